@@ -1,0 +1,22 @@
+"""DCGAN on CIFAR-10, 32 x 32 in colour.
+
+python -m gan_jax.data.prepare cifar10         (once)
+python train.py --config=configs/cifar10.py
+"""
+
+from configs import common
+
+
+def get_config(variant: str = ''):
+  config = common.base(variant)
+  config.data = common.part(
+    name='tfds', dataset='cifar10', data_dir='', size=32, channels=3
+  )
+  common.dcgan(config, width=64, d_norm='spectral', r1=0.0)
+  config.num_steps = 100_000
+  config.batch_size = 64
+  config.latent_dim = 128
+  config.d_optimizer = common.adam(2e-4)
+  config.g_optimizer = common.adam(2e-4)
+  config.ema_decay = 0.999
+  return common.shrink(config) if variant == 'test' else config

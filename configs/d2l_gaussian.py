@@ -1,0 +1,42 @@
+"""The toy of Dive into Deep Learning: a linear G, a small D, a 2-D Gaussian.
+
+  python train.py --config=configs/d2l_gaussian.py
+
+Exactly its semantics: summed losses, D's halved, both players on the same
+latents, every parameter from N(0, 0.02^2), 20 epochs of batch 8 over 1,000
+points. Both losses end near 0.693 = log 2: D cannot tell real from generated.
+
+Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html
+"""
+
+from configs import common
+
+
+def get_config(variant: str = ''):
+  config = common.base(variant)
+  config.data = common.part(name='gaussian', size=1000, seed=0)
+  config.num_steps = 2500  # 20 epochs of 125 batches
+  config.batch_size = 8
+  config.latent_dim = 2
+  config.same_latents = True
+  config.loss_reduction = 'sum'
+  config.d_loss_scale = 0.5
+  config.generator = common.part(
+    name='linear', kernel_init='normal', bias_init='normal'
+  )
+  config.discriminator = common.part(
+    name='mlp',
+    features=(5, 3),
+    activation='tanh',
+    kernel_init='normal',
+    bias_init='normal',
+  )
+  config.d_optimizer = common.adam(0.05, b1=0.9)
+  config.g_optimizer = common.adam(0.005, b1=0.9)
+  config.ema_decay = 0.0  # D2L has no average: the last iterate is scored
+  config.log_every = 125  # once an epoch, as D2L plots it
+  config.sample_every = 1250
+  config.checkpoint_every = 1250
+  config.num_samples = 500
+  config.eval_samples = 1000
+  return common.shrink(config) if variant == 'test' else config

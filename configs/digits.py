@@ -1,0 +1,26 @@
+"""DCGAN on the 8 x 8 handwritten digits of scikit-learn, at 16 x 16.
+
+  python train.py --config=configs/digits.py     (or: make train)
+
+Real data, no download: 1,438 digits to train on, 359 held out.
+"""
+
+from configs import common
+
+
+def get_config(variant: str = ''):
+  config = common.base(variant)
+  config.data = common.part(
+    name='digits', size=16, channels=1, test_fraction=0.2
+  )
+  common.dcgan(config, width=32, d_norm='none', r1=0.05)
+  config.num_steps = 6000
+  config.batch_size = 64
+  config.latent_dim = 64
+  config.d_optimizer = common.adam(1e-3, b1=0.0)
+  config.g_optimizer = common.adam(1e-3, b1=0.0)
+  config.ema_decay = 0.999
+  config.log_every = 200
+  config.sample_every = config.checkpoint_every = 1000
+  config.num_samples = 100
+  return common.shrink(config) if variant == 'test' else config

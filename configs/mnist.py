@@ -1,0 +1,28 @@
+"""DCGAN on MNIST, 32 x 32.
+
+python -m gan_jax.data.prepare mnist           (once)
+python train.py --config=configs/mnist.py
+"""
+
+from configs import common
+
+
+def grey(variant: str, dataset: str):
+  """What mnist.py and fashion_mnist.py share."""
+  config = common.base(variant)
+  config.data = common.part(
+    name='tfds', dataset=dataset, data_dir='', size=32, channels=1
+  )
+  common.dcgan(config, width=32, d_norm='none', r1=0.1)
+  config.num_steps = 9370  # 10 epochs
+  config.batch_size = 64
+  config.latent_dim = 64
+  config.d_optimizer = common.adam(5e-4, b1=0.0)
+  config.g_optimizer = common.adam(5e-4, b1=0.0)
+  config.ema_decay = 0.999
+  config.num_samples = 100
+  return common.shrink(config) if variant == 'test' else config
+
+
+def get_config(variant: str = ''):
+  return grey(variant, 'mnist')

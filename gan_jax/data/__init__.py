@@ -1,0 +1,88 @@
+"""Sources of examples, and the pipeline that feeds a step from them.
+
+A source is whatever has the shape of `Source`: a length, and whole batches by
+index array. `SOURCES` lists those that a config can name; each is a function
+(split, **options), split being 'train' or 'test', and imports its own library
+when called.
+"""
+
+import inspect
+from typing import Any, Mapping, Protocol
+
+import numpy as np
+
+from gan_jax import settings
+from gan_jax.data import digits, folder, synthetic, tfds
+from gan_jax.data.pipeline import Pipeline
+
+__all__ = ['SOURCES', 'Pipeline', 'Source', 'make_source', 'source_options']
+
+
+class Source(Protocol):
+  """Examples in memory or on disk.
+
+  Attributes:
+    shape: of one example: (size, size, channels) for images.
+    truth: the distribution itself, where it is known (data.synthetic), or
+      None.
+  """
+
+  shape: tuple[int, ...]
+  truth: Any
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """Examples `{'x': [n, *shape] uint8 or float32, 'label'?: [n] int32}`."""
+
+
+SOURCES = {
+  'gaussian': synthetic.gaussian,
+  'ring': synthetic.ring,
+  'grid': synthetic.grid,
+  'digits': digits.digits,
+  'tfds': tfds.tfds_images,
+  'folder': folder.folder,
+}
+
+
+def source_options(spec: Mapping[str, Any]) -> dict[str, Any]:
+  """A data spec with its options checked and filled in.
+
+  Args:
+    spec: {'name': a key of SOURCES, and that source's options}.
+
+  Returns:
+    All options, 'name' among them.
+
+  Raises:
+    ValueError: for an unknown source or option, or a value of another type.
+  """
+  name = spec.get('name')
+  if name not in SOURCES:
+    raise ValueError(settings.unknown(str(name), SOURCES, 'data source'))
+  parameters = inspect.signature(SOURCES[name]).parameters.values()
+  allowed = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
+  given = {key: value for key, value in spec.items() if key != 'name'}
+  options = settings.check_options(f'the data source {name}', given, allowed)
+  return {'name': name, **options}
+
+
+def make_source(spec: Mapping[str, Any], split: str = 'train') -> Source:
+  """Opens a source by name.
+
+  Args:
+    spec: {'name': a key of SOURCES, and that source's options}.
+    split: 'train' or 'test'.
+
+  Returns:
+    The source.
+
+  Raises:
+    ValueError: for an unknown source, option or split, or a bad value.
+    FileNotFoundError: for data that are not there.
+  """
+  if split not in ('train', 'test'):
+    raise ValueError(f"split={split!r}: choose one of ('train', 'test')")
+  options = source_options(spec)
+  return SOURCES[options.pop('name')](split, **options)

@@ -1,0 +1,85 @@
+"""Pictures of any kind to uint8 [size, size, channels]."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+_MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
+
+
+def check_format(size: int, channels: int) -> None:
+  """Refuses an image size or channel count that cannot be made.
+
+  Raises:
+    ValueError: naming the value and what is allowed.
+  """
+  if size < 1:
+    raise ValueError(f'size={size}: must be at least 1 pixel')
+  if channels not in _MODES:
+    raise ValueError(
+      f'channels={channels}: choose 1 (grey), 3 (RGB) or 4 (RGBA)'
+    )
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+  """Converts to grey, RGB or RGBA of 8 bits.
+
+  Transparent pictures are laid on white before they lose their transparency;
+  16-bit grey keeps its upper 8 bits.
+
+  Args:
+    image: any Pillow image.
+    channels: 1, 3 or 4.
+
+  Returns:
+    The converted image.
+  """
+  if image.mode.startswith('I'):
+    wide = np.asarray(image).astype(np.int64)
+    image = Image.fromarray((wide.clip(0, 65535) // 256).astype(np.uint8))
+  transparent = image.mode in ('LA', 'PA', 'RGBA', 'RGBa', 'La') or (
+    'transparency' in image.info
+  )
+  if transparent:
+    image = image.convert('RGBA')
+    if channels != 4:
+      white = Image.new('RGBA', image.size, 'white')
+      image = Image.alpha_composite(white, image)
+  return image.convert(_MODES[channels])
+
+
+def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
+  """Turns upright, crops to the central square, resizes with antialiasing.
+
+  Args:
+    image: any Pillow image.
+    size: side of the result, in pixels.
+    channels: 1, 3 or 4.
+
+  Returns:
+    `[size, size, channels]` uint8.
+  """
+  image = to_mode(ImageOps.exif_transpose(image), channels)
+  if image.size != (size, size):
+    image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+  return np.asarray(image).reshape(size, size, channels)
+
+
+def fit_arrays(x: np.ndarray, size: int, channels: int) -> np.ndarray:
+  """`fit` for a stack of decoded pictures of one shape.
+
+  Args:
+    x: `[N, H, W, C]` uint8 with C in 1, 3, 4.
+    size: side of the result, in pixels.
+    channels: 1, 3 or 4.
+
+  Returns:
+    `[N, size, size, channels]` uint8.
+  """
+  if x.shape[1:] == (size, size, channels):
+    return x
+  out = np.empty((len(x), size, size, channels), np.uint8)
+  for i, picture in enumerate(x):
+    grey = picture.shape[-1] == 1
+    image = Image.fromarray(picture[..., 0] if grey else picture)
+    out[i] = fit(image, size, channels)
+  return out

@@ -1,0 +1,129 @@
+"""2-D distributions that are known exactly: a Gaussian, a ring, a grid.
+
+References:
+  Zhang et al., Dive into Deep Learning, chapter on generative adversarial
+  networks, https://d2l.ai, 2023 (the Gaussian).
+  Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1 (the
+  mixtures).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.data.arrays import ArraySource
+
+
+class Gaussian(NamedTuple):
+  """x = u A + b with u ~ N(0, I).
+
+  Attributes:
+    mean: b, `[d]`.
+    covariance: A'A, `[d, d]`.
+  """
+
+  mean: np.ndarray
+  covariance: np.ndarray
+
+  def sample(self, size: int, seed: int) -> np.ndarray:
+    """Draws `[size, d]` float32."""
+    noise = np.random.default_rng(seed).normal(size=(size, len(self.mean)))
+    root = np.linalg.cholesky(self.covariance).T
+    return (noise @ root + self.mean).astype(np.float32)
+
+
+class Mixture(NamedTuple):
+  """Equal mixture of round Gaussians.
+
+  Attributes:
+    centres: `[modes, d]`.
+    sigma: standard deviation of each coordinate around the centre.
+  """
+
+  centres: np.ndarray
+  sigma: float
+
+  def sample(self, size: int, seed: int) -> np.ndarray:
+    """Draws `[size, d]` float32."""
+    rng = np.random.default_rng(seed)
+    modes = rng.integers(len(self.centres), size=size)
+    noise = rng.normal(size=(size, self.centres.shape[1]))
+    return (self.centres[modes] + self.sigma * noise).astype(np.float32)
+
+
+def _draw(truth, split: str, size: int, seed: int) -> ArraySource:
+  if size < 1:
+    raise ValueError(f'size={size}: must be at least 1')
+  # Splits are independent draws.
+  x = truth.sample(size, [seed, ('train', 'test').index(split)])
+  return ArraySource(x, truth=truth)
+
+
+def gaussian(split: str, *, size: int = 1000, seed: int = 0) -> ArraySource:
+  """D2L's Gaussian: A = [[1, 2], [-0.1, 0.5]], b = [1, 2].
+
+  Args:
+    split: 'train' or 'test', independent draws.
+    size: number of points.
+    seed: of the draw.
+
+  Returns:
+    `[size, 2]` float32.
+  """
+  a = np.array([[1, 2], [-0.1, 0.5]])
+  truth = Gaussian(mean=np.array([1.0, 2.0]), covariance=a.T @ a)
+  return _draw(truth, split, size, seed)
+
+
+def ring(
+  split: str,
+  *,
+  size: int = 100_000,
+  modes: int = 8,
+  radius: float = 1.0,
+  sigma: float = 0.01,
+  seed: int = 0,
+) -> ArraySource:
+  """Gaussians evenly on a circle; the defaults are PacGAN's.
+
+  Args:
+    split: 'train' or 'test', independent draws.
+    size: number of points.
+    modes: number of Gaussians.
+    radius: of the circle.
+    sigma: standard deviation of each Gaussian.
+    seed: of the draw.
+
+  Returns:
+    `[size, 2]` float32.
+  """
+  angles = 2 * np.pi * np.arange(modes) / modes
+  centres = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+  return _draw(Mixture(centres, sigma), split, size, seed)
+
+
+def grid(
+  split: str,
+  *,
+  size: int = 100_000,
+  side: int = 5,
+  spacing: float = 2.0,
+  sigma: float = 0.05,
+  seed: int = 0,
+) -> ArraySource:
+  """Gaussians on a square grid around 0; the defaults are PacGAN's.
+
+  Args:
+    split: 'train' or 'test', independent draws.
+    size: number of points.
+    side: Gaussians along each side.
+    spacing: distance between neighbours.
+    sigma: standard deviation of each Gaussian.
+    seed: of the draw.
+
+  Returns:
+    `[size, 2]` float32.
+  """
+  ticks = spacing * (np.arange(side) - (side - 1) / 2)
+  centres = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+  return _draw(Mixture(centres, sigma), split, size, seed)

@@ -1,0 +1,163 @@
+"""Any image dataset of TensorFlow Datasets, read without TensorFlow."""
+
+import difflib
+import pathlib
+
+import numpy as np
+
+from gan_jax.data import images
+from gan_jax.data.arrays import ArraySource
+
+_CHUNK = 2048
+
+
+def _prepare_command(dataset: str, data_dir: str) -> str:
+  where = f' --data_dir={data_dir}' if data_dir else ''
+  return f'python -m gan_jax.data.prepare {dataset}{where}'
+
+
+def open_builder(dataset: str, data_dir: str):
+  """Finds a TFDS dataset by name.
+
+  Args:
+    dataset: 'mnist', 'cifar10', 'celeb_a', ... with an optional ':version'.
+    data_dir: where TFDS keeps datasets; '' for its default.
+
+  Returns:
+    The TFDS builder, prepared or not.
+
+  Raises:
+    ModuleNotFoundError: without tensorflow-datasets.
+    ValueError: for an unknown dataset, with the nearest name.
+  """
+  try:
+    import tensorflow_datasets as tfds
+  except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+      'the data source tfds needs: pip install tensorflow-datasets '
+      'importlib_resources array_record'
+    ) from error
+  if not dataset:
+    raise ValueError(
+      "data.dataset is empty: name a TFDS dataset, such as 'mnist'"
+    )
+  directory = str(pathlib.Path(data_dir).expanduser()) if data_dir else None
+  try:
+    return tfds.builder(dataset, data_dir=directory, file_format='array_record')
+  except tfds.core.DatasetNotFoundError:
+    near = difflib.get_close_matches(dataset, tfds.list_builders(), n=3)
+    hint = f' Did you mean {" or ".join(map(repr, near))}?' if near else ''
+    raise ValueError(f'unknown TFDS dataset {dataset!r}.{hint}') from None
+
+
+class _Streamed:
+  """Records read and decoded as they are asked for."""
+
+  truth = None
+
+  def __init__(self, records, features, size, channels):
+    self._records, self._features = records, features
+    self.shape = (size, size, channels)
+
+  def __len__(self):
+    return len(self._records)
+
+  def __getitem__(self, indices):
+    image_key, label_key = self._features
+    size, _, channels = self.shape
+    rows = self._records.__getitems__([int(i) for i in indices])
+    pictures = [
+      images.fit_arrays(row[image_key][None], size, channels) for row in rows
+    ]
+    batch = {'x': np.concatenate(pictures)}
+    if label_key:
+      batch['label'] = np.array([row[label_key] for row in rows], np.int32)
+    return batch
+
+
+def _feature_names(builder) -> tuple[str, str | None]:
+  import tensorflow_datasets as tfds
+
+  features = builder.info.features
+  kinds = {name: type(feature) for name, feature in features.items()}
+  pictures = [n for n, kind in kinds.items() if kind is tfds.features.Image]
+  labels = [n for n, kind in kinds.items() if kind is tfds.features.ClassLabel]
+  if not pictures:
+    raise ValueError(
+      f'{builder.name} has no image feature; it has {sorted(kinds)}'
+    )
+  image = 'image' if 'image' in pictures else pictures[0]
+  label = 'label' if 'label' in labels else (labels or [None])[0]
+  return image, label
+
+
+def tfds_images(
+  split: str,
+  *,
+  dataset: str = '',
+  data_dir: str = '',
+  size: int = 32,
+  channels: int = 3,
+  train_split: str = 'train',
+  test_split: str = '',
+  memory_mb: int = 2048,
+) -> ArraySource | _Streamed:
+  """Images of a prepared TFDS dataset, cropped square and resized.
+
+  Args:
+    split: 'train' or 'test'.
+    dataset: its name in TFDS.
+    data_dir: where TFDS keeps datasets; '' for its default.
+    size: side of the result, in pixels.
+    channels: 1, 3 or 4.
+    train_split: TFDS split that 'train' means.
+    test_split: TFDS split that 'test' means; '' takes 'test' or 'validation'
+      where there is one, else the last tenth of train_split is held out.
+    memory_mb: megabytes that decoded images may take; a larger set is read
+      as needed.
+
+  Returns:
+    The source.
+
+  Raises:
+    ValueError: for an unknown dataset or split, one without images, or one
+      prepared in a format that only TensorFlow reads.
+    FileNotFoundError: for a dataset that is not prepared; the message has the
+      command that does it.
+  """
+  images.check_format(size, channels)
+  builder = open_builder(dataset, data_dir)
+  splits = builder.info.splits
+  command = _prepare_command(dataset, data_dir)
+  if not splits or not pathlib.Path(builder.data_path).is_dir():
+    raise FileNotFoundError(
+      f'the dataset {dataset!r} is not prepared in {builder.data_path}. '
+      f'Run once: {command}'
+    )
+  file_format = builder.info.file_format.value
+  if file_format != 'array_record':
+    raise ValueError(
+      f'{dataset!r} in {builder.data_path} is prepared as {file_format}; '
+      f'must be array_record. Run once, into another data_dir: {command}'
+    )
+  if test_split:
+    names = {'train': train_split, 'test': test_split}
+  elif named := [n for n in ('test', 'validation') if n in splits]:
+    names = {'train': train_split, 'test': named[0]}
+  else:
+    names = {'train': f'{train_split}[:90%]', 'test': f'{train_split}[90%:]'}
+  if names[split].split('[')[0] not in splits:
+    raise ValueError(
+      f'{dataset!r} has no split {names[split]!r}; it has {sorted(splits)}'
+    )
+  records = builder.as_data_source(split=names[split])
+  streamed = _Streamed(records, _feature_names(builder), size, channels)
+  if len(records) * size * size * channels > memory_mb * 2**20:
+    return streamed
+  starts = range(0, len(records), _CHUNK)
+  parts = [
+    streamed[np.arange(start, min(start + _CHUNK, len(records)))]
+    for start in starts
+  ]
+  together = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+  return ArraySource(together['x'], together.get('label'))

@@ -1,0 +1,55 @@
+"""Random numbers per example: the same for any number of devices.
+
+What is random per example (latents, noise, augmentation) draws from a key
+folded with the example's global index in the batch, so that one device with
+B examples and n devices with B / n draw the same numbers, and no two devices
+draw the same ones.
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+def global_indices(local_size: int, axis_name: str | None = None) -> Array:
+  """Indices in the global batch of the examples on this device.
+
+  Args:
+    local_size: examples on this device.
+    axis_name: the mapped axis of devices; None for a single one.
+
+  Returns:
+    `[local_size]` int32.
+  """
+  start = 0 if axis_name is None else jax.lax.axis_index(axis_name) * local_size
+  return start + jnp.arange(local_size, dtype=jnp.int32)
+
+
+def example_keys(key: Array, indices: Array) -> Array:
+  """One key per example, a function of the key and the global index.
+
+  Args:
+    key: a typed key, `jax.random.key(seed)`.
+    indices: `[B]` integers.
+
+  Returns:
+    `[B]` keys.
+  """
+  chex.assert_rank(indices, 1)
+  return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
+
+
+def normal(keys: Array, dim: int) -> Array:
+  """Latents z ~ N(0, I), one per key.
+
+  Args:
+    keys: `[B]` keys, as example_keys makes them.
+    dim: length of each latent.
+
+  Returns:
+    `[B, dim]` float32.
+  """
+  chex.assert_rank(keys, 1)
+  return jax.vmap(lambda key: jax.random.normal(key, (dim,)))(keys)

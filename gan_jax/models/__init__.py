@@ -1,0 +1,1 @@
+"""Architectures; each file defines a Flax `Generator` and `Discriminator`."""

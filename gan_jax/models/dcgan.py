@@ -1,0 +1,105 @@
+"""DCGAN for square images of 8, 16, 32, 64 or 128 pixels, NHWC in [-1, 1].
+
+Channels double at each halving of the image, from `width` at half the image's
+size. At 64 pixels and width 64 these are the networks of Dive into Deep
+Learning, but for batch normalisation on the discriminator's first layer,
+which the paper leaves out.
+
+References:
+  Radford et al., Unsupervised Representation Learning with Deep Convolutional
+  Generative Adversarial Networks, https://arxiv.org/abs/1511.06434, 2015.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.models import blocks
+
+Array = jax.Array
+_SIZES = (8, 16, 32, 64, 128)
+
+
+def _stages(shape: tuple[int, ...]) -> int:
+  """Number of halvings from the image to 4 x 4."""
+  if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _SIZES:
+    raise ValueError(
+      f'DCGAN takes square images [size, size, channels] with size one of '
+      f'{_SIZES}; the data are of {tuple(shape)}'
+    )
+  return shape[0].bit_length() - 3
+
+
+class Generator(nn.Module):
+  """Latents `[B, Z]` to images `[B, *shape]` by transposed convolutions.
+
+  Attributes:
+    shape: (size, size, channels) of one image.
+    width: channels of the layer at half the image's size, doubled at each
+      halving down to 4 x 4.
+    norm: of hidden layers, a name in blocks.NORMS.
+    axis_name: the mapped axis of devices, for batch norm.
+  """
+
+  shape: tuple[int, ...]
+  width: int = 64
+  norm: str = 'batch'
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool):
+    stages = _stages(self.shape)
+    biased = self.norm in ('none', 'spectral')
+    spectral = self.norm == 'spectral'
+    channels = self.width * 2 ** (stages - 1)
+    # A 4 x 4 transposed convolution of one pixel is a dense layer.
+    x = blocks.Dense(16 * channels, use_bias=False, spectral=spectral)(
+      x, train=train
+    )
+    x = x.reshape(-1, 4, 4, channels)
+    for stage in range(stages):
+      x = nn.relu(blocks.Norm(self.norm, self.axis_name)(x, train=train))
+      last = stage == stages - 1
+      channels = self.shape[2] if last else channels // 2
+      x = blocks.ConvTranspose(
+        channels,
+        stride=2,
+        padding=1,
+        use_bias=last or biased,
+        spectral=spectral,
+      )(x, train=train)
+    return jnp.tanh(x)
+
+
+class Discriminator(nn.Module):
+  """Images to logits `[B]` by strided convolutions and leaky ReLU of 0.2.
+
+  Attributes:
+    width: channels of the first layer, doubled at each halving.
+    norm: of all layers but the first and the last, a name in blocks.NORMS;
+      'spectral' is on every layer's kernel. Batch norm makes an example's
+      logit depend on its batch: not for penalties on gradients.
+    axis_name: the mapped axis of devices, for batch norm.
+  """
+
+  width: int = 64
+  norm: str = 'batch'
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool):
+    spectral = self.norm == 'spectral'
+    biased = self.norm in ('none', 'spectral')
+    for stage in range(_stages(x.shape[1:])):
+      x = blocks.Conv(
+        self.width * 2**stage,
+        stride=2,
+        padding=1,
+        use_bias=stage == 0 or biased,
+        spectral=spectral,
+      )(x, train=train)
+      if stage:
+        x = blocks.Norm(self.norm, self.axis_name)(x, train=train)
+      x = nn.leaky_relu(x, 0.2)
+    x = x.reshape(x.shape[0], -1)
+    return blocks.Dense(1, spectral=spectral)(x, train=train)[:, 0]

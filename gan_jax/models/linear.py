@@ -1,0 +1,62 @@
+"""One linear map each: the generator of D2L's toy, and the simplest game.
+
+The default start is D2L's: every parameter, biases too, from N(0, 0.02^2).
+
+References:
+  Zhang et al., Dive into Deep Learning, chapter on generative adversarial
+  networks, https://d2l.ai, 2023.
+"""
+
+import flax.linen as nn
+import jax
+
+from gan_jax.models import blocks
+
+Array = jax.Array
+
+
+def _dense(features: int, kernel_init: str, bias_init: str) -> blocks.Dense:
+  return blocks.Dense(
+    features,
+    kernel_init=blocks.choose(blocks.INITIALIZERS, kernel_init, 'kernel_init'),
+    bias_init=blocks.choose(blocks.INITIALIZERS, bias_init, 'bias_init'),
+  )
+
+
+class Generator(nn.Module):
+  """G(z) = z W + b: a Gaussian, for z ~ N(0, I).
+
+  Attributes:
+    shape: shape of one example; it must have one axis.
+    kernel_init: how the weights start, a name in blocks.INITIALIZERS.
+    bias_init: likewise for the biases.
+  """
+
+  shape: tuple[int, ...]
+  kernel_init: str = 'normal'
+  bias_init: str = 'normal'
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool):
+    if len(self.shape) != 1:
+      raise ValueError(
+        f'the linear generator makes vectors; the data are of {self.shape}'
+      )
+    return _dense(self.shape[0], self.kernel_init, self.bias_init)(x)
+
+
+class Discriminator(nn.Module):
+  """D(x) = <w, x> + b, of `[B, ...]` flattened; logits `[B]`.
+
+  Attributes:
+    kernel_init: how the weights start, a name in blocks.INITIALIZERS.
+    bias_init: likewise for the biases.
+  """
+
+  kernel_init: str = 'normal'
+  bias_init: str = 'normal'
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool):
+    x = x.reshape(x.shape[0], -1)
+    return _dense(1, self.kernel_init, self.bias_init)(x)[:, 0]

@@ -1,0 +1,97 @@
+"""Fully connected networks: D2L's toy and the 2-D mixtures."""
+
+import math
+
+import flax.linen as nn
+import jax
+
+from gan_jax.models import blocks
+
+Array = jax.Array
+
+
+class Generator(nn.Module):
+  """Dense layers from latents to examples `[B, *shape]`, no output squashing.
+
+  Attributes:
+    shape: shape of one example.
+    features: width of each hidden layer. The default, with batch norm and
+      ReLU, is PacGAN's for the 2-D mixtures.
+    norm: of hidden layers, a name in blocks.NORMS.
+    activation: of hidden layers, a name in blocks.ACTIVATIONS.
+    kernel_init: a name in blocks.INITIALIZERS.
+    axis_name: the mapped axis of devices, for batch norm.
+
+  References:
+    Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.
+  """
+
+  shape: tuple[int, ...]
+  features: tuple[int, ...] = (400, 400, 400, 400)
+  norm: str = 'batch'
+  activation: str = 'relu'
+  kernel_init: str = 'he_normal'
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool):
+    activation = blocks.choose(
+      blocks.ACTIVATIONS, self.activation, 'activation'
+    )
+    init = blocks.choose(blocks.INITIALIZERS, self.kernel_init, 'kernel_init')
+    spectral = self.norm == 'spectral'
+    for width in self.features:
+      dense = blocks.Dense(width, spectral=spectral, kernel_init=init)
+      x = dense(x, train=train)
+      x = activation(blocks.Norm(self.norm, self.axis_name)(x, train=train))
+    x = blocks.Dense(math.prod(self.shape), kernel_init=init)(x)
+    return x.reshape(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+  """Dense layers from examples (flattened) to logits `[B]`.
+
+  Attributes:
+    features: width of each hidden layer; the default, with maxout of 5
+      pieces, is PacGAN's for the 2-D mixtures.
+    norm: of hidden layers, a name in blocks.NORMS.
+    activation: a name in blocks.ACTIVATIONS, or 'maxout'.
+    pieces: linear pieces per unit of maxout.
+    kernel_init: a name in blocks.INITIALIZERS.
+    bias_init: likewise.
+    axis_name: the mapped axis of devices, for batch norm.
+
+  References:
+    Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.
+    Goodfellow et al., Maxout Networks, https://arxiv.org/abs/1302.4389, 2013.
+  """
+
+  features: tuple[int, ...] = (200, 200, 200)
+  norm: str = 'none'
+  activation: str = 'maxout'
+  pieces: int = 5
+  kernel_init: str = 'he_normal'
+  bias_init: str = 'zeros'
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool):
+    maxout = lambda x: x.reshape(x.shape[0], -1, self.pieces).max(axis=-1)
+    activations = blocks.ACTIVATIONS | {'maxout': maxout}
+    activation = blocks.choose(activations, self.activation, 'activation')
+    inits = {
+      'kernel_init': blocks.choose(
+        blocks.INITIALIZERS, self.kernel_init, 'kernel_init'
+      ),
+      'bias_init': blocks.choose(
+        blocks.INITIALIZERS, self.bias_init, 'bias_init'
+      ),
+    }
+    spectral = self.norm == 'spectral'
+    pieces = self.pieces if self.activation == 'maxout' else 1
+    x = x.reshape(x.shape[0], -1)
+    for width in self.features:
+      dense = blocks.Dense(width * pieces, spectral=spectral, **inits)
+      x = dense(x, train=train)
+      x = activation(blocks.Norm(self.norm, self.axis_name)(x, train=train))
+    return blocks.Dense(1, spectral=spectral, **inits)(x, train=train)[:, 0]

@@ -1,0 +1,75 @@
+"""The two pure functions a network is, and how to get them from Flax.
+
+  init(key, x, label) -> (params, stats)
+  apply(params, stats, x, label, *, train, key, axis_name) -> (y, stats)
+
+A generator maps latents `[B, Z]` to examples `[B, ...]`, a discriminator maps
+examples to logits `[B]` (`[B, h, w]` for patches). Any pair of functions will
+do: a renderer, a formula, another library. Only `from_linen` knows Flax.
+"""
+
+from typing import Any, Callable, NamedTuple
+
+import flax.linen as nn
+
+PyTree = Any
+
+
+class Network(NamedTuple):
+  """A network as two pure functions.
+
+  Attributes:
+    init: (key, x, label) -> (params, stats). Params are what an optimizer
+      changes; stats are arrays that change as a side effect of training
+      (running means, power-iteration vectors), `{}` for none.
+    apply: (params, stats, x, label, *, train, key, axis_name) -> (y, stats).
+      With train=False the statistics come back as they were. axis_name is the
+      mapped axis of devices (or None), for statistics over the whole batch.
+  """
+
+  init: Callable[..., tuple[PyTree, PyTree]]
+  apply: Callable[..., tuple[Any, PyTree]]
+
+
+def from_linen(module: nn.Module) -> Network:
+  """Makes a Network of a Flax Linen module.
+
+  The module's `__call__(x, label, *, train)` may use the collections `params`
+  and `batch_stats` and the random stream `dropout`. A module with a field
+  `axis_name` (for `nn.BatchNorm(axis_name=...)`) gets it set at apply.
+
+  Args:
+    module: an unbound Linen module.
+
+  Returns:
+    The Network.
+
+  Raises:
+    ValueError: at init, where the module makes other collections.
+  """
+
+  def init(key, x, label=None):
+    variables = dict(
+      module.init({'params': key, 'dropout': key}, x, label, train=False)
+    )
+    params = variables.pop('params', {})
+    stats = variables.pop('batch_stats', {})
+    if variables:
+      raise ValueError(
+        f'{type(module).__name__} makes the collections {sorted(variables)}; '
+        "allowed are 'params' and 'batch_stats'"
+      )
+    return params, stats
+
+  def apply(params, stats, x, label=None, *, train, key=None, axis_name=None):
+    bound = module
+    if axis_name is not None and hasattr(module, 'axis_name'):
+      bound = module.clone(axis_name=axis_name)
+    variables = {'params': params, 'batch_stats': stats}
+    rngs = {} if key is None else {'dropout': key}
+    y, updates = bound.apply(
+      variables, x, label, train=train, rngs=rngs, mutable=['batch_stats']
+    )
+    return y, updates.get('batch_stats', stats) if train else stats
+
+  return Network(init, apply)

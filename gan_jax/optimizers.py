@@ -1,0 +1,127 @@
+"""Optimizers by name, built from hyper-parameters that live in the state.
+
+`OPTIMIZERS[name](**options)` is an optax transform. Inside a step it is built
+anew from `state.hyper`, whose entries may be traced arrays, so that a sweep
+of learning rates is a vmap over states and not a loop of compilations.
+"""
+
+import inspect
+from typing import Any, Callable, Mapping
+
+import jax.numpy as jnp
+import optax
+
+Hyper = Mapping[str, Any]
+
+Schedule = Callable[[Any], Any]
+
+
+def _warm(warmup_steps: int, after: Schedule) -> Schedule:
+  def schedule(count):
+    warmup = (count + 1) / max(warmup_steps, 1)
+    late = after(jnp.maximum(count - warmup_steps, 0))
+    return jnp.where(count < warmup_steps, warmup, late)
+
+  return schedule if warmup_steps else after
+
+
+def schedule(name: str, steps: int, warmup_steps: int = 0) -> Schedule:
+  """Factor on the learning rate as a function of the update's number.
+
+  Args:
+    name: 'constant', 'linear' (to 0) or 'cosine' (to 0).
+    steps: updates until the end of the decay, warm-up included.
+    warmup_steps: updates of a linear start from 0, before the decay.
+
+  Returns:
+    count -> factor in [0, 1].
+
+  Raises:
+    ValueError: for an unknown name, or a decay of no steps.
+  """
+  decays = ('constant', 'linear', 'cosine')
+  if name not in decays:
+    raise ValueError(f'schedule={name!r}: choose one of {decays}')
+  if name == 'constant':
+    return _warm(warmup_steps, lambda count: 1.0)
+  decay_steps = steps - warmup_steps
+  if decay_steps < 1:
+    raise ValueError(
+      f'a {name} schedule of {steps} steps with {warmup_steps} of warm-up: '
+      'must leave at least one step'
+    )
+  if name == 'linear':
+    return _warm(warmup_steps, optax.linear_schedule(1.0, 0.0, decay_steps))
+  return _warm(warmup_steps, optax.cosine_decay_schedule(1.0, decay_steps))
+
+
+def _sgd(learning_rate, *, momentum: float = 0.0):
+  return optax.sgd(learning_rate, momentum=momentum)
+
+
+def _adam(
+  learning_rate, *, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8
+):
+  return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+
+
+def _adamw(
+  learning_rate,
+  *,
+  b1: float = 0.5,
+  b2: float = 0.999,
+  eps: float = 1e-8,
+  weight_decay: float = 1e-4,
+):
+  return optax.adamw(
+    learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay
+  )
+
+
+def _rmsprop(learning_rate, *, decay: float = 0.99, eps: float = 1e-8):
+  return optax.rmsprop(learning_rate, decay=decay, eps=eps)
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+  'sgd': _sgd,
+  'adam': _adam,
+  'adamw': _adamw,
+  'rmsprop': _rmsprop,
+}
+
+
+def hyper_defaults(name: str) -> dict[str, float]:
+  """The hyper-parameters that an optimizer has beside its learning rate.
+
+  Args:
+    name: a key of OPTIMIZERS.
+
+  Returns:
+    Their names and defaults.
+  """
+  parameters = inspect.signature(OPTIMIZERS[name]).parameters.values()
+  return {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
+
+
+def from_hyper(
+  name: str, prefix: str, factor: Schedule | None = None
+) -> Callable[[Hyper], optax.GradientTransformation]:
+  """A function that builds an optimizer from `state.hyper`.
+
+  Args:
+    name: a key of OPTIMIZERS.
+    prefix: of its entries in hyper: 'd' reads 'd_learning_rate', 'd_b1', ...
+    factor: schedule, count -> factor on the learning rate; None for none.
+
+  Returns:
+    hyper -> optax transform.
+  """
+  names = hyper_defaults(name)
+
+  def build(hyper):
+    rate = hyper[f'{prefix}_learning_rate']
+    options = {n: hyper[f'{prefix}_{n}'] for n in names}
+    scheduled = rate if factor is None else lambda count: rate * factor(count)
+    return OPTIMIZERS[name](scheduled, **options)
+
+  return build

@@ -1,0 +1,98 @@
+"""Which examples make batch t: a pure function of (seed, t).
+
+Every epoch is a new permutation of the data, computed by a small keyed
+cipher (an unbalanced Feistel network with cycle walking) rather than stored.
+Any process computes any batch at once, so resuming is "start at batch t",
+and numpy on the host gives the same bits as jax on the device.
+"""
+
+import jax
+import numpy as np
+
+_ROUNDS = 8
+
+
+def _mix(xp, x):
+  """Scrambles uint32 (the finaliser of MurmurHash3, public domain)."""
+  x = (x ^ (x >> xp.uint32(16))) * xp.uint32(0x85EBCA6B)
+  x = (x ^ (x >> xp.uint32(13))) * xp.uint32(0xC2B2AE35)
+  return x ^ (x >> xp.uint32(16))
+
+
+def permute(seed: int, epoch, positions, size: int, xp=np):
+  """Where positions go in the epoch's permutation of range(size).
+
+  Args:
+    seed: non-negative integer below 2^32.
+    epoch: which permutation; integer, may be traced under jax.
+    positions: `[n]` integers in [0, size).
+    size: number of examples, at least 1 and at most 2^31.
+    xp: numpy or jax.numpy.
+
+  Returns:
+    `[n]` int32 in [0, size); positions 0..size-1 give each value once.
+
+  Raises:
+    ValueError: for a size out of range.
+  """
+  if not 1 <= size <= 2**31:
+    raise ValueError(f'size={size}: must be between 1 and 2^31')
+  bits = max(2, (size - 1).bit_length())
+  low_bits = bits // 2
+  low_mask = xp.uint32((1 << low_bits) - 1)
+  high_mask = xp.uint32((1 << (bits - low_bits)) - 1)
+  # Arrays throughout: numpy warns of wrapping scalars, and means to wrap here.
+  seed = xp.asarray([seed % 2**32], dtype=xp.uint32)
+  epoch = xp.asarray(epoch).reshape(1).astype(xp.uint32)
+  key = _mix(xp, seed ^ _mix(xp, epoch + xp.uint32(0x9E3779B9)))
+  keys = [
+    _mix(xp, key + xp.asarray([r * 0x9E3779B9 % 2**32], dtype=xp.uint32))
+    for r in range(_ROUNDS)
+  ]
+
+  def cipher(x):
+    low, high = x & low_mask, x >> xp.uint32(low_bits)
+    for r in range(0, _ROUNDS, 2):
+      low = low ^ (_mix(xp, high ^ keys[r]) & low_mask)
+      high = high ^ (_mix(xp, low ^ keys[r + 1]) & high_mask)
+    return (high << xp.uint32(low_bits)) | low
+
+  # The cipher permutes [0, 2^bits): walk on until back inside [0, size).
+  bound = xp.uint32(size)
+  x = cipher(xp.asarray(positions).astype(xp.uint32))
+  step = lambda x: xp.where(x >= bound, cipher(x), x)
+  if xp is np:
+    while (x >= bound).any():
+      x = step(x)
+  else:
+    x = jax.lax.while_loop(lambda x: (x >= bound).any(), step, x)
+  return x.astype(xp.int32)
+
+
+def batch_indices(seed: int, step, size: int, batch: int, xp=np):
+  """Indices of the examples of one batch.
+
+  An epoch is size // batch batches without repetition; the remainder, another
+  one each epoch, is left out.
+
+  Args:
+    seed: non-negative integer below 2^32.
+    step: number of the batch since the start; may be traced under jax.
+    size: number of examples.
+    batch: examples per batch.
+    xp: numpy or jax.numpy; both give the same bits.
+
+  Returns:
+    `[batch]` int32 in [0, size), no two equal.
+
+  Raises:
+    ValueError: where the data are fewer than one batch.
+  """
+  if not 1 <= batch <= size:
+    raise ValueError(
+      f'batch={batch}: must be between 1 and the {size} examples'
+    )
+  per_epoch = size // batch
+  start = (step % per_epoch) * batch
+  positions = start + xp.arange(batch, dtype=xp.int32)
+  return permute(seed, step // per_epoch, positions, size, xp)

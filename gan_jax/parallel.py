@@ -1,0 +1,175 @@
+"""One step on several devices; the only module that names devices.
+
+A step here is any function (state, batch, key) -> (state, metrics) written
+for one device with an axis name. The state goes in and comes out whole, the
+same on every device; the batch is split along one axis.
+"""
+
+import os
+from typing import Any, Callable, NamedTuple, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+AXIS = 'batch'
+PyTree = Any
+BACKENDS = ('pmap', 'shard_map')
+
+
+def prepare_cpu() -> None:
+  """Keeps several CPU devices from dead-locking; before the first JAX call.
+
+  XLA's CPU collectives wait for threads that a machine of few cores may not
+  have (seen on JAX 0.10 and 0.11 as an abort after 40 seconds). Does nothing
+  unless the environment asks for several CPU devices.
+  """
+  flags = os.environ.get('XLA_FLAGS', '')
+  forced = 'xla_force_host_platform_device_count' in flags
+  count = int(os.environ.get('JAX_NUM_CPU_DEVICES') or 0)
+  if forced or count > 1:
+    os.environ.setdefault('PJRT_NPROC', str(max(32, 2 * count)))
+
+
+def local_devices(count: int = 0) -> list[jax.Device]:
+  """The first `count` devices of this process; 0 for all.
+
+  Raises:
+    ValueError: where there are fewer; it names both numbers.
+  """
+  devices = jax.local_devices()
+  if not 0 <= count <= len(devices):
+    raise ValueError(
+      f'num_devices={count}: this process has {len(devices)} '
+      f'({devices[0].device_kind}); 0 takes all'
+    )
+  return devices[: count or None]
+
+
+def check_divides(batch_size: int, num_devices: int) -> None:
+  """Refuses a batch that cannot be shared out evenly.
+
+  Raises:
+    ValueError: naming both numbers and the nearest sizes that fit.
+  """
+  if batch_size < 1 or batch_size % num_devices:
+    low = batch_size // num_devices * num_devices
+    near = [n for n in (low, low + num_devices) if n > 0]
+    raise ValueError(
+      f'batch_size={batch_size} does not divide by the {num_devices} devices; '
+      f'nearest that do: {" and ".join(map(str, near))}'
+    )
+
+
+class Parallel(NamedTuple):
+  """A step on several devices, and how its arguments get there.
+
+  Attributes:
+    step: (state, batch, key) -> (state, metrics), compiled; the state is
+      donated.
+    put: a tree to every device, whole (states, keys). The step must not be
+      given the original afterwards: it may share memory with the copy.
+    put_batch: a host batch to the devices, split.
+  """
+
+  step: Callable[..., Any]
+  put: Callable[[PyTree], PyTree]
+  put_batch: Callable[[PyTree], PyTree]
+
+
+def parallelise(
+  step: Callable[..., Any],
+  devices: Sequence[jax.Device],
+  *,
+  backend: str = 'pmap',
+  batch_axis: int = 1,
+) -> Parallel:
+  """Runs a step on devices, through pmap or shard_map.
+
+  Args:
+    step: (state, batch, key) -> (state, metrics), made with
+      `axis_name=parallel.AXIS`.
+    devices: of this process.
+    backend: 'pmap' or 'shard_map': the same program by either door.
+    batch_axis: the axis of the batch's leaves to split (a train step's
+      leaves are `[d_steps, B, ...]`: 1).
+
+  Returns:
+    The compiled step and the two functions that place its arguments.
+
+  Raises:
+    ValueError: for an unknown backend.
+  """
+  if backend not in BACKENDS:
+    raise ValueError(f'parallel={backend!r}: choose one of {BACKENDS}')
+  mesh = Mesh(np.asarray(devices), (AXIS,))
+  split = PartitionSpec(*[None] * batch_axis, AXIS)
+  place = lambda spec: (
+    lambda tree: jax.device_put(tree, NamedSharding(mesh, spec))
+  )
+  put, place_split = place(PartitionSpec()), place(split)
+  if backend == 'shard_map':
+    # check_vma=True would sum the gradients of replicated parameters itself.
+    mapped = jax.shard_map(
+      step,
+      mesh=mesh,
+      in_specs=(PartitionSpec(), split, PartitionSpec()),
+      out_specs=(PartitionSpec(), PartitionSpec()),
+      check_vma=False,
+    )
+    return Parallel(jax.jit(mapped, donate_argnums=0), put, place_split)
+
+  def put_batch(batch):
+    return place_split(split_batch(batch, len(devices), batch_axis))
+
+  mapped = jax.pmap(
+    step,
+    AXIS,
+    in_axes=(None, batch_axis, None),
+    out_axes=(None, None),
+    donate_argnums=0,
+    devices=devices,
+  )
+  return Parallel(mapped, put, put_batch)
+
+
+def split_batch(batch: PyTree, parts: int, batch_axis: int = 1) -> PyTree:
+  """Reshapes the batch axis to [parts, B / parts].
+
+  Raises:
+    ValueError: where B does not divide.
+  """
+
+  def split(x):
+    check_divides(x.shape[batch_axis], parts)
+    before, after = x.shape[:batch_axis], x.shape[batch_axis + 1 :]
+    return x.reshape(*before, parts, -1, *after)
+
+  return jax.tree.map(split, batch)
+
+
+def emulate(
+  step: Callable[..., Any], parts: int, *, batch_axis: int = 1
+) -> Callable[..., Any]:
+  """Runs a step as if on several devices, on one, by vmap.
+
+  What pmap would hide raises here: an output that differs between devices
+  (a forgotten mean) cannot be returned.
+
+  Args:
+    step: made with `axis_name=parallel.AXIS`.
+    parts: number of devices to emulate.
+    batch_axis: as in parallelise.
+
+  Returns:
+    (state, whole batch, key) -> (state, metrics).
+  """
+  mapped = jax.vmap(
+    step,
+    axis_name=AXIS,
+    in_axes=(None, batch_axis, None),
+    out_axes=(None, None),
+  )
+  return lambda state, batch, key: mapped(
+    state, split_batch(batch, parts, batch_axis), key
+  )

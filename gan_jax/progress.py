@@ -1,0 +1,213 @@
+"""What a training program tells the person who started it."""
+
+import math
+import pathlib
+import time
+from typing import Any, Mapping
+
+import jax
+import numpy as np
+from rich import box, console, progress, table
+
+from gan_jax import state as state_lib
+from gan_jax import writers
+
+
+class NonFinite(ArithmeticError):
+  """A metric or the state became NaN or infinite."""
+
+
+class Window:
+  """The metrics since the last line of the log, and the speed.
+
+  Metrics stay on the device until someone asks.
+
+  Attributes:
+    means: of the last closed window.
+    rate: steps per second of the last closed window.
+    rates: of every closed window.
+    examples_per_step: real examples that one step reads.
+  """
+
+  def __init__(self, examples_per_step: int):
+    self.means: dict[str, float] = {}
+    self.rate = 0.0
+    self.rates: list[float] = []
+    self.examples_per_step = examples_per_step
+    self._pending: list[tuple[int, Mapping[str, Any]]] = []
+    self._values: list[Mapping[str, Any]] = []
+    self._timed_from = time.perf_counter()
+    self._timed_steps = 0
+    self._all_finite = jax.jit(state_lib.all_finite)
+
+  @property
+  def examples_per_second(self) -> float:
+    """Real examples per second of the last closed window."""
+    return self.rate * self.examples_per_step
+
+  def add(self, step: int, metrics: Mapping[str, Any]) -> None:
+    """Takes the metrics of one step."""
+    self._pending.append((step, metrics))
+    self._timed_steps += 1
+
+  def wait(self) -> float:
+    """Waits for the last step; seconds since the clock started, restarts it."""
+    jax.block_until_ready(self._pending[-1][1])
+    now = time.perf_counter()
+    seconds, self._timed_from = now - self._timed_from, now
+    self._timed_steps = 0
+    return seconds
+
+  def _fetch(self) -> None:
+    for step, metrics in jax.device_get(self._pending):
+      for name, value in metrics.items():
+        if not np.isfinite(value):
+          raise NonFinite(f'{name} is {value} at step {step}.')
+      self._values.append(metrics)
+    self._pending = []
+
+  def check(self, state: Any) -> None:
+    """Raises NonFinite for any metric so far, or the state."""
+    self._fetch()
+    if not self._all_finite(state):
+      raise NonFinite(f'the state after step {int(state.step)} is not finite.')
+
+  def close(self) -> dict[str, float]:
+    """Means since the last close, with the speed; raises NonFinite."""
+    self._fetch()
+    seconds = time.perf_counter() - self._timed_from
+    if self._timed_steps:
+      self.rate = self._timed_steps / seconds
+      self.rates.append(self.rate)
+    self.means = {
+      name: float(np.mean([v[name] for v in self._values]))
+      for name in self._values[0]
+    } | {
+      'steps_per_second': self.rate,
+      'examples_per_second': self.examples_per_second,
+    }
+    self._values = []
+    self._timed_from, self._timed_steps = time.perf_counter(), 0
+    return self.means
+
+
+class Report:
+  """Prints a run: what it is, how it goes, how it ended."""
+
+  def __init__(self):
+    self._console = console.Console(highlight=False, soft_wrap=True)
+
+  def header(self, built, state, workdir: pathlib.Path, note: str) -> None:
+    """Says what will run."""
+    config = built.settings
+    size = lambda params: sum(x.size for x in jax.tree.leaves(params))
+    out = self._console.print
+    kind = built.devices[0].device_kind
+    names = ' '.join(str(d) for d in built.devices)
+    image = len(built.shape) == 3
+    what = 'images' if image else 'points'
+    shape = ' x '.join(map(str, built.shape))
+    out(
+      f'data     {config.data["name"]}: {len(built.train)} {what} of {shape}, '
+      f'{len(built.test)} held out'
+    )
+    out(
+      f'players  G {config.generator["name"]} '
+      f'{size(state.generator.params):,} parameters, D '
+      f'{config.discriminator["name"]} '
+      f'{size(state.discriminator.params):,}; loss {config.loss}'
+    )
+    out(
+      f'devices  {len(built.devices)} x {kind} ({names}), {config.parallel}, '
+      f'batch {config.batch_size}'
+    )
+    out(f'workdir  {workdir}: {note}')
+
+  def bar(self, total: int, done: int) -> '_Bar':
+    """A progress bar, on a terminal; nothing elsewhere."""
+    return _Bar(self._console, total, done)
+
+  def compiled(self, seconds: float) -> None:
+    """Says how long the first step took."""
+    self._console.print(f'first step after {seconds:.1f} s, compilation in it')
+
+  def line(self, step: int, means: Mapping[str, float]) -> None:
+    """One line of the log."""
+    shown = {k: v for k, v in means.items() if not k.endswith('_per_second')}
+    text = '  '.join(f'{name} {value:.3f}' for name, value in shown.items())
+    self._console.print(
+      f'step {step:>7}  {text}  {means["steps_per_second"]:.1f} steps/s  '
+      f'{means["examples_per_second"]:.0f} examples/s'
+    )
+
+  def interrupted(self, step: int, workdir: pathlib.Path) -> None:
+    """Says that the run was stopped and how to go on."""
+    self._console.print(
+      f'stopped at step {step}, saved in {workdir}; the same command continues'
+    )
+
+  def summary(
+    self, window: Window, rows: list, notes: list[str], workdir: pathlib.Path
+  ) -> None:
+    """The end of a run: losses, speed, score, where the pictures are."""
+    speed = float(np.median(window.rates)) if window.rates else math.nan
+    result = {
+      'losses': window.means,
+      'median_steps_per_second': speed if window.rates else None,
+      'scores': [row._asdict() for row in rows],
+      'notes': notes,
+    }
+    writers.write_json(workdir / 'summary.json', result)
+    scores = table.Table(box=box.SIMPLE, pad_edge=False)
+    for column in ('score', 'generated', 'real data (floor)'):
+      scores.add_column(
+        column, justify='left' if column == 'score' else 'right'
+      )
+    for row in rows:
+      scores.add_row(
+        row.name,
+        f'{row.value:.4g} ± {row.error:.2g}',
+        f'{row.floor:.4g} ± {row.floor_error:.2g}',
+      )
+    out = self._console.print
+    if window.means:
+      losses = ', '.join(
+        f'{name} {window.means[name]:.3f}' for name in ('d_loss', 'g_loss')
+      )
+      out(f'losses   {losses} (mean since the last line)')
+    if window.rates:
+      out(
+        f'speed    {speed:.1f} steps/s, '
+        f'{speed * window.examples_per_step:.0f} examples/s (median)'
+      )
+    out(scores)
+    for note in notes:
+      out(f'fitted   {note}')
+    out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
+
+
+class _Bar:
+  """A rich progress bar with the numbers that one wants of training."""
+
+  def __init__(self, out: console.Console, total: int, done: int):
+    self._bar = progress.Progress(
+      progress.BarColumn(),
+      progress.MofNCompleteColumn(),
+      progress.TextColumn('{task.fields[rate]}'),
+      progress.TimeRemainingColumn(),
+      console=out,
+      disable=not out.is_terminal,
+    )
+    self._task = self._bar.add_task('', total=total, completed=done, rate='')
+
+  def update(self, step: int, rate: float, examples: float) -> None:
+    """Moves the bar."""
+    shown = f'{rate:.1f} steps/s {examples:.0f} examples/s' if rate else ''
+    self._bar.update(self._task, completed=step, rate=shown)
+
+  def __enter__(self):
+    self._bar.start()
+    return self
+
+  def __exit__(self, *unused):
+    self._bar.stop()

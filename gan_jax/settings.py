@@ -1,0 +1,243 @@
+"""What an experiment's configuration holds, its defaults and its checks.
+
+Plain dataclasses and dicts, importable in no time: a config file starts from
+`defaults()`, changes what it needs, and `experiment.build` checks the result
+with `parse`. Where a part has a `name` (models, optimizers, data), the other
+entries beside it are that part's own options.
+"""
+
+import dataclasses
+import difflib
+from typing import Any, Iterable, Mapping
+
+
+def _part(**options):
+  return dataclasses.field(default_factory=lambda: dict(options))
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """One experiment.
+
+  Attributes:
+    seed: of everything random: initial parameters, latents, order of data.
+    num_steps: train steps in all (one is d_steps of D and one of G).
+    batch_size: examples per discriminator step, over all devices.
+    d_steps: discriminator steps per generator step.
+    micro_batches: parts a device's batch is computed in, to save memory.
+    same_latents: G's step takes the latents of D's last step (as D2L does).
+    joint_batch: D takes real and fake as one batch, not one after the other.
+    latent_dim: length of z ~ N(0, I).
+    loss: a name in losses.LOSSES.
+    loss_reduction: 'mean' over the batch, or 'sum' (as D2L does).
+    d_loss_scale: factor on D's adversarial loss (D2L: 0.5).
+    g_loss_scale: factor on G's adversarial loss.
+    penalties: by name (penalties.PENALTIES), {'weight': w}; 0 leaves it out.
+    generator: {'name': a file in gan_jax/models, and its options}.
+    discriminator: likewise.
+    g_optimizer: {'name': in optimizers.OPTIMIZERS, 'learning_rate', its
+      options, 'schedule', 'schedule_steps' (0: num_steps), 'warmup_steps'}.
+    d_optimizer: likewise.
+    ema_decay: of the generator's moving average per train step, in [0, 1].
+    data: {'name': in data.SOURCES, and its options}.
+    parallel: 'pmap' or 'shard_map'.
+    num_devices: devices of this process to use; 0 for all.
+    log_every: steps between lines of metrics.
+    sample_every: steps between pictures; 0 for the last alone.
+    checkpoint_every: steps between checkpoints; 0 for the last alone.
+    keep_checkpoints: how many to keep, the newest.
+    num_samples: examples in a picture.
+    eval_samples: examples in the final score, per set.
+  """
+
+  seed: int = 0
+  num_steps: int = 10_000
+  batch_size: int = 64
+  d_steps: int = 1
+  micro_batches: int = 1
+  same_latents: bool = False
+  joint_batch: bool = False
+  latent_dim: int = 100
+  loss: str = 'non_saturating'
+  loss_reduction: str = 'mean'
+  d_loss_scale: float = 1.0
+  g_loss_scale: float = 1.0
+  penalties: Mapping[str, Any] = _part(r1={'weight': 0.0})
+  generator: Mapping[str, Any] = _part(name='dcgan')
+  discriminator: Mapping[str, Any] = _part(name='dcgan')
+  g_optimizer: Mapping[str, Any] = _part(name='adam', learning_rate=2e-4)
+  d_optimizer: Mapping[str, Any] = _part(name='adam', learning_rate=2e-4)
+  ema_decay: float = 0.999
+  data: Mapping[str, Any] = _part(name='digits')
+  parallel: str = 'pmap'
+  num_devices: int = 0
+  log_every: int = 100
+  sample_every: int = 1000
+  checkpoint_every: int = 1000
+  keep_checkpoints: int = 2
+  num_samples: int = 64
+  eval_samples: int = 1000
+
+
+# May differ between a run and its continuation: they change no update.
+CONTINUABLE = (
+  'num_steps',
+  'parallel',
+  'num_devices',
+  'log_every',
+  'sample_every',
+  'checkpoint_every',
+  'keep_checkpoints',
+  'num_samples',
+  'eval_samples',
+  'data.data_dir',
+  'data.threads',
+  'data.memory_mb',
+)
+_AT_LEAST = {
+  'seed': 0,
+  'num_steps': 1,
+  'batch_size': 1,
+  'd_steps': 1,
+  'micro_batches': 1,
+  'latent_dim': 1,
+  'num_devices': 0,
+  'log_every': 1,
+  'sample_every': 0,
+  'checkpoint_every': 0,
+  'keep_checkpoints': 1,
+  'num_samples': 1,
+  'eval_samples': 2,
+}
+
+
+def defaults() -> dict[str, Any]:
+  """All settings at their defaults, as a new plain dict."""
+  return dataclasses.asdict(Settings())
+
+
+def unknown(name: str, allowed: Iterable[str], what: str) -> str:
+  """Message for a name that is not among the allowed ones.
+
+  Args:
+    name: the offending name.
+    allowed: the names there are.
+    what: what it should have been.
+
+  Returns:
+    One line, with the nearest match where one is near.
+  """
+  allowed = sorted(allowed)
+  near = difflib.get_close_matches(name, allowed, n=1)
+  hint = f' Did you mean {near[0]!r}?' if near else ''
+  return f'unknown {what} {name!r}.{hint} Allowed: {", ".join(allowed)}'
+
+
+def check_options(
+  what: str, given: Mapping[str, Any], allowed: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Checks options against those a part has, and fills in the rest.
+
+  Args:
+    what: the part, for messages ('generator dcgan').
+    given: option -> value.
+    allowed: option -> default, which also gives the type.
+
+  Returns:
+    All options, ints made floats and lists tuples where the default is one.
+
+  Raises:
+    ValueError: for an unknown option or a value of another type.
+  """
+  checked = dict(allowed)
+  for name, value in given.items():
+    if name not in allowed:
+      raise ValueError(unknown(name, allowed, f'option of {what}:'))
+    checked[name] = _typed(f'{what}: {name}', value, allowed[name])
+  return checked
+
+
+def _typed(where: str, value: Any, default: Any) -> Any:
+  kind = type(default)
+  if default is None or isinstance(value, kind) and kind is not int:
+    return value
+  if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    return float(value)
+  if kind is tuple and isinstance(value, list):
+    return tuple(value)
+  if isinstance(default, Mapping) and isinstance(value, Mapping):
+    return dict(value)
+  if kind is int and isinstance(value, int) and not isinstance(value, bool):
+    return value
+  raise ValueError(
+    f'{where}={value!r} is of type {type(value).__name__}; '
+    f'must be {kind.__name__}'
+  )
+
+
+def parse(mapping: Mapping[str, Any]) -> Settings:
+  """Checks a mapping of settings and makes it typed.
+
+  Args:
+    mapping: setting -> value; what is missing takes its default.
+
+  Returns:
+    The settings.
+
+  Raises:
+    ValueError: for an unknown key (with the nearest one), a value of another
+      type, or one out of range; names of models and the like are checked
+      where they are built.
+  """
+  base = {f.name: getattr(Settings(), f.name) for f in _fields()}
+  values = check_options('the config', mapping, base)
+  for name, least in _AT_LEAST.items():
+    if values[name] < least:
+      raise ValueError(f'{name}={values[name]}: must be at least {least}')
+  if not 0 <= values['ema_decay'] <= 1:
+    raise ValueError(
+      f'ema_decay={values["ema_decay"]}: must be between 0 and 1'
+    )
+  reductions = ('mean', 'sum')
+  if values['loss_reduction'] not in reductions:
+    raise ValueError(
+      f'loss_reduction={values["loss_reduction"]!r}: choose one of {reductions}'
+    )
+  return Settings(**values)
+
+
+def _fields():
+  return dataclasses.fields(Settings)
+
+
+def flatten(mapping: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """Nested mappings as {'a.b': leaf}, tuples made lists as JSON has them."""
+  flat = {}
+  for name, value in mapping.items():
+    if isinstance(value, Mapping):
+      flat.update(flatten(value, f'{prefix}{name}.'))
+    else:
+      is_tuple = isinstance(value, tuple)
+      flat[f'{prefix}{name}'] = list(value) if is_tuple else value
+  return flat
+
+
+def differences(
+  old: Mapping[str, Any], new: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+  """Leaves in which two configurations differ and a run may not.
+
+  Args:
+    old: settings of the run.
+    new: settings of its continuation.
+
+  Returns:
+    leaf -> (old value, new value), with None for one that is missing;
+    leaves in CONTINUABLE are left out.
+  """
+  a, b = flatten(old), flatten(new)
+  return {
+    leaf: (a.get(leaf), b.get(leaf))
+    for leaf in sorted(a.keys() | b.keys())
+    if a.get(leaf) != b.get(leaf) and leaf not in CONTINUABLE
+  }

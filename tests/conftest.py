@@ -1,0 +1,19 @@
+"""Four CPU devices and JAX at its strictest, for every test."""
+
+import os
+
+os.environ.setdefault('PJRT_NPROC', '32')
+os.environ['JAX_PLATFORMS'] = os.environ.get('JAX_PLATFORMS') or 'cpu'
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+if os.environ['JAX_PLATFORMS'] == 'cpu':
+  jax.config.update('jax_num_cpu_devices', 4)
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+jax.config.update('jax_debug_key_reuse', True)
+
+
+@pytest.fixture
+def key():
+  return jax.random.key(0)

@@ -1,0 +1,41 @@
+"""Small games that several tests share."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import game, losses, networks, state
+from gan_jax.models import mlp
+
+BATCH, LATENT = 16, 3
+HYPER = {'ema_decay': 0.9}
+
+
+def gan(optimizer=None, norm='batch', loss='non_saturating', **changes):
+  """MLPs of 8 units on 2-D points, batch norm in G; SGD by default."""
+  return game.GAN(
+    generator=networks.from_linen(
+      mlp.Generator(shape=(2,), features=(8,), norm=norm)
+    ),
+    discriminator=networks.from_linen(
+      mlp.Discriminator(features=(8,), activation='tanh')
+    ),
+    loss=losses.LOSSES[loss],
+    latent_dim=LATENT,
+    g_optimizer=optimizer or optax.sgd(0.05),
+    d_optimizer=optimizer or optax.sgd(0.05),
+    **changes,
+  )
+
+
+def batch(d_steps=None):
+  """Points `[BATCH, 2]`, or `[d_steps, BATCH, 2]`."""
+  shape = (BATCH, 2) if d_steps is None else (d_steps, BATCH, 2)
+  return {'x': jax.random.normal(jax.random.key(7), shape) + 1}
+
+
+def init(game_, hyper=None):
+  """The state at step 0."""
+  return state.init_state(
+    game_, jax.random.key(1), {'x': jnp.zeros((2, 2))}, hyper or HYPER
+  )

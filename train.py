@@ -1,0 +1,155 @@
+"""Trains a GAN from a config.
+
+  python train.py                                     the digits, no download
+  python train.py --config=configs/mnist.py --config.batch_size=128
+  python train.py --config=configs/x.py --workdir=runs/mine
+
+Starting again with the same --workdir continues from the last checkpoint.
+"""
+
+import pathlib
+import signal
+import sys
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+ROOT = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # configs import from here, wherever one stands
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', str(ROOT / 'configs' / 'digits.py'), 'Path to a config file.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', '', 'Where the run is kept; default: runs/ and the config.'
+)
+_INIT_FROM = flags.DEFINE_string(
+  'init_from', '', 'Workdir of another run: start from its weights.'
+)
+
+
+class Interrupt:
+  """Remembers the first SIGINT or SIGTERM; a second one ends at once."""
+
+  def __init__(self):
+    self.signal = None
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, self._on_signal)
+
+  def _on_signal(self, number, _):
+    self.signal = number
+    signal.signal(number, signal.SIG_DFL)
+    print(
+      f'\n{signal.Signals(number).name}: saving after this step', flush=True
+    )
+
+
+def default_workdir() -> pathlib.Path:
+  """runs/digits for configs/digits.py, runs/digits-test for :test."""
+  path = config_flags.get_config_filename(flags.FLAGS['config'])
+  stem, _, variant = pathlib.Path(path).name.partition('.py')
+  return pathlib.Path('runs') / (stem + variant.replace(':', '-'))
+
+
+def main(_):
+  if not flags.FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)  # orbax tells of every file
+  # Imported here, so that --help and errors in flags come at once.
+  from gan_jax import parallel
+
+  parallel.prepare_cpu()
+  from gan_jax import checkpoint, experiment, progress, quality, writers
+
+  # ---- Build everything, and refuse what is wrong, before compiling.
+  workdir = pathlib.Path(_WORKDIR.value or default_workdir())
+  report = progress.Report()
+  try:
+    built = experiment.build(_CONFIG.value.to_dict())
+    start_state, note = experiment.start(built, workdir, _INIT_FROM.value)
+  except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
+    sys.exit(f'train.py: {error}')
+  config = built.settings
+  writers.write_json(
+    workdir / experiment.CONFIG_FILE, experiment.describe(built)
+  )
+  report.header(built, start_state, workdir, note)
+
+  runner = built.parallelise()
+  draw = experiment.make_draw(built.gan)
+  real = experiment.examples(built.test, config.num_samples)
+  interrupt = Interrupt()
+  state, key = runner.put(start_state), runner.put(built.key)
+  step = first = int(start_state.step)
+  window = progress.Window(config.batch_size * config.d_steps)
+
+  def save_picture(path):
+    samples = draw(state.ema, config.num_samples)
+    writers.save_samples(path, samples, real)
+
+  with (
+    checkpoint.Checkpoints(
+      workdir / experiment.CHECKPOINTS, keep=config.keep_checkpoints
+    ) as checkpoints,
+    writers.ScalarWriter(workdir, start=step) as scalars,
+    built.batches(start=step, put=runner.put_batch) as batches,
+    report.bar(total=config.num_steps, done=step) as bar,
+  ):
+    if step == 0:
+      writers.save_samples(workdir / 'real.png', real, real)
+
+    # ---- The loop: one train step, then what is due after it.
+    while step < config.num_steps and interrupt.signal is None:
+      state, metrics = runner.step(state, next(batches), key)
+      step += 1
+      window.add(step, metrics)
+      if step == first + 1:
+        report.compiled(window.wait())
+      last = step == config.num_steps or interrupt.signal is not None
+      due = lambda every: every and step % every == 0
+
+      try:
+        if last or due(config.log_every):
+          means = window.close()
+          scalars.write(step, means)
+          report.line(step, means)
+        if last or due(config.checkpoint_every):
+          window.check(state)
+          checkpoints.save(step, state)
+      except progress.NonFinite as error:
+        kept = checkpoints.latest()
+        sys.exit(f'train.py: {error} The last good checkpoint is {kept}.')
+      if step == config.num_steps or due(config.sample_every):
+        save_picture(workdir / 'samples' / f'{step:08d}.png')
+      bar.update(step, window.rate, window.examples_per_second)
+
+  if interrupt.signal is not None:
+    report.interrupted(step, workdir)
+    sys.exit(128 + interrupt.signal)
+
+  # ---- The end: how good it is, and where to look.
+  save_picture(workdir / 'samples.png')
+  sample = lambda count, seed: draw(state.ema, count, seed=seed)
+  rows, notes = quality.score(
+    sample, built.train, built.test, config.eval_samples
+  )
+  report.summary(window, rows, notes, workdir)
+
+
+def parse_flags(argv):
+  """absl's parser, with errors of one line."""
+  try:
+    return flags.FLAGS(argv)
+  except (
+    flags.Error,
+    AttributeError,
+    KeyError,
+    OSError,
+    TypeError,
+    ValueError,
+  ) as error:
+    message = error.args[0] if error.args else error
+    sys.exit(f'train.py: {message}')
+
+
+if __name__ == '__main__':
+  app.run(main, flags_parser=parse_flags)
