@@ -17,8 +17,9 @@ from ml_collections import config_flags
 ROOT = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # configs import from here, wherever one stands
 
+_DEFAULT = ROOT / 'configs' / 'digits.py'
 _CONFIG = config_flags.DEFINE_config_file(
-  'config', str(ROOT / 'configs' / 'digits.py'), 'Path to a config file.'
+  'config', None, f'Path to a config file; default: {_DEFAULT}.'
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Where the run is kept; default: runs/ and the config.'
@@ -98,13 +99,15 @@ def main(_):
       writers.save_samples(workdir / 'real.png', real, real)
 
     # ---- The loop: one train step, then what is due after it.
-    while step < config.num_steps and interrupt.signal is None:
+    stopping = False
+    while step < config.num_steps and not stopping:
       state, metrics = runner.step(state, next(batches), key)
       step += 1
       window.add(step, metrics)
       if step == first + 1:
         report.compiled(window.wait())
-      last = step == config.num_steps or interrupt.signal is not None
+      stopping = interrupt.signal is not None
+      last = step == config.num_steps or stopping
       due = lambda every: every and step % every == 0
 
       try:
@@ -122,7 +125,7 @@ def main(_):
         save_picture(workdir / 'samples' / f'{step:08d}.png')
       bar.update(step, window.rate, window.examples_per_second)
 
-  if interrupt.signal is not None:
+  if step < config.num_steps:
     report.interrupted(step, workdir)
     sys.exit(128 + interrupt.signal)
 
@@ -135,10 +138,42 @@ def main(_):
   report.summary(window, rows, notes, workdir)
 
 
+def one_line(error: Exception) -> str:
+  """The part of a flag parser's error that a person needs."""
+  text = str(error.args[-1] if error.args else error).replace('\\n', '\n')
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  if 'Did you mean' in lines[-1]:
+    return lines[-1].strip('"\'')
+  return lines[-1] if 'Traceback' in text else ' '.join(lines)
+
+
+def with_config(argv: list[str]) -> list[str]:
+  """Arguments with the default config where none is named.
+
+  Raises:
+    FileNotFoundError: for a config that does not exist.
+  """
+  for argument in argv[1:]:
+    name, _, value = argument.lstrip('-').partition('=')
+    if name == 'config' and value:
+      path = pathlib.Path(value.partition('.py')[0] + '.py')
+      if not path.is_file():
+        there = sorted(p.stem for p in _DEFAULT.parent.glob('*.py'))
+        there.remove('common')
+        raise FileNotFoundError(
+          f'there is no config {str(path)!r}; in configs/: {", ".join(there)}'
+        )
+    if name == 'config':
+      return argv
+  return [argv[0], f'--config={_DEFAULT}', *argv[1:]]
+
+
 def parse_flags(argv):
-  """absl's parser, with errors of one line."""
+  """absl's parser, with the default config and errors of one line."""
   try:
-    return flags.FLAGS(argv)
+    rest = flags.FLAGS(with_config(argv))
+    _CONFIG.value.to_dict()  # a file that does not load raises only here
+    return rest
   except (
     flags.Error,
     AttributeError,
@@ -147,8 +182,7 @@ def parse_flags(argv):
     TypeError,
     ValueError,
   ) as error:
-    message = error.args[0] if error.args else error
-    sys.exit(f'train.py: {message}')
+    sys.exit(f'train.py: {one_line(error)}')
 
 
 if __name__ == '__main__':

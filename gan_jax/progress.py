@@ -95,7 +95,9 @@ class Report:
   """Prints a run: what it is, how it goes, how it ended."""
 
   def __init__(self):
-    self._console = console.Console(highlight=False, soft_wrap=True)
+    self._console = console.Console(
+      highlight=False, markup=False, soft_wrap=True
+    )
 
   def header(self, built, state, workdir: pathlib.Path, note: str) -> None:
     """Says what will run."""

@@ -1,13 +1,15 @@
 """Your own pictures: a directory of png, jpg, webp or bmp files."""
 
 import concurrent.futures
+import contextlib
 import functools
 import os
 import pathlib
 import warnings
+from typing import Iterator
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from gan_jax.data import images
 from gan_jax.data.arrays import ArraySource, held_out
@@ -15,23 +17,39 @@ from gan_jax.data.arrays import ArraySource, held_out
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
 
 
-def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Image.Image]:
   try:
     with Image.open(path) as image:
-      # JPEG decodes straight to a smaller size, several times faster.
-      image.draft('RGB' if channels > 1 else 'L', (size, size))
-      return images.fit(image, size, channels)
-  except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+      yield image
+  except (OSError, ValueError, SyntaxError) as error:
     raise ValueError(f'broken picture {path}: {error}') from error
   except Image.DecompressionBombError as error:
     raise ValueError(f'picture {path} is too large: {error}') from error
 
 
-def _or_none(load, path):
+def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
+  with _opened(path) as image:
+    # JPEG decodes straight to a smaller size, several times faster.
+    image.draft('RGB' if channels > 1 else 'L', (size, size))
+    return images.fit(image, size, channels)
+
+
+def _examine(path, load, resident: bool, skip_broken: bool):
+  """The picture, True for one to be read later, None for one left out."""
   try:
-    return load(path)
+    if resident:
+      return load(path)
+    if skip_broken:  # a truncated file shows itself only when decoded
+      load(path)
+    else:
+      with _opened(path):
+        pass
+    return True
   except ValueError:
-    return None
+    if skip_broken:
+      return None
+    raise
 
 
 class _Streamed:
@@ -61,7 +79,9 @@ def _find(root: pathlib.Path) -> list[pathlib.Path]:
   paths = sorted(
     p
     for p in root.rglob('*')
-    if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != '.'
+    if p.suffix.lower() in SUFFIXES
+    and p.is_file()
+    and not any(part[0] == '.' for part in p.relative_to(root).parts)
   )
   if not paths:
     raise FileNotFoundError(
@@ -112,40 +132,39 @@ def folder(
       'data.path is empty: name your directory of pictures ('
       '--config.data.path=DIR)'
     )
+  if threads < 0:
+    raise ValueError(f'threads={threads}: must be at least 0')
   root = pathlib.Path(path).expanduser()
-  paths = _find(root)
+  found = _find(root)
+  resident = len(found) * size * size * channels <= memory_mb * 2**20
+  chosen = held_out(len(found), split, test_fraction)
+  paths, labels = [found[i] for i in chosen], _labels(root, found)
   threads = threads or os.cpu_count() or 1
   load = functools.partial(_load, size=size, channels=channels)
-  resident = len(paths) * size * size * channels <= memory_mb * 2**20
-  examine = load if resident else _open
+  examine = functools.partial(
+    _examine, load=load, resident=resident, skip_broken=skip_broken
+  )
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-    attempt = functools.partial(_or_none, load if skip_broken else examine)
-    first = list(pool.map(attempt if skip_broken else examine, paths))
-  bad = [p for p, result in zip(paths, first) if result is None]
-  if bad:
-    names = ', '.join(str(p) for p in bad[:5]) + (' ...' if bad[5:] else '')
-    warnings.warn(
-      f'skipped {len(bad)} of {len(paths)} pictures: {names}', stacklevel=2
-    )
-  good = [i for i, result in enumerate(first) if result is not None]
-  if not good:
-    raise ValueError(f'none of the {len(paths)} pictures in {root} is readable')
-  labels = _labels(root, [paths[i] for i in good])
-  chosen = held_out(len(good), split, test_fraction)
-  labels = None if labels is None else labels[chosen]
-  files = [good[i] for i in chosen]
+    examined = list(pool.map(examine, paths))
+  good = _readable(root, paths, examined)
+  labels = None if labels is None else labels[chosen][good]
   if resident:
-    return ArraySource(np.stack([first[i] for i in files]), labels)
-  kept = [paths[i] for i in files]
+    return ArraySource(np.stack([examined[i] for i in good]), labels)
+  kept = [paths[i] for i in good]
   return _Streamed(kept, labels, load, (size, size, channels), threads)
 
 
-def _open(path: pathlib.Path) -> bool:
-  try:
-    with Image.open(path):
-      return True
-  except (UnidentifiedImageError, OSError) as error:
-    raise ValueError(f'broken picture {path}: {error}') from error
+def _readable(root: pathlib.Path, paths, examined) -> list[int]:
+  good = [i for i, result in enumerate(examined) if result is not None]
+  bad = [p for p, result in zip(paths, examined) if result is None]
+  if not good:
+    raise ValueError(f'none of {len(paths)} pictures in {root} is readable')
+  if bad:
+    names = ', '.join(map(str, bad[:5])) + (', ...' if bad[5:] else '')
+    warnings.warn(
+      f'skipped {len(bad)} of {len(paths)} pictures: {names}', stacklevel=3
+    )
+  return good
 
 
 def _labels(root: pathlib.Path, paths) -> np.ndarray | None:

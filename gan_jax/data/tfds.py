@@ -27,8 +27,10 @@ def open_builder(dataset: str, data_dir: str):
     The TFDS builder, prepared or not.
 
   Raises:
-    ModuleNotFoundError: without tensorflow-datasets.
-    ValueError: for an unknown dataset, with the nearest name.
+    ModuleNotFoundError: without tensorflow-datasets, or another package that
+      this dataset asks for.
+    ValueError: for an unknown dataset, with the nearest names, or an unknown
+      version or variant of one.
   """
   try:
     import tensorflow_datasets as tfds
@@ -43,11 +45,40 @@ def open_builder(dataset: str, data_dir: str):
     )
   directory = str(pathlib.Path(data_dir).expanduser()) if data_dir else None
   try:
-    return tfds.builder(dataset, data_dir=directory, file_format='array_record')
+    return tfds.builder(dataset, data_dir=directory)
   except tfds.core.DatasetNotFoundError:
-    near = difflib.get_close_matches(dataset, tfds.list_builders(), n=3)
+    # The list of community datasets is out of reach without TensorFlow.
+    known = tfds.list_builders(with_community_datasets=False)
+    near = difflib.get_close_matches(dataset, known, n=3)
     hint = f' Did you mean {" or ".join(map(repr, near))}?' if near else ''
     raise ValueError(f'unknown TFDS dataset {dataset!r}.{hint}') from None
+  except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(one_line(error)) from error
+  except (ValueError, AssertionError) as error:
+    raise ValueError(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+  """The message of an error on a single line."""
+  return ' '.join(str(error).split())
+
+
+def is_prepared(builder) -> bool:
+  """Whether a TFDS dataset is on disk, readable without TensorFlow.
+
+  Raises:
+    ValueError: for one prepared in a format that only TensorFlow reads.
+  """
+  if not builder.info.splits or not pathlib.Path(builder.data_path).is_dir():
+    return False
+  file_format = builder.info.file_format.value
+  if file_format != 'array_record':
+    raise ValueError(
+      f'{builder.name!r} in {builder.data_path} is prepared as {file_format}; '
+      'must be array_record. Prepare it once more in another directory: '
+      f'{_prepare_command(builder.name, "DIR")}'
+    )
+  return True
 
 
 class _Streamed:
@@ -75,7 +106,7 @@ class _Streamed:
     return batch
 
 
-def _feature_names(builder) -> tuple[str, str | None]:
+def feature_names(builder) -> tuple[str, str | None]:
   import tensorflow_datasets as tfds
 
   features = builder.info.features
@@ -127,31 +158,25 @@ def tfds_images(
   """
   images.check_format(size, channels)
   builder = open_builder(dataset, data_dir)
-  splits = builder.info.splits
-  command = _prepare_command(dataset, data_dir)
-  if not splits or not pathlib.Path(builder.data_path).is_dir():
+  if not is_prepared(builder):
     raise FileNotFoundError(
       f'the dataset {dataset!r} is not prepared in {builder.data_path}. '
-      f'Run once: {command}'
+      f'Run once: {_prepare_command(dataset, data_dir)}'
     )
-  file_format = builder.info.file_format.value
-  if file_format != 'array_record':
-    raise ValueError(
-      f'{dataset!r} in {builder.data_path} is prepared as {file_format}; '
-      f'must be array_record. Run once, into another data_dir: {command}'
-    )
+  splits = builder.info.splits
   if test_split:
     names = {'train': train_split, 'test': test_split}
   elif named := [n for n in ('test', 'validation') if n in splits]:
     names = {'train': train_split, 'test': named[0]}
   else:
     names = {'train': f'{train_split}[:90%]', 'test': f'{train_split}[90%:]'}
-  if names[split].split('[')[0] not in splits:
+  try:
+    records = builder.as_data_source(split=names[split])
+  except ValueError as error:
     raise ValueError(
       f'{dataset!r} has no split {names[split]!r}; it has {sorted(splits)}'
-    )
-  records = builder.as_data_source(split=names[split])
-  streamed = _Streamed(records, _feature_names(builder), size, channels)
+    ) from error
+  streamed = _Streamed(records, feature_names(builder), size, channels)
   if len(records) * size * size * channels > memory_mb * 2**20:
     return streamed
   starts = range(0, len(records), _CHUNK)

@@ -19,6 +19,7 @@ def fit(samples: Array) -> tuple[Array, Array]:
   Raises:
     AssertionError: for another rank, or fewer than 2 samples.
   """
+  samples = jnp.asarray(samples)
   chex.assert_rank(samples, 2)
   chex.assert_axis_dimension_gteq(samples, 0, 2)
   mean = samples.mean(axis=0)

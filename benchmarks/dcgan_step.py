@@ -1,0 +1,360 @@
+"""Times one DCGAN train step: gan_jax, plain Flax and PyTorch, in one table.
+
+  python benchmarks/dcgan_step.py
+  python benchmarks/dcgan_step.py --torch_python=PATH   torch from elsewhere
+
+A step is one D step and one G step, non-saturating cross-entropy, Adam, batch
+norm in both networks, D on real and fake as two batches, and the moving
+average of G, on images of 32 x 32 x 3 at width 64, batch 64 and 100 latents.
+The contenders take turns, STEPS steps at a time, and each row is the median
+over the rounds; PyTorch runs in a process of its own. CPU seconds are those of
+all threads, so that they say what a step costs where cores are shared; a
+ratio above 1 means less CPU time than PyTorch's faster memory layout. Takes
+about four minutes on two cores.
+"""
+
+import argparse
+import functools
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any, Callable, NamedTuple
+from unittest import mock
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from gan_jax import game, losses, networks, optimizers, state, steps  # noqa: E402
+from gan_jax.models import conv, dcgan  # noqa: E402
+
+SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'channels': 3}
+SHAPE = (32, 32, SIZES['channels'])
+STEPS = 5  # at a time: the length of the scan, and of the loop beside it
+HYPER = {
+  'g_learning_rate': 2e-4,
+  'd_learning_rate': 2e-4,
+  'ema_decay': 0.999,
+} | {
+  f'{player}_{name}': value
+  for player in 'gd'
+  for name, value in optimizers.hyper_defaults('adam').items()
+}
+TOLERANCE = 1e-4
+
+
+class Spent(NamedTuple):
+  """Seconds for STEPS steps.
+
+  Attributes:
+    wall: as time passes.
+    cpu: of all threads together.
+  """
+
+  wall: float
+  cpu: float
+
+
+class Contender(NamedTuple):
+  """One row.
+
+  Attributes:
+    run: takes STEPS steps.
+    rounds: at most so many rounds; the first one only warms up, unless it is
+      the only one.
+  """
+
+  run: Callable[[], Spent]
+  rounds: int
+
+
+class FlaxGenerator(nn.Module):
+  """dcgan.Generator from the layers that Flax brings."""
+
+  width: int
+
+  @nn.compact
+  def __call__(self, x, label=None, *, train):
+    del label
+    normal = nn.initializers.normal(0.02)
+    x = nn.Dense(64 * self.width, use_bias=False, kernel_init=normal)(x)
+    x = x.reshape(-1, 4, 4, 4 * self.width)
+    for features in (2 * self.width, self.width, SHAPE[2]):
+      norm = nn.BatchNorm(use_running_average=not train, momentum=0.9)
+      x = nn.ConvTranspose(
+        features,
+        (4, 4),
+        (2, 2),
+        use_bias=features == SHAPE[2],
+        kernel_init=normal,
+      )(nn.relu(norm(x)))
+    return jnp.tanh(x)
+
+
+class FlaxDiscriminator(nn.Module):
+  """dcgan.Discriminator from the layers that Flax brings."""
+
+  width: int
+
+  @nn.compact
+  def __call__(self, x, label=None, *, train):
+    del label
+    normal = nn.initializers.normal(0.02)
+    for stage in range(3):
+      x = nn.Conv(
+        self.width * 2**stage,
+        (4, 4),
+        (2, 2),
+        padding=1,
+        use_bias=stage == 0,
+        kernel_init=normal,
+      )(x)
+      if stage:
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+      x = nn.leaky_relu(x, 0.2)
+    x = x.reshape(x.shape[0], -1)
+    return nn.Dense(1, kernel_init=normal)(x)[:, 0]
+
+
+def make_gan(generator: nn.Module, discriminator: nn.Module) -> game.GAN:
+  """The game that all contenders play."""
+  return game.GAN(
+    generator=networks.from_linen(generator),
+    discriminator=networks.from_linen(discriminator),
+    loss=losses.LOSSES['non_saturating'],
+    latent_dim=SIZES['latent_dim'],
+    g_optimizer=optimizers.from_hyper('adam', 'g'),
+    d_optimizer=optimizers.from_hyper('adam', 'd'),
+  )
+
+
+def make_batch() -> game.Batch:
+  """Noise for images: what they show does not change the time."""
+  shape = (1, SIZES['batch'], *SHAPE)
+  return {'x': jax.random.uniform(jax.random.key(1), shape, minval=-1.0)}
+
+
+class Program:
+  """A compiled train step, or a scan of several, and its state.
+
+  Attributes:
+    state: the training state; each call of `run` goes on from it.
+  """
+
+  def __init__(self, gan: game.GAN, *, scanned: bool = False, xla=False):
+    self.batch, self.key = make_batch(), jax.random.key(0)
+    init = lambda key: state.init_state(
+      gan, key, {'x': self.batch['x'][0]}, HYPER
+    )
+    self.state = jax.jit(init)(self.key)
+    step = steps.make_train_step(gan)
+    self.calls = 1 if scanned else STEPS
+
+    def scan(state, batch, key):
+      body = lambda state, _: step(state, batch, key)
+      return jax.lax.scan(body, state, length=STEPS)
+
+    program = jax.jit(scan if scanned else step, donate_argnums=0)
+    choice = (lambda _: False) if xla else conv._own_gradients
+    with mock.patch.object(conv, '_own_gradients', choice):
+      lowered = program.lower(self.state, self.batch, self.key)
+    self._compiled = lowered.compile()
+
+  def __call__(self) -> game.Metrics:
+    """One call of the compiled program; returns its metrics."""
+    self.state, metrics = self._compiled(self.state, self.batch, self.key)
+    return metrics
+
+  def run(self) -> Spent:
+    """Takes STEPS steps."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(self.calls):
+      self()
+    jax.block_until_ready(self.state)
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+  def num_parameters(self) -> int:
+    """Number of trained numbers in both networks."""
+    both = (self.state.generator.params, self.state.discriminator.params)
+    return sum(x.size for x in jax.tree.leaves(both))
+
+
+class Torch:
+  """The PyTorch side, in a process of its own.
+
+  Attributes:
+    about: its version, threads, and number of trained numbers.
+  """
+
+  def __init__(self, python: str):
+    program = str(pathlib.Path(__file__).with_name('dcgan_torch.py'))
+    self.process = subprocess.Popen(
+      [python, program, json.dumps(SIZES)],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    self.about = self._read()
+
+  def _read(self) -> dict[str, Any]:
+    line = self.process.stdout.readline()
+    if not line:
+      raise RuntimeError('the PyTorch process ended; its error is above')
+    return json.loads(line)
+
+  def run(self, layout: str) -> Spent:
+    """Takes STEPS steps in a memory layout, a key of dcgan_torch.LAYOUTS."""
+    request = json.dumps({'layout': layout, 'steps': STEPS})
+    print(request, file=self.process.stdin, flush=True)
+    return Spent(**self._read())
+
+  def close(self) -> None:
+    """Ends the process."""
+    self.process.stdin.close()
+    self.process.wait()
+
+
+def check_metrics(ours: Program, xla: Program) -> float:
+  """Takes a step with either kind of gradients and compares the metrics.
+
+  Returns:
+    The largest difference.
+
+  Raises:
+    AssertionError: where it exceeds TOLERANCE.
+  """
+  a, b = ours(), xla()
+  difference = max(abs(float(a[name] - b[name])) for name in a)
+  assert difference < TOLERANCE, f'metrics differ by {difference}: {a}, {b}'
+  return difference
+
+
+def make_contenders(torch: Torch | None, rounds: int) -> dict[str, Contender]:
+  """Compiles everything and checks that it is the same step."""
+  ours = make_gan(
+    dcgan.Generator(shape=SHAPE, width=SIZES['width']),
+    dcgan.Discriminator(width=SIZES['width']),
+  )
+  plain = make_gan(
+    FlaxGenerator(SIZES['width']), FlaxDiscriminator(SIZES['width'])
+  )
+  programs = {
+    'gan_jax': Program(ours),
+    'gan_jax, in a scan': Program(ours, scanned=True),
+    "gan_jax, XLA's gradients": Program(ours, xla=True),
+    'plain Flax': Program(plain),
+    'plain Flax, in a scan': Program(plain, scanned=True),
+  }
+  difference = check_metrics(
+    programs['gan_jax'], programs["gan_jax, XLA's gradients"]
+  )
+  print(f'one step, own gradients and XLA: metrics within {difference:.0e}')
+  counts = {name: p.num_parameters() for name, p in programs.items()}
+  contenders = {name: Contender(p.run, rounds) for name, p in programs.items()}
+  # It can take a hundred times as long as the others.
+  slow = contenders['plain Flax, in a scan']
+  contenders['plain Flax, in a scan'] = slow._replace(rounds=1)
+  if torch is not None:
+    counts['PyTorch'] = torch.about['parameters']
+    for layout in ('contiguous', 'channels_last'):
+      run = functools.partial(torch.run, layout)
+      contenders[f'PyTorch, {layout}'] = Contender(run, rounds)
+  assert len(set(counts.values())) == 1, f'networks differ in size: {counts}'
+  return contenders
+
+
+def measure(contenders: dict[str, Contender], rounds: int) -> dict[str, Spent]:
+  """Lets the contenders take turns; medians of seconds for STEPS steps."""
+  times = {name: [] for name in contenders}
+  for number in range(rounds):
+    for name, contender in contenders.items():
+      if number < contender.rounds:
+        times[name].append(contender.run())
+    print(f'round {number + 1} of {rounds}', file=sys.stderr, flush=True)
+  timed = {name: spent[1:] or spent for name, spent in times.items()}
+  return {
+    name: Spent(*(statistics.median(column) for column in zip(*spent)))
+    for name, spent in timed.items()
+  }
+
+
+def table(medians: dict[str, Spent]) -> str:
+  """The results in Markdown."""
+  torch = [s.cpu for name, s in medians.items() if name.startswith('PyTorch')]
+  lines = [
+    '| | wall ms / step | CPU ms / image | PyTorch / this | loop / scan |',
+    '|---|---:|---:|---:|---:|',
+  ]
+  for name, spent in medians.items():
+    loop, scan = (
+      medians[name.removesuffix(', in a scan')],
+      name.endswith('scan'),
+    )
+    cells = [
+      name,
+      f'{1e3 * spent.wall / STEPS:.0f}',
+      f'{1e3 * spent.cpu / STEPS / SIZES["batch"]:.2f}',
+      f'{min(torch) / spent.cpu:.2f}' if torch else '',
+      f'{loop.cpu / spent.cpu:.3g}' if scan else '',
+    ]
+    lines.append(f'| {" | ".join(cells)} |')
+  return '\n'.join(lines)
+
+
+def machine(torch: Torch | None) -> str:
+  """Processor, cores and versions, in a line."""
+  processor = platform.processor() or platform.machine()
+  cpuinfo = pathlib.Path('/proc/cpuinfo')
+  if cpuinfo.exists():
+    for line in cpuinfo.read_text().splitlines():
+      if line.startswith('model name'):
+        processor = line.partition(':')[2].strip()
+        break
+  names = ('jax', 'jaxlib', 'flax', 'optax')
+  versions = [f'{n} {importlib.metadata.version(n)}' for n in names]
+  if torch is not None:
+    versions.append(f'torch {torch.about["version"]}')
+  return (
+    f'{processor}, {os.cpu_count()} cores, Python '
+    f'{platform.python_version()}, {", ".join(versions)}'
+  )
+
+
+def start_torch(python: str) -> Torch | None:
+  """The PyTorch side, or None where there is no PyTorch."""
+  if not python and importlib.util.find_spec('torch') is None:
+    print(
+      'PyTorch is left out: this Python has none. Install torch, or name a '
+      'Python that has it with --torch_python=PATH.'
+    )
+    return None
+  return Torch(python or sys.executable)
+
+
+def main() -> None:
+  """Measures and prints."""
+  parser = argparse.ArgumentParser(description='Times one DCGAN train step.')
+  parser.add_argument('--torch_python', default='', help='Python with torch')
+  parser.add_argument('--rounds', type=int, default=9, help='first warms up')
+  options = parser.parse_args()
+  torch = start_torch(options.torch_python)
+  print(machine(torch))
+  contenders = make_contenders(torch, options.rounds)
+  medians = measure(contenders, options.rounds)
+  print(f'\n{table(medians)}')
+  if torch is not None:
+    torch.close()
+
+
+if __name__ == '__main__':
+  main()

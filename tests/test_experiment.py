@@ -1,0 +1,223 @@
+"""The builder: what it makes, and what it refuses before compiling."""
+
+import json
+import pathlib
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from gan_jax import checkpoint, experiment, settings
+from gan_jax.data.arrays import ArraySource
+
+TINY = {
+  'batch_size': 8,
+  'num_steps': 4,
+  'latent_dim': 3,
+  'num_devices': 1,
+  'data': {'name': 'gaussian', 'size': 64},
+  'generator': {'name': 'mlp', 'features': (8,)},
+  'discriminator': {'name': 'mlp', 'features': (8,), 'activation': 'tanh'},
+}
+
+
+def build(**changes):
+  return experiment.build({**TINY, **changes})
+
+
+def test_defaults_are_filled_in():
+  built = build()
+  chosen = built.settings
+  assert chosen.generator['norm'] == 'batch'
+  assert chosen.d_optimizer['b1'] == 0.5
+  assert chosen.data['seed'] == 0
+  assert built.shape == (2,)
+  assert built.hyper['d_learning_rate'] == 2e-4
+  json.dumps(experiment.describe(built))
+
+
+def test_building_again_from_what_was_described():
+  described = json.loads(json.dumps(experiment.describe(build())))
+  again = experiment.build(described['settings'])
+  assert experiment.describe(again) == described
+
+
+BAD = {
+  'bach_size': ({'bach_size': 8}, "'bach_size'. Did you mean 'batch_size'"),
+  'type': ({'batch_size': '8'}, "batch_size='8' is of type str; must be int"),
+  'bool': ({'batch_size': True}, 'batch_size=True is of type bool'),
+  'zero': ({'batch_size': 0}, 'batch_size=0: must be at least 1'),
+  'steps': ({'num_steps': 0}, 'num_steps=0: must be at least 1'),
+  'decay': ({'ema_decay': 1.5}, 'ema_decay=1.5: must be between 0 and 1'),
+  'loss': ({'loss': 'non_saturatng'}, "Did you mean 'non_saturating'"),
+  'reduction': ({'loss_reduction': 'max'}, "'mean', 'sum'"),
+  'penalty': ({'penalties': {'r3': {'weight': 1.0}}}, "penalty 'r3'"),
+  'weight': (
+    {'penalties': {'r1': {'weight': -1.0}}},
+    'penalties.r1.weight=-1.0: must be at least 0',
+  ),
+  'model': ({'generator': {'name': 'dcgam'}}, "Did you mean 'dcgan'"),
+  'option': (
+    {'generator': {'name': 'mlp', 'featurs': (8,)}},
+    "'featurs'. Did you mean 'features'",
+  ),
+  'source': ({'data': {'name': 'digit'}}, "Did you mean 'digits'"),
+  'source option': (
+    {'data': {'name': 'ring', 'sigm': 0.1}},
+    "'sigm'. Did you mean 'sigma'",
+  ),
+  'optimizer': (
+    {'d_optimizer': {'name': 'adams'}},
+    "unknown d_optimizer 'adams'. Did you mean 'adam'",
+  ),
+  'rate': (
+    {'d_optimizer': {'name': 'adam', 'learning_rate': -1.0}},
+    'd_optimizer.learning_rate=-1.0: must be at least 0',
+  ),
+  'schedule': (
+    {'g_optimizer': {'name': 'adam', 'schedule': 'step'}},
+    "schedule='step': choose one of",
+  ),
+  'few data': (
+    {'batch_size': 100},
+    'batch_size=100: the training split has only 64 examples',
+  ),
+  'divides': (
+    {'batch_size': 6, 'num_devices': 4},
+    'batch_size=6 does not divide by the 4 devices',
+  ),
+  'devices': ({'num_devices': 99}, 'num_devices=99: this process has'),
+  'micro': ({'micro_batches': 3}, 'micro_batches=3 does not divide the 8'),
+  'parallel': ({'parallel': 'pmpa'}, "Did you mean 'pmap'"),
+  'size': (
+    {
+      'data': {'name': 'digits', 'size': 12},
+      'generator': {'name': 'dcgan'},
+      'discriminator': {'name': 'dcgan'},
+    },
+    r'DCGAN takes square images .* \(12, 12, 1\)',
+  ),
+  'fit': ({'generator': {'name': 'dcgan'}}, r'DCGAN takes .* are of \(2,\)'),
+  'init': (
+    {'discriminator': {'name': 'mlp', 'kernel_init': 'ones'}},
+    "kernel_init='ones': choose one of",
+  ),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_input_is_refused(case):
+  changes, message = BAD[case]
+  if case == 'divides' and jax.local_device_count() < 4:
+    pytest.skip('needs 4 devices: JAX_PLATFORMS=cpu python -m pytest')
+  with pytest.raises(ValueError, match=message):
+    build(**changes)
+
+
+def test_penalty_with_batch_norm_in_d_warns():
+  with pytest.warns(UserWarning, match='depends on its whole batch'):
+    build(
+      penalties={'r1': {'weight': 1.0}},
+      discriminator={'name': 'mlp', 'norm': 'batch', 'activation': 'relu'},
+    )
+
+
+def test_own_source():
+  x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+  built = experiment.build(TINY, train=ArraySource(x))
+  assert built.settings.data == {'name': 'own'}
+  with built.batches() as batches:
+    assert next(batches)['x'].shape == (1, 8, 2)
+
+
+def train_and_save(workdir: pathlib.Path, **changes):
+  """What train.py does, without its talk."""
+  built = build(**changes)
+  first, note = experiment.start(built, workdir)
+  (workdir / experiment.CONFIG_FILE).write_text(
+    json.dumps(experiment.describe(built))
+  )
+  runner = built.parallelise()
+  now, key = runner.put(first), runner.put(built.key)
+  with (
+    built.batches(int(first.step), runner.put_batch) as batches,
+    checkpoint.Checkpoints(workdir / experiment.CHECKPOINTS) as saved,
+  ):
+    for _ in range(int(first.step), built.settings.num_steps):
+      now, _ = runner.step(now, next(batches), key)
+    saved.save(int(now.step), now)
+  return jax.device_get(now), note
+
+
+def test_three_steps_and_two_more_are_five_bit_for_bit(tmp_path):
+  _, note = train_and_save(tmp_path / 'a', num_steps=3)
+  assert note == 'a new run'
+  resumed, note = train_and_save(tmp_path / 'a', num_steps=5)
+  assert note == 'continues from the checkpoint of step 3 of 5'
+  whole, _ = train_and_save(tmp_path / 'b', num_steps=5)
+  chex.assert_trees_all_equal(resumed, whole)
+
+
+def test_load_gives_the_sampling_function(tmp_path):
+  now, _ = train_and_save(tmp_path)
+  sample = experiment.load(tmp_path)
+  assert sample.step == 4 and sample.shape == (2,)
+  x = sample(10, seed=1)
+  assert x.shape == (10, 2) and x.dtype == np.float32
+  # The i-th sample depends on the seed and i alone.
+  np.testing.assert_allclose(sample(3, seed=1), x[:3], atol=1e-6)
+  np.testing.assert_allclose(sample(10, seed=1, batch_size=4), x, atol=1e-6)
+  assert not np.allclose(sample(10, seed=2), x)
+  raw = experiment.load(tmp_path, weights='raw')
+  chex.assert_trees_all_equal(raw.weights[0], now.generator.params)
+  chex.assert_trees_all_equal(sample.weights, now.ema)
+  with pytest.raises(ValueError, match='count=0'):
+    sample(0)
+  with pytest.raises(ValueError, match="weights='best'"):
+    experiment.load(tmp_path, weights='best')
+
+
+def test_load_of_nothing(tmp_path):
+  with pytest.raises(FileNotFoundError, match='holds no run'):
+    experiment.load(tmp_path / 'nowhere')
+
+
+def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
+  train_and_save(tmp_path)
+  other = build(seed=1, d_optimizer={'name': 'adam', 'learning_rate': 1e-3})
+  with pytest.raises(ValueError) as error:
+    experiment.start(other, tmp_path)
+  message = str(error.value)
+  assert 'seed: 0 there, 1 now' in message
+  assert 'd_optimizer.learning_rate: 0.0002 there, 0.001 now' in message
+  assert message.count('there') == 2
+  # What changes no update may differ.
+  same = build(num_steps=9, log_every=7, checkpoint_every=3)
+  assert 'continues' in experiment.start(same, tmp_path)[1]
+
+
+def test_init_from_takes_weights_and_nothing_else(tmp_path):
+  trained, _ = train_and_save(tmp_path / 'old')
+  built = build(d_optimizer={'name': 'sgd'}, seed=5)
+  state, note = experiment.start(built, tmp_path / 'new', str(tmp_path / 'old'))
+  assert 'step 4' in note and int(state.step) == 0
+  for player in ('generator', 'discriminator'):
+    mine, theirs = getattr(state, player), getattr(trained, player)
+    chex.assert_trees_all_equal(mine.params, theirs.params)
+    chex.assert_trees_all_equal(mine.stats, theirs.stats)
+  chex.assert_trees_all_equal(state.ema, trained.ema)
+  other = build(generator={'name': 'mlp', 'features': (9,)})
+  with pytest.raises(ValueError, match=r'generator.features: \[8\] there'):
+    experiment.start(other, tmp_path / 'c', str(tmp_path / 'old'))
+  with pytest.raises(FileNotFoundError, match='holds no run'):
+    experiment.start(built, tmp_path / 'd', str(tmp_path / 'nowhere'))
+
+
+def test_settings_differences_name_leaves():
+  old = settings.defaults()
+  new = {**old, 'seed': 3, 'num_steps': 7, 'data': {'name': 'ring'}}
+  assert settings.differences(old, new) == {
+    'data.name': ('digits', 'ring'),
+    'seed': (0, 3),
+  }

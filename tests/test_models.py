@@ -1,0 +1,202 @@
+"""Every architecture: the shape tests run on each file in models/."""
+
+import importlib
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import assemble, networks, parallel
+from gan_jax.models import blocks, dcgan, linear, mlp
+
+SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
+SMALL = {'dcgan': {'width': 4}, 'mlp': {'features': (8,)}}
+
+
+def pair(name, **options):
+  module = importlib.import_module(f'gan_jax.models.{name}')
+  shape = SHAPES.get(name, (8, 8, 3))
+  options = SMALL.get(name, {}) | options
+  return (
+    networks.from_linen(module.Generator(shape=shape, **options)),
+    networks.from_linen(module.Discriminator(**options)),
+    shape,
+  )
+
+
+def call(network, x, train, key=None):
+  params, stats = network.init(jax.random.key(0), x)
+  run = jax.jit(
+    lambda p, s, x: network.apply(
+      p, s, x, None, train=train, key=key, axis_name=None
+    )
+  )
+  return run(params, stats, x), (params, stats)
+
+
+@pytest.mark.parametrize('name', assemble.model_names())
+@pytest.mark.parametrize('train', [True, False])
+def test_shapes_types_and_statistics(name, train):
+  g, d, shape = pair(name)
+  z = jax.random.normal(jax.random.key(1), (6, 5))
+  (x, g_stats), (_, g_before) = call(g, z, train)
+  chex.assert_shape(x, (6, *shape))
+  chex.assert_type(x, jnp.float32)
+  (logits, d_stats), (_, d_before) = call(d, x, train)
+  chex.assert_shape(logits, (6,))
+  chex.assert_trees_all_equal_shapes(g_stats, g_before)
+  chex.assert_trees_all_equal_shapes(d_stats, d_before)
+  if not train:
+    chex.assert_trees_all_equal((g_stats, d_stats), (g_before, d_before))
+  chex.assert_tree_all_finite((x, logits))
+
+
+@pytest.mark.parametrize('name', ['dcgan', 'mlp'])
+@pytest.mark.parametrize('norm', blocks.NORMS)
+def test_every_norm(name, norm):
+  g, d, _ = pair(name, norm=norm)
+  if name == 'dcgan':  # at 8 x 8 there is no layer between first and last
+    g = networks.from_linen(
+      dcgan.Generator(shape=(16, 16, 3), width=4, norm=norm)
+    )
+  (x, g_stats), _ = call(g, jnp.ones((3, 5)), True)
+  (logits, d_stats), _ = call(d, x, True)
+  chex.assert_tree_all_finite((x, logits))
+  assert bool(g_stats) == bool(d_stats) == (norm in ('batch', 'spectral'))
+
+
+@pytest.mark.parametrize('size', [8, 16, 32, 64, 128])
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_dcgan_of_every_size(size, channels):
+  shape = (size, size, channels)
+  g = networks.from_linen(dcgan.Generator(shape=shape, width=2))
+  d = networks.from_linen(dcgan.Discriminator(width=2))
+
+  def both(key):
+    z = jnp.zeros((2, 7))
+    x, _ = g.apply(*g.init(key, z), z, train=True)
+    return x, d.apply(*d.init(key, x), x, train=True)[0]
+
+  x, logits = jax.eval_shape(both, jax.random.key(0))
+  assert x.shape == (2, *shape) and logits.shape == (2,)
+
+
+@pytest.mark.parametrize('shape', [(24, 24, 3), (16, 32, 3), (4, 4, 1), (2,)])
+def test_dcgan_refuses_other_sizes(shape):
+  g = networks.from_linen(dcgan.Generator(shape=shape))
+  with pytest.raises(ValueError, match=r'\(8, 16, 32, 64, 128\)'):
+    g.init(jax.random.key(0), jnp.zeros((1, 5)))
+  d = networks.from_linen(dcgan.Discriminator())
+  with pytest.raises(ValueError, match='DCGAN takes square images'):
+    d.init(jax.random.key(0), jnp.zeros((1, *shape)))
+
+
+def test_dcgan_64_is_that_of_the_book():
+  g = dcgan.Generator(shape=(64, 64, 3))
+  params = jax.eval_shape(
+    lambda k: g.init(k, jnp.zeros((1, 100)), train=False)['params'],
+    jax.random.key(0),
+  )
+  kernels = [v['kernel'].shape for k, v in params.items() if 'ConvT' in k]
+  assert params['Dense_0']['kernel'].shape == (100, 4 * 4 * 512)
+  assert kernels == [
+    (4, 4, 256, 512),
+    (4, 4, 128, 256),
+    (4, 4, 64, 128),
+    (4, 4, 3, 64),
+  ]
+
+
+def test_initial_parameters_are_normal_of_002():
+  g = networks.from_linen(dcgan.Generator(shape=(32, 32, 3)))
+  params, _ = g.init(jax.random.key(0), jnp.zeros((1, 100)))
+  kernel = params['ConvTranspose_0']['kernel']
+  np.testing.assert_allclose(kernel.std(), 0.02, rtol=0.02)
+  np.testing.assert_allclose(kernel.mean(), 0, atol=1e-3)
+
+
+def test_batch_norm_in_d_couples_examples_and_others_do_not():
+  x = jax.random.normal(jax.random.key(1), (6, 16, 16, 1))
+  for norm in blocks.NORMS:
+    d = networks.from_linen(dcgan.Discriminator(width=4, norm=norm))
+    weights = d.init(jax.random.key(0), x)
+    logit = lambda x: d.apply(*weights, x, train=True)[0][0]
+    others = np.abs(jax.grad(logit)(x)[1:]).max()
+    assert (others > 0) == (norm == 'batch'), norm
+
+
+def test_spectral_scale_finds_the_largest_singular_value():
+  scale = blocks.SpectralScale()
+  kernel = jax.random.normal(jax.random.key(0), (3, 3, 8, 16))
+  stats = scale.init(jax.random.key(1), kernel, train=False)
+  iterate = jax.jit(
+    lambda s: scale.apply(s, kernel, train=True, mutable=['batch_stats'])[1]
+  )
+  for _ in range(100):
+    stats = iterate(stats)
+  normalised = scale.apply(stats, kernel, train=False)
+  values = np.linalg.svd(normalised.reshape(-1, 16), compute_uv=False)
+  np.testing.assert_allclose(values[0], 1, rtol=1e-4)
+  again = scale.apply(stats, kernel, train=False)
+  np.testing.assert_array_equal(again, normalised)
+
+
+def test_cross_replica_batch_norm_sees_the_whole_batch():
+  g = networks.from_linen(mlp.Generator(shape=(2,), features=(8,)))
+  z = jax.random.normal(jax.random.key(1), (8, 3))
+  params, stats = g.init(jax.random.key(0), z)
+  whole, new = g.apply(params, stats, z, train=True)
+  parts, part_stats = jax.vmap(
+    lambda z: g.apply(params, stats, z, train=True, axis_name=parallel.AXIS),
+    axis_name=parallel.AXIS,
+  )(z.reshape(4, 2, 3))
+  np.testing.assert_allclose(parts.reshape(8, 2), whole, atol=1e-5)
+  first = jax.tree.map(lambda x: x[0], part_stats)
+  chex.assert_trees_all_close(first, new, atol=1e-6)
+
+
+def test_maxout_is_the_largest_of_its_pieces():
+  d = mlp.Discriminator(features=(1,), activation='maxout', pieces=2)
+  params = {
+    'Dense_0': {'kernel': jnp.array([[1.0, -1.0]]), 'bias': jnp.zeros(2)},
+    'Dense_1': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)},
+  }
+  x = jnp.array([[-3.0], [2.0]])
+  logits = d.apply({'params': params}, x, train=True)
+  np.testing.assert_allclose(logits, [3, 2])  # max(x, -x)
+
+
+def test_linear_generator_refuses_images():
+  with pytest.raises(ValueError, match=r'vectors; the data are of \(8, 8, 1\)'):
+    linear.Generator(shape=(8, 8, 1)).init(
+      jax.random.key(0), jnp.zeros((1, 2)), train=False
+    )
+
+
+@pytest.mark.parametrize(
+  'options, message',
+  [
+    ({'norm': 'instance'}, "norm='instance': choose one of"),
+    ({'activation': 'gelu'}, "activation='gelu': choose one of"),
+    ({'kernel_init': 'ones'}, "kernel_init='ones': choose one of"),
+  ],
+)
+def test_unknown_names_are_refused(options, message):
+  module = mlp.Discriminator(features=(4,), **options)
+  with pytest.raises(ValueError, match=message):
+    module.init(jax.random.key(0), jnp.zeros((1, 2)), train=False)
+
+
+def test_from_linen_refuses_other_collections():
+  import flax.linen as nn
+
+  class Odd(nn.Module):
+    @nn.compact
+    def __call__(self, x, label=None, *, train):
+      self.variable('memory', 'm', jnp.zeros, ())
+      return x
+
+  with pytest.raises(ValueError, match=r"collections \['memory'\]"):
+    networks.from_linen(Odd()).init(jax.random.key(0), jnp.ones(2))

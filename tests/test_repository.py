@@ -1,0 +1,145 @@
+"""The repository as a whole: layering, packaging, documents."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / 'gan_jax'
+MODULES = sorted(p.relative_to(PACKAGE) for p in PACKAGE.rglob('*.py'))
+
+MATHS = {'jax', 'chex', 'optax', 'numpy'}
+NETS = {'jax', 'chex', 'flax'}
+# What a module may import of gan_jax, and from outside (beside the standard
+# library). A folder stands for its files; the longest match counts.
+LAYERS = {
+  '__init__.py': (set(), set()),
+  'settings.py': (set(), set()),
+  'losses.py': (set(), MATHS),
+  'penalties.py': (set(), MATHS),
+  'latents.py': (set(), MATHS),
+  'ema.py': (set(), MATHS),
+  'order.py': (set(), MATHS),
+  'evaluation': ({'evaluation'}, MATHS),
+  'networks.py': (set(), NETS),
+  'models': ({'models'}, NETS),
+  'optimizers.py': (set(), MATHS),
+  'state.py': (set(), MATHS | {'flax'}),
+  'game.py': ({'latents', 'losses', 'networks', 'state'}, MATHS),
+  'steps.py': ({'ema', 'game', 'latents', 'state'}, MATHS),
+  'parallel.py': (set(), {'jax', 'numpy'}),
+  'data': (
+    {'data', 'order', 'settings'},
+    {'numpy', 'PIL', 'sklearn', 'tensorflow_datasets'},
+  ),
+  'data/prepare.py': (
+    {'data'},
+    {'numpy', 'PIL', 'tensorflow_datasets', 'tensorflow', 'requests'},
+  ),
+  'checkpoint.py': (set(), {'jax', 'orbax'}),
+  'writers.py': (set(), {'numpy', 'PIL', 'tensorboardX'}),
+  'quality.py': (
+    {'data', 'evaluation', 'steps'},
+    {'jax', 'numpy'},
+  ),
+  'progress.py': ({'state', 'writers'}, {'jax', 'numpy', 'rich'}),
+  'assemble.py': (
+    {
+      'game',
+      'losses',
+      'models',
+      'networks',
+      'optimizers',
+      'penalties',
+      'settings',
+    },
+    {'jax'},
+  ),
+  'experiment.py': (None, {'jax', 'numpy'}),
+}
+
+
+def layer(module):
+  parts = module.as_posix()
+  return LAYERS[max((k for k in LAYERS if parts.startswith(k)), key=len)]
+
+
+def imported(path):
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      if node.module == 'gan_jax':
+        yield from (f'gan_jax.{alias.name}' for alias in node.names)
+      else:
+        yield node.module
+
+
+@pytest.mark.parametrize('module', MODULES, ids=str)
+def test_layering(module):
+  inside, outside = layer(module)
+  for name in imported(PACKAGE / module):
+    top, _, rest = name.partition('.')
+    if top == 'gan_jax':
+      assert inside is None or rest.split('.')[0] in inside, name
+    elif top not in sys.stdlib_module_names:
+      assert top in outside, f'{module} imports {name}'
+
+
+def test_public_names_have_docstrings():
+  for path in [*PACKAGE.rglob('*.py'), ROOT / 'train.py']:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), path
+    for node in tree.body:
+      named = isinstance(node, ast.FunctionDef | ast.ClassDef)
+      if named and not node.name.startswith('_') and node.name != 'main':
+        assert ast.get_docstring(node), f'{path.name}: {node.name}'
+
+
+def test_requirements_hold_what_the_package_needs():
+  project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+  lines = (ROOT / 'requirements.txt').read_text().splitlines()
+  needed = project['dependencies'] + project['optional-dependencies']['tfds']
+  assert set(needed) <= set(lines)
+  heavy = re.compile('tensorflow[-_]cpu|^tensorflow[>=]|torch|wandb')
+  assert not [line for line in lines if heavy.search(line.split('#')[0])]
+
+
+def test_import_and_help_are_quick():
+  """Neither `import gan_jax` nor `train.py --help` imports JAX."""
+  code = (
+    'import sys, gan_jax, gan_jax.settings; assert "jax" not in sys.modules'
+  )
+  subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
+  code = (
+    'import sys; sys.argv = ["train.py", "--help"]\n'
+    'import runpy\n'
+    'try: runpy.run_path("train.py", run_name="__main__")\n'
+    'except SystemExit: pass\n'
+    'assert "jax" not in sys.modules'
+  )
+  subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, check=True, capture_output=True
+  )
+
+
+def readme_examples():
+  text = (ROOT / 'README.md').read_text()
+  return re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+
+
+@pytest.mark.parametrize('number', range(len(readme_examples())))
+def test_readme_example_runs(number):
+  exec(compile(readme_examples()[number], 'README.md', 'exec'), {})
+
+
+def test_links_of_the_documents_lead_somewhere():
+  for document in [*ROOT.glob('*.md'), *ROOT.glob('docs/*.md')]:
+    for target in re.findall(r'\]\(([^)#]+)', document.read_text()):
+      if not target.startswith('http'):
+        assert (document.parent / target).exists(), f'{document}: {target}'

@@ -1,0 +1,160 @@
+"""train.py as its users run it: in a process of its own."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parent.parent
+TOY = '--config=configs/d2l_gaussian.py:test'
+pytestmark = pytest.mark.slow
+
+
+def command(*arguments):
+  return [sys.executable, 'train.py', *arguments]
+
+
+def environment(devices=1):
+  return os.environ | {
+    'JAX_PLATFORMS': 'cpu',
+    'JAX_NUM_CPU_DEVICES': str(devices),
+    'COLUMNS': '200',
+  }
+
+
+def run(*arguments, devices=1, rc=0):
+  """Runs train.py to its end; what it printed."""
+  done = subprocess.run(
+    command(*arguments),
+    cwd=ROOT,
+    env=environment(devices),
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  assert done.returncode == rc, done.stdout + done.stderr
+  assert 'Traceback' not in done.stderr, done.stderr
+  return done.stdout + done.stderr
+
+
+def lines(workdir):
+  text = (workdir / 'metrics.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_run_and_its_continuation(tmp_path):
+  out = run(TOY, f'--workdir={tmp_path}', '--config.num_steps=6')
+  assert 'a new run' in out
+  assert 'KL of the fitted Gaussian' in out and 'fitted   mean' in out
+  assert str(tmp_path / 'samples.png') in out
+  for name in ('samples.png', 'real.png', 'samples/00000006.png'):
+    with Image.open(tmp_path / name) as picture:
+      assert np.asarray(picture).std() > 1
+  config = json.loads((tmp_path / 'config.json').read_text())
+  assert config['settings']['num_steps'] == 6 and 'jax' in config['versions']
+  summary = json.loads((tmp_path / 'summary.json').read_text())
+  assert summary['scores'][0]['floor'] < 0.5
+  assert [line['step'] for line in lines(tmp_path)] == [2, 4, 6]
+  assert list((tmp_path / 'tensorboard').glob('events.out.tfevents.*'))
+  assert (tmp_path / 'checkpoints' / '6').is_dir()
+
+  out = run(TOY, f'--workdir={tmp_path}', '--config.num_steps=8')
+  assert 'continues from the checkpoint of step 6 of 8' in out
+  assert [line['step'] for line in lines(tmp_path)] == [2, 4, 6, 8]
+
+  out = run(TOY, f'--workdir={tmp_path}', '--config.batch_size=4', rc=1)
+  assert 'batch_size: 8 there, 4 now' in out
+
+
+def test_finished_run_is_scored_again(tmp_path):
+  run(TOY, f'--workdir={tmp_path}')
+  out = run(TOY, f'--workdir={tmp_path}')
+  assert 'continues from the checkpoint of step 2 of 2' in out
+  assert 'KL of the fitted Gaussian' in out
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_saves_and_the_same_command_continues(tmp_path, number):
+  arguments = (TOY, f'--workdir={tmp_path}', '--config.log_every=10')
+  process = subprocess.Popen(
+    command(*arguments, '--config.num_steps=1000000'),
+    cwd=ROOT,
+    env=environment(),
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  for line in process.stdout:
+    if line.startswith('step'):
+      process.send_signal(number)
+      break
+  out, _ = process.communicate(timeout=120)
+  assert process.returncode == 128 + number, out
+  assert 'the same command continues' in out
+  step = lines(tmp_path)[-1]['step']
+  assert f'stopped at step {step}' in out
+  out = run(*arguments, f'--config.num_steps={step + 5}')
+  assert f'continues from the checkpoint of step {step} of' in out
+  seen = [line['step'] for line in lines(tmp_path)]
+  assert seen == sorted(set(seen)) and seen[-1] == step + 5
+
+
+def test_init_from(tmp_path):
+  run(TOY, f'--workdir={tmp_path / "old"}')
+  new = f'--workdir={tmp_path / "new"}'
+  out = run(TOY, new, f'--init_from={tmp_path / "old"}')
+  assert f'from the weights of {tmp_path / "old"}, step 2' in out
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_good(tmp_path):
+  out = run(
+    TOY,
+    f'--workdir={tmp_path}',
+    '--config.num_steps=50',
+    '--config.checkpoint_every=1',
+    '--config.d_optimizer.learning_rate=3e38',
+    rc=1,
+  )
+  assert 'd_loss is inf at step 2. The last good checkpoint is 1.' in out
+  assert (tmp_path / 'checkpoints' / '1').is_dir()
+
+
+@pytest.mark.parametrize('backend', ['pmap', 'shard_map'])
+def test_digits_on_four_devices(tmp_path, backend):
+  out = run(
+    '--config=configs/digits.py:test',
+    f'--workdir={tmp_path}',
+    f'--config.parallel={backend}',
+    devices=4,
+  )
+  assert f'4 x cpu (cpu:0 cpu:1 cpu:2 cpu:3), {backend}' in out
+  assert '1-NN two-sample accuracy' in out
+  with Image.open(tmp_path / 'samples.png') as grid:
+    assert grid.mode == 'L' and grid.width == grid.height
+
+
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (['--config.bach_size=3'], 'Did you mean "batch_size"'),
+    (['--config.batch_size=3.5'], 'batch_size'),
+    (['--confg=x'], 'Did you mean: config'),
+    (['--config=configs/none.py'], 'configs/none.py'),
+    (['--config=configs/digits.py:fast'], "unknown variant 'fast'"),
+    (['--config.loss=hing'], "unknown loss 'hing'"),
+    (['--config.data.name=digts'], "Did you mean 'digits'"),
+    (['--config.batch_size=5000'], 'only 1438 examples'),
+    (['--config.data.size=20'], 'size one of (8, 16, 32, 64, 128)'),
+    (['--config=configs/folder.py'], 'data.path is empty'),
+    (['--init_from=/nowhere'], 'holds no run'),
+  ],
+)
+def test_one_line_for_what_is_wrong(tmp_path, arguments, message):
+  out = run(f'--workdir={tmp_path}', *arguments, rc=1)
+  assert message in out
+  assert 'train.py:' in out
