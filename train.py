@@ -59,24 +59,30 @@ def main(_):
   from gan_jax import parallel
 
   parallel.prepare_cpu()
-  from gan_jax import checkpoint, experiment, progress, quality, writers
+  from gan_jax import (
+    checkpoint,
+    experiment,
+    progress,
+    quality,
+    runs,
+    sampling,
+    writers,
+  )
 
   # ---- Build everything, and refuse what is wrong, before compiling.
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
   report = progress.Report()
   try:
     built = experiment.build(_CONFIG.value.to_dict())
-    start_state, note = experiment.start(built, workdir, _INIT_FROM.value)
+    start_state, note = runs.start(built, workdir, _INIT_FROM.value)
   except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
     sys.exit(f'train.py: {error}')
   config = built.settings
-  writers.write_json(
-    workdir / experiment.CONFIG_FILE, experiment.describe(built)
-  )
+  writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
   report.header(built, start_state, workdir, note)
 
   runner = built.parallelise()
-  draw = experiment.make_draw(built.gan)
+  draw = sampling.make_draw(built.gan)
   real = experiment.examples(built.test, config.num_samples)
   interrupt = Interrupt()
   state, key = runner.put(start_state), runner.put(built.key)
@@ -89,7 +95,7 @@ def main(_):
 
   with (
     checkpoint.Checkpoints(
-      workdir / experiment.CHECKPOINTS, keep=config.keep_checkpoints
+      workdir / runs.CHECKPOINTS, keep=config.keep_checkpoints
     ) as checkpoints,
     writers.ScalarWriter(workdir, start=step) as scalars,
     built.batches(start=step, put=runner.put_batch) as batches,
@@ -119,8 +125,8 @@ def main(_):
           window.check(state)
           checkpoints.save(step, state)
       except progress.NonFinite as error:
-        kept = checkpoints.latest()
-        sys.exit(f'train.py: {error} The last good checkpoint is {kept}.')
+        kept = checkpoints.latest() or 'none yet'
+        sys.exit(f'train.py: {error} The last good checkpoint: {kept}.')
       if step == config.num_steps or due(config.sample_every):
         save_picture(workdir / 'samples' / f'{step:08d}.png')
       bar.update(step, window.rate, window.examples_per_second)

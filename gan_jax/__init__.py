@@ -13,6 +13,7 @@ import importlib
 __version__ = '0.1.0'
 
 _SUBMODULES = (
+  'assemble',
   'checkpoint',
   'data',
   'ema',
@@ -27,6 +28,10 @@ _SUBMODULES = (
   'order',
   'parallel',
   'penalties',
+  'progress',
+  'quality',
+  'runs',
+  'sampling',
   'settings',
   'state',
   'steps',

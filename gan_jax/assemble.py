@@ -6,6 +6,9 @@ import pkgutil
 import warnings
 from typing import Any, Mapping
 
+import jax
+import jax.numpy as jnp
+
 from gan_jax import (
   game,
   losses,
@@ -14,6 +17,7 @@ from gan_jax import (
   optimizers,
   penalties,
   settings,
+  state,
 )
 
 _NOT_MODELS = ('blocks', 'conv')
@@ -161,3 +165,13 @@ def build_gan(
     penalties=penalty_specs,
   )
   return gan, hyper, filled
+
+
+def init_state(
+  gan: game.GAN, hyper: Mapping[str, float], shape: tuple[int, ...], seed: int
+) -> state.GANState:
+  """The state at step 0 of a game on examples of some shape, compiled."""
+  # Folded apart from the keys of the steps, which fold in 0, 1, 2, ...
+  key = jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
+  batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
+  return jax.jit(lambda k: state.init_state(gan, k, batch, hyper))(key)

@@ -60,9 +60,10 @@ class Window:
 
   def _fetch(self) -> None:
     for step, metrics in jax.device_get(self._pending):
-      for name, value in metrics.items():
-        if not np.isfinite(value):
-          raise NonFinite(f'{name} is {value} at step {step}.')
+      bad = {k: v for k, v in metrics.items() if not np.isfinite(v)}
+      if bad:
+        named = ', '.join(f'{name} = {value}' for name, value in bad.items())
+        raise NonFinite(f'not finite at step {step}: {named}.')
       self._values.append(metrics)
     self._pending = []
 
@@ -70,7 +71,7 @@ class Window:
     """Raises NonFinite for any metric so far, or the state."""
     self._fetch()
     if not self._all_finite(state):
-      raise NonFinite(f'the state after step {int(state.step)} is not finite.')
+      raise NonFinite(f'not finite: the state after step {int(state.step)}.')
 
   def close(self) -> dict[str, float]:
     """Means since the last close, with the speed; raises NonFinite."""

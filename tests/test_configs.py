@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import data, experiment
+from gan_jax import data, experiment, sampling
 from gan_jax.data.arrays import ArraySource
 
 CONFIGS = sorted(
@@ -41,7 +41,7 @@ def test_two_shrunken_steps(name, monkeypatch):
   assert int(now.step) == 2
   for name, value in jax.device_get(metrics).items():
     assert np.isfinite(value), name
-  samples = experiment.make_draw(built.gan)(now.ema, 5)
+  samples = sampling.make_draw(built.gan)(now.ema, 5)
   assert samples.shape == (5, *built.shape)
 
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import checkpoint, experiment, settings
+from gan_jax import checkpoint, experiment, runs, settings
 from gan_jax.data.arrays import ArraySource
 
 TINY = {
@@ -34,13 +34,13 @@ def test_defaults_are_filled_in():
   assert chosen.data['seed'] == 0
   assert built.shape == (2,)
   assert built.hyper['d_learning_rate'] == 2e-4
-  json.dumps(experiment.describe(built))
+  json.dumps(runs.describe(built))
 
 
 def test_building_again_from_what_was_described():
-  described = json.loads(json.dumps(experiment.describe(build())))
+  described = json.loads(json.dumps(runs.describe(build())))
   again = experiment.build(described['settings'])
-  assert experiment.describe(again) == described
+  assert runs.describe(again) == described
 
 
 BAD = {
@@ -134,15 +134,13 @@ def test_own_source():
 def train_and_save(workdir: pathlib.Path, **changes):
   """What train.py does, without its talk."""
   built = build(**changes)
-  first, note = experiment.start(built, workdir)
-  (workdir / experiment.CONFIG_FILE).write_text(
-    json.dumps(experiment.describe(built))
-  )
+  first, note = runs.start(built, workdir)
+  (workdir / runs.CONFIG_FILE).write_text(json.dumps(runs.describe(built)))
   runner = built.parallelise()
   now, key = runner.put(first), runner.put(built.key)
   with (
     built.batches(int(first.step), runner.put_batch) as batches,
-    checkpoint.Checkpoints(workdir / experiment.CHECKPOINTS) as saved,
+    checkpoint.Checkpoints(workdir / runs.CHECKPOINTS) as saved,
   ):
     for _ in range(int(first.step), built.settings.num_steps):
       now, _ = runner.step(now, next(batches), key)
@@ -187,20 +185,20 @@ def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
   train_and_save(tmp_path)
   other = build(seed=1, d_optimizer={'name': 'adam', 'learning_rate': 1e-3})
   with pytest.raises(ValueError) as error:
-    experiment.start(other, tmp_path)
+    runs.start(other, tmp_path)
   message = str(error.value)
   assert 'seed: 0 there, 1 now' in message
   assert 'd_optimizer.learning_rate: 0.0002 there, 0.001 now' in message
   assert message.count('there') == 2
   # What changes no update may differ.
   same = build(num_steps=9, log_every=7, checkpoint_every=3)
-  assert 'continues' in experiment.start(same, tmp_path)[1]
+  assert 'continues' in runs.start(same, tmp_path)[1]
 
 
 def test_init_from_takes_weights_and_nothing_else(tmp_path):
   trained, _ = train_and_save(tmp_path / 'old')
   built = build(d_optimizer={'name': 'sgd'}, seed=5)
-  state, note = experiment.start(built, tmp_path / 'new', str(tmp_path / 'old'))
+  state, note = runs.start(built, tmp_path / 'new', str(tmp_path / 'old'))
   assert 'step 4' in note and int(state.step) == 0
   for player in ('generator', 'discriminator'):
     mine, theirs = getattr(state, player), getattr(trained, player)
@@ -209,9 +207,9 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
   chex.assert_trees_all_equal(state.ema, trained.ema)
   other = build(generator={'name': 'mlp', 'features': (9,)})
   with pytest.raises(ValueError, match=r'generator.features: \[8\] there'):
-    experiment.start(other, tmp_path / 'c', str(tmp_path / 'old'))
+    runs.start(other, tmp_path / 'c', str(tmp_path / 'old'))
   with pytest.raises(FileNotFoundError, match='holds no run'):
-    experiment.start(built, tmp_path / 'd', str(tmp_path / 'nowhere'))
+    runs.start(built, tmp_path / 'd', str(tmp_path / 'nowhere'))
 
 
 def test_settings_differences_name_leaves():

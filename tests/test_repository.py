@@ -57,9 +57,12 @@ LAYERS = {
       'optimizers',
       'penalties',
       'settings',
+      'state',
     },
     {'jax'},
   ),
+  'sampling.py': ({'game', 'latents', 'settings', 'steps'}, {'jax', 'numpy'}),
+  'runs.py': (None, {'jax', 'numpy'}),
   'experiment.py': (None, {'jax', 'numpy'}),
 }
 

@@ -117,10 +117,11 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_good(tmp_path):
     f'--workdir={tmp_path}',
     '--config.num_steps=50',
     '--config.checkpoint_every=1',
-    '--config.d_optimizer.learning_rate=3e38',
+    '--config.g_optimizer.learning_rate=3e38',
     rc=1,
   )
-  assert 'd_loss is inf at step 2. The last good checkpoint is 1.' in out
+  assert 'not finite at step 2: ' in out and 'd_loss = nan' in out
+  assert 'The last good checkpoint: 1.' in out
   assert (tmp_path / 'checkpoints' / '1').is_dir()
 
 

@@ -35,7 +35,7 @@ def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
     return images.fit(image, size, channels)
 
 
-def _examine(path, load, resident: bool, skip_broken: bool):
+def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
   """The picture, True for one to be read later, None for one left out."""
   try:
     if resident:
@@ -129,8 +129,8 @@ def folder(
   images.check_format(size, channels)
   if not path:
     raise FileNotFoundError(
-      'data.path is empty: name your directory of pictures ('
-      '--config.data.path=DIR)'
+      'data.path is empty: name your directory of pictures '
+      '(--config.data.path=DIR)'
     )
   if threads < 0:
     raise ValueError(f'threads={threads}: must be at least 0')
@@ -141,12 +141,10 @@ def folder(
   paths, labels = [found[i] for i in chosen], _labels(root, found)
   threads = threads or os.cpu_count() or 1
   load = functools.partial(_load, size=size, channels=channels)
-  examine = functools.partial(
-    _examine, load=load, resident=resident, skip_broken=skip_broken
-  )
+  examine = functools.partial(_examine, load, resident, skip_broken)
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
     examined = list(pool.map(examine, paths))
-  good = _readable(root, paths, examined)
+  good = _readable(f'{split} pictures in {root}', paths, examined)
   labels = None if labels is None else labels[chosen][good]
   if resident:
     return ArraySource(np.stack([examined[i] for i in good]), labels)
@@ -154,15 +152,15 @@ def folder(
   return _Streamed(kept, labels, load, (size, size, channels), threads)
 
 
-def _readable(root: pathlib.Path, paths, examined) -> list[int]:
+def _readable(what: str, paths, examined) -> list[int]:
   good = [i for i, result in enumerate(examined) if result is not None]
   bad = [p for p, result in zip(paths, examined) if result is None]
   if not good:
-    raise ValueError(f'none of {len(paths)} pictures in {root} is readable')
+    raise ValueError(f'none of the {len(paths)} {what} is readable')
   if bad:
     names = ', '.join(map(str, bad[:5])) + (', ...' if bad[5:] else '')
     warnings.warn(
-      f'skipped {len(bad)} of {len(paths)} pictures: {names}', stacklevel=3
+      f'skipped {len(bad)} of the {len(paths)} {what}: {names}', stacklevel=3
     )
   return good
 

@@ -27,6 +27,10 @@ TENSORFLOW_FREE = ('mnist', 'fashion_mnist', 'kmnist', 'cifar10', 'cifar100')
 _REMEDY = 'pip install tensorflow-cpu, then run the same command again'
 
 
+def _has_tensorflow() -> bool:
+  return importlib.util.find_spec('tensorflow') is not None
+
+
 def _encode_image(encoder, x: np.ndarray) -> bytes:
   """Stands in for a method of TFDS that has TensorFlow write the PNG."""
   file = io.BytesIO()
@@ -83,7 +87,7 @@ def prepare(builder) -> None:
   """
   import tensorflow_datasets
 
-  if importlib.util.find_spec('tensorflow'):
+  if _has_tensorflow():
     context = contextlib.nullcontext()
   elif builder.name in TENSORFLOW_FREE:
     context = _without_tensorflow()

@@ -54,6 +54,8 @@ class Mixture(NamedTuple):
 def _draw(truth, split: str, size: int, seed: int) -> ArraySource:
   if size < 1:
     raise ValueError(f'size={size}: must be at least 1')
+  if isinstance(truth, Mixture) and not len(truth.centres):
+    raise ValueError('a mixture of 0 Gaussians: must be at least 1')
   # Splits are independent draws.
   x = truth.sample(size, [seed, ('train', 'test').index(split)])
   return ArraySource(x, truth=truth)

@@ -53,7 +53,10 @@ def open_builder(dataset: str, data_dir: str):
     hint = f' Did you mean {" or ".join(map(repr, near))}?' if near else ''
     raise ValueError(f'unknown TFDS dataset {dataset!r}.{hint}') from None
   except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(one_line(error)) from error
+    hint = ' (pip install tensorflow-cpu)' if 'tensorflow' in str(error) else ''
+    raise ModuleNotFoundError(
+      f'TFDS needs another package for {dataset!r}: {one_line(error)}{hint}'
+    ) from error
   except (ValueError, AssertionError) as error:
     raise ValueError(one_line(error)) from error
 
@@ -122,6 +125,22 @@ def feature_names(builder) -> tuple[str, str | None]:
   return image, label
 
 
+def _records(builder, split: str, train_split: str, test_split: str):
+  splits = builder.info.splits
+  if test_split:
+    names = {'train': train_split, 'test': test_split}
+  elif named := [n for n in ('test', 'validation') if n in splits]:
+    names = {'train': train_split, 'test': named[0]}
+  else:
+    names = {'train': f'{train_split}[:90%]', 'test': f'{train_split}[90%:]'}
+  try:
+    return builder.as_data_source(split=names[split])
+  except ValueError as error:
+    raise ValueError(
+      f'{builder.name!r} has no split {names[split]!r}; it has {sorted(splits)}'
+    ) from error
+
+
 def tfds_images(
   split: str,
   *,
@@ -163,19 +182,7 @@ def tfds_images(
       f'the dataset {dataset!r} is not prepared in {builder.data_path}. '
       f'Run once: {_prepare_command(dataset, data_dir)}'
     )
-  splits = builder.info.splits
-  if test_split:
-    names = {'train': train_split, 'test': test_split}
-  elif named := [n for n in ('test', 'validation') if n in splits]:
-    names = {'train': train_split, 'test': named[0]}
-  else:
-    names = {'train': f'{train_split}[:90%]', 'test': f'{train_split}[90%:]'}
-  try:
-    records = builder.as_data_source(split=names[split])
-  except ValueError as error:
-    raise ValueError(
-      f'{dataset!r} has no split {names[split]!r}; it has {sorted(splits)}'
-    ) from error
+  records = _records(builder, split, train_split, test_split)
   streamed = _Streamed(records, feature_names(builder), size, channels)
   if len(records) * size * size * channels > memory_mb * 2**20:
     return streamed

@@ -1,0 +1,169 @@
+"""What a run keeps in its directory, and how it is taken up again."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any, Mapping
+
+import jax
+import numpy as np
+
+from gan_jax import (
+  __version__,
+  assemble,
+  checkpoint,
+  game,
+  sampling,
+  settings,
+  state,
+)
+
+CONFIG_FILE = 'config.json'
+CHECKPOINTS = 'checkpoints'
+
+
+def describe(built: Any) -> dict[str, Any]:
+  """What a run's config.json holds: settings, shape of the data, versions.
+
+  Args:
+    built: an experiment.Experiment.
+  """
+  return {
+    'settings': json.loads(json.dumps(dataclasses.asdict(built.settings))),
+    'shape': list(built.shape),
+    'versions': {
+      'gan_jax': __version__,
+      'jax': jax.__version__,
+      'numpy': np.__version__,
+    },
+  }
+
+
+def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
+  """Reads what a run's directory says of it.
+
+  Raises:
+    FileNotFoundError: where the directory holds no run.
+  """
+  path = pathlib.Path(workdir) / CONFIG_FILE
+  if not path.exists():
+    raise FileNotFoundError(f'{workdir} holds no run: there is no {path}')
+  return json.loads(path.read_text())
+
+
+def start(
+  built: Any, workdir: pathlib.Path, init_from: str = ''
+) -> tuple[state.GANState, str]:
+  """The state that a run begins with: its own checkpoint, or a fresh one.
+
+  Args:
+    built: the experiment.Experiment.
+    workdir: the run's directory, made if missing.
+    init_from: directory of another run, whose weights (not its optimizer or
+      step) a fresh run takes; '' for none.
+
+  Returns:
+    The state, and a sentence that says where it comes from.
+
+  Raises:
+    ValueError: where the directory holds a run of another config, or
+      init_from one of other networks; the leaves that differ are named.
+    FileNotFoundError: where init_from holds no run.
+  """
+  workdir.mkdir(parents=True, exist_ok=True)
+  with checkpoint.Checkpoints(workdir / CHECKPOINTS) as saved:
+    step = saved.latest()
+    if step is not None:
+      _refuse(
+        settings.differences(
+          read_config(workdir)['settings'],
+          dataclasses.asdict(built.settings),
+        ),
+        f'{workdir} holds a run of another config; it differs in',
+        'Choose another --workdir, or the old values.',
+      )
+      like = jax.eval_shape(built.init_state)
+      total = built.settings.num_steps
+      note = f'continues from the checkpoint of step {step} of {total}'
+      return saved.restore(like), note
+  fresh = built.init_state()
+  if not init_from:
+    return fresh, 'a new run'
+  _, other, shape, trained = restore(init_from)
+  parts = ('generator', 'discriminator', 'latent_dim')
+  facts = lambda chosen, shape: {
+    'shape': list(shape),
+    **{name: getattr(chosen, name) for name in parts},
+  }
+  _refuse(
+    settings.differences(
+      facts(other, shape), facts(built.settings, built.shape)
+    ),
+    f'the networks of {init_from} do not fit; they differ in',
+    'Weights can be taken from the same networks alone.',
+  )
+  take = lambda new, old: new.replace(params=old.params, stats=old.stats)
+  fresh = fresh.replace(
+    generator=take(fresh.generator, trained.generator),
+    discriminator=take(fresh.discriminator, trained.discriminator),
+    ema=trained.ema,
+  )
+  note = f'a new run from the weights of {init_from}, step {trained.step}'
+  return fresh, note
+
+
+def _refuse(different: Mapping[str, tuple], reason: str, advice: str) -> None:
+  if different:
+    listed = ''.join(
+      f'\n  {leaf}: {old!r} there, {new!r} now'
+      for leaf, (old, new) in different.items()
+    )
+    raise ValueError(f'{reason}{listed}\n{advice}')
+
+
+def restore(
+  workdir: str | pathlib.Path,
+) -> tuple[game.GAN, settings.Settings, tuple[int, ...], state.GANState]:
+  """Reads the newest checkpoint of a run.
+
+  Returns:
+    The game, its settings, the shape of one example, and the state.
+
+  Raises:
+    FileNotFoundError: where there is no run, or it has no checkpoint yet.
+  """
+  config = read_config(workdir)
+  chosen, shape = settings.parse(config['settings']), tuple(config['shape'])
+  gan, hyper, chosen = assemble.build_gan(chosen, shape)
+  like = jax.eval_shape(
+    lambda: assemble.init_state(gan, hyper, shape, chosen.seed)
+  )
+  with checkpoint.Checkpoints(
+    pathlib.Path(workdir) / CHECKPOINTS, keep=chosen.keep_checkpoints
+  ) as saved:
+    return gan, chosen, shape, saved.restore(like)
+
+
+def load(
+  workdir: str | pathlib.Path, *, weights: str = 'ema'
+) -> sampling.Sampler:
+  """The sampling function of a run.
+
+  Args:
+    workdir: the run's directory.
+    weights: 'ema', the moving average, or 'raw'.
+
+  Returns:
+    The sampler: `load('runs/digits')(64)` is `[64, 16, 16, 1]`.
+
+  Raises:
+    FileNotFoundError: where there is no run, or it has no checkpoint yet.
+    ValueError: for other weights.
+  """
+  if weights not in ('ema', 'raw'):
+    raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
+  gan, chosen, shape, restored = restore(workdir)
+  raw = (restored.generator.params, restored.generator.stats)
+  picked = restored.ema if weights == 'ema' else raw
+  draw = sampling.make_draw(gan)
+  return sampling.Sampler(chosen, shape, int(restored.step), picked, draw)
