@@ -110,6 +110,17 @@ class _Streamed:
 
 
 def feature_names(builder) -> tuple[str, str | None]:
+  """Names of the features that hold the image and the class.
+
+  Args:
+    builder: of TFDS, prepared or not.
+
+  Returns:
+    The two names; None for the class where there is none.
+
+  Raises:
+    ValueError: for a dataset without images.
+  """
   import tensorflow_datasets as tfds
 
   features = builder.info.features

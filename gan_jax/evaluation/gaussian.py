@@ -23,7 +23,7 @@ def fit(samples: Array) -> tuple[Array, Array]:
   chex.assert_rank(samples, 2)
   chex.assert_axis_dimension_gteq(samples, 0, 2)
   mean = samples.mean(axis=0)
-  centred = samples - mean
+  centred = samples - mean[None]
   return mean, centred.T @ centred / (len(samples) - 1)
 
 

@@ -1,0 +1,123 @@
+"""Scores on distributions whose truth is known."""
+
+import chex
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import quality
+from gan_jax.data import synthetic
+from gan_jax.data.arrays import ArraySource
+from gan_jax.evaluation import gaussian, mixtures, two_sample
+
+
+class GaussianTest(chex.TestCase):
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_kl_in_one_dimension(self):
+    # log(s_p / s_q) + (s_q^2 + (m_q - m_p)^2) / (2 s_p^2) - 1 / 2
+    kl = self.variant(gaussian.kl_divergence)
+    value = kl(
+      jnp.array([1.0]), jnp.array([[4.0]]), jnp.zeros(1), jnp.array([[9.0]])
+    )
+    expected = np.log(3 / 2) + (4 + 1) / (2 * 9) - 0.5
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_kl_of_itself_is_zero_and_of_a_singular_one_infinite():
+  covariance = jnp.array([[1.01, 1.95], [1.95, 4.25]])
+  mean = jnp.array([1.0, 2.0])
+  kl = gaussian.kl_divergence
+  np.testing.assert_allclose(
+    kl(mean, covariance, mean, covariance), 0, atol=1e-5
+  )
+  assert kl(mean, jnp.zeros((2, 2)), mean, covariance) == np.inf
+
+
+def test_fit_is_the_sample_mean_and_covariance():
+  x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+  mean, covariance = gaussian.fit(x)
+  np.testing.assert_allclose(mean, x.mean(axis=0), atol=1e-6)
+  np.testing.assert_allclose(covariance, np.cov(x.T), atol=1e-5)
+  with pytest.raises(AssertionError):
+    gaussian.fit(x[:1])
+
+
+def test_floor_of_the_kl_is_the_statistical_one():
+  truth = synthetic.gaussian('train').truth
+  scores = [
+    gaussian.kl_divergence(
+      *gaussian.fit(truth.sample(1000, seed)), truth.mean, truth.covariance
+    )
+    for seed in range(200)
+  ]
+  # d (d + 3) / (4 n)
+  np.testing.assert_allclose(np.mean(scores), 0.0025, rtol=0.2)
+
+
+CENTRES = np.float32([[0, 0], [10, 0], [0, 10], [10, 10]])
+
+
+def test_modes_of_known_samples():
+  samples = np.float32([[0, 0], [0.2, 0], [10, 0.5], [5, 0.0], [9.9, 0]])
+  scores = mixtures.mode_scores(samples, CENTRES, 0.1)
+  # Within 0.3: the first, the second and the last; modes 0 and 1.
+  assert scores.modes == 2
+  np.testing.assert_allclose(scores.high_quality, 0.6)
+  share = np.array([3, 2]) / 5  # (5, 0) goes to the first of two as near
+  expected = (share * np.log(share * 4)).sum()
+  np.testing.assert_allclose(scores.reverse_kl, expected, rtol=1e-6)
+
+
+def test_a_mode_needs_a_good_sample():
+  samples = np.float32([[10, 4], [0, 0]])
+  assert mixtures.mode_scores(samples, CENTRES, 0.1).modes == 1
+  with pytest.raises(ValueError, match='sigma=0'):
+    mixtures.mode_scores(samples, CENTRES, 0)
+
+
+@pytest.mark.parametrize(
+  'source, modes, kl', [('ring', 8, 0.0014), ('grid', 25, 0.0048)]
+)
+def test_perfect_samples_score_as_theory_says(source, modes, kl):
+  truth = getattr(synthetic, source)('train', size=10).truth
+  scores = [
+    mixtures.mode_scores(truth.sample(2500, s), truth.centres, truth.sigma)
+    for s in range(40)
+  ]
+  mean = np.mean(np.asarray(scores, np.float64), axis=0)
+  np.testing.assert_allclose(mean[0], modes)
+  np.testing.assert_allclose(mean[1], 0.9889, atol=0.001)
+  np.testing.assert_allclose(mean[2], kl, rtol=0.25)
+
+
+class TwoSampleTest(chex.TestCase):
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_half_for_alike_one_for_apart_none_for_copies(self):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 400, 3, 2)).astype(np.float32)
+    accuracy = self.variant(two_sample.nearest_neighbour_accuracy)
+    np.testing.assert_allclose(accuracy(a, b), 0.5, atol=0.06)
+    np.testing.assert_allclose(accuracy(a, b + 100), 1)
+    np.testing.assert_allclose(accuracy(a, a), 0, atol=0.01)
+
+
+def test_quality_of_the_truth_is_its_floor():
+  source = synthetic.ring('train', size=4000)
+  draw = lambda count, seed: source.truth.sample(count, [9, seed])
+  rows, _ = quality.score(draw, source, source, 2500)
+  assert len(rows) == 3
+  for row in rows:
+    error = np.hypot(row.error, row.floor_error)
+    assert abs(row.value - row.floor) < 5 * error + 1e-6, row
+
+
+def test_quality_of_images_is_a_two_sample_test():
+  rng = np.random.default_rng(0)
+  x = rng.integers(0, 256, (300, 4, 4, 1), np.uint8)
+  train, test = ArraySource(x[:200]), ArraySource(x[200:])
+  alike = lambda n, seed: rng.uniform(-1, 1, (n, 4, 4, 1)).astype(np.float32)
+  (row,), _ = quality.score(alike, train, test, 1000)
+  assert '100 a side' in row.name
+  np.testing.assert_allclose([row.value, row.floor], 0.5, atol=0.1)
+  (row,), _ = quality.score(lambda *a: alike(*a) * 0, train, test, 1000)
+  assert row.value > 0.9

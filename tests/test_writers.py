@@ -1,0 +1,103 @@
+import json
+
+import chex
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax import checkpoint, progress, writers
+
+
+@pytest.mark.parametrize('channels, mode', [(1, 'L'), (3, 'RGB'), (4, 'RGBA')])
+def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
+  images = np.full((6, 4, 5, channels), -1.0)
+  images[4] = 1
+  path = tmp_path / 'deep' / 'grid.png'
+  writers.save_grid(path, images, columns=3, least=1)
+  with Image.open(path) as picture:
+    assert picture.mode == mode and picture.size == (3 * 6 + 1, 2 * 5 + 1)
+    pixels = np.asarray(picture).reshape(11, 19, channels)
+  assert (pixels[6:10, 7:12] == 255).all()  # second row, second column
+  assert (pixels[1:5, 1:6] == 0).all()
+  assert not list(path.parent.glob('*.tmp'))
+
+
+def test_grid_clips_and_enlarges(tmp_path):
+  path = tmp_path / 'grid.png'
+  writers.save_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
+  with Image.open(path) as picture:
+    assert picture.size == (40, 40) and np.asarray(picture).max() == 255
+
+
+def test_grid_refuses_other_shapes(tmp_path):
+  for shape in ((4, 4, 3), (1, 4, 4, 2)):
+    with pytest.raises(ValueError, match=r'must be \[N, H, W, C\]'):
+      writers.save_grid(tmp_path / 'x.png', np.zeros(shape))
+
+
+def test_scatter_has_both_colours(tmp_path):
+  rng = np.random.default_rng(0)
+  path = tmp_path / 'scatter.png'
+  real, fake = rng.normal(size=(2, 100, 2))
+  writers.save_scatter(path, real, np.concatenate([fake, [[99.0, 0]]]))
+  with Image.open(path) as picture:
+    pixels = np.asarray(picture.convert('RGB')).astype(int)
+  assert (pixels[..., 2] - pixels[..., 0] > 40).sum() > 500  # blue
+  assert (pixels[..., 0] - pixels[..., 2] > 40).sum() > 500  # orange
+  with pytest.raises(ValueError, match=r'must be \[n, 2\]'):
+    writers.save_scatter(path, real, np.zeros((3, 3)))
+
+
+def test_scalars_and_what_a_killed_run_left(tmp_path):
+  with writers.ScalarWriter(tmp_path) as scalars:
+    scalars.write(1, {'loss': 0.5})
+    scalars.write(2, {'loss': float('nan')})
+    scalars.write(3, {'loss': 0.25})
+  path = tmp_path / 'metrics.jsonl'
+  with path.open('a') as file:
+    file.write('{"step": 4, "lo')
+  with writers.ScalarWriter(tmp_path, start=2) as scalars:
+    scalars.write(3, {'loss': 0.125})
+  lines = [json.loads(line) for line in path.read_text().splitlines()]
+  assert lines == [
+    {'step': 1, 'loss': 0.5},
+    {'step': 2, 'loss': None},
+    {'step': 3, 'loss': 0.125},
+  ]
+
+
+def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
+  tree = {'w': jnp.arange(3.0), 'n': jnp.int32(7), 'none': {}}
+  with checkpoint.Checkpoints(tmp_path / 'c', keep=2) as saved:
+    assert saved.latest() is None
+    with pytest.raises(FileNotFoundError, match='no checkpoint in'):
+      saved.restore(tree)
+    for step in (1, 2, 3):
+      saved.save(step, tree | {'n': jnp.int32(step)})
+    saved.save(3, tree)  # already there: kept
+  with checkpoint.Checkpoints(tmp_path / 'c', keep=2) as saved:
+    assert saved.latest() == 3
+    chex.assert_trees_all_equal(saved.restore(tree), tree | {'n': 3})
+    assert saved.restore(tree, 2)['n'] == 2
+  kept = sorted(p.name for p in (tmp_path / 'c').iterdir() if p.is_dir())
+  assert kept == ['2', '3']
+
+
+def test_window_means_and_rate():
+  window = progress.Window(examples_per_step=8)
+  for step in (1, 2):
+    window.add(step, {'loss': jnp.float32(step)})
+  means = window.close()
+  assert means['loss'] == 1.5
+  assert means['examples_per_second'] == 8 * means['steps_per_second'] > 0
+  window.add(3, {'loss': jnp.float32(5)})
+  assert window.close()['loss'] == 5
+
+
+def test_window_names_the_step_and_the_metric():
+  window = progress.Window(1)
+  window.add(6, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(1)})
+  window.add(7, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(np.inf)})
+  with pytest.raises(progress.NonFinite, match='at step 7: g_loss = inf'):
+    window.close()
