@@ -54,7 +54,7 @@ def default_workdir() -> pathlib.Path:
 
 def main(_):
   if not flags.FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)  # orbax tells of every file
+    logging.set_verbosity(logging.ERROR)  # orbax tells of every file
   # Imported here, so that --help and errors in flags come at once.
   from gan_jax import parallel
 

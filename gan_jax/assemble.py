@@ -167,11 +167,45 @@ def build_gan(
   return gan, hyper, filled
 
 
+def _initialiser(gan, hyper, shape):
+  batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
+  return lambda key: state.init_state(gan, key, batch, hyper)
+
+
 def init_state(
   gan: game.GAN, hyper: Mapping[str, float], shape: tuple[int, ...], seed: int
 ) -> state.GANState:
-  """The state at step 0 of a game on examples of some shape, compiled."""
+  """The state at step 0 of a game on examples of some shape, compiled.
+
+  Args:
+    gan: the game.
+    hyper: values of the hyper-parameters.
+    shape: of one example.
+    seed: of the run.
+
+  Returns:
+    The state, on the default device.
+  """
   # Folded apart from the keys of the steps, which fold in 0, 1, 2, ...
   key = jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
-  batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
-  return jax.jit(lambda k: state.init_state(gan, k, batch, hyper))(key)
+  # On CPU, LLVM spends seconds on each random draw that is used just once.
+  on_cpu = jax.default_backend() == 'cpu'
+  options = {'xla_backend_optimization_level': 1} if on_cpu else None
+  init = _initialiser(gan, hyper, shape)
+  return jax.jit(init, compiler_options=options)(key)
+
+
+def state_shapes(
+  gan: game.GAN, hyper: Mapping[str, float], shape: tuple[int, ...]
+) -> state.GANState:
+  """Shapes and types of the state, computing nothing.
+
+  Args:
+    gan: the game.
+    hyper: values of the hyper-parameters.
+    shape: of one example.
+
+  Returns:
+    The state with jax.ShapeDtypeStruct for arrays.
+  """
+  return jax.eval_shape(_initialiser(gan, hyper, shape), jax.random.key(0))

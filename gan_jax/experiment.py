@@ -55,6 +55,10 @@ class Experiment:
       self.gan, self.hyper, self.shape, self.settings.seed
     )
 
+  def state_shapes(self) -> state.GANState:
+    """Shapes and types of the state, computing nothing."""
+    return assemble.state_shapes(self.gan, self.hyper, self.shape)
+
   def parallelise(self) -> parallel.Parallel:
     """The train step on the devices, with what places its arguments."""
     return parallel.parallelise(
@@ -143,7 +147,7 @@ def build(
 def _check_shapes(built: Experiment) -> None:
   """Traces a step without compiling it: shapes that do not fit raise here."""
   chosen = built.settings
-  abstract = jax.eval_shape(built.init_state)
+  abstract = built.state_shapes()
   example = built.train[np.zeros(1, np.int64)]
   lead = (chosen.d_steps, chosen.batch_size // len(built.devices))
   batch = {

@@ -82,7 +82,7 @@ def start(
         f'{workdir} holds a run of another config; it differs in',
         'Choose another --workdir, or the old values.',
       )
-      like = jax.eval_shape(built.init_state)
+      like = built.state_shapes()
       total = built.settings.num_steps
       note = f'continues from the checkpoint of step {step} of {total}'
       return saved.restore(like), note
@@ -135,9 +135,7 @@ def restore(
   config = read_config(workdir)
   chosen, shape = settings.parse(config['settings']), tuple(config['shape'])
   gan, hyper, chosen = assemble.build_gan(chosen, shape)
-  like = jax.eval_shape(
-    lambda: assemble.init_state(gan, hyper, shape, chosen.seed)
-  )
+  like = assemble.state_shapes(gan, hyper, shape)
   with checkpoint.Checkpoints(
     pathlib.Path(workdir) / CHECKPOINTS, keep=chosen.keep_checkpoints
   ) as saved:

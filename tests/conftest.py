@@ -3,12 +3,16 @@
 import os
 
 os.environ.setdefault('PJRT_NPROC', '32')
+# Most of the time of these tests is compilation; =0 tests what users run.
+os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
 os.environ['JAX_PLATFORMS'] = os.environ.get('JAX_PLATFORMS') or 'cpu'
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-if os.environ['JAX_PLATFORMS'] == 'cpu':
+if # Most of the time of these tests is compilation; =0 tests what users run.
+os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+os.environ['JAX_PLATFORMS'] == 'cpu':
   jax.config.update('jax_num_cpu_devices', 4)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
