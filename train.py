@@ -107,7 +107,11 @@ def main(_):
     # ---- The loop: one train step, then what is due after it.
     stopping = False
     while step < config.num_steps and not stopping:
-      state, metrics = runner.step(state, next(batches), key)
+      try:
+        batch = next(batches)
+      except (ValueError, OSError) as error:  # a picture that broke since
+        sys.exit(f'train.py: at step {step}: {error}')
+      state, metrics = runner.step(state, batch, key)
       step += 1
       window.add(step, metrics)
       if step == first + 1:

@@ -6,10 +6,13 @@ Any process computes any batch at once, so resuming is "start at batch t",
 and numpy on the host gives the same bits as jax on the device.
 """
 
+import functools
+
 import jax
 import numpy as np
 
 _ROUNDS = 8
+_CACHED_SIZE = 2**20  # epochs up to this size are kept, 4 MiB each
 
 
 def _mix(xp, x):
@@ -69,6 +72,13 @@ def permute(seed: int, epoch, positions, size: int, xp=np):
   return x.astype(xp.int32)
 
 
+@functools.lru_cache(maxsize=2)
+def _epoch(seed: int, epoch: int, size: int) -> np.ndarray:
+  whole = permute(seed, epoch, np.arange(size), size)
+  whole.flags.writeable = False
+  return whole
+
+
 def batch_indices(seed: int, step, size: int, batch: int, xp=np):
   """Indices of the examples of one batch.
 
@@ -94,5 +104,7 @@ def batch_indices(seed: int, step, size: int, batch: int, xp=np):
     )
   per_epoch = size // batch
   start = (step % per_epoch) * batch
+  if xp is np and size <= _CACHED_SIZE:
+    return _epoch(seed, int(step // per_epoch), size)[start : start + batch]
   positions = start + xp.arange(batch, dtype=xp.int32)
   return permute(seed, step // per_epoch, positions, size, xp)

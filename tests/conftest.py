@@ -3,21 +3,13 @@
 import os
 
 os.environ.setdefault('PJRT_NPROC', '32')
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Most of the time of these tests is compilation; =0 tests what users run.
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
-os.environ['JAX_PLATFORMS'] = os.environ.get('JAX_PLATFORMS') or 'cpu'
 
 import jax  # noqa: E402
-import pytest  # noqa: E402
 
-if # Most of the time of these tests is compilation; =0 tests what users run.
-os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
-os.environ['JAX_PLATFORMS'] == 'cpu':
+if os.environ['JAX_PLATFORMS'] == 'cpu':
   jax.config.update('jax_num_cpu_devices', 4)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
-
-
-@pytest.fixture
-def key():
-  return jax.random.key(0)

@@ -17,7 +17,7 @@ def test_order_is_a_permutation(size):
 
 
 def test_order_in_numpy_and_jax_is_the_same():
-  for size, batch in ((1797, 64), (60_000, 128), (10, 3)):
+  for size, batch in ((1797, 64), (60_000, 128), (10, 3), (2**21, 64)):
     for step in (0, 5, 100_000):
       host = order.batch_indices(11, step, size, batch)
       device = jax.jit(

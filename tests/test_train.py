@@ -21,7 +21,8 @@ def command(*arguments):
 
 
 def environment(devices=1):
-  return os.environ | {
+  inherited = {k: v for k, v in os.environ.items() if k != 'PJRT_NPROC'}
+  return inherited | {
     'JAX_PLATFORMS': 'cpu',
     'JAX_NUM_CPU_DEVICES': str(devices),
     'COLUMNS': '200',

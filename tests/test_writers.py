@@ -1,6 +1,7 @@
 import json
 
 import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -101,3 +102,21 @@ def test_window_names_the_step_and_the_metric():
   window.add(7, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(np.inf)})
   with pytest.raises(progress.NonFinite, match='at step 7: g_loss = inf'):
     window.close()
+
+
+def test_checkpoint_is_not_disturbed_by_the_steps_after_it(tmp_path):
+  """Saving goes on while donated buffers are written over."""
+  step = jax.jit(
+    lambda tree: {k: x + 1 for k, x in tree.items()}, donate_argnums=0
+  )
+  tree = {str(i): jnp.full((512, 512), float(i)) for i in range(8)}
+  with checkpoint.Checkpoints(tmp_path / 'c', keep=5) as saved:
+    for number in range(1, 6):
+      tree = step(tree)
+      saved.save(number, tree)
+      for _ in range(20):
+        tree = step(tree)
+  with checkpoint.Checkpoints(tmp_path / 'c', keep=5) as saved:
+    for number in range(1, 6):
+      for i, x in saved.restore(tree, number).items():
+        assert (x == int(i) + 21 * (number - 1) + 1).all()
