@@ -2,7 +2,8 @@
 
   python train.py --config=configs/folder.py --config.data.path=DIR
 
-DIR holds png, jpg, webp or bmp files, in sub-directories or not.
+DIR holds png, jpg, webp or bmp files, in sub-directories or not. Time and score
+were not measured.
 """
 
 from configs import common

@@ -7,6 +7,10 @@
 Adam. Published with these networks, 10 runs: 6.3 of 8 modes, 98.2 % high
 quality, reverse KL 0.45; mode collapse is what one looks for here.
 
+Time on two CPU cores, at 50 steps/s: 7 minutes for :short; 2 hours for all,
+not measured. Score of :short, seed 0: 8 of 8 modes, 52 % high quality, reverse
+KL 0.027; floor (perfect sampler): 8, 98.9 %, 0.0015.
+
 Reference: https://arxiv.org/abs/1712.04086, table 1.
 """
 

@@ -1,5 +1,6 @@
 """What a training program tells the person who started it."""
 
+import json
 import math
 import pathlib
 import time
@@ -154,13 +155,13 @@ class Report:
   ) -> None:
     """The end of a run: losses, speed, score, where the pictures are."""
     speed = float(np.median(window.rates)) if window.rates else math.nan
-    result = {
-      'losses': window.means,
-      'median_steps_per_second': speed if window.rates else None,
-      'scores': [row._asdict() for row in rows],
-      'notes': notes,
-    }
-    writers.write_json(workdir / 'summary.json', result)
+    path = workdir / 'summary.json'
+    # A finished run that is scored again keeps what it was trained with.
+    result = json.loads(path.read_text()) if path.exists() else {}
+    if window.means:
+      result |= {'losses': window.means, 'median_steps_per_second': speed}
+    result |= {'scores': [row._asdict() for row in rows], 'notes': notes}
+    writers.write_json(path, result)
     scores = table.Table(box=box.SIMPLE, pad_edge=False)
     for column in ('score', 'generated', 'real data (floor)'):
       scores.add_column(

@@ -77,6 +77,8 @@ def test_finished_run_is_scored_again(tmp_path):
   run(TOY, f'--workdir={tmp_path}')
   out = run(TOY, f'--workdir={tmp_path}')
   assert 'continues from the checkpoint of step 2 of 2' in out
+  summary = json.loads((tmp_path / 'summary.json').read_text())
+  assert 0 < summary['losses']['d_loss'] < 5 and summary['scores']
   assert 'KL of the fitted Gaussian' in out
 
 
