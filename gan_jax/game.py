@@ -5,6 +5,7 @@ the batch; `axis_name` is the only trace of the others.
 """
 
 import dataclasses
+import zlib
 from typing import Any, Callable, Mapping, NamedTuple
 
 import jax
@@ -157,6 +158,73 @@ def _check_fake(fake: Array, real: Array) -> None:
     )
 
 
+def _play(
+  gan, axis_name, g_params, d_params, state, batch, key, indices
+) -> tuple[Context, PyTree, PyTree]:
+  """Both networks on one batch: the context, new statistics of G and of D."""
+  real, label = batch['x'], batch.get('label')
+  common = dict(train=True, axis_name=axis_name)
+
+  def generate(latents):
+    g_key = jax.random.fold_in(key, _GENERATOR)
+    stats = state.generator.stats
+    return gan.generator.apply(
+      g_params, stats, latents, label, key=g_key, **common
+    )
+
+  def discriminate(stats, x, label, part=0):
+    d_key = jax.random.fold_in(jax.random.fold_in(key, _DISCRIMINATOR), part)
+    logits, stats = gan.discriminator.apply(
+      d_params, stats, x, label, key=d_key, **common
+    )
+    _check_logits(logits, x)
+    return logits, stats
+
+  latent_keys = latents_lib.example_keys(
+    jax.random.fold_in(key, _LATENTS), indices
+  )
+  latents = latents_lib.normal(latent_keys, gan.latent_dim)
+  fake, g_stats = generate(latents)
+  _check_fake(fake, real)
+  d_stats = state.discriminator.stats
+  if gan.joint_batch:
+    twice = lambda a, b: None if a is None else jnp.concatenate([a, b])
+    both, d_stats = discriminate(
+      d_stats, twice(real, fake), twice(label, label)
+    )
+    real_logits, fake_logits = jnp.split(both, 2)
+  else:
+    real_logits, d_stats = discriminate(d_stats, real, label)
+    fake_logits, d_stats = discriminate(d_stats, fake, label, 1)
+  context = Context(
+    real=real,
+    fake=fake,
+    latents=latents,
+    label=label,
+    real_logits=real_logits,
+    fake_logits=fake_logits,
+    logits_fn=lambda x: discriminate(state.discriminator.stats, x, label, 2)[0],
+    generate_fn=lambda z: generate(z)[0],
+    g_params=g_params,
+    d_params=d_params,
+    axis_name=axis_name,
+  )
+  return context, g_stats, d_stats
+
+
+def _add_terms(loss, terms, context, state, key, indices):
+  """The loss with the weighted terms, their metrics, their new memory."""
+  metrics, extra = {}, {}
+  for name, term in sorted(terms.items()):
+    # A term's noise is its own, whatever other terms there are.
+    name_key = jax.random.fold_in(key, zlib.crc32(name.encode()))
+    term_keys = latents_lib.example_keys(name_key, indices)
+    values, extra[name] = term.apply(context, term_keys, state.extra[name])
+    metrics[name] = values.mean()
+    loss = loss + state.hyper[f'{name}_weight'] * metrics[name]
+  return loss, metrics, extra
+
+
 def player_losses(
   gan: GAN, axis_name: str | None = None
 ) -> Callable[..., tuple[Array, Array, Aux]]:
@@ -181,81 +249,35 @@ def player_losses(
   """
 
   def losses(g_params, d_params, state: GANState, batch, key, indices=None):
-    real, label = batch['x'], batch.get('label')
     if indices is None:
-      indices = latents_lib.global_indices(real.shape[0], axis_name)
-    keys = lambda purpose: latents_lib.example_keys(
-      jax.random.fold_in(key, purpose), indices
+      indices = latents_lib.global_indices(batch['x'].shape[0], axis_name)
+    context, g_stats, d_stats = _play(
+      gan, axis_name, g_params, d_params, state, batch, key, indices
     )
-    common = dict(train=True, axis_name=axis_name)
-
-    def generate(latents):
-      g_key = jax.random.fold_in(key, _GENERATOR)
-      stats = state.generator.stats
-      return gan.generator.apply(
-        g_params, stats, latents, label, key=g_key, **common
-      )
-
-    def discriminate(stats, x, label, part=0):
-      d_key = jax.random.fold_in(jax.random.fold_in(key, _DISCRIMINATOR), part)
-      logits, stats = gan.discriminator.apply(
-        d_params, stats, x, label, key=d_key, **common
-      )
-      _check_logits(logits, x)
-      return logits, stats
-
-    latents = latents_lib.normal(keys(_LATENTS), gan.latent_dim)
-    fake, g_stats = generate(latents)
-    _check_fake(fake, real)
-    d_stats = state.discriminator.stats
-    if gan.joint_batch:
-      twice = lambda a, b: None if a is None else jnp.concatenate([a, b])
-      both, d_stats = discriminate(
-        d_stats, twice(real, fake), twice(label, label)
-      )
-      real_logits, fake_logits = jnp.split(both, 2)
-    else:
-      real_logits, d_stats = discriminate(d_stats, real, label)
-      fake_logits, d_stats = discriminate(d_stats, fake, label, 1)
-
-    context = Context(
-      real=real,
-      fake=fake,
-      latents=latents,
-      label=label,
-      real_logits=real_logits,
-      fake_logits=fake_logits,
-      logits_fn=lambda x: discriminate(state.discriminator.stats, x, label, 2)[
-        0
-      ],
-      generate_fn=lambda z: generate(z)[0],
-      g_params=g_params,
-      d_params=d_params,
-      axis_name=axis_name,
-    )
-    extra = dict(state.extra)
-
-    def add_terms(loss, terms, metrics):
-      for number, (name, term) in enumerate(sorted(terms.items())):
-        term_key = jax.random.fold_in(jax.random.fold_in(key, _TERMS), number)
-        term_keys = latents_lib.example_keys(term_key, indices)
-        values, extra[name] = term.apply(context, term_keys, extra[name])
-        metrics[name] = values.mean()
-        loss = loss + state.hyper[f'{name}_weight'] * metrics[name]
-      return loss
-
-    d_adversarial = gan.loss.discriminator(real_logits, fake_logits).mean()
-    g_adversarial = gan.loss.generator(real_logits, fake_logits).mean()
-    accuracy = ((real_logits > 0).mean() + (fake_logits < 0).mean()) / 2
+    logits = context.real_logits, context.fake_logits
+    d_loss = gan.d_scale * gan.loss.discriminator(*logits).mean()
+    g_loss = gan.g_scale * gan.loss.generator(*logits).mean()
+    real_right, fake_right = (logits[0] > 0).mean(), (logits[1] < 0).mean()
     d_metrics = {
-      'd_loss': gan.d_scale * d_adversarial,
-      'd_real': real_logits.mean(),
-      'd_fake': fake_logits.mean(),
-      'd_accuracy': accuracy,
+      'd_loss': d_loss,
+      'd_real': logits[0].mean(),
+      'd_fake': logits[1].mean(),
+      'd_accuracy': (real_right + fake_right) / 2,
     }
-    g_metrics = {'g_loss': gan.g_scale * g_adversarial}
-    d_loss = add_terms(d_metrics['d_loss'], gan.d_terms, d_metrics)
-    g_loss = add_terms(g_metrics['g_loss'], gan.g_terms, g_metrics)
-    return d_loss, g_loss, Aux(g_stats, d_stats, extra, d_metrics, g_metrics)
+    g_metrics = {'g_loss': g_loss}
+    rest = context, state, jax.random.fold_in(key, _TERMS), indices
+    d_loss, d_terms, d_extra = _add_terms(d_loss, gan.d_terms, *rest)
+    g_loss, g_terms, g_extra = _add_terms(g_loss, gan.g_terms, *rest)
+    return (
+      d_loss,
+      g_loss,
+      Aux(
+        g_stats=g_stats,
+        d_stats=d_stats,
+        extra={**state.extra, **d_extra, **g_extra},
+        d_metrics=d_metrics | d_terms,
+        g_metrics=g_metrics | g_terms,
+      ),
+    )
 
   return losses
