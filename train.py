@@ -154,6 +154,8 @@ def one_line(error: Exception) -> str:
   lines = [line.strip() for line in text.splitlines() if line.strip()]
   if 'Did you mean' in lines[-1]:
     return lines[-1].strip('"\'')
+  if isinstance(error, AttributeError | KeyError):
+    return f'unknown setting {text}'
   return lines[-1] if 'Traceback' in text else ' '.join(lines)
 
 

@@ -74,7 +74,8 @@ def _optimizer(spec: Mapping[str, Any], prefix: str, num_steps: int):
   options.setdefault('learning_rate', 2e-4)
   factor = None
   if options['schedule'] != 'constant' or options['warmup_steps']:
-    options['schedule_steps'] = options['schedule_steps'] or num_steps
+    if options['schedule'] != 'constant':
+      options['schedule_steps'] = options['schedule_steps'] or num_steps
     factor = optimizers.schedule(
       options['schedule'], options['schedule_steps'], options['warmup_steps']
     )

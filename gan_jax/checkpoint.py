@@ -12,16 +12,27 @@ PyTree = Any
 class Checkpoints:
   """The checkpoints of one run, by step number; saving is asynchronous."""
 
-  def __init__(self, directory: str | pathlib.Path, *, keep: int = 2):
-    """Opens or makes the directory.
+  def __init__(
+    self,
+    directory: str | pathlib.Path,
+    *,
+    keep: int = 2,
+    read_only: bool = False,
+  ):
+    """Opens the directory, or makes it.
 
     Args:
       directory: where they are.
       keep: how many to keep, the newest.
+      read_only: to read beside a process that writes: nothing is made or
+        cleaned up.
     """
-    options = ocp.CheckpointManagerOptions(
-      max_to_keep=keep, cleanup_tmp_directories=True
-    )
+    if read_only:
+      options = ocp.CheckpointManagerOptions(read_only=True)
+    else:
+      options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep, cleanup_tmp_directories=True
+      )
     self._manager = ocp.CheckpointManager(
       pathlib.Path(directory).absolute(), options=options
     )

@@ -149,6 +149,12 @@ def _check_shapes(built: Experiment) -> None:
   chosen = built.settings
   abstract = built.state_shapes()
   example = built.train[np.zeros(1, np.int64)]
+  label = example.get('label')
+  if label is not None and (label.shape != (1,) or label.dtype != np.int32):
+    raise ValueError(
+      f'labels of type {label.dtype} and shape [n, *{label.shape[1:]}]; must '
+      'be int32 of shape [n]'
+    )
   lead = (chosen.d_steps, chosen.batch_size // len(built.devices))
   batch = {
     name: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
@@ -162,6 +168,7 @@ def _check_shapes(built: Experiment) -> None:
 
 
 def examples(source: data.Source, count: int) -> np.ndarray:
-  """The first examples of a source, as float32; fewer where it has fewer."""
-  indices = np.arange(min(count, len(source)))
+  """Some examples of a source, as float32; fewer where it has fewer."""
+  shuffled = np.random.default_rng(0).permutation(len(source))
+  indices = shuffled[:count]
   return np.asarray(steps.to_float(jnp.asarray(source[indices]['x'])))

@@ -28,7 +28,8 @@ Optimizer = (
 )
 
 # What each key of a step is folded with, by purpose.
-_LATENTS, _GENERATOR, _DISCRIMINATOR, _TERMS = range(4)
+_LATENTS, _TERMS, _NETWORKS = range(3)
+_GENERATOR, _DISCRIMINATOR = range(2)  # and beyond: D is applied in parts
 
 
 class Context(NamedTuple):
@@ -66,7 +67,9 @@ class Term(NamedTuple):
   """A penalty as the steps see it; its weight is `hyper[f'{name}_weight']`.
 
   Attributes:
-    apply: (context, keys [B], extra) -> (values [B], new extra).
+    apply: (context, keys [B], extra) -> (values [B], new extra). On several
+      devices the new extra becomes its mean over them where it is floating
+      point; an integer must come out the same on all.
     extra: the arrays it starts with, if it has a memory.
   """
 
@@ -107,6 +110,14 @@ class GAN:
   d_scale: float = 1.0
   g_scale: float = 1.0
   batch_scale: float = 1.0
+
+  def __post_init__(self):
+    both = sorted(set(self.d_terms) & set(self.g_terms))
+    if both:
+      raise ValueError(
+        f'the terms {both} are in d_terms and in g_terms; each needs a name of '
+        'its own, for its weight and its memory'
+      )
 
   def g_transform(self, hyper) -> optax.GradientTransformation:
     """The generator's optax transform under these hyper-parameters."""
@@ -163,17 +174,21 @@ def _play(
 ) -> tuple[Context, PyTree, PyTree]:
   """Both networks on one batch: the context, new statistics of G and of D."""
   real, label = batch['x'], batch.get('label')
+  # Another key for each device and each micro-batch.
+  network_key = jax.random.fold_in(
+    jax.random.fold_in(key, _NETWORKS), indices[0]
+  )
   common = dict(train=True, axis_name=axis_name)
 
   def generate(latents):
-    g_key = jax.random.fold_in(key, _GENERATOR)
+    g_key = jax.random.fold_in(network_key, _GENERATOR)
     stats = state.generator.stats
     return gan.generator.apply(
       g_params, stats, latents, label, key=g_key, **common
     )
 
   def discriminate(stats, x, label, part=0):
-    d_key = jax.random.fold_in(jax.random.fold_in(key, _DISCRIMINATOR), part)
+    d_key = jax.random.fold_in(network_key, _DISCRIMINATOR + part)
     logits, stats = gan.discriminator.apply(
       d_params, stats, x, label, key=d_key, **common
     )
@@ -220,6 +235,11 @@ def _add_terms(loss, terms, context, state, key, indices):
     name_key = jax.random.fold_in(key, zlib.crc32(name.encode()))
     term_keys = latents_lib.example_keys(name_key, indices)
     values, extra[name] = term.apply(context, term_keys, state.extra[name])
+    if values.shape != indices.shape:
+      raise ValueError(
+        f'the term {name!r} returned values of shape {values.shape}; must be '
+        f'one per example, {indices.shape}'
+      )
     metrics[name] = values.mean()
     loss = loss + state.hyper[f'{name}_weight'] * metrics[name]
   return loss, metrics, extra

@@ -28,7 +28,8 @@ class AdversarialLoss(NamedTuple):
   Attributes:
     discriminator: what the discriminator minimises.
     generator: what the generator minimises; one that reads the fake logits
-      alone ignores its first argument.
+      alone ignores its first argument. Both see one device's part of the batch:
+      a loss with a mean over the batch in it would depend on their number.
   """
 
   discriminator: PlayerLoss

@@ -25,6 +25,8 @@ class Network(NamedTuple):
     apply: (params, stats, x, label, *, train, key, axis_name) -> (y, stats).
       With train=False the statistics come back as they were. axis_name is the
       mapped axis of devices (or None), for statistics over the whole batch.
+      The key, for dropout, is another on each device and in each micro-batch:
+      unlike latents, dropout depends on their number.
   """
 
   init: Callable[..., tuple[PyTree, PyTree]]

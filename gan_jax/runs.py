@@ -31,12 +31,27 @@ def describe(built: Any) -> dict[str, Any]:
   return {
     'settings': json.loads(json.dumps(dataclasses.asdict(built.settings))),
     'shape': list(built.shape),
+    'examples': count_examples(built),
     'versions': {
       'gan_jax': __version__,
       'jax': jax.__version__,
       'numpy': np.__version__,
     },
   }
+
+
+def count_examples(built: Any) -> dict[str, int]:
+  """Sizes of the two splits of an experiment's data."""
+  return {'train': len(built.train), 'test': len(built.test)}
+
+
+def latest(workdir: str | pathlib.Path) -> int | None:
+  """Step of the newest checkpoint in a run's directory; None for none."""
+  directory = pathlib.Path(workdir) / CHECKPOINTS
+  if not directory.is_dir():
+    return None
+  with checkpoint.Checkpoints(directory, read_only=True) as saved:
+    return saved.latest()
 
 
 def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -71,21 +86,26 @@ def start(
     FileNotFoundError: where init_from holds no run.
   """
   workdir.mkdir(parents=True, exist_ok=True)
-  with checkpoint.Checkpoints(workdir / CHECKPOINTS) as saved:
-    step = saved.latest()
-    if step is not None:
-      _refuse(
-        settings.differences(
-          read_config(workdir)['settings'],
-          dataclasses.asdict(built.settings),
-        ),
-        f'{workdir} holds a run of another config; it differs in',
-        'Choose another --workdir, or the old values.',
+  step = latest(workdir)
+  if step is not None:
+    config = read_config(workdir)
+    _refuse(
+      settings.differences(
+        config['settings'] | {'examples': config['examples']},
+        dataclasses.asdict(built.settings)
+        | {'examples': count_examples(built)},
+      ),
+      f'{workdir} holds a run of another config; it differs in',
+      'Choose another --workdir, or the old values.',
+    )
+    total = built.settings.num_steps
+    if step > total:
+      raise ValueError(
+        f'num_steps={total}: {workdir} has already done {step} steps'
       )
-      like = built.state_shapes()
-      total = built.settings.num_steps
-      note = f'continues from the checkpoint of step {step} of {total}'
-      return saved.restore(like), note
+    with checkpoint.Checkpoints(workdir / CHECKPOINTS, read_only=True) as saved:
+      restored = saved.restore(built.state_shapes(), step)
+    return restored, f'continues from the checkpoint of step {step} of {total}'
   fresh = built.init_state()
   if not init_from:
     return fresh, 'a new run'
@@ -136,8 +156,10 @@ def restore(
   chosen, shape = settings.parse(config['settings']), tuple(config['shape'])
   gan, hyper, chosen = assemble.build_gan(chosen, shape)
   like = assemble.state_shapes(gan, hyper, shape)
+  if latest(workdir) is None:
+    raise FileNotFoundError(f'{workdir} has no checkpoint yet')
   with checkpoint.Checkpoints(
-    pathlib.Path(workdir) / CHECKPOINTS, keep=chosen.keep_checkpoints
+    pathlib.Path(workdir) / CHECKPOINTS, read_only=True
   ) as saved:
     return gan, chosen, shape, saved.restore(like)
 

@@ -36,7 +36,7 @@ class Settings:
     generator: {'name': a file in gan_jax/models, and its options}.
     discriminator: likewise.
     g_optimizer: {'name': in optimizers.OPTIMIZERS, 'learning_rate', its
-      options, 'schedule', 'schedule_steps' (0: num_steps), 'warmup_steps'}.
+      options, 'schedule', 'schedule_steps' (0: all updates), 'warmup_steps'}.
     d_optimizer: likewise.
     ema_decay: of the generator's moving average per train step, in [0, 1].
     data: {'name': in data.SOURCES, and its options}.

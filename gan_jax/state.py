@@ -60,8 +60,16 @@ def init_state(
 
   Returns:
     The state, on the default device.
+
+  Raises:
+    ValueError: where the weight of a term is missing in hyper.
   """
-  hyper = {k: jnp.asarray(v, jnp.float32) for k, v in hyper.items()}
+  names = [*gan.d_terms, *gan.g_terms]
+  missing = [f'{n}_weight' for n in names if f'{n}_weight' not in hyper]
+  if missing:
+    raise ValueError(f'hyper has no {missing}; it has {sorted(hyper)}')
+  # Copies, here and below: a donated state must own what it holds.
+  hyper = {k: jnp.array(v, jnp.float32, copy=True) for k, v in hyper.items()}
   label = batch.get('label')
   latents = jnp.zeros((batch['x'].shape[0], gan.latent_dim))
 
@@ -76,11 +84,10 @@ def init_state(
     discriminator=player(
       gan.discriminator, gan.d_transform(hyper), 1, batch['x']
     ),
-    # Copies: a donated state must not hold one buffer twice.
     ema=jax.tree.map(jnp.copy, (generator.params, generator.stats)),
     hyper=hyper,
     extra={
-      name: jax.tree.map(jnp.asarray, term.extra)
+      name: jax.tree.map(lambda x: jnp.array(x, copy=True), term.extra)
       for name, term in {**gan.d_terms, **gan.g_terms}.items()
     },
   )

@@ -49,9 +49,17 @@ def to_float(x: Array) -> Array:
 
   Returns:
     `[...]` float32.
+
+  Raises:
+    ValueError: for other types, whose range is anybody's guess.
   """
   if x.dtype == jnp.uint8:
     return x.astype(jnp.float32) / 127.5 - 1
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(
+      f'examples of type {x.dtype}: must be uint8 (0 to 255) or floating point '
+      '(images in [-1, 1])'
+    )
   return x.astype(jnp.float32)
 
 
@@ -103,7 +111,8 @@ def make_d_step(
     axis_name: the mapped axis of devices; None for one device.
     micro_batches: parts that a device's batch is computed in, one after the
       other, to save memory. Latents and gradients are those of the whole
-      batch; batch norm sees each part by itself.
+      batch; what couples examples (batch norm, a loss that is not one of each
+      logit pair by itself) sees each part by itself.
 
   Returns:
     The step; its key is used as it is (train_step folds in the step number).

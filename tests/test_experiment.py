@@ -219,3 +219,52 @@ def test_settings_differences_name_leaves():
     'data.name': ('digits', 'ring'),
     'seed': (0, 3),
   }
+
+
+def test_num_steps_below_what_is_done(tmp_path):
+  train_and_save(tmp_path)
+  with pytest.raises(ValueError, match='num_steps=2: .* already done 4 steps'):
+    runs.start(build(num_steps=2), tmp_path)
+
+
+def test_data_that_changed_since_are_refused(tmp_path):
+  train_and_save(tmp_path)
+  built = build()
+  more = ArraySource(np.zeros((70, 2), np.float32))
+  built = experiment.dataclasses.replace(built, train=more)
+  with pytest.raises(ValueError, match='examples.train: 64 there, 70 now'):
+    runs.start(built, tmp_path)
+
+
+def test_reading_a_run_leaves_what_is_being_written(tmp_path):
+  train_and_save(tmp_path)
+  being_written = tmp_path / runs.CHECKPOINTS / '5.orbax-checkpoint-tmp'
+  being_written.mkdir()
+  experiment.load(tmp_path)
+  runs.start(build(num_steps=9), tmp_path)
+  assert being_written.is_dir()
+
+
+def test_labels_of_other_shapes_are_refused():
+  class Odd(ArraySource):
+    def __getitem__(self, indices):
+      return {'x': self.x[indices], 'label': np.zeros((len(indices), 1))}
+
+  with pytest.raises(ValueError, match=r'must be int32 of shape \[n\]'):
+    experiment.build(TINY, train=Odd(np.zeros((20, 2), np.float32)))
+
+
+def test_conditional_generator_is_drawn_from_with_labels():
+  from gan_jax import networks, sampling
+  from tests import tiny
+
+  shift = networks.Network(
+    lambda key, z, label: ({}, {}),
+    lambda p, s, z, label=None, **_: (z[:, :2] * 0 + label[:, None], s),
+  )
+  gan = experiment.dataclasses.replace(tiny.gan(), generator=shift)
+  label = np.arange(5)
+  x = sampling.make_draw(gan)(({}, {}), 5, batch_size=2, label=label)
+  np.testing.assert_array_equal(x[:, 0], label)
+  with pytest.raises(ValueError, match=r'label has shape \(4,\)'):
+    sampling.make_draw(gan)(({}, {}), 5, label=label[:4])

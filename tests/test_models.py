@@ -200,3 +200,29 @@ def test_from_linen_refuses_other_collections():
 
   with pytest.raises(ValueError, match=r"collections \['memory'\]"):
     networks.from_linen(Odd()).init(jax.random.key(0), jnp.ones(2))
+
+
+def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
+  layer = blocks.ConvTranspose(4, spectral=True, use_bias=False)
+  x = jax.random.normal(jax.random.key(0), (1, 3, 3, 8))
+  variables = layer.init(jax.random.key(1), x)
+  kernel = variables['params']['kernel']  # [4, 4, output, input]
+  u = variables['batch_stats']['SpectralScale_0']['power_u']
+  assert kernel.shape == (4, 4, 4, 8) and u.shape == (4,)
+  stats = variables['batch_stats']
+  for _ in range(100):
+    variables = {'params': variables['params'], 'batch_stats': stats}
+    y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
+    stats = new['batch_stats']
+  matrix = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
+  sigma = np.linalg.svd(matrix, compute_uv=False)[0]
+  plain = blocks.ConvTranspose(4, use_bias=False)
+  expected = plain.apply({'params': variables['params']}, x) / sigma
+  np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_spectral_norm_of_zero_is_finite():
+  zeros = jnp.zeros((3, 4))
+  scale = blocks.SpectralScale()
+  out, _ = scale.init_with_output(jax.random.key(0), zeros, train=False)
+  np.testing.assert_array_equal(out, zeros)

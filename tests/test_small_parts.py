@@ -67,9 +67,18 @@ class EmaTest(chex.TestCase):
     assert out['count'] == 9
 
 
-def test_ema_of_decay_zero_copies_to_rounding():
-  out = ema.update({'w': jnp.float32(1e-8)}, {'w': jnp.float32(1.7)}, 0.0)
-  np.testing.assert_allclose(out['w'], 1.7, rtol=1e-7)
+def test_ema_of_decay_zero_copies():
+  for old, new in ((1e-8, 1.7), (1e8, 1.0), (0.1, 1e-9)):
+    out = ema.update({'w': jnp.float32(old)}, {'w': jnp.float32(new)}, 0.0)
+    assert out['w'] == jnp.float32(new)
+
+
+def test_ema_copies_the_directions_of_spectral_norm():
+  old = {'scale': {'power_u': jnp.array([1.0, 0.0]), 'mean': jnp.zeros(2)}}
+  new = {'scale': {'power_u': jnp.array([0.0, 1.0]), 'mean': jnp.ones(2)}}
+  out = ema.update(old, new, 0.75)['scale']
+  np.testing.assert_array_equal(out['power_u'], [0, 1])
+  np.testing.assert_allclose(out['mean'], 0.25)
 
 
 def test_ema_refuses_other_trees():

@@ -1,6 +1,7 @@
 """Steps as their users test them: pure functions of arrays."""
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -416,3 +417,63 @@ def test_a_small_gan_learns_the_mean():
   z = jax.random.normal(jax.random.key(8), (500, tiny.LATENT))
   fake = steps.make_sample_fn(gan)(now.ema, z)
   np.testing.assert_allclose(fake.mean(axis=0), [2, -1], atol=0.5)
+
+
+class Dropout(nn.Module):
+  """A discriminator that says how much of its input dropout let through."""
+
+  @nn.compact
+  def __call__(self, x, label=None, *, train):
+    self.param('unused', nn.initializers.zeros, ())
+    kept = nn.Dropout(0.5)(jnp.ones((len(x), 64)), deterministic=not train)
+    return kept.sum(axis=1)
+
+
+def test_dropout_differs_between_micro_batches_and_devices():
+  seen = []
+  inner = networks.from_linen(Dropout())
+
+  def apply(params, stats, x, label=None, **options):
+    logits, stats = inner.apply(params, stats, x, label, **options)
+    jax.debug.callback(lambda y: seen.append(np.asarray(y)), logits)
+    return logits * params['unused'], stats
+
+  d = networks.Network(inner.init, apply)
+  gan = game.dataclasses.replace(tiny.gan(norm='none'), discriminator=d)
+  args = tiny.init(gan), tiny.batch(), jax.random.key(0)
+  steps.make_d_step(gan, micro_batches=2)(*args)
+  jax.effects_barrier()
+  assert len(seen) == 4  # real and fake of both parts
+  assert len({y.tobytes() for y in seen}) == 4
+
+
+def test_terms_need_names_of_their_own_and_weights():
+  term = game.Term(lambda context, keys, extra: (keys, extra))
+  with pytest.raises(ValueError, match=r"terms \['t'\] are in d_terms and"):
+    tiny.gan(d_terms={'t': term}, g_terms={'t': term})
+  with pytest.raises(ValueError, match=r"hyper has no \['t_weight'\]"):
+    tiny.init(tiny.gan(d_terms={'t': term}))
+
+
+def test_term_that_is_not_one_value_per_example():
+  square = game.Term(lambda c, keys, extra: (jnp.ones((16, 16)), extra))
+  gan = tiny.gan(d_terms={'t': square})
+  now = tiny.init(gan, {**tiny.HYPER, 't_weight': 1.0})
+  with pytest.raises(ValueError, match=r"term 't' returned .* \(16, 16\)"):
+    steps.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
+
+
+def test_a_donated_state_owns_what_it_holds():
+  rate = jnp.float32(0.1)
+  hyper = {**tiny.HYPER, 'a': rate, 'b': rate}
+  gan = tiny.gan()
+  step = jax.jit(steps.make_train_step(gan), donate_argnums=0)
+  for _ in range(2):
+    step(tiny.init(gan, hyper), tiny.batch(1), jax.random.key(0))
+  assert rate == jnp.float32(0.1)
+
+
+@pytest.mark.parametrize('dtype', [np.int32, bool])
+def test_to_float_refuses_what_has_no_known_range(dtype):
+  with pytest.raises(ValueError, match='must be uint8'):
+    steps.to_float(np.ones(3, dtype))

@@ -22,10 +22,10 @@ def _opened(path: pathlib.Path) -> Iterator[Image.Image]:
   try:
     with Image.open(path) as image:
       yield image
-  except (OSError, ValueError, SyntaxError) as error:
-    raise ValueError(f'broken picture {path}: {error}') from error
   except Image.DecompressionBombError as error:
     raise ValueError(f'picture {path} is too large: {error}') from error
+  except Exception as error:  # decoders and EXIF readers raise of any kind
+    raise ValueError(f'broken picture {path}: {error}') from error
 
 
 def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:

@@ -54,7 +54,7 @@ def choose(table: Any, name: str, what: str) -> Any:
 class SpectralScale(nn.Module):
   """Divides a kernel by an estimate of its largest singular value.
 
-  The kernel is taken as a matrix of [everything else, output channels]. The
+  The kernel, output channels last, is taken as a matrix of [all else, output]. The
   estimate v' W u is the PyTorch one: one power iteration per application in
   training, no gradient through u and v.
 
@@ -70,13 +70,14 @@ class SpectralScale(nn.Module):
     draw = lambda: unit(
       jax.random.normal(self.make_rng('params'), matrix.shape[1:])
     )
-    u = self.variable('batch_stats', 'u', draw)
-    v = self.variable('batch_stats', 'v', lambda: unit(matrix @ u.value))
+    # 'power_': a moving average of the network copies these, see ema.py.
+    u = self.variable('batch_stats', 'power_u', draw)
+    v = self.variable('batch_stats', 'power_v', lambda: unit(matrix @ u.value))
     if train:
       fixed = jax.lax.stop_gradient(matrix)
       v.value = unit(fixed @ u.value)
       u.value = unit(v.value @ fixed)
-    return kernel / (v.value @ matrix @ u.value)
+    return kernel / jnp.maximum(v.value @ matrix @ u.value, 1e-12)
 
 
 class _Layer(nn.Module):
@@ -88,9 +89,15 @@ class _Layer(nn.Module):
   kernel_init: Initializer = INITIALIZERS['normal']
   bias_init: Initializer = INITIALIZERS['zeros']
 
-  def kernel(self, shape: tuple[int, ...], train: bool) -> Array:
+  def kernel(
+    self, shape: tuple[int, ...], train: bool, output_axis: int = -1
+  ) -> Array:
     kernel = self.param('kernel', self.kernel_init, shape)
-    return SpectralScale()(kernel, train=train) if self.spectral else kernel
+    if not self.spectral:
+      return kernel
+    matrix_like = jnp.moveaxis(kernel, output_axis, -1)
+    scaled = SpectralScale()(matrix_like, train=train)
+    return jnp.moveaxis(scaled, -1, output_axis)
 
   def biased(self, y: Array) -> Array:
     if not self.use_bias:
@@ -133,7 +140,7 @@ class ConvTranspose(_Layer):
   @nn.compact
   def __call__(self, x: Array, *, train: bool = False) -> Array:
     shape = (self.size, self.size, self.features, x.shape[-1])
-    kernel = self.kernel(shape, train)
+    kernel = self.kernel(shape, train, output_axis=2)
     options = dict(stride=self.stride, padding=self.padding)
     return self.biased(conv.convolve_transpose(x, kernel, **options))
 
