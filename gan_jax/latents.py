@@ -2,7 +2,8 @@
 
 What is random per example (latents, noise, augmentation) draws from a key
 folded with the example's global index in the batch, so that one device with
-B examples and n devices with B / n draw the same numbers, and no two devices
+B examples and n devices with B / n draw the same numbers (to the rounding of
+the last bit), and no two devices
 draw the same ones.
 """
 

@@ -118,7 +118,12 @@ def test_every_pass_draws_its_own_latents_unless_told(same):
   after, _ = train(before, tiny.batch(2), key)
   train(after, tiny.batch(2), key)
   jax.effects_barrier()
-  distinct = {z.tobytes() for z in seen}
+  # Equal to rounding: XLA vectorises each program in its own way.
+  distinct = [
+    z
+    for i, z in enumerate(seen)
+    if not any(np.allclose(z, earlier, atol=1e-5) for earlier in seen[:i])
+  ]
   assert len(distinct) == (4 if same else 6), 'passes per two train steps'
 
 
