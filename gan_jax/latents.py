@@ -3,8 +3,7 @@
 What is random per example (latents, noise, augmentation) draws from a key
 folded with the example's global index in the batch, so that one device with
 B examples and n devices with B / n draw the same numbers (to the rounding of
-the last bit), and no two devices
-draw the same ones.
+the last bit), and no two devices draw the same ones.
 """
 
 import chex
