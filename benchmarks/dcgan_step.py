@@ -21,6 +21,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,7 @@ import time
 from typing import Any, Callable, NamedTuple
 from unittest import mock
 
+import dcgan_flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -35,7 +37,15 @@ import jax.numpy as jnp
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from gan_jax import game, losses, networks, optimizers, state, steps  # noqa: E402
+from gan_jax import (  # noqa: E402
+  game,
+  losses,
+  networks,
+  optimizers,
+  parallel,
+  state,
+  steps,
+)
 from gan_jax.models import conv, dcgan  # noqa: E402
 
 SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'channels': 3}
@@ -51,6 +61,7 @@ HYPER = {
   for name, value in optimizers.hyper_defaults('adam').items()
 }
 TOLERANCE = 1e-4
+SLOW = 'plain Flax, in a scan'  # a hundred times: one round, cold
 
 
 class Spent(NamedTuple):
@@ -63,67 +74,6 @@ class Spent(NamedTuple):
 
   wall: float
   cpu: float
-
-
-class Contender(NamedTuple):
-  """One row.
-
-  Attributes:
-    run: takes STEPS steps.
-    rounds: at most so many rounds; the first one only warms up, unless it is
-      the only one.
-  """
-
-  run: Callable[[], Spent]
-  rounds: int
-
-
-class FlaxGenerator(nn.Module):
-  """dcgan.Generator from the layers that Flax brings."""
-
-  width: int
-
-  @nn.compact
-  def __call__(self, x, label=None, *, train):
-    del label
-    normal = nn.initializers.normal(0.02)
-    x = nn.Dense(64 * self.width, use_bias=False, kernel_init=normal)(x)
-    x = x.reshape(-1, 4, 4, 4 * self.width)
-    for features in (2 * self.width, self.width, SHAPE[2]):
-      norm = nn.BatchNorm(use_running_average=not train, momentum=0.9)
-      x = nn.ConvTranspose(
-        features,
-        (4, 4),
-        (2, 2),
-        use_bias=features == SHAPE[2],
-        kernel_init=normal,
-      )(nn.relu(norm(x)))
-    return jnp.tanh(x)
-
-
-class FlaxDiscriminator(nn.Module):
-  """dcgan.Discriminator from the layers that Flax brings."""
-
-  width: int
-
-  @nn.compact
-  def __call__(self, x, label=None, *, train):
-    del label
-    normal = nn.initializers.normal(0.02)
-    for stage in range(3):
-      x = nn.Conv(
-        self.width * 2**stage,
-        (4, 4),
-        (2, 2),
-        padding=1,
-        use_bias=stage == 0,
-        kernel_init=normal,
-      )(x)
-      if stage:
-        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
-      x = nn.leaky_relu(x, 0.2)
-    x = x.reshape(x.shape[0], -1)
-    return nn.Dense(1, kernel_init=normal)(x)[:, 0]
 
 
 def make_gan(generator: nn.Module, discriminator: nn.Module) -> game.GAN:
@@ -224,62 +174,68 @@ class Torch:
     self.process.wait()
 
 
-def check_metrics(ours: Program, xla: Program) -> float:
-  """Takes a step with either kind of gradients and compares the metrics.
+def check_gradients(ours: Program, xla: Program) -> float:
+  """Takes a step with either kind of gradients and compares what comes out.
 
   Returns:
-    The largest difference.
+    The largest difference of metrics, and of the state of D's optimizer
+    relative to the largest entry of its leaf.
 
   Raises:
     AssertionError: where it exceeds TOLERANCE.
   """
-  a, b = ours(), xla()
-  difference = max(abs(float(a[name] - b[name])) for name in a)
-  assert difference < TOLERANCE, f'metrics differ by {difference}: {a}, {b}'
+  metrics = jax.tree.map(lambda a, b: jnp.abs(a - b), ours(), xla())
+  relative = lambda a, b: jnp.abs(a - b).max() / jnp.abs(b).max()
+  moments = jax.tree.map(
+    relative,
+    ours.state.discriminator.opt_state,
+    xla.state.discriminator.opt_state,
+  )
+  difference = max(map(float, jax.tree.leaves((metrics, moments))))
+  assert difference < TOLERANCE, f'gradients differ by {difference}'
   return difference
 
 
-def make_contenders(torch: Torch | None, rounds: int) -> dict[str, Contender]:
+def make_contenders(torch: Torch | None) -> dict[str, Callable[[], Spent]]:
   """Compiles everything and checks that it is the same step."""
   ours = make_gan(
     dcgan.Generator(shape=SHAPE, width=SIZES['width']),
     dcgan.Discriminator(width=SIZES['width']),
   )
   plain = make_gan(
-    FlaxGenerator(SIZES['width']), FlaxDiscriminator(SIZES['width'])
+    dcgan_flax.Generator(SIZES['width'], SIZES['channels']),
+    dcgan_flax.Discriminator(SIZES['width']),
   )
   programs = {
     'gan_jax': Program(ours),
     'gan_jax, in a scan': Program(ours, scanned=True),
     "gan_jax, XLA's gradients": Program(ours, xla=True),
     'plain Flax': Program(plain),
-    'plain Flax, in a scan': Program(plain, scanned=True),
+    SLOW: Program(plain, scanned=True),
   }
-  difference = check_metrics(
+  difference = check_gradients(
     programs['gan_jax'], programs["gan_jax, XLA's gradients"]
   )
-  print(f'one step, own gradients and XLA: metrics within {difference:.0e}')
+  print(f"One step with its own gradients and XLA's: within {difference:.0e}.")
   counts = {name: p.num_parameters() for name, p in programs.items()}
-  contenders = {name: Contender(p.run, rounds) for name, p in programs.items()}
-  # It can take a hundred times as long as the others.
-  slow = contenders['plain Flax, in a scan']
-  contenders['plain Flax, in a scan'] = slow._replace(rounds=1)
+  contenders = {name: p.run for name, p in programs.items()}
   if torch is not None:
     counts['PyTorch'] = torch.about['parameters']
     for layout in ('contiguous', 'channels_last'):
-      run = functools.partial(torch.run, layout)
-      contenders[f'PyTorch, {layout}'] = Contender(run, rounds)
+      contenders[f'PyTorch, {layout}'] = functools.partial(torch.run, layout)
   assert len(set(counts.values())) == 1, f'networks differ in size: {counts}'
   return contenders
 
 
-def measure(contenders: dict[str, Contender], rounds: int) -> dict[str, Spent]:
-  """Lets the contenders take turns; medians of seconds for STEPS steps."""
+def measure(
+  contenders: dict[str, Callable[[], Spent]], rounds: int
+) -> dict[str, Spent]:
+  """Lets the contenders take turns; medians over all rounds but the first."""
   times = {name: [] for name in contenders}
   for number in range(rounds):
-    for name, contender in contenders.items():
-      if number < contender.rounds:
-        times[name].append(contender.run())
+    for name, run in contenders.items():
+      if name != SLOW or not number:
+        times[name].append(run())
     print(f'round {number + 1} of {rounds}', file=sys.stderr, flush=True)
   timed = {name: spent[1:] or spent for name, spent in times.items()}
   return {
@@ -313,13 +269,10 @@ def table(medians: dict[str, Spent]) -> str:
 
 def machine(torch: Torch | None) -> str:
   """Processor, cores and versions, in a line."""
-  processor = platform.processor() or platform.machine()
   cpuinfo = pathlib.Path('/proc/cpuinfo')
-  if cpuinfo.exists():
-    for line in cpuinfo.read_text().splitlines():
-      if line.startswith('model name'):
-        processor = line.partition(':')[2].strip()
-        break
+  text = cpuinfo.read_text() if cpuinfo.exists() else ''
+  found = re.search(r'^model name\s*: (.*)$', text, re.MULTILINE)
+  processor = found[1] if found else platform.processor()
   names = ('jax', 'jaxlib', 'flax', 'optax')
   versions = [f'{n} {importlib.metadata.version(n)}' for n in names]
   if torch is not None:
@@ -347,6 +300,7 @@ def main() -> None:
   parser.add_argument('--torch_python', default='', help='Python with torch')
   parser.add_argument('--rounds', type=int, default=9, help='first warms up')
   options = parser.parse_args()
+  parallel.prepare_cpu()
   torch = start_torch(options.torch_python)
   print(machine(torch))
   contenders = make_contenders(torch, options.rounds)
