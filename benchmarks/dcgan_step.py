@@ -33,6 +33,7 @@ import dcgan_flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from optax import global_norm
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -60,7 +61,7 @@ HYPER = {
   for player in 'gd'
   for name, value in optimizers.hyper_defaults('adam').items()
 }
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3  # rounding can flip a leaky ReLU whose input is almost 0
 SLOW = 'plain Flax, in a scan'  # a hundred times: one round, cold
 
 
@@ -88,12 +89,6 @@ def make_gan(generator: nn.Module, discriminator: nn.Module) -> game.GAN:
   )
 
 
-def make_batch() -> game.Batch:
-  """Noise for images: what they show does not change the time."""
-  shape = (1, SIZES['batch'], *SHAPE)
-  return {'x': jax.random.uniform(jax.random.key(1), shape, minval=-1.0)}
-
-
 class Program:
   """A compiled train step, or a scan of several, and its state.
 
@@ -102,10 +97,11 @@ class Program:
   """
 
   def __init__(self, gan: game.GAN, *, scanned: bool = False, xla=False):
-    self.batch, self.key = make_batch(), jax.random.key(0)
-    init = lambda key: state.init_state(
-      gan, key, {'x': self.batch['x'][0]}, HYPER
-    )
+    self.key = jax.random.key(0)
+    # Noise for images: what they show does not change the time.
+    images = jax.random.uniform(self.key, (SIZES['batch'], *SHAPE), minval=-1)
+    self.batch = {'x': images[None]}
+    init = lambda key: state.init_state(gan, key, {'x': images}, HYPER)
     self.state = jax.jit(init)(self.key)
     step = steps.make_train_step(gan)
     self.calls = 1 if scanned else STEPS
@@ -174,26 +170,20 @@ class Torch:
     self.process.wait()
 
 
-def check_gradients(ours: Program, xla: Program) -> float:
-  """Takes a step with either kind of gradients and compares what comes out.
-
-  Returns:
-    The largest difference of metrics, and of the state of D's optimizer
-    relative to the largest entry of its leaf.
+def check_gradients(ours: Program, xla: Program) -> None:
+  """Takes a step with either kind of gradients: the same but for rounding.
 
   Raises:
-    AssertionError: where it exceeds TOLERANCE.
+    AssertionError: where a metric differs by a tenth of TOLERANCE, or what
+      D's optimizer keeps of the gradient by TOLERANCE of its norm.
   """
   metrics = jax.tree.map(lambda a, b: jnp.abs(a - b), ours(), xla())
-  relative = lambda a, b: jnp.abs(a - b).max() / jnp.abs(b).max()
-  moments = jax.tree.map(
-    relative,
-    ours.state.discriminator.opt_state,
-    xla.state.discriminator.opt_state,
-  )
-  difference = max(map(float, jax.tree.leaves((metrics, moments))))
-  assert difference < TOLERANCE, f'gradients differ by {difference}'
-  return difference
+  kept = [p.state.discriminator.opt_state for p in (ours, xla)]
+  difference = jax.tree.map(lambda a, b: 1.0 * (a - b), *kept)
+  gradient = global_norm(difference) / global_norm(kept[1])
+  text = {n: f'{x:.0e}' for n, x in {**metrics, 'gradient': gradient}.items()}
+  assert max(*metrics.values(), 0.1 * gradient) < TOLERANCE / 10, text
+  print(f"one step, own gradients less XLA's: {text}")
 
 
 def make_contenders(torch: Torch | None) -> dict[str, Callable[[], Spent]]:
@@ -213,10 +203,7 @@ def make_contenders(torch: Torch | None) -> dict[str, Callable[[], Spent]]:
     'plain Flax': Program(plain),
     SLOW: Program(plain, scanned=True),
   }
-  difference = check_gradients(
-    programs['gan_jax'], programs["gan_jax, XLA's gradients"]
-  )
-  print(f"One step with its own gradients and XLA's: within {difference:.0e}.")
+  check_gradients(programs['gan_jax'], programs["gan_jax, XLA's gradients"])
   counts = {name: p.num_parameters() for name, p in programs.items()}
   contenders = {name: p.run for name, p in programs.items()}
   if torch is not None:
@@ -252,16 +239,13 @@ def table(medians: dict[str, Spent]) -> str:
     '|---|---:|---:|---:|---:|',
   ]
   for name, spent in medians.items():
-    loop, scan = (
-      medians[name.removesuffix(', in a scan')],
-      name.endswith('scan'),
-    )
+    loop = medians[name.removesuffix(', in a scan')]
     cells = [
       name,
       f'{1e3 * spent.wall / STEPS:.0f}',
       f'{1e3 * spent.cpu / STEPS / SIZES["batch"]:.2f}',
       f'{min(torch) / spent.cpu:.2f}' if torch else '',
-      f'{loop.cpu / spent.cpu:.3g}' if scan else '',
+      f'{loop.cpu / spent.cpu:.2f}' if loop is not spent else '',
     ]
     lines.append(f'| {" | ".join(cells)} |')
   return '\n'.join(lines)
@@ -303,7 +287,7 @@ def main() -> None:
   parallel.prepare_cpu()
   torch = start_torch(options.torch_python)
   print(machine(torch))
-  contenders = make_contenders(torch, options.rounds)
+  contenders = make_contenders(torch)
   medians = measure(contenders, options.rounds)
   print(f'\n{table(medians)}')
   if torch is not None:
