@@ -10,24 +10,20 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import (
+  compose,
+  ema,
   game,
-  losses,
   models,
   networks,
   optimizers,
-  penalties,
   settings,
   state,
+  steps,
+  terms,
 )
 
 _NOT_MODELS = ('blocks', 'conv')
-_NOT_OPTIONS = ('parent', 'name', 'shape', 'axis_name')
-
-
-def _choose(table: Mapping[str, Any], name: Any, what: str) -> Any:
-  if name not in table:
-    raise ValueError(settings.unknown(str(name), table, what))
-  return table[name]
+_NOT_OPTIONS = ('parent', 'name', 'shape', 'axis_name', 'return_features')
 
 
 def model_names() -> list[str]:
@@ -40,7 +36,7 @@ def _module(spec: Mapping[str, Any], role: str, **fixed):
   """A Flax module of a spec, and the spec filled in."""
   name = spec.get('name')
   names = {n: n for n in model_names()}
-  _choose(names, name, f'{role} model')
+  compose.choose(names, name, f'{role} model')
   cls = getattr(
     importlib.import_module(f'gan_jax.models.{name}'), role.capitalize()
   )
@@ -58,20 +54,23 @@ def _optimizer(spec: Mapping[str, Any], prefix: str, num_steps: int):
   """How to build an optimizer, its hyper-parameters, the spec filled in."""
   what = f'{prefix}_optimizer'
   name = spec.get('name')
-  _choose(optimizers.OPTIMIZERS, name, what)
+  compose.choose(optimizers.OPTIMIZERS, name, what)
   allowed = {
     'learning_rate': 2e-4,
     'schedule': 'constant',
     'schedule_steps': 0,
     'warmup_steps': 0,
   }
-  hyper = {'learning_rate': 0.0, **optimizers.hyper_defaults(name)}
+  hyper = {
+    'learning_rate': 0.0,
+    'weight_clip': 0.0,
+    **optimizers.hyper_defaults(name),
+  }
   given = {k: v for k, v in spec.items() if k != 'name'}
   options = settings.check_options(f'{what} {name}', given, allowed | hyper)
   for option in hyper:
     if not options[option] >= 0:
       raise ValueError(f'{what}.{option}={options[option]}: must be at least 0')
-  options.setdefault('learning_rate', 2e-4)
   factor = None
   if options['schedule'] != 'constant' or options['warmup_steps']:
     if options['schedule'] != 'constant':
@@ -80,32 +79,34 @@ def _optimizer(spec: Mapping[str, Any], prefix: str, num_steps: int):
       options['schedule'], options['schedule_steps'], options['warmup_steps']
     )
   values = {f'{prefix}_{option}': options[option] for option in hyper}
-  build_fn = optimizers.from_hyper(name, prefix, factor)
+  clip = options['weight_clip'] > 0
+  if not clip:
+    del values[f'{prefix}_weight_clip']
+  build_fn = optimizers.from_hyper(name, prefix, factor, clip=clip)
   return build_fn, values, {'name': name, **options}
 
 
-def _penalty_terms(specs: Mapping[str, Any]):
-  """Terms, their weights, and the specs filled in."""
-  terms, weights, filled = {}, {}, {}
-  for name, spec in specs.items():
-    penalty = _choose(penalties.PENALTIES, name, 'penalty')
-    options = settings.check_options(f'penalty {name}', spec, {'weight': 0.0})
-    if options['weight'] < 0:
-      raise ValueError(
-        f'penalties.{name}.weight={options["weight"]}: must be at least 0'
-      )
-    filled[name] = options
-    if options['weight']:
-      terms[name] = game.Term(_on_real(penalty))
-      weights[f'{name}_weight'] = options['weight']
-  return terms, weights, filled
+def _warn_of_batch_norm(d_terms, d_spec) -> None:
+  by_example = [name for name in d_terms if terms.TERMS[name].by_example]
+  if by_example and d_spec.get('norm') == 'batch':
+    warnings.warn(
+      f'the penalty {", ".join(by_example)} is defined for each example, and '
+      "with discriminator.norm='batch' a logit depends on its whole batch; "
+      "use norm='none', 'layer' or 'spectral'",
+      stacklevel=3,
+    )
 
 
-def _on_real(penalty):
-  return lambda context, keys, extra: (
-    penalty(context.logits_fn, context.real),
-    extra,
-  )
+def _discriminator(chosen, output, d_terms_and_g_terms):
+  """The discriminator's module, returning what loss and terms want."""
+  wants = [n for n in d_terms_and_g_terms if terms.TERMS[n].wants_features]
+  if output == 'features' and wants:
+    raise ValueError(
+      f'the penalty {", ".join(wants)} wants features beside logits, and with '
+      f'loss={chosen.loss!r} the discriminator returns features alone'
+    )
+  fixed = {'return_features': True} if wants or output == 'scores' else {}
+  return _module(chosen.discriminator, 'discriminator', **fixed)
 
 
 def build_gan(
@@ -125,23 +126,22 @@ def build_gan(
     ValueError: for an unknown name (with the nearest), an option that a part
       does not have, or a value out of range.
   """
-  loss = _choose(losses.LOSSES, chosen.loss, 'loss')
+  loss, loss_hyper, loss_options, top_k, output = compose.make_loss(chosen)
+  d_terms, g_terms, weights, penalty_specs = compose.make_terms(chosen)
+  augmentation, augment_hyper, augment_spec = compose.make_augment(
+    chosen.augment, chosen.batch_size
+  )
+  noise, noise_hyper, noise_spec = compose.make_noise(chosen.instance_noise)
+  _, lookahead_hyper, lookahead_spec = compose.make_lookahead(chosen.lookahead)
   generator, g_spec = _module(chosen.generator, 'generator', shape=shape)
-  discriminator, d_spec = _module(chosen.discriminator, 'discriminator')
+  discriminator, d_spec = _discriminator(chosen, output, [*d_terms, *g_terms])
   g_optimizer, g_hyper, g_opt_spec = _optimizer(
     chosen.g_optimizer, 'g', chosen.num_steps
   )
   d_optimizer, d_hyper, d_opt_spec = _optimizer(
     chosen.d_optimizer, 'd', chosen.num_steps * chosen.d_steps
   )
-  d_terms, weights, penalty_specs = _penalty_terms(chosen.penalties)
-  if d_terms and d_spec.get('norm') == 'batch':
-    warnings.warn(
-      f'the penalty {", ".join(d_terms)} is defined for each example, and '
-      "with discriminator.norm='batch' a logit depends on its whole batch; "
-      "use norm='none', 'layer' or 'spectral'",
-      stacklevel=2,
-    )
+  _warn_of_batch_norm(d_terms, d_spec)
   summed = chosen.loss_reduction == 'sum'
   gan = game.GAN(
     generator=networks.from_linen(generator),
@@ -151,12 +151,28 @@ def build_gan(
     g_optimizer=g_optimizer,
     d_optimizer=d_optimizer,
     d_terms=d_terms,
+    g_terms=g_terms,
+    augment=augmentation,
+    instance_noise=noise,
+    packing=chosen.packing,
+    consensus=chosen.consensus_weight > 0,
     joint_batch=chosen.joint_batch,
     d_scale=chosen.d_loss_scale,
     g_scale=chosen.g_loss_scale,
     batch_scale=float(chosen.batch_size) if summed else 1.0,
   )
-  hyper = {**g_hyper, **d_hyper, **weights, 'ema_decay': chosen.ema_decay}
+  hyper = {
+    **g_hyper,
+    **d_hyper,
+    **weights,
+    **loss_hyper,
+    **augment_hyper,
+    **noise_hyper,
+    **lookahead_hyper,
+    **_average_hyper(chosen),
+  }
+  if gan.consensus:
+    hyper['consensus_weight'] = chosen.consensus_weight
   filled = dataclasses.replace(
     chosen,
     generator=g_spec,
@@ -164,17 +180,50 @@ def build_gan(
     g_optimizer=g_opt_spec,
     d_optimizer=d_opt_spec,
     penalties=penalty_specs,
+    loss_options=loss_options,
+    top_k=top_k,
+    augment=augment_spec,
+    instance_noise=noise_spec,
+    lookahead=lookahead_spec,
   )
   return gan, hyper, filled
 
 
-def _initialiser(gan, hyper, shape):
+def _average_hyper(chosen: settings.Settings) -> dict[str, float]:
+  decay = chosen.ema_decay
+  if chosen.ema_half_life:
+    decay = ema.half_life_decay(chosen.ema_half_life, chosen.batch_size)
+  hyper = {'ema_decay': decay}
+  if chosen.ema_rampup:
+    hyper['ema_rampup'] = chosen.ema_rampup
+  return hyper
+
+
+def _initialiser(gan, hyper, shape, memory):
   batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
-  return lambda key: state.init_state(gan, key, batch, hyper)
+
+  def init(key):
+    start = state.init_state(gan, key, batch, hyper)
+    return steps.add_memory(start, **memory)
+
+  return init
+
+
+def memory_options(chosen: settings.Settings) -> dict[str, Any]:
+  """What steps.make_train_step and steps.add_memory both take."""
+  return {
+    'rule': chosen.update_rule,
+    'lookahead_every': chosen.lookahead['every'],
+    'diagnostics': chosen.diagnostics,
+  }
 
 
 def init_state(
-  gan: game.GAN, hyper: Mapping[str, float], shape: tuple[int, ...], seed: int
+  gan: game.GAN,
+  hyper: Mapping[str, float],
+  shape: tuple[int, ...],
+  seed: int,
+  memory: Mapping[str, Any],
 ) -> state.GANState:
   """The state at step 0 of a game on examples of some shape, compiled.
 
@@ -183,6 +232,7 @@ def init_state(
     hyper: values of the hyper-parameters.
     shape: of one example.
     seed: of the run.
+    memory: options of steps.add_memory.
 
   Returns:
     The state, on the default device.
@@ -192,12 +242,15 @@ def init_state(
   # On CPU, LLVM spends seconds on each random draw that is used just once.
   on_cpu = jax.default_backend() == 'cpu'
   options = {'xla_backend_optimization_level': 1} if on_cpu else None
-  init = _initialiser(gan, hyper, shape)
+  init = _initialiser(gan, hyper, shape, memory)
   return jax.jit(init, compiler_options=options)(key)
 
 
 def state_shapes(
-  gan: game.GAN, hyper: Mapping[str, float], shape: tuple[int, ...]
+  gan: game.GAN,
+  hyper: Mapping[str, float],
+  shape: tuple[int, ...],
+  memory: Mapping[str, Any],
 ) -> state.GANState:
   """Shapes and types of the state, computing nothing.
 
@@ -205,8 +258,11 @@ def state_shapes(
     gan: the game.
     hyper: values of the hyper-parameters.
     shape: of one example.
+    memory: options of steps.add_memory.
 
   Returns:
     The state with jax.ShapeDtypeStruct for arrays.
   """
-  return jax.eval_shape(_initialiser(gan, hyper, shape), jax.random.key(0))
+  return jax.eval_shape(
+    _initialiser(gan, hyper, shape, memory), jax.random.key(0)
+  )

@@ -38,3 +38,55 @@ def update(average: PyTree, new: PyTree, decay: jax.Array | float) -> PyTree:
     return (decay * old + (1 - decay) * value).astype(old.dtype)
 
   return jax.tree_util.tree_map_with_path(leaf, average, new)
+
+
+def half_life_decay(half_life: float, batch_size: int) -> float:
+  """The decay per step that halves an old value in some examples.
+
+  0.5^(batch_size / half_life)
+
+  Args:
+    half_life: examples seen until an old value counts half, above 0.
+    batch_size: examples per step.
+
+  Returns:
+    The decay, in (0, 1).
+
+  Raises:
+    ValueError: for numbers not above 0.
+
+  References:
+    Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
+    https://arxiv.org/abs/1912.04958, 2020, whose half-life is 10,000 images.
+  """
+  if not (half_life > 0 and batch_size > 0):
+    raise ValueError(
+      f'half_life={half_life}, batch_size={batch_size}: must be above 0'
+    )
+  return 0.5 ** (batch_size / half_life)
+
+
+def decay_at(
+  step: jax.Array | int, decay: jax.Array | float, rampup: jax.Array | float
+) -> jax.Array:
+  """The decay at a step with a warm-up of the half-life.
+
+  The half-life is at most `rampup` times the steps done, so that the average
+  forgets its untrained start; at step 0 the decay is 0.
+
+  Args:
+    step: updates of the average done, scalar.
+    decay: after the warm-up, in [0, 1].
+    rampup: the largest half-life as a share of the steps done; StyleGAN2 has
+      0.05. 0 means no warm-up.
+
+  Returns:
+    The decay, float32 scalar, at most `decay`.
+
+  References:
+    Karras et al., Training Generative Adversarial Networks with Limited Data,
+    https://arxiv.org/abs/2006.06676, 2020, appendix C.
+  """
+  span = jnp.float32(rampup) * step
+  warm = jnp.where(span > 0, 0.5 ** (1 / jnp.maximum(span, 1e-9)), 0.0)
+  return jnp.where(jnp.float32(rampup) > 0, jnp.minimum(decay, warm), decay)

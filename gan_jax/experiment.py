@@ -14,7 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import assemble, data, game, parallel, settings, state, steps
+from gan_jax import (
+  assemble,
+  data,
+  game,
+  parallel,
+  rules,
+  settings,
+  state,
+  steps,
+)
 from gan_jax.runs import load
 
 __all__ = ['Experiment', 'build', 'examples', 'load']
@@ -52,12 +61,16 @@ class Experiment:
   def init_state(self) -> state.GANState:
     """The state at step 0, on the default device."""
     return assemble.init_state(
-      self.gan, self.hyper, self.shape, self.settings.seed
+      self.gan, self.hyper, self.shape, self.settings.seed, self._memory
     )
 
   def state_shapes(self) -> state.GANState:
     """Shapes and types of the state, computing nothing."""
-    return assemble.state_shapes(self.gan, self.hyper, self.shape)
+    return assemble.state_shapes(self.gan, self.hyper, self.shape, self._memory)
+
+  @property
+  def _memory(self) -> dict[str, Any]:
+    return assemble.memory_options(self.settings)
 
   def parallelise(self) -> parallel.Parallel:
     """The train step on the devices, with what places its arguments."""
@@ -123,10 +136,15 @@ def build(
     )
   shape = tuple(train.shape)
   gan, hyper, chosen = assemble.build_gan(chosen, shape)
+  if chosen.update_rule not in rules.UPDATE_RULES:
+    raise ValueError(
+      settings.unknown(chosen.update_rule, rules.UPDATE_RULES, 'update_rule')
+    )
   train_step = steps.make_train_step(
     gan,
     d_steps=chosen.d_steps,
     same_latents=chosen.same_latents,
+    **assemble.memory_options(chosen),
     axis_name=parallel.AXIS,
     micro_batches=chosen.micro_batches,
   )

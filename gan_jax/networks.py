@@ -4,15 +4,31 @@
   apply(params, stats, x, label, *, train, key, axis_name) -> (y, stats)
 
 A generator maps latents `[B, Z]` to examples `[B, ...]`, a discriminator maps
-examples to logits `[B]` (`[B, h, w]` for patches). Any pair of functions will
-do: a renderer, a formula, another library. Only `from_linen` knows Flax.
+examples to logits `[B]` (`[B, h, w]` for patches), or, where its features are
+wanted beside them, to `Scores`. Any pair of functions will do: a renderer, a
+formula, another library. Only `from_linen` knows Flax.
 """
 
 from typing import Any, Callable, NamedTuple
 
 import flax.linen as nn
+import jax
 
+Array = jax.Array
 PyTree = Any
+
+
+class Scores(NamedTuple):
+  """What a discriminator returns that gives its features beside its logits.
+
+  Attributes:
+    logits: `[B]`, or `[B, h, w]` for patches: what a discriminator without
+      features returns by itself.
+    features: activations of the last hidden layer, `[B, F]`, float.
+  """
+
+  logits: Array
+  features: Array
 
 
 class Network(NamedTuple):

@@ -8,6 +8,7 @@ of learning rates is a vmap over states and not a loop of compilations.
 import inspect
 from typing import Any, Callable, Mapping
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -82,12 +83,72 @@ def _rmsprop(learning_rate, *, decay: float = 0.99, eps: float = 1e-8):
   return optax.rmsprop(learning_rate, decay=decay, eps=eps)
 
 
+def _optimistic_sgd(learning_rate, *, optimism: float = 1.0):
+  return optax.optimistic_gradient_descent(learning_rate, beta=optimism)
+
+
+def _optimistic_adam(
+  learning_rate,
+  *,
+  b1: float = 0.5,
+  b2: float = 0.999,
+  eps: float = 1e-8,
+  optimism: float = 1.0,
+):
+  return optax.optimistic_adam_v2(
+    learning_rate, beta=optimism, b1=b1, b2=b2, eps=eps, nesterov=False
+  )
+
+
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
   'sgd': _sgd,
   'adam': _adam,
   'adamw': _adamw,
   'rmsprop': _rmsprop,
+  # Daskalakis et al., https://arxiv.org/abs/1711.00141, 2018: each update adds
+  # `optimism` times its change since the last one.
+  'optimistic_sgd': _optimistic_sgd,
+  'optimistic_adam': _optimistic_adam,
 }
+
+
+def clip_weights(bound: Any) -> optax.GradientTransformation:
+  """Keeps every parameter within [-bound, bound]; last in a chain.
+
+  Args:
+    bound: scalar above 0, which may be traced; 0.01 in the paper.
+
+  Returns:
+    An optax transform whose updates end in the box. Its update needs params.
+
+  Raises:
+    ValueError: for a bound not above 0, where it is a Python number; in the
+      update, without params.
+
+  References:
+    Arjovsky et al., Wasserstein GAN, https://arxiv.org/abs/1701.07875, 2017,
+    algorithm 1.
+  """
+  if isinstance(bound, int | float) and not bound > 0:
+    raise ValueError(f'bound={bound}: must be above 0')
+
+  def update(updates, state, params=None):
+    if params is None:
+      raise ValueError('clip_weights needs the parameters: update(..., params)')
+    clip = lambda u, p: jnp.clip(p + u, -bound, bound).astype(p.dtype) - p
+    return jax.tree.map(clip, updates, params), state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+  """The keyword-only parameters of a function and their defaults."""
+  parameters = inspect.signature(function).parameters.values()
+  return {
+    p.name: p.default
+    for p in parameters
+    if p.kind == p.KEYWORD_ONLY and p.default is not p.empty
+  }
 
 
 def hyper_defaults(name: str) -> dict[str, float]:
@@ -99,12 +160,15 @@ def hyper_defaults(name: str) -> dict[str, float]:
   Returns:
     Their names and defaults.
   """
-  parameters = inspect.signature(OPTIMIZERS[name]).parameters.values()
-  return {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
+  return keyword_defaults(OPTIMIZERS[name])
 
 
 def from_hyper(
-  name: str, prefix: str, factor: Schedule | None = None
+  name: str,
+  prefix: str,
+  factor: Schedule | None = None,
+  *,
+  clip: bool = False,
 ) -> Callable[[Hyper], optax.GradientTransformation]:
   """A function that builds an optimizer from `state.hyper`.
 
@@ -112,6 +176,7 @@ def from_hyper(
     name: a key of OPTIMIZERS.
     prefix: of its entries in hyper: 'd' reads 'd_learning_rate', 'd_b1', ...
     factor: schedule, count -> factor on the learning rate; None for none.
+    clip: whether to clip parameters to hyper['d_weight_clip'].
 
   Returns:
     hyper -> optax transform.
@@ -122,6 +187,9 @@ def from_hyper(
     rate = hyper[f'{prefix}_learning_rate']
     options = {n: hyper[f'{prefix}_{n}'] for n in names}
     scheduled = rate if factor is None else lambda count: rate * factor(count)
-    return OPTIMIZERS[name](scheduled, **options)
+    transform = OPTIMIZERS[name](scheduled, **options)
+    if not clip:
+      return transform
+    return optax.chain(transform, clip_weights(hyper[f'{prefix}_weight_clip']))
 
   return build

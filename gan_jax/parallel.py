@@ -61,6 +61,21 @@ def check_divides(batch_size: int, num_devices: int) -> None:
     )
 
 
+def check_axis_name(step: Callable[..., Any], parts: int) -> None:
+  """Refuses a step that would see one device's part of the batch alone.
+
+  Raises:
+    ValueError: where the step says that it has no axis name, and there is
+      more than one part.
+  """
+  if parts > 1 and getattr(step, 'axis_name', AXIS) != AXIS:
+    raise ValueError(
+      f'the step was made with axis_name={step.axis_name!r}: on {parts} devices '
+      'gradients, losses and terms that mix a batch would be those of one part '
+      "of it; make it with axis_name=parallel.AXIS ('batch')"
+    )
+
+
 class Parallel(NamedTuple):
   """A step on several devices, and how its arguments get there.
 
@@ -98,8 +113,10 @@ def parallelise(
     The compiled step and the two functions that place its arguments.
 
   Raises:
-    ValueError: for an unknown backend.
+    ValueError: for an unknown backend, or a step made without an axis name on
+      several devices.
   """
+  check_axis_name(step, len(devices))
   if backend not in BACKENDS:
     raise ValueError(f'parallel={backend!r}: choose one of {BACKENDS}')
   mesh = Mesh(np.asarray(devices), (AXIS,))
@@ -163,7 +180,11 @@ def emulate(
 
   Returns:
     (state, whole batch, key) -> (state, metrics).
+
+  Raises:
+    ValueError: for a step made without an axis name.
   """
+  check_axis_name(step, parts)
   mapped = jax.vmap(
     step,
     axis_name=AXIS,

@@ -155,7 +155,9 @@ def restore(
   config = read_config(workdir)
   chosen, shape = settings.parse(config['settings']), tuple(config['shape'])
   gan, hyper, chosen = assemble.build_gan(chosen, shape)
-  like = assemble.state_shapes(gan, hyper, shape)
+  like = assemble.state_shapes(
+    gan, hyper, shape, assemble.memory_options(chosen)
+  )
   if latest(workdir) is None:
     raise FileNotFoundError(f'{workdir} has no checkpoint yet')
   with checkpoint.Checkpoints(

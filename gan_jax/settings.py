@@ -15,6 +15,27 @@ def _part(**options):
   return dataclasses.field(default_factory=lambda: dict(options))
 
 
+# The keys of terms.TERMS, which would import JAX.
+PENALTIES = (
+  'r1',
+  'r2',
+  'zero_centred',
+  'wgan_gp',
+  'wgan_gp_one_sided',
+  'max_gradient',
+  'dragan',
+  'lecam',
+  'bcr',
+  'zcr',
+  'zcr_generator',
+  'path_length',
+  'mode_seeking',
+  'orthogonal',
+  'orthogonal_generator',
+  'feature_matching',
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
   """One experiment.
@@ -29,16 +50,38 @@ class Settings:
     joint_batch: D takes real and fake as one batch, not one after the other.
     latent_dim: length of z ~ N(0, I).
     loss: a name in losses.LOSSES.
+    loss_options: of the losses in losses.FACTORIES, by name.
+    label_smoothing: D's target of real examples is 1 - this (one-sided).
+    top_k: {'fraction', 'gamma', 'every'}: G learns from its best fakes alone,
+      max(fraction, gamma^(step // every)) of the batch; a fraction of 1 is
+      all of them, every 0 is the fraction from the start.
+    packing: examples that D judges at a time (PacGAN).
     loss_reduction: 'mean' over the batch, or 'sum' (as D2L does).
     d_loss_scale: factor on D's adversarial loss (D2L: 0.5).
     g_loss_scale: factor on G's adversarial loss.
-    penalties: by name (penalties.PENALTIES), {'weight': w}; 0 leaves it out.
+    penalties: by name (terms.TERMS), {'weight': 0 leaves it out; 'every': n
+      computes it at each n-th step, n times as large; 'final': factor that
+      the weight reaches after 'steps' (0: at the end), geometrically; and its
+      own options}.
+    augment: {'name': 'none' or in augment.AUGMENTS, 'policy', 'strength' from
+      0 to 1; 'target' above 0 adapts the strength, with 'speed' and
+      'interval' (of ADA)}.
+    instance_noise: {'sigma': of the noise on all that D sees, 'steps': until
+      it has fallen to 0, linearly; 0 for never}.
     generator: {'name': a file in gan_jax/models, and its options}.
     discriminator: likewise.
     g_optimizer: {'name': in optimizers.OPTIMIZERS, 'learning_rate', its
       options, 'schedule', 'schedule_steps' (0: all updates), 'warmup_steps'}.
     d_optimizer: likewise.
+    update_rule: a name in rules.UPDATE_RULES.
+    lookahead: {'every': steps, 0 for never, 'alpha': in [0, 1]}.
+    consensus_weight: of half the squared norm of the game's gradient.
     ema_decay: of the generator's moving average per train step, in [0, 1].
+    ema_half_life: in its place, the half-life in examples; 0 for ema_decay.
+    ema_rampup: the average's largest half-life as a share of what is done
+      (StyleGAN2: 0.05); 0 for no warm-up.
+    diagnostics: metrics of gradients' norms and of successive updates, and
+      D's accuracy on held-out data at each picture.
     data: {'name': in data.SOURCES, and its options}.
     parallel: 'pmap' or 'shard_map'.
     num_devices: devices of this process to use; 0 for all.
@@ -59,15 +102,29 @@ class Settings:
   joint_batch: bool = False
   latent_dim: int = 100
   loss: str = 'non_saturating'
+  loss_options: Mapping[str, Any] = _part()
+  label_smoothing: float = 0.0
+  top_k: Mapping[str, Any] = _part(fraction=1.0, gamma=1.0, every=0)
+  packing: int = 1
   loss_reduction: str = 'mean'
   d_loss_scale: float = 1.0
   g_loss_scale: float = 1.0
-  penalties: Mapping[str, Any] = _part(r1={'weight': 0.0})
+  penalties: Mapping[str, Any] = _part(
+    **{name: {'weight': 0.0, 'every': 1, 'final': 1.0} for name in PENALTIES}
+  )
+  augment: Mapping[str, Any] = _part(name='none')
+  instance_noise: Mapping[str, Any] = _part(sigma=0.0, steps=0)
   generator: Mapping[str, Any] = _part(name='dcgan')
   discriminator: Mapping[str, Any] = _part(name='dcgan')
   g_optimizer: Mapping[str, Any] = _part(name='adam', learning_rate=2e-4)
   d_optimizer: Mapping[str, Any] = _part(name='adam', learning_rate=2e-4)
+  update_rule: str = 'alternating'
+  lookahead: Mapping[str, Any] = _part(every=0, alpha=0.5)
+  consensus_weight: float = 0.0
   ema_decay: float = 0.999
+  ema_half_life: float = 0.0
+  ema_rampup: float = 0.0
+  diagnostics: bool = False
   data: Mapping[str, Any] = _part(name='digits')
   parallel: str = 'pmap'
   num_devices: int = 0
@@ -101,6 +158,10 @@ _AT_LEAST = {
   'd_steps': 1,
   'micro_batches': 1,
   'latent_dim': 1,
+  'packing': 1,
+  'consensus_weight': 0,
+  'ema_half_life': 0,
+  'ema_rampup': 0,
   'num_devices': 0,
   'log_every': 1,
   'sample_every': 0,
@@ -197,6 +258,11 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
   if not 0 <= values['ema_decay'] <= 1:
     raise ValueError(
       f'ema_decay={values["ema_decay"]}: must be between 0 and 1'
+    )
+  if not 0 <= values['label_smoothing'] < 1:
+    raise ValueError(
+      f'label_smoothing={values["label_smoothing"]}: must be at least 0, '
+      'below 1'
     )
   reductions = ('mean', 'sum')
   if values['loss_reduction'] not in reductions:

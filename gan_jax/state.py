@@ -36,7 +36,8 @@ class GANState:
     ema: (params, stats) of the generator's moving average; both are needed,
       for averaged weights do not fit the raw weights' statistics.
     hyper: continuous hyper-parameters by name, float32 scalars.
-    extra: arrays of loss terms with a memory, by the term's name.
+    extra: arrays of what has a memory, by name: loss terms, the augmentation
+      ('augment'), some update rules (steps.add_memory).
   """
 
   step: Array
@@ -64,8 +65,12 @@ def init_state(
   Raises:
     ValueError: where the weight of a term is missing in hyper.
   """
-  names = [*gan.d_terms, *gan.g_terms]
-  missing = [f'{n}_weight' for n in names if f'{n}_weight' not in hyper]
+  names = [f'{name}_weight' for name in (*gan.d_terms, *gan.g_terms)]
+  if gan.consensus:
+    names.append('consensus_weight')
+  if gan.augment is not None and gan.augment.update is None:
+    names.append('augment_strength')
+  missing = [name for name in names if name not in hyper]
   if missing:
     raise ValueError(f'hyper has no {missing}; it has {sorted(hyper)}')
   # Copies, here and below: a donated state must own what it holds.
@@ -73,23 +78,29 @@ def init_state(
   label = batch.get('label')
   latents = jnp.zeros((batch['x'].shape[0], gan.latent_dim))
 
-  def player(network, optimizer, index, x):
+  def player(network, optimizer, index, x, label):
     params, stats = network.init(jax.random.fold_in(key, index), x, label)
     return NetState(params, stats, optimizer.init(params))
 
-  generator = player(gan.generator, gan.g_transform(hyper), 0, latents)
+  # A pack of examples is one input to D, and has no one class.
+  x, d_label = batch['x'], label
+  if gan.packing > 1:
+    *shape, channels = x.shape
+    x = jnp.zeros((*shape, gan.packing * channels), x.dtype)
+    d_label = None
+  memories = {n: t.extra for n, t in {**gan.d_terms, **gan.g_terms}.items()}
+  if gan.augment is not None and gan.augment.update is not None:
+    memories['augment'] = gan.augment.memory
+  generator = player(gan.generator, gan.g_transform(hyper), 0, latents, label)
   return GANState(
     step=jnp.int32(0),
     generator=generator,
     discriminator=player(
-      gan.discriminator, gan.d_transform(hyper), 1, batch['x']
+      gan.discriminator, gan.d_transform(hyper), 1, x, d_label
     ),
     ema=jax.tree.map(jnp.copy, (generator.params, generator.stats)),
     hyper=hyper,
-    extra={
-      name: jax.tree.map(lambda x: jnp.array(x, copy=True), term.extra)
-      for name, term in {**gan.d_terms, **gan.g_terms}.items()
-    },
+    extra=jax.tree.map(lambda x: jnp.array(x, copy=True), memories),
   )
 
 

@@ -9,36 +9,28 @@ from typing import Any, Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from gan_jax import ema, game
-from gan_jax import latents as latents_lib
+from gan_jax import diagnostics as diagnostics_lib
+from gan_jax import ema, game, rules
+from gan_jax.gradients import PLAYERS, mean_over
+from gan_jax.rules import Step, make_d_step, make_g_step
 from gan_jax.state import GANState
+
+__all__ = [
+  'Step',
+  'add_memory',
+  'make_d_step',
+  'make_g_step',
+  'make_logits_fn',
+  'make_sample_fn',
+  'make_train_step',
+  'mean_over',
+  'to_float',
+]
 
 Array = jax.Array
 PyTree = Any
-Step = Callable[[GANState, game.Batch, Array], tuple[GANState, game.Metrics]]
-
-
-def mean_over(axis_name: str | None, tree: PyTree) -> PyTree:
-  """Mean over devices of the floating-point leaves of a tree.
-
-  Args:
-    axis_name: the mapped axis of devices; None returns the tree.
-    tree: arrays; those of integers are left alone.
-
-  Returns:
-    The tree, the same on all devices.
-  """
-  if axis_name is None:
-    return tree
-  leaves, structure = jax.tree.flatten(tree)
-  floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
-  means = iter(
-    jax.lax.pmean([x for x, f in zip(leaves, floats) if f], axis_name)
-  )
-  leaves = [next(means) if f else x for x, f in zip(leaves, floats)]
-  return jax.tree.unflatten(structure, leaves)
+_SLOW, _MOVES = 'lookahead', 'last_moves'  # in state.extra
 
 
 def to_float(x: Array) -> Array:
@@ -63,163 +55,105 @@ def to_float(x: Array) -> Array:
   return x.astype(jnp.float32)
 
 
-def _micro_batched(gradient, count: int, axis_name):
-  """Runs gradient(state, batch, key, indices) over parts and averages.
+def _params(state: GANState) -> dict[str, PyTree]:
+  return {player: getattr(state, player).params for player in PLAYERS}
+
+
+def _with_params(state: GANState, params) -> GANState:
+  return state.replace(
+    **{p: getattr(state, p).replace(params=params[p]) for p in PLAYERS}
+  )
+
+
+def add_memory(
+  state: GANState,
+  *,
+  rule: str = 'alternating',
+  lookahead_every: int = 0,
+  diagnostics: bool = False,
+) -> GANState:
+  """Adds to a new state what some train steps keep in `state.extra`.
 
   Args:
-    gradient: -> (new state, averaged), of one part of the batch. The new
-      state carries statistics and terms' memory from part to part.
-    count: number of parts.
-    axis_name: the mapped axis of devices.
+    state: at step 0.
+    rule: the train step's update rule.
+    lookahead_every: the train step's.
+    diagnostics: the train step's.
 
   Returns:
-    (state, batch, key) -> (new state, mean of averaged).
+    The state, sharing no buffers with itself.
   """
-
-  def run(state, batch, key):
-    size = batch['x'].shape[0]
-    indices = latents_lib.global_indices(size, axis_name)
-    if count == 1:
-      return gradient(state, batch, key, indices)
-    if size % count:
-      raise ValueError(
-        f'micro_batches={count} does not divide the {size} examples of a device'
-      )
-    split = lambda x: x.reshape(count, size // count, *x.shape[1:])
-    parts = jax.tree.map(split, (dict(batch), indices))
-
-    def body(carry, part):
-      state, total = carry
-      state, new = gradient(state, part[0], key, part[1])
-      return (state, jax.tree.map(lambda a, b: a + b / count, total, new)), None
-
-    first = jax.tree.map(lambda x: x[0], parts)
-    shapes = jax.eval_shape(gradient, state, first[0], key, first[1])[1]
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    return jax.lax.scan(body, (state, zeros), parts)[0]
-
-  return run
+  params = _params(state)
+  zeros = lambda: jax.tree.map(jnp.zeros_like, params)
+  more = {}
+  if rule == 'past_extragradient':
+    more[rules.PAST] = zeros()
+  if lookahead_every:
+    more[_SLOW] = jax.tree.map(jnp.copy, params)
+  if diagnostics:
+    more[_MOVES] = zeros()
+  return state.replace(extra={**state.extra, **more})
 
 
-def make_d_step(
-  gan: game.GAN, *, axis_name: str | None = None, micro_batches: int = 1
-) -> Step:
-  """Makes the discriminator's step: one update of it, G and EMA untouched.
+def _look_ahead(state: GANState, every: int) -> GANState:
+  """At each n-th step: both players back towards where they were."""
+  slow, alpha = state.extra[_SLOW], state.hyper['lookahead_alpha']
 
-  Args:
-    gan: the game.
-    axis_name: the mapped axis of devices; None for one device.
-    micro_batches: parts that a device's batch is computed in, one after the
-      other, to save memory. Latents and gradients are those of the whole
-      batch; what couples examples (batch norm, a loss that is not one of each
-      logit pair by itself) sees each part by itself.
-
-  Returns:
-    The step; its key is used as it is (train_step folds in the step number).
-  """
-  losses = game.player_losses(gan, axis_name)
-
-  def gradient(state, batch, key, indices):
-    def objective(d_params):
-      d_loss, _, aux = losses(
-        state.generator.params, d_params, state, batch, key, indices
-      )
-      return gan.batch_scale * d_loss, aux
-
-    grads, aux = jax.grad(objective, has_aux=True)(state.discriminator.params)
-    discriminator = state.discriminator.replace(stats=aux.d_stats)
-    extra = {name: aux.extra[name] for name in gan.d_terms}
-    state = state.replace(
-      discriminator=discriminator, extra={**state.extra, **extra}
+  def back():
+    return jax.tree.map(
+      lambda a, b: a + alpha.astype(a.dtype) * (b - a), slow, _params(state)
     )
-    return state, (grads, aux.d_metrics)
 
-  run = _micro_batched(gradient, micro_batches, axis_name)
-
-  def d_step(state, batch, key):
-    new, (grads, metrics) = run(state, batch, key)
-    grads, stats, extra, metrics = mean_over(
-      axis_name, (grads, new.discriminator.stats, new.extra, metrics)
-    )
-    player = _update(
-      gan.d_transform(state.hyper), state.discriminator, grads, stats
-    )
-    return state.replace(discriminator=player, extra=extra), metrics
-
-  return d_step
+  due = (state.step + 1) % every == 0
+  pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(due, x, y), a, b)
+  point = back()
+  state = _with_params(state, pick(point, _params(state)))
+  return state.replace(extra={**state.extra, _SLOW: pick(point, slow)})
 
 
-def make_g_step(
-  gan: game.GAN, *, axis_name: str | None = None, micro_batches: int = 1
-) -> Step:
-  """Makes the generator's step: one update of it, D and EMA untouched.
-
-  Args:
-    gan: the game.
-    axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in make_d_step.
-
-  Returns:
-    The step. The batch gives its size, labels, and the real examples to
-    losses that compare with them.
-  """
-  losses = game.player_losses(gan, axis_name)
-
-  def gradient(state, batch, key, indices):
-    def objective(g_params):
-      _, g_loss, aux = losses(
-        g_params, state.discriminator.params, state, batch, key, indices
-      )
-      return gan.batch_scale * g_loss, aux
-
-    grads, aux = jax.grad(objective, has_aux=True)(state.generator.params)
-    generator = state.generator.replace(stats=aux.g_stats)
-    extra = {name: aux.extra[name] for name in gan.g_terms}
-    state = state.replace(generator=generator, extra={**state.extra, **extra})
-    return state, (grads, aux.g_metrics)
-
-  run = _micro_batched(gradient, micro_batches, axis_name)
-
-  def g_step(state, batch, key):
-    new, (grads, metrics) = run(state, batch, key)
-    grads, stats, extra, metrics = mean_over(
-      axis_name, (grads, new.generator.stats, new.extra, metrics)
-    )
-    player = _update(
-      gan.g_transform(state.hyper), state.generator, grads, stats
-    )
-    return state.replace(generator=player, extra=extra), metrics
-
-  return g_step
-
-
-def _update(transform, player, grads, stats):
-  updates, opt_state = transform.update(grads, player.opt_state, player.params)
-  params = optax.apply_updates(player.params, updates)
-  return player.replace(params=params, stats=stats, opt_state=opt_state)
+def _measure_moves(before: GANState, after: GANState):
+  """How far the players moved, and whether in the direction of last time."""
+  moves = jax.tree.map(jnp.subtract, _params(after), _params(before))
+  last = before.extra[_MOVES]
+  metrics = {
+    f'{p[0]}_update_cosine': diagnostics_lib.cosine(moves[p], last[p])
+    for p in PLAYERS
+  }
+  return after.replace(extra={**after.extra, _MOVES: moves}), metrics
 
 
 def make_train_step(
   gan: game.GAN,
   *,
+  rule: str = 'alternating',
   d_steps: int = 1,
   same_latents: bool = False,
+  lookahead_every: int = 0,
+  diagnostics: bool = False,
   axis_name: str | None = None,
   micro_batches: int = 1,
 ) -> Step:
-  """Makes one iteration: d_steps of D, one of G, one of the average of G.
+  """Makes one iteration of a rule, and of the average of G.
 
   The key is the run's constant base key: the step number is folded in here,
   and nowhere else.
 
   Args:
-    gan: the game. `state.hyper['ema_decay']` is the average's decay.
+    gan: the game. `state.hyper['ema_decay']` is the average's decay, and
+      'ema_rampup', where it is there, its warm-up (ema.decay_at).
+    rule: of rules.UPDATE_RULES. 'past_extragradient' needs add_memory.
     d_steps: discriminator steps per generator step, each on its own batch
       and latents.
     same_latents: whether G's step takes the latents of D's last step, as in
       Dive into Deep Learning, rather than its own.
+    lookahead_every: at each n-th step both players go back to slow weights
+      + `state.hyper['lookahead_alpha']` times the way from there (Chavdarova
+      et al., https://arxiv.org/abs/2006.14567, 2021, algorithm 1); 0 for
+      never. Needs add_memory.
+    diagnostics: whether metrics hold the norms of both gradients and the
+      cosine between successive updates. Needs add_memory.
     axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in make_d_step.
+    micro_batches: as in gradients.make_gradient.
 
   Returns:
     The step; its batch has leaves `[d_steps, B, ...]`, uint8 images or floats
@@ -227,44 +161,68 @@ def make_train_step(
     Metrics are means over d_steps.
 
   Raises:
-    ValueError: for d_steps or micro_batches below 1; when traced, for a batch
-      whose first axis is not d_steps.
+    ValueError: for an unknown rule, for d_steps or micro_batches below 1, for
+      combinations that a rule does not have; when traced, for a batch whose
+      first axis is not d_steps, or a state without the memory.
   """
-  for name, value in (('d_steps', d_steps), ('micro_batches', micro_batches)):
-    if value < 1:
-      raise ValueError(f'{name}={value}: must be at least 1')
-  options = dict(axis_name=axis_name, micro_batches=micro_batches)
-  d_step = make_d_step(gan, **options)
-  g_step = make_g_step(gan, **options)
+  if rule not in rules.UPDATE_RULES:
+    raise ValueError(
+      f'rule={rule!r}: choose one of {sorted(rules.UPDATE_RULES)}'
+    )
+  if d_steps < 1 or lookahead_every < 0:
+    raise ValueError(
+      f'd_steps={d_steps}, lookahead_every={lookahead_every}: must be at least '
+      '1 and 0'
+    )
+  play_round = rules.UPDATE_RULES[rule](
+    gan,
+    d_steps=d_steps,
+    same_latents=same_latents,
+    axis_name=axis_name,
+    micro_batches=micro_batches,
+    norms=diagnostics,
+  )
+  memory = {
+    rules.PAST: rule == 'past_extragradient',
+    _SLOW: bool(lookahead_every),
+    _MOVES: diagnostics,
+  }
 
   def train_step(state, batch, key):
-    found = batch['x'].shape[0]
-    if found != d_steps:
-      raise ValueError(
-        f'the batch holds {found} discriminator batches on its first axis '
-        f'(shape {batch["x"].shape}); d_steps={d_steps}'
-      )
+    _check_call(state, batch, d_steps, memory)
     batch = {**batch, 'x': to_float(batch['x'])}
-    key = jax.random.fold_in(key, state.step)
-
-    def body(state, part):
-      index, d_batch = part
-      return d_step(state, d_batch, jax.random.fold_in(key, index))
-
-    last = {name: x[-1] for name, x in batch.items()}
-    if d_steps == 1:
-      state, d_metrics = body(state, (0, last))
-    else:
-      state, stacked = jax.lax.scan(body, state, (jnp.arange(d_steps), batch))
-      d_metrics = jax.tree.map(lambda x: x.mean(axis=0), stacked)
-    g_index = d_steps - 1 if same_latents else d_steps
-    state, g_metrics = g_step(state, last, jax.random.fold_in(key, g_index))
+    before = state
+    state, metrics = play_round(
+      state, batch, jax.random.fold_in(key, state.step)
+    )
+    if lookahead_every:
+      state = _look_ahead(state, lookahead_every)
+    if diagnostics:
+      state, more = _measure_moves(before, state)
+      metrics = {**metrics, **more}
     generator = (state.generator.params, state.generator.stats)
-    average = ema.update(state.ema, generator, state.hyper['ema_decay'])
-    state = state.replace(step=state.step + 1, ema=average)
-    return state, {**d_metrics, **g_metrics}
+    decay = state.hyper['ema_decay']
+    if 'ema_rampup' in state.hyper:
+      decay = ema.decay_at(state.step, decay, state.hyper['ema_rampup'])
+    average = ema.update(state.ema, generator, decay)
+    return state.replace(step=state.step + 1, ema=average), metrics
 
+  train_step.axis_name = axis_name
   return train_step
+
+
+def _check_call(state, batch, d_steps, memory):
+  found = batch['x'].shape[0]
+  if found != d_steps:
+    raise ValueError(
+      f'the batch holds {found} discriminator batches on its first axis '
+      f'(shape {batch["x"].shape}); d_steps={d_steps}'
+    )
+  missing = [n for n, used in memory.items() if used and n not in state.extra]
+  if missing:
+    raise ValueError(
+      f'state.extra has no {missing}: start from steps.add_memory(state, ...)'
+    )
 
 
 def make_sample_fn(gan: game.GAN) -> Callable[..., Array]:
@@ -287,3 +245,33 @@ def make_sample_fn(gan: game.GAN) -> Callable[..., Array]:
     return x
 
   return sample
+
+
+def make_logits_fn(gan: game.GAN) -> Callable[..., Array]:
+  """Makes the function from examples to logits, in evaluation mode.
+
+  Args:
+    gan: the game; its loss must not be on features, which have no logit of
+      their own.
+
+  Returns:
+    (weights, x `[B, ...]`, label `[B]` or None) -> logits, where weights is
+    (params, stats) of the discriminator and B divides by gan.packing. No
+    augmentation or noise.
+  """
+
+  def logits(weights, x, label=None):
+    params, stats = weights
+    label = label if gan.packing == 1 else None
+    y, _ = gan.discriminator.apply(
+      params,
+      stats,
+      game.pack(x, gan.packing),
+      label,
+      train=False,
+      key=None,
+      axis_name=None,
+    )
+    return getattr(y, 'logits', y)
+
+  return logits

@@ -1,5 +1,7 @@
 """One suite over LOSSES; a loss joins it by being in the table."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,49 +9,174 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from gan_jax import losses
+from gan_jax import losses, networks
 
 PLAYERS = [
   (n, p) for n in losses.LOSSES for p in ('discriminator', 'generator')
 ]
+# These contain an exponential of the logit; their range is in f_gan.py.
+EXPONENTIAL = ('f_kl', 'f_reverse_kl', 'f_squared_hellinger')
 
 
 def player_loss(name, player):
-  return getattr(losses.LOSSES[name], player)
+  """A player's loss as a function of logits, whatever D must return."""
+  loss = losses.LOSSES[name]
+  function = getattr(loss, player)
+  if loss.output != 'scores':
+    return function
+  as_scores = lambda x: networks.Scores(x, x.reshape(len(x), -1))
+  return lambda r, f, **options: function(as_scores(r), as_scores(f), **options)
 
 
+def shapes_of(name):
+  output = losses.LOSSES[name].output
+  if output == 'features':
+    return ((5,), (5, 3))
+  flat = output == 'scores' or name == 'dual_contrastive'
+  return ((5,),) if flat else ((5,), (5, 3, 2))
+
+
+# The textbook formulas, in numpy and float64, without any care for range.
+def log_sigmoid(x):
+  return np.log(1 / (1 + np.exp(-x)))
+
+
+def squared_distances(x, y):
+  return (x[:, None] - y[None, :]) ** 2
+
+
+def naive_mmd(kernel):
+  def value(r, f):
+    def inner(x):
+      k = kernel(squared_distances(x, x))
+      return (k.sum(axis=1) - np.diag(k)) / (len(x) - 1)
+
+    k = kernel(squared_distances(r, f))
+    return inner(r) + inner(f) - k.mean(axis=1) - k.mean(axis=0)
+
+  return lambda r, f: -value(r, f), value
+
+
+def naive_f(activation, conjugate):
+  t = activation
+  return (
+    lambda r, f: -t(r) + conjugate(t(f)),
+    lambda r, f: -conjugate(t(f)),
+    lambda r, f: -t(f),
+  )
+
+
+def naive_dual(r, f):
+  return -np.array(
+    [np.log(np.exp(x) / (np.exp(x) + np.exp(f).sum())) for x in r]
+  ) - np.array(
+    [np.log(np.exp(-y) / (np.exp(-y) + np.exp(-r).sum())) for y in f]
+  )
+
+
+cross_entropy = lambda r, f: -log_sigmoid(r) - np.log(1 - 1 / (1 + np.exp(-f)))
+relu = lambda x: np.maximum(x, 0)
+swap = lambda function: lambda r, f: function(f, r)
+ra = lambda r, f: cross_entropy(r - f.mean(), f - r.mean())
+ra_ls = lambda r, f: (r - f.mean() - 1) ** 2 + (f - r.mean() + 1) ** 2
+ra_hinge = lambda r, f: relu(1 - (r - f.mean())) + relu(1 + (f - r.mean()))
+gaussians = naive_mmd(
+  lambda d: sum(np.exp(-d / (2 * s * s)) for s in (1, 2, 4, 8, 16))
+)
+quadratics = naive_mmd(
+  lambda d: sum((1 + d / (2 * a)) ** -a for a in (0.2, 0.5, 1, 2, 5))
+)
+F_GANS = {  # table 2 of the f-GAN paper, activation and conjugate
+  'kl': (lambda v: v, lambda t: np.exp(t - 1)),
+  'reverse_kl': (lambda v: -np.exp(-v), lambda t: -1 - np.log(-t)),
+  'pearson': (lambda v: v, lambda t: t**2 / 4 + t),
+  'jensen_shannon': (
+    lambda v: np.log(2) - np.log(1 + np.exp(-v)),
+    lambda t: -np.log(2 - np.exp(t)),
+  ),
+  'squared_hellinger': (lambda v: 1 - np.exp(-v), lambda t: t / (1 - t)),
+}
+NAIVE = {
+  'minimax': (cross_entropy, lambda r, f: np.log(1 - 1 / (1 + np.exp(-f)))),
+  'non_saturating': (cross_entropy, lambda r, f: -log_sigmoid(f)),
+  'least_squares': (
+    lambda r, f: ((r - 1) ** 2 + f**2) / 2,
+    lambda r, f: (f - 1) ** 2 / 2,
+  ),
+  'hinge': (lambda r, f: relu(1 - r) + relu(1 + f), lambda r, f: -f),
+  'wasserstein': (lambda r, f: f - r, lambda r, f: -f),
+  'rpgan': (
+    lambda r, f: -log_sigmoid(r - f),
+    lambda r, f: -log_sigmoid(f - r),
+  ),
+  'ragan': (ra, swap(ra)),
+  'ralsgan': (ra_ls, swap(ra_ls)),
+  'rahinge': (ra_hinge, swap(ra_hinge)),
+  **{f'f_{n}': naive_f(*f)[:2] for n, f in F_GANS.items()},
+  **{f'f_{n}_non_saturating': naive_f(*f)[::2] for n, f in F_GANS.items()},
+  'mmd_gaussian': gaussians,
+  'mmd_rational_quadratic': quadratics,
+  'dual_contrastive': (naive_dual, lambda r, f: -naive_dual(r, f)),
+  'feature_matching': (
+    cross_entropy,
+    lambda r, f: np.full(len(r), (r.mean() - f.mean()) ** 2),
+  ),
+}
 # By hand, at logits (real, fake) of (0, 0), (2, -1) and (-1, 3).
 # softplus: (-3) .04858735, (-2) .12692801, (-1) .31326169, (0) .69314718,
-# (1) 1.31326169, (2) 2.12692801, (3) 3.04858735.
+# (1) 1.31326169, (2) 2.12692801, (3) 3.04858735, (4) 4.01814993.
 KNOWN = {
   ('minimax', 'discriminator'): [1.38629436, 0.4401897, 4.36184904],
   ('minimax', 'generator'): [-0.69314718, -0.31326169, -3.04858735],
   ('non_saturating', 'discriminator'): [1.38629436, 0.4401897, 4.36184904],
   ('non_saturating', 'generator'): [0.69314718, 1.31326169, 0.04858735],
+  ('least_squares', 'discriminator'): [0.5, 1.0, 6.5],
+  ('least_squares', 'generator'): [0.5, 2.0, 2.0],
+  ('hinge', 'discriminator'): [2.0, 0.0, 6.0],
+  ('hinge', 'generator'): [0.0, 1.0, -3.0],
+  ('wasserstein', 'discriminator'): [0.0, -3.0, 4.0],
+  ('rpgan', 'discriminator'): [0.69314718, 0.04858735, 4.01814993],
+  ('rpgan', 'generator'): [0.69314718, 3.04858735, 0.01814993],
 }
 REAL, FAKE = np.float32([0, 2, -1]), np.float32([0, -1, 3])
 
 
+def test_every_loss_has_its_formula_here():
+  assert set(NAIVE) == set(losses.LOSSES)
+
+
 class SharedTest(chex.TestCase):
-  @chex.all_variants()
+  @chex.variants(with_jit=True, without_jit=True)
   @parameterized.parameters(*PLAYERS)
-  def test_known_values(self, name, player):
+  def test_is_its_formula(self, name, player):
     loss = self.variant(player_loss(name, player))
+    naive = NAIVE[name][player == 'generator']
+    expected = naive(REAL.astype(np.float64), FAKE.astype(np.float64))
+    np.testing.assert_allclose(loss(REAL, FAKE), expected, rtol=2e-6, atol=1e-6)
+
+  @parameterized.parameters(*KNOWN)
+  def test_known_values(self, name, player):
+    loss = player_loss(name, player)
     np.testing.assert_allclose(loss(REAL, FAKE), KNOWN[name, player], rtol=1e-6)
 
   @parameterized.parameters(*PLAYERS)
   def test_keeps_shape_and_dtype(self, name, player):
     loss = player_loss(name, player)
-    for shape in ((5,), (5, 3, 2)):
+    for shape in shapes_of(name):
       for dtype in (jnp.float32, jnp.bfloat16):
-        out = loss(jnp.ones(shape, dtype), jnp.ones(shape, dtype))
-        chex.assert_shape(out, shape)
+        out = jax.eval_shape(
+          loss, jnp.ones(shape, dtype), jnp.ones(shape, dtype)
+        )
+        is_map = losses.LOSSES[name].output == 'logits'
+        chex.assert_shape(out, shape if is_map else shape[:1])
         chex.assert_type(out, dtype)
 
   @parameterized.parameters(*PLAYERS)
   def test_refuses_shapes_that_would_broadcast(self, name, player):
+    # (Two features, for [4, 1] is what one feature is.)
+    columns = 2 if losses.LOSSES[name].output == 'scores' else 1
     with pytest.raises(AssertionError):
-      player_loss(name, player)(jnp.ones(4), jnp.ones((4, 1)))
+      player_loss(name, player)(jnp.ones(4), jnp.ones((4, columns)))
 
   @parameterized.parameters(*PLAYERS)
   def test_refuses_integers(self, name, player):
@@ -58,26 +185,83 @@ class SharedTest(chex.TestCase):
 
   @parameterized.parameters(*PLAYERS)
   def test_finite_at_any_logit(self, name, player):
-    for size, dtype in ((1e4, jnp.float32), (100, jnp.bfloat16)):
-      logits = jnp.array([size, -size], dtype)
-      total = lambda r, f: player_loss(name, player)(r, f).sum()
-      value, grads = jax.value_and_grad(total, (0, 1))(logits, -logits)
-      chex.assert_tree_all_finite((value, grads))
+    exponential = name.removesuffix('_non_saturating') in EXPONENTIAL
+    ranges = ((1e4, jnp.float32), (100, jnp.bfloat16))
+    if exponential:
+      ranges = ((80, jnp.float32), (80, jnp.bfloat16))
+    total = jax.jit(
+      jax.value_and_grad(
+        lambda r, f: player_loss(name, player)(r, f).sum(), (0, 1)
+      )
+    )
+    for size, dtype in ranges:
+      logits = jnp.array([size, -size, 0.0], dtype)
+      for fake in (-logits, logits):
+        chex.assert_tree_all_finite(total(logits, fake))
 
   @parameterized.parameters(*PLAYERS)
   def test_gradient_is_that_of_finite_differences(self, name, player):
     total = lambda r, f: player_loss(name, player)(r, f).sum()
-    grads = jax.grad(total, (0, 1))(REAL, FAKE)
+    grads = jax.grad(total, (0, 1))(REAL + 0.1, FAKE - 0.2)  # off the kinks
+    naive = NAIVE[name][player == 'generator']
+    ends = REAL.astype(np.float64) + 0.1, FAKE.astype(np.float64) - 0.2
     for argument in (0, 1):
       for i in range(3):
         moved = lambda e: [
           x + e * (np.arange(3) == i) * (a == argument)
-          for a, x in enumerate((REAL.astype(np.float64), FAKE))
+          for a, x in enumerate(ends)
         ]
-        high, low = (total(*map(np.float32, moved(e))) for e in (0.01, -0.01))
+        high, low = (naive(*moved(e)).sum() for e in (1e-5, -1e-5))
         np.testing.assert_allclose(
-          grads[argument][i], (high - low) / 0.02, atol=1e-3
+          grads[argument][i], (high - low) / 2e-5, rtol=1e-3, atol=1e-3
         )
+
+  @parameterized.parameters(*PLAYERS)
+  def test_same_on_any_number_of_devices(self, name, player):
+    loss = player_loss(name, player)
+    logits = jax.random.normal(jax.random.key(0), (2, 8))
+    # The mean's gradient by all logits, on one device and on four.
+    whole = jax.value_and_grad(lambda x: loss(x[0], x[1]).mean())
+
+    def part(x):
+      options = {}
+      if losses.LOSSES[name].coupled:
+        options['axis_name'] = 'i'
+      values, grads = jax.value_and_grad(
+        lambda x: loss(x[0], x[1], **options).mean()
+      )(x)
+      return jax.lax.pmean(values, 'i'), grads / 4
+
+    split = logits.reshape(2, 4, 2)
+    value, grads = jax.vmap(part, in_axes=1, out_axes=(None, 1), axis_name='i')(
+      split
+    )
+    expected = whole(logits)
+    chex.assert_trees_all_close(
+      (value, grads.reshape(2, 8)), expected, rtol=1e-5, atol=1e-6
+    )
+
+  @parameterized.parameters(*losses.LOSSES)
+  def test_under_vmap(self, name):
+    loss = player_loss(name, 'discriminator')
+    logits = jax.random.normal(jax.random.key(0), (2, 3, 4))
+    np.testing.assert_allclose(
+      jax.vmap(loss)(*logits),
+      [loss(r, f) for r, f in zip(*logits)],
+      rtol=1e-5,
+      atol=1e-6,
+    )
+
+
+def test_range_of_the_exponential_losses():
+  """Beyond the stated range they do overflow: the exemption is needed."""
+  for name in EXPONENTIAL:
+    loss = losses.LOSSES[name].discriminator
+    ends = jnp.float32([losses.SAFE_LOGIT, 100.0])
+    inside = loss(-ends[:1], ends[:1]), loss(ends[:1], -ends[:1])
+    assert np.isfinite(inside).all(), name
+    outside = loss(-ends[1:], ends[1:]), loss(ends[1:], -ends[1:])
+    assert not np.isfinite(outside).all(), name
 
 
 def generator_gradient(name, logit):
@@ -94,31 +278,191 @@ def test_non_saturating_gradient_tends_to_minus_one_as_d_wins():
 
 
 def test_generators_agree_in_direction():
-  for logit in (-3.0, 0.0, 3.0):
-    for name in losses.LOSSES:
-      assert generator_gradient(name, logit) < 0
+  """Every generator wants higher logits, where its loss is monotonous."""
+  for logit in (-3.0, 0.0, 1.5):
+    for name, loss in losses.LOSSES.items():
+      separate = loss.output == 'logits' and not loss.coupled
+      if separate and not (name == 'least_squares' and logit > 1):
+        chosen = 'pearson' in name and logit < -2  # t^2 / 4 + t turns there
+        assert chosen or generator_gradient(name, logit) < 0, (name, logit)
 
 
-def test_optimal_discriminator_of_cross_entropy():
-  # Over three points with probabilities p and q, D* = p / (p + q).
-  p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.1, 0.3, 0.6])
-  best = jnp.log(p / q)
-  value = lambda logits: (
-    p * losses.cross_entropy_discriminator(logits, jnp.zeros(3))
-    + q * losses.cross_entropy_discriminator(jnp.zeros(3), logits)
-  ).sum()
-  np.testing.assert_allclose(jax.grad(value)(best), 0, atol=1e-7)
-  np.testing.assert_allclose(jax.nn.sigmoid(best), p / (p + q), rtol=1e-6)
+def test_relativistic_losses_depend_on_differences_alone():
+  for name in ('rpgan', 'ragan', 'ralsgan', 'rahinge', 'dual_contrastive'):
+    for player in ('discriminator', 'generator'):
+      loss = player_loss(name, player)
+      np.testing.assert_allclose(
+        loss(REAL + 7, FAKE + 7), loss(REAL, FAKE), rtol=1e-5, atol=1e-6
+      )
 
 
-def test_minimax_value_at_the_optimum_is_twice_js_minus_log_4():
-  p, q = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])
-  middle = (p + q) / 2
-  js = (p * np.log(p / middle) + q * np.log(q / middle)).sum() / 2
-  best = np.log(p / q).astype(np.float32)
-  value = (p * -np.logaddexp(0, -best) - q * np.logaddexp(0, best)).sum()
-  np.testing.assert_allclose(value, 2 * js - np.log(4), rtol=1e-6)
-  halves = losses.minimax_value(best, best)  # both terms at the same points
-  np.testing.assert_allclose(
-    halves, -np.logaddexp(0, -best) - np.logaddexp(0, best), rtol=1e-6
+def test_wasserstein_critic_is_shift_invariant():
+  loss = losses.wasserstein_discriminator
+  np.testing.assert_allclose(loss(REAL + 7, FAKE + 7), loss(REAL, FAKE))
+
+
+# ---- Optimal discriminators, over three points with probabilities p and q.
+
+P, Q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.1, 0.3, 0.6])
+
+
+def expected_loss(discriminator, logits):
+  """E_p E_q of a loss of pairs, given D's logit at each of the points."""
+  pair = lambda r, f: discriminator(r, f)
+  real, fake = jnp.repeat(logits, 3), jnp.tile(logits, 3)
+  weight = jnp.repeat(P, 3) * jnp.tile(Q, 3)
+  return (weight * pair(real, fake)).sum()
+
+
+def check_optimum(discriminator, best, value):
+  at = functools.partial(expected_loss, discriminator)
+  np.testing.assert_allclose(at(best), value, rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(jax.grad(at)(best), 0, atol=1e-6)
+  for seed in range(5):
+    other = best + 0.3 * jax.random.normal(jax.random.key(seed), (3,))
+    assert at(other) >= value - 1e-6
+
+
+def js():
+  middle = (P + Q) / 2
+  half = lambda a: (a * jnp.log(a / middle)).sum() / 2
+  return half(P) + half(Q)
+
+
+def test_cross_entropy_at_the_optimum():
+  best = jnp.log(P / Q)
+  check_optimum(
+    losses.cross_entropy_discriminator, best, 2 * np.log(2) - 2 * js()
   )
+  np.testing.assert_allclose(jax.nn.sigmoid(best), P / (P + Q), rtol=1e-6)
+  value = expected_loss(losses.minimax_value, best)
+  np.testing.assert_allclose(value, 2 * js() - np.log(4), rtol=1e-5)
+
+
+@pytest.mark.parametrize('targets', [(1.0, 0.0), (1.0, -1.0), (3.0, 1.0)])
+def test_least_squares_at_the_optimum(targets):
+  b, a = targets
+  discriminator = functools.partial(
+    losses.least_squares_discriminator, real_target=b, fake_target=a
+  )
+  best = (b * P + a * Q) / (P + Q)
+  value = ((b - a) ** 2 * P * Q / (P + Q)).sum() / 2
+  check_optimum(discriminator, best, value)
+
+
+def test_least_squares_generator_minimises_pearson_chi_squared():
+  # a, b, c = -1, 1, 0: 2 E_{p + q} (D* - c)^2 / 2 = chi^2(p + q || 2 q), D* = (p - q) / (p + q).
+  best = (P - Q) / (P + Q)
+  value = lambda weight: (
+    weight * losses.least_squares_generator(best, best, generator_target=0.0)
+  ).sum()
+  chi = (jnp.square(2 * Q - (P + Q)) / (P + Q)).sum()
+  np.testing.assert_allclose(2 * (value(P) + value(Q)), chi, rtol=1e-5)
+
+
+def test_hinge_at_the_optimum():
+  best, total_variation = jnp.sign(P - Q), jnp.abs(P - Q).sum() / 2
+  value = 2 - 2 * total_variation
+  at = functools.partial(expected_loss, losses.hinge_discriminator)
+  np.testing.assert_allclose(at(best), value, rtol=1e-6)
+  for seed in range(5):  # not smooth there: no check of the gradient
+    other = best + jax.random.normal(jax.random.key(seed), (3,))
+    assert at(other) >= value - 1e-6
+
+
+def test_wasserstein_at_the_optimum():
+  # On points 0, 1, 2 of a line W1 is the sum of |F_p - F_q|; p - q changes
+  # sign once, so the best 1-Lipschitz critic is -x.
+  distance = jnp.abs(jnp.cumsum(P - Q)).sum()
+  critic = -jnp.arange(3.0)
+  value = expected_loss(losses.wasserstein_discriminator, critic)
+  np.testing.assert_allclose(value, -distance, rtol=1e-6)
+
+
+def test_relativistic_at_the_optimum():
+  best = jnp.log(P / Q)
+  ratio = jnp.outer(P, Q)
+  value = -(ratio * jnp.log(ratio / (ratio + ratio.T))).sum()
+  check_optimum(losses.relativistic_discriminator, best + 3, value)
+  same = losses.relativistic_discriminator(REAL, REAL)
+  np.testing.assert_allclose(same, np.log(2), rtol=1e-6)
+
+
+def test_averaged_relativistic_of_equal_constant_logits():
+  for name, value in (('ragan', 2 * np.log(2)), ('ralsgan', 2), ('rahinge', 2)):
+    for player in ('discriminator', 'generator'):
+      loss = player_loss(name, player)(jnp.full(4, 3.0), jnp.full(4, 3.0))
+      np.testing.assert_allclose(loss, value, rtol=1e-6)
+
+
+@pytest.mark.parametrize('name', losses.DIVERGENCES)
+def test_f_gan_bound_is_tight_at_the_optimum(name):
+  divergence = losses.DIVERGENCES[name]
+  discriminator = losses.f_gan(divergence).discriminator
+  best = divergence.optimal_logit(P / Q)
+  value = -divergence.divergence(P, Q)
+  check_optimum(discriminator, best, value)
+  # T = f'(p / q), and the generator's part is the rest of the bound.
+  generator = losses.f_gan(divergence).generator
+  bound = (P * divergence.activation(best)).sum()
+  bound += (Q * generator(best, best)).sum()
+  np.testing.assert_allclose(bound, -value, rtol=1e-5)
+
+
+def test_f_gan_divergences_by_hand():
+  p, q = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])
+  by_hand = {
+    'kl': 0.5 * np.log(5) + 0.2 * np.log(1 / 3),
+    'reverse_kl': 0.1 * np.log(0.2) + 0.6 * np.log(3),
+    'pearson': 0.16 / 0.1 + 0.16 / 0.6,
+    'squared_hellinger': ((np.sqrt(p) - np.sqrt(q)) ** 2).sum(),
+    'jensen_shannon': float(2 * js()),
+  }
+  for name, value in by_hand.items():
+    found = losses.DIVERGENCES[name].divergence(P, Q)
+    np.testing.assert_allclose(found, value, rtol=1e-5)
+    same = losses.DIVERGENCES[name].divergence(P, P)
+    np.testing.assert_allclose(same, 0, atol=1e-6)
+
+
+def test_mmd_is_zero_for_equal_distributions_and_not_for_others():
+  for name in ('mmd_gaussian', 'mmd_rational_quadratic'):
+    mmd = jax.jit(
+      lambda x, y, name=name: losses.LOSSES[name].generator(x, y).mean()
+    )
+    draw = lambda seed: jax.random.normal(jax.random.key(seed), (32, 2))
+    values = np.array([mmd(draw(i), draw(i + 1000)) for i in range(200)])
+    error = values.std() / np.sqrt(len(values))
+    assert abs(values.mean()) < 4 * error, (values.mean(), error)
+    apart = np.mean([mmd(draw(i), draw(i + 1000) + 1) for i in range(50)])
+    assert apart > 20 * error
+
+
+def test_mmd_of_one_pair_of_features_by_hand():
+  # Two points a side: x = 0, 2 and y = 1, 1; k(d) = exp(-d^2 / 2).
+  kernel = functools.partial(losses.gaussian_kernel, sigmas=(1.0,))
+  x, y = jnp.array([0.0, 2.0]), jnp.array([1.0, 1.0])
+  value = losses.mmd_generator(x, y, kernel=kernel).mean()
+  expected = np.exp(-2) + 1 - 2 * np.exp(-0.5)
+  np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_mmd_witness_is_positive_where_data_are():
+  witness = losses.LOSSES['mmd_rational_quadratic'].witness
+  real, fake = jnp.array([[2.0], [2.5]]), jnp.array([[-2.0], [-2.5]])
+  scores = witness(jnp.array([[2.2], [-2.2]]), real, fake)
+  assert scores[0] > 0.5 and scores[1] < -0.5
+
+
+def test_dual_contrastive_of_equal_logits():
+  values = losses.dual_contrastive_discriminator(jnp.ones(4), jnp.ones(4))
+  np.testing.assert_allclose(values, 2 * np.log(5), rtol=1e-6)
+
+
+def test_feature_matching_sees_means_alone():
+  real = jax.random.normal(jax.random.key(0), (8, 3))
+  moved = jax.random.permutation(jax.random.key(1), real)
+  match = losses.feature_matching_generator
+  np.testing.assert_allclose(match(real, moved), 0, atol=1e-12)
+  offset = real + jnp.array([[1.0, 0.0, 2.0]])
+  np.testing.assert_allclose(match(real, offset), 5, rtol=1e-5)

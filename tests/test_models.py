@@ -13,6 +13,7 @@ from gan_jax.models import blocks, dcgan, linear, mlp
 
 SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
 SMALL = {'dcgan': {'width': 4}, 'mlp': {'features': (8,)}}
+WIDTHS = {'linear': 2, 'mlp': 8, 'dcgan': 4 * 4 * 4}  # of the last hidden
 
 
 def pair(name, **options):
@@ -24,6 +25,12 @@ def pair(name, **options):
     networks.from_linen(module.Discriminator(**options)),
     shape,
   )
+
+
+def discriminator(name, **options):
+  module = importlib.import_module(f'gan_jax.models.{name}')
+  d = module.Discriminator(**SMALL.get(name, {}) | options)
+  return networks.from_linen(d), SHAPES.get(name, (8, 8, 3))
 
 
 def call(network, x, train, key=None):
@@ -166,6 +173,63 @@ def test_maxout_is_the_largest_of_its_pieces():
   x = jnp.array([[-3.0], [2.0]])
   logits = d.apply({'params': params}, x, train=True)
   np.testing.assert_allclose(logits, [3, 2])  # max(x, -x)
+
+
+@pytest.mark.parametrize('name', assemble.model_names())
+def test_discriminators_of_several_outputs(name):
+  d, shape = discriminator(name, outputs=5)
+  x = jax.random.normal(jax.random.key(1), (6, *shape))
+  (features, _), _ = call(d, x, True)
+  chex.assert_shape(features, (6, 5))
+  for outputs in (0, -1):
+    d, _ = discriminator(name, outputs=outputs)
+    with pytest.raises(ValueError, match=f'outputs={outputs}: must be at'):
+      d.init(jax.random.key(0), x)
+
+
+@pytest.mark.parametrize('name', assemble.model_names())
+@pytest.mark.parametrize('outputs', [1, 5])
+def test_discriminators_return_features(name, outputs):
+  plain, shape = discriminator(name, outputs=outputs)
+  options = dict(outputs=outputs, return_features=True)
+  d, _ = discriminator(name, **options)
+  x = jax.random.normal(jax.random.key(1), (6, *shape))
+  (expected, _), weights = call(plain, x, True)
+  (scores, _), same = call(d, x, True)
+  chex.assert_trees_all_equal(weights, same)
+  np.testing.assert_array_equal(scores.logits, expected)
+  chex.assert_shape(scores.features, (6, WIDTHS[name]))
+  # The logits are the last layer's, of these features.
+  last = weights[0][max(n for n in weights[0] if n.startswith('Dense'))]
+  again = scores.features @ last['kernel'] + last['bias'][None]
+  np.testing.assert_allclose(again.reshape(expected.shape), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['mlp', 'dcgan'])
+@pytest.mark.parametrize('group_size', [4, -1])
+def test_minibatch_std_joins_the_last_hidden_layer(name, group_size):
+  options = dict(norm='none', return_features=True)
+  plain, shape = discriminator(name, **options)
+  d, _ = discriminator(name, minibatch_std=group_size, **options)
+  # As init_state does, on a batch that the group does not divide.
+  params, stats = d.init(jax.random.key(0), jnp.zeros((2, *shape)))
+  last = max(n for n in params if n.startswith('Dense'))
+  kernel = params[last]['kernel']
+  cells = 16 if name == 'dcgan' else 1
+  assert kernel.shape == (WIDTHS[name] + cells, 1)
+  x = jax.random.normal(jax.random.key(1), (8, *shape))
+  scores, _ = d.apply(params, stats, x, train=True)
+  # Without the weights of what was added: the discriminator without it.
+  kept = kernel.reshape(cells, -1, 1)[:, :-1].reshape(-1, 1)
+  cut = {**params, last: {**params[last], 'kernel': kept}}
+  expected, _ = plain.apply(cut, stats, x, train=True)
+  np.testing.assert_array_equal(scores.features, expected.features)
+  size = 8 if group_size == -1 else group_size
+  hidden = np.asarray(scores.features).reshape(-1, size, WIDTHS[name])
+  added = np.repeat(hidden.std(axis=1).mean(axis=1), size)
+  change = added * kernel.reshape(cells, -1)[:, -1].sum()
+  expected = expected.logits + change
+  np.testing.assert_allclose(scores.logits, expected, atol=1e-5)
 
 
 def test_linear_generator_refuses_images():

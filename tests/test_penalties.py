@@ -1,3 +1,5 @@
+"""Penalties on discriminators whose gradients are known."""
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -5,33 +7,137 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from gan_jax import penalties
+from gan_jax import latents, penalties
+
+DIM = 3
+W = jnp.array([3.0, 4.0, 12.0])  # |W| = 13
+LINEAR = lambda x: x @ W
+QUADRATIC = lambda x: jnp.square(x).sum(axis=1) / 2  # its gradient is x
 
 
-class R1Test(chex.TestCase):
+def keys(count, seed=0):
+  return latents.example_keys(
+    jax.random.key(seed), latents.global_indices(count)
+  )
+
+
+def points(count=4, seed=0):
+  return jax.random.normal(jax.random.key(seed), (count, DIM))
+
+
+# Each as a function of (logits_fn, real, fake, keys), whatever it reads.
+GRADIENT = {
+  'r1': lambda d, x, y, k: penalties.r1(d, x),
+  'r2': lambda d, x, y, k: penalties.r2(d, y),
+  'zero_centred': penalties.zero_centred,
+  'wgan_gp': penalties.wgan_gp,
+  'wgan_gp_one_sided': penalties.wgan_gp_one_sided,
+  'dragan': lambda d, x, y, k: penalties.dragan(d, x, k),
+  'max_gradient': penalties.max_gradient,
+}
+ON_LINEAR = {  # with |W| = 13
+  'r1': 169 / 2,
+  'r2': 169 / 2,
+  'zero_centred': 169,
+  'wgan_gp': 144,
+  'wgan_gp_one_sided': 144,
+  'dragan': 144,
+  'max_gradient': 169,
+}
+
+
+class GradientTest(chex.TestCase):
   @chex.all_variants()
-  @parameterized.parameters((2,), (5,))
-  def test_linear_discriminator(self, dim):
-    weights = jnp.arange(1.0, dim + 1)
-    r1 = self.variant(lambda x: penalties.r1(lambda x: x @ weights, x))
-    expected = (weights**2).sum() / 2
-    np.testing.assert_allclose(
-      r1(jnp.ones((3, dim))), np.full(3, expected), rtol=1e-6
+  @parameterized.parameters(*GRADIENT)
+  def test_linear_discriminator(self, name):
+    penalty = self.variant(lambda x, y, k: GRADIENT[name](LINEAR, x, y, k))
+    values = penalty(points(), points(seed=1), keys(4))
+    np.testing.assert_allclose(values, np.full(4, ON_LINEAR[name]), rtol=1e-5)
+
+  @parameterized.parameters(*GRADIENT)
+  def test_quadratic_discriminator(self, name):
+    """The gradient at x is x itself: the penalty tells where it looked."""
+    real, fake = points(), points(seed=1)
+    values = GRADIENT[name](QUADRATIC, real, fake, keys(4))
+    if name in ('r1', 'r2'):
+      x = real if name == 'r1' else fake
+      np.testing.assert_allclose(values, (x**2).sum(axis=1) / 2, rtol=1e-5)
+      return
+    if name == 'dragan':
+      x = penalties.around(real, keys(4), scale=0.5)
+    else:
+      x = penalties.between(real, fake, keys(4))
+    norm = np.linalg.norm(x, axis=1)
+    expected = {
+      'zero_centred': norm**2,
+      'wgan_gp': (norm - 1) ** 2,
+      'wgan_gp_one_sided': np.maximum(norm - 1, 0) ** 2,
+      'dragan': (norm - 1) ** 2,
+      'max_gradient': np.full(4, (norm**2).max()),
+    }[name]
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+  @parameterized.parameters(*GRADIENT)
+  def test_each_example_by_itself(self, name):
+    if name in ('max_gradient', 'dragan'):  # these read the whole batch
+      return
+    d = lambda x: jnp.sin(x).sum(axis=1)
+    real, fake = points(), points(seed=1)
+    whole = GRADIENT[name](d, real, fake, keys(4))
+    for i in range(4):
+      one = GRADIENT[name](d, *(a[i : i + 1] for a in (real, fake, keys(4))))
+      np.testing.assert_allclose(whole[i], one[0], rtol=1e-5)
+
+  @parameterized.parameters(*GRADIENT)
+  def test_same_on_any_number_of_devices(self, name):
+    d = lambda w: lambda x: jnp.sin(x * w[None]).sum(axis=1)
+    options = lambda axis: (
+      {'axis_name': axis} if name in ('max_gradient', 'dragan') else {}
     )
+    function = getattr(penalties, name)
+    arguments = {'r1': 'x', 'r2': 'y', 'dragan': 'xk'}.get(name, 'xyk')
+
+    def mean(w, x, y, k, axis=None):
+      given = [{'x': x, 'y': y, 'k': k}[a] for a in arguments]
+      return function(d(w), *given, **options(axis)).mean()
+
+    batch = lambda: (points(8), points(8, seed=1), keys(8))
+    expected = jax.value_and_grad(mean)(W, *batch())
+
+    def part(x, y, k):
+      return jax.lax.pmean(jax.value_and_grad(mean)(W, x, y, k, 'i'), 'i')
+
+    split = [a.reshape(4, 2, *a.shape[1:]) for a in batch()]
+    found = jax.vmap(part, axis_name='i', out_axes=None)(*split)
+    chex.assert_trees_all_close(found, expected, rtol=1e-4)
+
+  @parameterized.parameters(*GRADIENT)
+  def test_gradient_by_the_parameters(self, name):
+    """On <w, x>, d |w|^2 / dw is known."""
+    mean = lambda w: GRADIENT[name](
+      lambda x: x @ w, points(), points(seed=1), keys(4)
+    ).mean()
+    by_norm = {'r1': 13, 'r2': 13, 'zero_centred': 26, 'max_gradient': 26}
+    slope = by_norm.get(name, 2 * 12)  # d f(|w|) / d|w| at 13
+    np.testing.assert_allclose(jax.grad(mean)(W), slope * W / 13, rtol=1e-4)
+
+  @parameterized.parameters(*GRADIENT)
+  def test_gradient_is_finite_for_a_constant_discriminator(self, name):
+    mean = lambda w: GRADIENT[name](
+      lambda x: x @ w, points(), points(seed=1), keys(4)
+    ).mean()
+    chex.assert_tree_all_finite(jax.grad(mean)(jnp.zeros(DIM)))
 
 
-def test_quadratic_discriminator():
-  # D(x) = |x|^2 / 2 has gradient x.
-  x = jnp.array([[1.0, 2.0], [0.0, 3.0]])
-  values = penalties.r1(lambda x: jnp.square(x).sum(axis=1) / 2, x)
-  np.testing.assert_allclose(values, [2.5, 4.5], rtol=1e-6)
-
-
-def test_each_example_by_itself():
-  d = lambda x: jnp.sin(x).sum(axis=1)
-  x = jax.random.normal(jax.random.key(0), (4, 3))
-  one_by_one = [penalties.r1(d, x[i : i + 1])[0] for i in range(4)]
-  np.testing.assert_allclose(penalties.r1(d, x), one_by_one, rtol=1e-6)
+def test_one_sided_leaves_small_gradients_alone():
+  small = lambda x: 0.05 * LINEAR(x)  # a norm of 0.65
+  both = points(), points(seed=1)
+  np.testing.assert_allclose(
+    penalties.wgan_gp_one_sided(small, *both, keys(4)), 0
+  )
+  np.testing.assert_allclose(
+    penalties.wgan_gp(small, *both, keys(4)), 0.35**2, rtol=1e-4
+  )
 
 
 def test_patches_are_summed():
@@ -40,10 +146,23 @@ def test_patches_are_summed():
   np.testing.assert_allclose(values, [9 * 16 / 2] * 2)
 
 
-def test_gradient_reaches_the_parameters():
-  penalty = lambda w: penalties.r1(lambda x: x @ w, jnp.ones((1, 2))).sum()
-  w = jnp.array([1.0, -2.0])
-  np.testing.assert_allclose(jax.grad(penalty)(w), w)
+def test_r2_sends_no_gradient_to_the_generator():
+  moved = lambda y: penalties.r2(QUADRATIC, y).sum()
+  np.testing.assert_array_equal(jax.grad(moved)(points()), 0)
+
+
+def test_points_lie_between():
+  real, fake = jnp.zeros((1000, 2)), jnp.ones((1000, 2))
+  mix = 1 - penalties.between(real, fake, keys(1000))
+  np.testing.assert_array_equal(mix[:, 0], mix[:, 1])  # one u per example
+  assert mix.min() >= 0 and mix.max() <= 1
+  assert abs(mix[:, 0].mean() - 0.5) < 4 / np.sqrt(12 * 1000)
+
+
+def test_points_around_have_the_stated_deviation():
+  real = 3 * jax.random.normal(jax.random.key(0), (2000, 2)) + 5
+  noise = penalties.around(real, keys(2000, 1), scale=0.5) - real
+  np.testing.assert_allclose(noise.std(), 1.5, rtol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +176,111 @@ def test_refuses_other_than_one_logit_per_example(logits_fn):
 def test_refuses_integers():
   with pytest.raises(AssertionError):
     penalties.r1(lambda x: x.sum(axis=1), jnp.ones((3, 2), int))
+
+
+def test_refuses_ends_of_different_shapes():
+  with pytest.raises(AssertionError):
+    penalties.wgan_gp(LINEAR, points(4), points(2), keys(4))
+
+
+# ---- Consistency, LeCam, path length, modes.
+
+
+def test_consistency_by_hand():
+  a, b = jnp.array([1.0, 2.0]), jnp.array([3.0, 2.0])
+  np.testing.assert_allclose(penalties.consistency(a, b), [4, 0])
+  maps = jnp.zeros((2, 2, 2)).at[0, 0, 0].set(2.0)
+  np.testing.assert_allclose(
+    penalties.consistency(maps, jnp.zeros_like(maps)), [1, 0]
+  )
+  with pytest.raises(AssertionError):
+    penalties.consistency(a, a[:, None])
+
+
+def test_latent_diversity_rewards_change():
+  still, moved = jnp.zeros((2, 3)), jnp.array([[0.0] * 3, [2.0] * 3])
+  np.testing.assert_allclose(penalties.latent_diversity(still, moved), [0, -4])
+
+
+def test_lecam_by_hand():
+  anchors = penalties.Anchors(jnp.float32(1.0), jnp.float32(-1.0))
+  values = penalties.lecam(jnp.array([2.0]), jnp.array([-3.0]), anchors)
+  np.testing.assert_allclose(values, [3**2 + 4**2])
+  moved = penalties.update_anchors(
+    anchors, jnp.array([2.0, 4.0]), jnp.array([-3.0, -5.0]), decay=0.9
+  )
+  np.testing.assert_allclose(moved, [0.9 + 0.3, -0.9 - 0.4], rtol=1e-6)
+
+
+def test_path_lengths_of_a_linear_generator():
+  # G(z) = z A: J^T y = A y, with mean square |A|_F^2 over y ~ N(0, I).
+  a = jnp.array([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])
+  lengths = penalties.path_lengths(
+    lambda z: z @ a, jnp.zeros((4000, 2)), keys(4000)
+  )
+  np.testing.assert_allclose((lengths**2).mean(), (a**2).sum(), rtol=0.05)
+  y = penalties.noise(keys(4000), jnp.zeros((4000, 3)))
+  np.testing.assert_allclose(
+    lengths, np.linalg.norm(y @ a.T, axis=1), rtol=1e-4
+  )
+
+
+def test_path_lengths_of_images_are_scaled_by_their_size():
+  make = lambda side: (
+    lambda z: jnp.broadcast_to(
+      z.mean(axis=1).reshape(-1, 1, 1, 1), (len(z), side, side, 1)
+    )
+  )
+  mean_square = lambda side: (
+    penalties.path_lengths(make(side), jnp.zeros((2000, 4)), keys(2000)) ** 2
+  ).mean()
+  # J^T y = sum(y) / 4 for each of 4: sum(y) ~ N(0, side^2) / side.
+  for side in (2, 4):
+    np.testing.assert_allclose(mean_square(side), 4 / 16, rtol=0.1)
+
+
+def test_path_length_and_its_mean_by_hand():
+  lengths = jnp.array([1.0, 3.0])
+  np.testing.assert_allclose(
+    penalties.path_length(lengths, jnp.float32(2.0)), [1, 1]
+  )
+  mean = penalties.update_path_mean(jnp.float32(4.0), lengths, decay=0.9)
+  np.testing.assert_allclose(mean, 0.9 * 4 + 0.1 * 2, rtol=1e-6)
+  slope = jax.grad(lambda m: penalties.path_length(lengths, m).sum())(1.0)
+  assert slope == 0
+
+
+def test_mode_seeking_by_hand():
+  fake, other = jnp.zeros((2, 2)), jnp.array([[1.0, 3.0], [0.0, 0.0]])
+  z, other_z = jnp.zeros((2, 4)), jnp.ones((2, 4))
+  values = penalties.mode_seeking(fake, other, z, other_z, epsilon=0.01)
+  np.testing.assert_allclose(values, [1 / 2.01, 1 / 0.01], rtol=1e-5)
+
+
+def test_memories_are_of_the_global_batch():
+  logits = jax.random.normal(jax.random.key(0), (2, 8))
+  anchors = penalties.Anchors(jnp.float32(0.5), jnp.float32(0.1))
+  whole = penalties.update_anchors(anchors, *logits)
+  parts = jax.vmap(
+    lambda r, f: penalties.update_anchors(anchors, r, f, axis_name='i'),
+    axis_name='i',
+    out_axes=None,
+  )(*logits.reshape(2, 4, 2))
+  chex.assert_trees_all_close(parts, whole, rtol=1e-6)
+  mean = penalties.update_path_mean(jnp.float32(1.0), logits[0])
+  parted = jax.vmap(
+    lambda x: penalties.update_path_mean(jnp.float32(1.0), x, axis_name='i'),
+    axis_name='i',
+    out_axes=None,
+  )(logits[0].reshape(4, 2))
+  np.testing.assert_allclose(parted, mean, rtol=1e-6)
+
+
+def test_orthogonal_by_hand():
+  kernel = jnp.array([[1.0, 1.0], [0.0, 2.0]])  # columns' product is 1
+  np.testing.assert_allclose(penalties.orthogonal({'k': kernel}), 2)
+  params = {'bias': jnp.ones(3), 'kernel': jnp.eye(3)[:, :2]}
+  assert penalties.orthogonal(params) == 0
+  wide = {'kernel': jnp.eye(3)[:2]}  # more columns than rows
+  assert penalties.orthogonal(wide) == 0
+  assert penalties.orthogonal({'conv': jnp.ones((2, 2, 1, 2))}) == 2 * 4**2

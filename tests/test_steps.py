@@ -15,6 +15,7 @@ from gan_jax import (
   losses,
   networks,
   penalties,
+  play,
   state,
   steps,
 )
@@ -343,7 +344,7 @@ def test_one_step_of_d2l_against_numpy():
   after, _ = train(before, {'x': x[None]}, key)
 
   d_key = jax.random.fold_in(jax.random.fold_in(key, 0), 0)
-  z_key = jax.random.fold_in(d_key, game._LATENTS)
+  z_key = jax.random.fold_in(d_key, play._LATENTS)
   z = latents.normal(latents.example_keys(z_key, jnp.arange(8)), 2)
   reference = NumpyD2L(before)
   reference.update(np.asarray(x, np.float64), np.asarray(z, np.float64))

@@ -1,15 +1,19 @@
 """Layers that the architectures share: Flax Linen on gan_jax's convolutions.
 
 A spectrally normalised layer keeps its power-iteration vectors among the
-statistics: one iteration per application in training, none at evaluation.
+statistics, and what it last divided by: one iteration per application in
+training, none at evaluation.
 """
 
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax import traverse_util
 
+from gan_jax import networks
 from gan_jax.models import conv
 
 Array = jax.Array
@@ -54,9 +58,10 @@ def choose(table: Any, name: str, what: str) -> Any:
 class SpectralScale(nn.Module):
   """Divides a kernel by an estimate of its largest singular value.
 
-  The kernel, output channels last, is taken as a matrix of [all else, output]. The
-  estimate v' W u is the PyTorch one: one power iteration per application in
-  training, no gradient through u and v.
+  The kernel, output channels last, is taken as a matrix of [all else, output].
+  The estimate v' W u is the PyTorch one: one power iteration per application
+  in training, which stores the estimate, and no gradient through u and v.
+  Evaluation computes it anew, from u, v and the kernel it is given.
 
   References:
     Miyato et al., Spectral Normalization for Generative Adversarial
@@ -67,17 +72,41 @@ class SpectralScale(nn.Module):
   def __call__(self, kernel: Array, *, train: bool) -> Array:
     matrix = kernel.reshape(-1, kernel.shape[-1])
     unit = lambda x: x / (jnp.linalg.norm(x) + 1e-12)
-    draw = lambda: unit(
-      jax.random.normal(self.make_rng('params'), matrix.shape[1:])
-    )
+    draw = lambda: jax.random.normal(self.make_rng('params'), matrix.shape[1:])
     # 'power_': a moving average of the network copies these, see ema.py.
-    u = self.variable('batch_stats', 'power_u', draw)
+    u = self.variable('batch_stats', 'power_u', lambda: unit(draw()))
     v = self.variable('batch_stats', 'power_v', lambda: unit(matrix @ u.value))
+    estimate = lambda: jnp.maximum(v.value @ matrix @ u.value, 1e-12)
+    last = self.variable('batch_stats', 'power_sigma', estimate)
     if train:
       fixed = jax.lax.stop_gradient(matrix)
       v.value = unit(fixed @ u.value)
       u.value = unit(v.value @ fixed)
-    return kernel / jnp.maximum(v.value @ matrix @ u.value, 1e-12)
+    sigma = estimate()
+    if train:
+      last.value = jax.lax.stop_gradient(sigma)
+    return kernel / sigma
+
+
+def spectral_norms(stats: Mapping[str, Any]) -> dict[str, Array]:
+  """What each spectrally normalised layer last divided its kernel by.
+
+  That is the estimate of its largest singular value, from below. In BigGAN
+  some of the generator's grow throughout training and explode at collapse.
+
+  Args:
+    stats: statistics of a network.
+
+  Returns:
+    Path of the layer, joined with '/', to a scalar above 0 (`[N]` for the
+    stacked statistics of N networks). Empty without spectral normalisation.
+
+  References:
+    Brock et al., BigGAN, https://arxiv.org/abs/1809.11096, 2019, section 4.1.
+  """
+  flat = traverse_util.flatten_dict(stats)
+  found = {k[:-2]: v for k, v in flat.items() if k[-1] == 'power_sigma'}
+  return {'/'.join(path): sigma for path, sigma in found.items()}
 
 
 class _Layer(nn.Module):
@@ -143,6 +172,102 @@ class ConvTranspose(_Layer):
     kernel = self.kernel(shape, train, output_axis=2)
     options = dict(stride=self.stride, padding=self.padding)
     return self.biased(conv.convolve_transpose(x, kernel, **options))
+
+
+class Embed(nn.Module):
+  """A learnt vector for each class: labels `[B]` to `[B, features]`.
+
+  A label outside 0 .. num_embeddings - 1 gives NaN, so that it is noticed:
+  clipping would train another class. With `spectral` the whole table, not the
+  rows looked up, is divided by its largest singular value.
+  """
+
+  num_embeddings: int
+  features: int
+  spectral: bool = False
+  embedding_init: Initializer = INITIALIZERS['normal']
+
+  @nn.compact
+  def __call__(self, label: Array, *, train: bool = False) -> Array:
+    chex.assert_rank(label, 1)
+    chex.assert_type(label, int)
+    shape = (self.num_embeddings, self.features)
+    table = self.param('embedding', self.embedding_init, shape)
+    if self.spectral:
+      table = SpectralScale()(table, train=train)
+    outside = dict(mode='fill', fill_value=jnp.nan, wrap_negative_indices=False)
+    return table.at[label].get(**outside)
+
+
+class MinibatchStd(nn.Module):
+  """Appends one feature: how much the examples of a group differ.
+
+  The standard deviation of each feature over the group, averaged over all
+  features: 1e-4, the root of 1e-8, for equal examples, by which D knows a
+  generator that makes only one. Groups are contiguous and must divide a
+  device's part of the batch, so n devices compute what one would, without
+  communication. At init, where shapes alone matter, any batch will do.
+
+  Attributes:
+    group_size: examples in a group, at least 2; -1, as in the paper, for the
+      whole batch, of all devices where axis_name is set.
+    axis_name: the mapped axis of devices, or None.
+
+  References:
+    Karras et al., Progressive Growing of GANs,
+    https://arxiv.org/abs/1710.10196, 2018, section 3.
+  """
+
+  group_size: int
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps `[B, ..., F]`, float, to `[B, ..., F + 1]`."""
+    batch, whole = x.shape[0], self.group_size == -1
+    if self.group_size < 2 and not whole:
+      raise ValueError(f'group_size={self.group_size}: must be -1 or above 1')
+    size = batch if whole or self.is_initializing() else self.group_size
+    if batch % size:
+      raise ValueError(f'group_size={size} does not divide a batch of {batch}')
+    over = self.axis_name if whole else None
+    over_devices = lambda y: y if over is None else jax.lax.pmean(y, over)
+    groups = x.reshape(batch // size, size, *x.shape[1:])
+    mean = over_devices(groups.mean(axis=1, keepdims=True))
+    variance = over_devices(jnp.square(groups - mean).mean(axis=1))
+    # The root has no derivative at 0, where the generator has collapsed.
+    deviation = jnp.sqrt(variance + 1e-8).reshape(batch // size, -1)
+    column = jnp.repeat(deviation.mean(axis=1), size).reshape(
+      batch, *[1] * (x.ndim - 1)
+    )
+    column = jnp.broadcast_to(column, (*x.shape[:-1], 1))
+    return jnp.concatenate([x, column], axis=-1)
+
+
+def scores(
+  last: Dense, x: Array, features: Array | None, *, train: bool
+) -> Array | networks.Scores:
+  """Applies the last layer of a discriminator and shapes what it returns.
+
+  Args:
+    last: the layer; its features are the discriminator's `outputs`.
+    x: what it is applied to, `[B, ...]`, flattened here.
+    features: `[B, ...]`, to return beside the logits, or None.
+    train: whether spectral norm iterates.
+
+  Returns:
+    Logits `[B]` for one output, else `[B, outputs]`; with features,
+    networks.Scores of these and the features as `[B, F]`.
+
+  Raises:
+    ValueError: for outputs below 1.
+  """
+  if last.features < 1:
+    raise ValueError(f'outputs={last.features}: must be at least 1')
+  flat = lambda y: y.reshape(y.shape[0], -1)
+  y = last(flat(x), train=train)
+  logits = y[:, 0] if last.features == 1 else y
+  return logits if features is None else networks.Scores(logits, flat(features))
 
 
 class Norm(nn.Module):

@@ -79,11 +79,21 @@ class Discriminator(nn.Module):
     norm: of all layers but the first and the last, a name in blocks.NORMS;
       'spectral' is on every layer's kernel. Batch norm makes an example's
       logit depend on its batch: not for penalties on gradients.
-    axis_name: the mapped axis of devices, for batch norm.
+    outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
+      features `[B, outputs]`, for losses that compare features.
+    return_features: whether to return networks.Scores, with the activations
+      of the last hidden layer beside the logits.
+    minibatch_std: examples in a group of blocks.MinibatchStd, whose feature
+      joins the 4 x 4 activations; -1 for the whole batch, 0 for none. It makes
+      an example's logit depend on others: not for penalties on gradients.
+    axis_name: the mapped axis of devices, for batch norm and minibatch_std.
   """
 
   width: int = 64
   norm: str = 'batch'
+  outputs: int = 1
+  return_features: bool = False
+  minibatch_std: int = 0
   axis_name: str | None = None
 
   @nn.compact
@@ -101,5 +111,8 @@ class Discriminator(nn.Module):
       if stage:
         x = blocks.Norm(self.norm, self.axis_name)(x, train=train)
       x = nn.leaky_relu(x, 0.2)
-    x = x.reshape(x.shape[0], -1)
-    return blocks.Dense(1, spectral=spectral)(x, train=train)[:, 0]
+    features = x if self.return_features else None
+    if self.minibatch_std:
+      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name)(x)
+    last = blocks.Dense(self.outputs, spectral=spectral)
+    return blocks.scores(last, x, features, train=train)

@@ -51,12 +51,19 @@ class Discriminator(nn.Module):
   Attributes:
     kernel_init: how the weights start, a name in blocks.INITIALIZERS.
     bias_init: likewise for the biases.
+    outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
+      features `[B, outputs]`, for losses that compare features.
+    return_features: whether to return networks.Scores, with the flattened
+      input, all the features there are, beside the logits.
   """
 
   kernel_init: str = 'normal'
   bias_init: str = 'normal'
+  outputs: int = 1
+  return_features: bool = False
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
-    x = x.reshape(x.shape[0], -1)
-    return _dense(1, self.kernel_init, self.bias_init)(x)[:, 0]
+    last = _dense(self.outputs, self.kernel_init, self.bias_init)
+    features = x if self.return_features else None
+    return blocks.scores(last, x, features, train=train)

@@ -59,7 +59,14 @@ class Discriminator(nn.Module):
     pieces: linear pieces per unit of maxout.
     kernel_init: a name in blocks.INITIALIZERS.
     bias_init: likewise.
-    axis_name: the mapped axis of devices, for batch norm.
+    outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
+      features `[B, outputs]`, for losses that compare features.
+    return_features: whether to return networks.Scores, with the activations
+      of the last hidden layer beside the logits.
+    minibatch_std: examples in a group of blocks.MinibatchStd, whose feature
+      joins the last hidden layer; -1 for the whole batch, 0 for none. It makes
+      an example's logit depend on others: not for penalties on gradients.
+    axis_name: the mapped axis of devices, for batch norm and minibatch_std.
 
   References:
     Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.
@@ -72,6 +79,9 @@ class Discriminator(nn.Module):
   pieces: int = 5
   kernel_init: str = 'he_normal'
   bias_init: str = 'zeros'
+  outputs: int = 1
+  return_features: bool = False
+  minibatch_std: int = 0
   axis_name: str | None = None
 
   @nn.compact
@@ -94,4 +104,8 @@ class Discriminator(nn.Module):
       dense = blocks.Dense(width * pieces, spectral=spectral, **inits)
       x = dense(x, train=train)
       x = activation(blocks.Norm(self.norm, self.axis_name)(x, train=train))
-    return blocks.Dense(1, spectral=spectral, **inits)(x, train=train)[:, 0]
+    features = x if self.return_features else None
+    if self.minibatch_std:
+      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name)(x)
+    last = blocks.Dense(self.outputs, spectral=spectral, **inits)
+    return blocks.scores(last, x, features, train=train)

@@ -1,59 +1,33 @@
-"""Adversarial losses: functions of logits, one value per logit.
+"""The losses of the original GAN: cross-entropy, minimax, non-saturating.
 
-A logit is what the discriminator returns: positive means real, sigmoid of it
-is the probability of real. Logits are floating point, `[B]`, or `[B, h, w]`
-for a patch discriminator; no loss reduces, the caller takes the mean. All are
-written with softplus, log(1 + exp(x)), finite for logits of any size:
+All are written with softplus, log(1 + exp(x)), finite for logits of any size:
 
   -log sigmoid(x) = softplus(-x)        -log(1 - sigmoid(x)) = softplus(x)
-
-  >>> import jax.numpy as jnp
-  >>> logits = jnp.zeros(3)
-  >>> cross_entropy_discriminator(logits, logits)
-  Array([1.3862944, 1.3862944, 1.3862944], dtype=float32)
 """
 
-from typing import Callable, NamedTuple
-
-import chex
 import jax
 
+from gan_jax.losses.base import AdversarialLoss
+from gan_jax.losses.base import check_logits as _check
+
 Array = jax.Array
-PlayerLoss = Callable[[Array, Array], Array]
-
-
-class AdversarialLoss(NamedTuple):
-  """The losses of the two players, each (real_logits, fake_logits) -> losses.
-
-  Attributes:
-    discriminator: what the discriminator minimises.
-    generator: what the generator minimises; one that reads the fake logits
-      alone ignores its first argument. Both see one device's part of the batch:
-      a loss with a mean over the batch in it would depend on their number.
-  """
-
-  discriminator: PlayerLoss
-  generator: PlayerLoss
-
-
-def _check(*logits: Array) -> None:
-  chex.assert_equal_shape(logits)  # [B] with [B, 1] would become [B, B]
-  chex.assert_type(logits, float)
 
 
 def cross_entropy_discriminator(
-  real_logits: Array, fake_logits: Array
+  real_logits: Array, fake_logits: Array, *, smoothing: Array | float = 0.0
 ) -> Array:
   """Cross-entropy of telling real from generated.
 
   -log sigmoid(real_logits) - log(1 - sigmoid(fake_logits))
 
   Its minimum over all discriminators is log p / q, where it has the mean
-  2 log 2 - 2 JS(p, q). Dive into Deep Learning takes half of it.
+  2 log 2 - 2 JS(p, q). Dive into Deep Learning takes half of it. With one-sided
+  label smoothing the target of real examples is 1 - smoothing.
 
   Args:
     real_logits: the discriminator on real examples, `[...]`, float.
     fake_logits: the same on generated examples, of the same shape.
+    smoothing: scalar in [0, 1); 0.1 is usual.
 
   Returns:
     The losses, of the logits' shape, in nats.
@@ -64,9 +38,14 @@ def cross_entropy_discriminator(
   References:
     Goodfellow et al., Generative Adversarial Nets,
     https://arxiv.org/abs/1406.2661, 2014, eq. 1.
+    Salimans et al., Improved Techniques for Training GANs,
+    https://arxiv.org/abs/1606.03498, 2016, section 3.4 (smoothing).
   """
   _check(real_logits, fake_logits)
-  return jax.nn.softplus(-real_logits) + jax.nn.softplus(fake_logits)
+  # (1 - s) softplus(-x) + s softplus(x) = softplus(-x) + s x.
+  smoothed = real_logits * jax.numpy.asarray(smoothing, real_logits.dtype)
+  real_loss = jax.nn.softplus(-real_logits) + smoothed
+  return real_loss + jax.nn.softplus(fake_logits)
 
 
 def minimax_value(real_logits: Array, fake_logits: Array) -> Array:
@@ -143,9 +122,7 @@ def non_saturating_generator(real_logits: Array, fake_logits: Array) -> Array:
   return jax.nn.softplus(-fake_logits)
 
 
-LOSSES: dict[str, AdversarialLoss] = {
-  'minimax': AdversarialLoss(cross_entropy_discriminator, minimax_generator),
-  'non_saturating': AdversarialLoss(
-    cross_entropy_discriminator, non_saturating_generator
-  ),
-}
+minimax = AdversarialLoss(cross_entropy_discriminator, minimax_generator)
+non_saturating = AdversarialLoss(
+  cross_entropy_discriminator, non_saturating_generator
+)

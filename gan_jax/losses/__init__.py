@@ -1,0 +1,111 @@
+"""Adversarial losses: functions of logits, one value per logit.
+
+A logit is what the discriminator returns: the larger, the more real (for
+cross-entropy its sigmoid is the probability of real). Logits are floating
+point, `[B]`, or `[B, h, w]` for a patch discriminator; no loss reduces, the
+caller takes the mean.
+
+  >>> import jax.numpy as jnp
+  >>> logits = jnp.zeros(3)
+  >>> cross_entropy_discriminator(logits, logits)
+  Array([1.3862944, 1.3862944, 1.3862944], dtype=float32)
+
+`LOSSES[name]` are the losses of both players; docs/losses.md lists them all.
+"""
+
+from typing import Callable
+
+from gan_jax.losses.base import AdversarialLoss, check_loss, play
+from gan_jax.losses.batches import (
+  dual_contrastive,
+  dual_contrastive_discriminator,
+  dual_contrastive_generator,
+  feature_matching,
+  feature_matching_generator,
+)
+from gan_jax.losses.cross_entropy import (
+  cross_entropy_discriminator,
+  minimax,
+  minimax_generator,
+  minimax_value,
+  non_saturating,
+  non_saturating_generator,
+)
+from gan_jax.losses.f_gan import (
+  DIVERGENCES,
+  SAFE_LOGIT,
+  Divergence,
+  f_gan,
+  f_gan_discriminator,
+  f_gan_generator,
+  f_gan_non_saturating,
+  f_gan_non_saturating_generator,
+)
+from gan_jax.losses.margins import (
+  hinge,
+  hinge_discriminator,
+  least_squares,
+  least_squares_discriminator,
+  least_squares_generator,
+  linear_generator,
+  wasserstein,
+  wasserstein_discriminator,
+)
+from gan_jax.losses.mmd import (
+  gaussian_kernel,
+  mmd,
+  mmd_discriminator,
+  mmd_gaussian,
+  mmd_generator,
+  mmd_rational_quadratic,
+  mmd_witness,
+  rational_quadratic_kernel,
+)
+from gan_jax.losses.relativistic import (
+  relativistic,
+  relativistic_average,
+  relativistic_average_discriminator,
+  relativistic_average_generator,
+  relativistic_average_hinge,
+  relativistic_average_hinge_discriminator,
+  relativistic_average_hinge_generator,
+  relativistic_average_least_squares,
+  relativistic_average_least_squares_discriminator,
+  relativistic_average_least_squares_generator,
+  relativistic_discriminator,
+  relativistic_generator,
+)
+from gan_jax.losses.wrappers import (
+  smooth_labels,
+  top_k,
+  top_k_count,
+  top_k_mask,
+)
+
+LOSSES: dict[str, AdversarialLoss] = {
+  'minimax': minimax,
+  'non_saturating': non_saturating,
+  'least_squares': least_squares(),
+  'hinge': hinge,
+  'wasserstein': wasserstein,
+  'rpgan': relativistic,
+  'ragan': relativistic_average,
+  'ralsgan': relativistic_average_least_squares,
+  'rahinge': relativistic_average_hinge,
+  **{f'f_{name}': f_gan(d) for name, d in DIVERGENCES.items()},
+  **{
+    f'f_{name}_non_saturating': f_gan_non_saturating(d)
+    for name, d in DIVERGENCES.items()
+  },
+  'mmd_gaussian': mmd_gaussian(),
+  'mmd_rational_quadratic': mmd_rational_quadratic(),
+  'dual_contrastive': dual_contrastive,
+  'feature_matching': feature_matching,
+}
+
+# Losses with options of their own: name -> keyword options to the losses.
+FACTORIES: dict[str, Callable[..., AdversarialLoss]] = {
+  'least_squares': least_squares,
+  'mmd_gaussian': mmd_gaussian,
+  'mmd_rational_quadratic': mmd_rational_quadratic,
+}

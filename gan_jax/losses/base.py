@@ -1,0 +1,114 @@
+"""What a loss is, and what the losses share."""
+
+import inspect
+from typing import Any, Callable, NamedTuple
+
+import chex
+import jax
+
+Array = jax.Array
+PlayerLoss = Callable[..., Array]
+
+# What a discriminator must return for a loss.
+OUTPUTS = ('logits', 'features', 'scores')
+
+
+class AdversarialLoss(NamedTuple):
+  """The losses of the two players, each (real_logits, fake_logits) -> losses.
+
+  Attributes:
+    discriminator: what the discriminator minimises.
+    generator: what the generator minimises; one that reads the fake logits
+      alone ignores its first argument.
+    coupled: whether a loss mixes the examples of a batch (a mean, a kernel).
+      Both functions must then take a keyword `axis_name`, the mapped axis of
+      devices, and see the batch of all devices through it.
+    boundary: the logit above which the discriminator says real; None where
+      only differences of logits mean something.
+    output: what the discriminator must return: 'logits' `[B]` (or
+      `[B, h, w]`); 'features' `[B, F]` (or `[B]`); 'scores', a
+      networks.Scores with logits and features.
+    witness: for 'features', the function whose sign tells real from fake:
+      (features `[n, F]`, real_features, fake_features) -> `[n]`. Penalties on
+      gradients act on it.
+  """
+
+  discriminator: PlayerLoss
+  generator: PlayerLoss
+  coupled: bool = False
+  boundary: float | None = 0.0
+  output: str = 'logits'
+  witness: Callable[..., Array] | None = None
+
+
+def check_logits(*logits: Array) -> None:
+  """Refuses logits of different shapes or of integers.
+
+  Raises:
+    AssertionError: naming the shapes or types.
+  """
+  chex.assert_equal_shape(logits)  # [B] with [B, 1] would become [B, B]
+  chex.assert_type(logits, float)
+
+
+def accepts(function: Callable, name: str) -> bool:
+  """Whether a function takes a keyword argument of this name."""
+  parameters = inspect.signature(function).parameters
+  return name in parameters or any(
+    p.kind == p.VAR_KEYWORD for p in parameters.values()
+  )
+
+
+def check_loss(loss: AdversarialLoss) -> None:
+  """Refuses a loss that says of itself what its functions do not keep.
+
+  Raises:
+    ValueError: for a coupled loss whose functions have no `axis_name`, an
+      unknown output, or features without a witness.
+  """
+  if loss.output not in OUTPUTS:
+    raise ValueError(f'output={loss.output!r}: choose one of {OUTPUTS}')
+  if loss.output == 'features' and loss.witness is None:
+    raise ValueError(
+      "a loss of output='features' needs a witness: the function of features "
+      'that penalties and metrics take for the logit'
+    )
+  for player in ('discriminator', 'generator'):
+    if loss.coupled and not accepts(getattr(loss, player), 'axis_name'):
+      raise ValueError(
+        f'the loss mixes the examples of a batch (coupled=True), but its '
+        f"{player}'s function takes no axis_name: on several devices each "
+        'would see its own part alone'
+      )
+
+
+def mean_over_all(x: Array, axis_name: str | None) -> Array:
+  """Mean of all elements of x on all devices; scalar."""
+  mean = x.mean()
+  return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+
+def gather(x: Array, axis_name: str | None) -> Array:
+  """The parts `[B, ...]` of all devices as one `[n B, ...]`, in order."""
+  if axis_name is None:
+    return x
+  return jax.lax.all_gather(x, axis_name, axis=0, tiled=True)
+
+
+def play(
+  loss: AdversarialLoss, player: str, real: Any, fake: Any, axis_name: Any
+) -> Array:
+  """One player's loss, with the axis name where the loss wants it.
+
+  Args:
+    loss: the losses.
+    player: 'discriminator' or 'generator'.
+    real: what the discriminator returned for real examples.
+    fake: the same for generated ones.
+    axis_name: the mapped axis of devices, or None.
+
+  Returns:
+    The losses, one per logit.
+  """
+  options = {'axis_name': axis_name} if loss.coupled else {}
+  return getattr(loss, player)(real, fake, **options)

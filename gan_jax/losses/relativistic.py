@@ -1,0 +1,218 @@
+"""Relativistic losses: is a real example more real than a generated one?
+
+The paired losses see the logits of a real and a fake example side by side;
+the averaged ones compare each logit with the mean of the other kind, over the
+batch of all devices.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.losses.base import AdversarialLoss, check_logits, mean_over_all
+
+Array = jax.Array
+
+
+def relativistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
+  """Cross-entropy of telling the real one of a pair (RpGAN).
+
+  -log sigmoid(real_logits - fake_logits)
+
+  Its minimum over all discriminators is log p / q plus any constant.
+
+  Args:
+    real_logits: the discriminator on real examples, `[...]`, float.
+    fake_logits: the same on generated examples, of the same shape; each is
+      paired with the real one of its place.
+
+  Returns:
+    The losses, of the logits' shape, in nats, at least 0.
+
+  Raises:
+    AssertionError: for logits of different shapes or not floating point.
+
+  References:
+    Jolicoeur-Martineau, The Relativistic Discriminator,
+    https://arxiv.org/abs/1807.00734, 2018, eq. 3.
+    Huang et al., The GAN is Dead; Long Live the GAN! (R3GAN),
+    https://arxiv.org/abs/2501.05441, 2024, eq. 2.
+  """
+  check_logits(real_logits, fake_logits)
+  return jax.nn.softplus(fake_logits - real_logits)
+
+
+def relativistic_generator(real_logits: Array, fake_logits: Array) -> Array:
+  """Cross-entropy of passing for the real one of a pair (RpGAN).
+
+  -log sigmoid(fake_logits - real_logits)
+
+  Args:
+    real_logits: the discriminator on real examples, `[...]`, float.
+    fake_logits: the same on generated examples, of the same shape.
+
+  Returns:
+    The losses, of the logits' shape, in nats, at least 0.
+
+  Raises:
+    AssertionError: for logits of different shapes or not floating point.
+
+  References:
+    Jolicoeur-Martineau, The Relativistic Discriminator,
+    https://arxiv.org/abs/1807.00734, 2018, eq. 4.
+  """
+  check_logits(real_logits, fake_logits)
+  return jax.nn.softplus(real_logits - fake_logits)
+
+
+def relativistic_average_discriminator(
+  real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
+) -> Array:
+  """Cross-entropy against the mean logit of the other kind (RaGAN).
+
+  -log sigmoid(real - mean(fake)) - log(1 - sigmoid(fake - mean(real)))
+
+  Args:
+    real_logits: the discriminator on real examples, `[...]`, float.
+    fake_logits: the same on generated examples, of the same shape.
+    axis_name: the mapped axis of devices, over which the means go.
+
+  Returns:
+    The losses, of the logits' shape, in nats, at least 0.
+
+  Raises:
+    AssertionError: for logits of different shapes or not floating point.
+
+  References:
+    Jolicoeur-Martineau, The Relativistic Discriminator,
+    https://arxiv.org/abs/1807.00734, 2018, eq. 9.
+  """
+  real, fake = _relative(real_logits, fake_logits, axis_name)
+  return jax.nn.softplus(-real) + jax.nn.softplus(fake)
+
+
+def relativistic_average_generator(
+  real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
+) -> Array:
+  """The averaged relativistic loss with real and fake exchanged (RaGAN).
+
+  -log sigmoid(fake - mean(real)) - log(1 - sigmoid(real - mean(fake)))
+
+  Args, returns, errors and source: as relativistic_average_discriminator's
+  (eq. 10).
+  """
+  return relativistic_average_discriminator(
+    fake_logits, real_logits, axis_name=axis_name
+  )
+
+
+def relativistic_average_least_squares_discriminator(
+  real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
+) -> Array:
+  """Least squares against the mean logit of the other kind (RaLSGAN).
+
+  (real - mean(fake) - 1)^2 + (fake - mean(real) + 1)^2
+
+  Args:
+    real_logits: the discriminator on real examples, `[...]`, float.
+    fake_logits: the same on generated examples, of the same shape.
+    axis_name: the mapped axis of devices, over which the means go.
+
+  Returns:
+    The losses, of the logits' shape, at least 0.
+
+  Raises:
+    AssertionError: for logits of different shapes or not floating point.
+
+  References:
+    Jolicoeur-Martineau, The Relativistic Discriminator,
+    https://arxiv.org/abs/1807.00734, 2018, appendix D (RaLSGAN).
+  """
+  real, fake = _relative(real_logits, fake_logits, axis_name)
+  return jnp.square(real - 1) + jnp.square(fake + 1)
+
+
+def relativistic_average_least_squares_generator(
+  real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
+) -> Array:
+  """The same with real and fake exchanged (RaLSGAN).
+
+  (fake - mean(real) - 1)^2 + (real - mean(fake) + 1)^2
+
+  Args, returns, errors and source: as
+  relativistic_average_least_squares_discriminator's.
+  """
+  return relativistic_average_least_squares_discriminator(
+    fake_logits, real_logits, axis_name=axis_name
+  )
+
+
+def relativistic_average_hinge_discriminator(
+  real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
+) -> Array:
+  """Hinge loss against the mean logit of the other kind (RaHingeGAN).
+
+  max(0, 1 - (real - mean(fake))) + max(0, 1 + (fake - mean(real)))
+
+  Args:
+    real_logits: the discriminator on real examples, `[...]`, float.
+    fake_logits: the same on generated examples, of the same shape.
+    axis_name: the mapped axis of devices, over which the means go.
+
+  Returns:
+    The losses, of the logits' shape, at least 0.
+
+  Raises:
+    AssertionError: for logits of different shapes or not floating point.
+
+  References:
+    Jolicoeur-Martineau, The Relativistic Discriminator,
+    https://arxiv.org/abs/1807.00734, 2018, appendix D (RaHingeGAN).
+  """
+  real, fake = _relative(real_logits, fake_logits, axis_name)
+  return jax.nn.relu(1 - real) + jax.nn.relu(1 + fake)
+
+
+def relativistic_average_hinge_generator(
+  real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
+) -> Array:
+  """The same with real and fake exchanged (RaHingeGAN).
+
+  max(0, 1 - (fake - mean(real))) + max(0, 1 + (real - mean(fake)))
+
+  Args, returns, errors and source: as
+  relativistic_average_hinge_discriminator's.
+  """
+  return relativistic_average_hinge_discriminator(
+    fake_logits, real_logits, axis_name=axis_name
+  )
+
+
+def _relative(real_logits, fake_logits, axis_name):
+  check_logits(real_logits, fake_logits)
+  return (
+    real_logits - mean_over_all(fake_logits, axis_name),
+    fake_logits - mean_over_all(real_logits, axis_name),
+  )
+
+
+relativistic = AdversarialLoss(
+  relativistic_discriminator, relativistic_generator, boundary=None
+)
+relativistic_average = AdversarialLoss(
+  relativistic_average_discriminator,
+  relativistic_average_generator,
+  coupled=True,
+  boundary=None,
+)
+relativistic_average_least_squares = AdversarialLoss(
+  relativistic_average_least_squares_discriminator,
+  relativistic_average_least_squares_generator,
+  coupled=True,
+  boundary=None,
+)
+relativistic_average_hinge = AdversarialLoss(
+  relativistic_average_hinge_discriminator,
+  relativistic_average_hinge_generator,
+  coupled=True,
+  boundary=None,
+)

@@ -1,0 +1,34 @@
+"""Penalties and regularisers: functions of arrays, one value per example.
+
+Those on gradients take `logits_fn`, examples `[B, ...]` to logits `[B]` or
+`[B, h, w]`; none reduces over the batch. docs/losses.md lists them all;
+gan_jax.terms makes each reachable from a config by its name.
+
+  >>> import jax.numpy as jnp
+  >>> r1(lambda x: x @ jnp.array([3.0, 4.0]), jnp.ones((2, 2)))
+  Array([12.5, 12.5], dtype=float32)
+"""
+
+from gan_jax.penalties.consistency import (
+  Anchors,
+  consistency,
+  latent_diversity,
+  lecam,
+  mode_seeking,
+  path_length,
+  path_lengths,
+  update_anchors,
+  update_path_mean,
+)
+from gan_jax.penalties.gradient import (
+  dragan,
+  input_gradients,
+  max_gradient,
+  r1,
+  r2,
+  wgan_gp,
+  wgan_gp_one_sided,
+  zero_centred,
+)
+from gan_jax.penalties.points import around, between, noise
+from gan_jax.penalties.weights import orthogonal

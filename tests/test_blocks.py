@@ -1,0 +1,186 @@
+"""Spectral normalisation, embeddings and the minibatch deviation."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import networks, parallel
+from gan_jax.models import blocks, dcgan, mlp
+
+# Layer, its input, its kernel's name, the axis of its outputs.
+LAYERS = {
+  'dense': (blocks.Dense(5, spectral=True), (2, 7), 'kernel', -1),
+  'conv': (blocks.Conv(5, spectral=True), (2, 6, 6, 3), 'kernel', -1),
+  'conv_transpose': (
+    blocks.ConvTranspose(5, spectral=True),
+    (2, 3, 3, 4),
+    'kernel',
+    2,
+  ),
+  'embed': (blocks.Embed(9, 5, spectral=True), None, 'embedding', -1),
+}
+
+
+def start(name):
+  """A layer, its input, variables, and its kernel as a numpy matrix."""
+  layer, shape, kernel, axis = LAYERS[name]
+  x = jnp.array([0, 8]) if shape is None else jnp.ones(shape)
+  variables = layer.init(jax.random.key(1), x)
+  matrix = np.moveaxis(np.asarray(variables['params'][kernel]), axis, -1)
+  return layer, x, variables, matrix.reshape(-1, matrix.shape[-1])
+
+
+def iterate(layer, variables, x, times=1, train=True):
+  """The statistics after some passes."""
+  step = jax.jit(
+    lambda v: v | layer.apply(v, x, train=train, mutable=['batch_stats'])[1]
+  )
+  for _ in range(times):
+    variables = step(variables)
+  return variables['batch_stats']
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_sigma_becomes_the_largest_singular_value(name):
+  layer, x, variables, matrix = start(name)
+  stats = iterate(layer, variables, x, 200)
+  (sigma,) = blocks.spectral_norms(stats).values()
+  largest = np.linalg.svd(matrix, compute_uv=False)[0]
+  np.testing.assert_allclose(sigma, largest, rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_one_iteration_a_pass_in_training_none_at_evaluation(name):
+  layer, x, variables, matrix = start(name)
+  u = np.asarray(variables['batch_stats']['SpectralScale_0']['power_u'])
+  for passes in (1, 2):
+    stats = iterate(layer, variables, x, passes)
+    v = matrix @ u
+    v /= np.linalg.norm(v)
+    u = v @ matrix
+    sigma = np.linalg.norm(u)  # = v' W u, for the new u
+    u /= sigma
+    found = stats['SpectralScale_0']
+    np.testing.assert_allclose(found['power_u'], u, atol=1e-5)
+    np.testing.assert_allclose(found['power_v'], v, atol=1e-5)
+    np.testing.assert_allclose(found['power_sigma'], sigma, rtol=1e-5)
+  kept = iterate(layer, variables, x, 3, train=False)
+  chex.assert_trees_all_equal(kept, variables['batch_stats'])
+
+
+def test_sigma_is_what_the_layer_divided_by():
+  layer, x, variables, _ = start('dense')
+  y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
+  (sigma,) = blocks.spectral_norms(new['batch_stats']).values()
+  plain = x @ variables['params']['kernel']
+  np.testing.assert_allclose(y * sigma, plain, rtol=1e-5)
+  # Evaluation divides by that of the kernel it is given, not by the last one.
+  doubled = jax.tree.map(lambda w: 2 * w, variables['params'])
+  given = {'params': doubled, **new}
+  np.testing.assert_allclose(layer.apply(given, x), y, rtol=1e-5)
+
+
+def test_lipschitz_constant_is_about_1():
+  d = mlp.Discriminator(
+    features=(16, 16), norm='spectral', activation='leaky_relu'
+  )
+  x = jax.random.normal(jax.random.key(0), (64, 2))
+  variables = d.init(jax.random.key(1), x, train=False)
+  stats = iterate(d, variables, x, 100)
+  given = {'params': variables['params'], 'batch_stats': stats}
+  gradients = jax.grad(lambda x: d.apply(given, x, train=False).sum())(x)
+  assert np.linalg.norm(gradients, axis=1).max() < 1.001
+  dense, one, variables, _ = start('dense')
+  given = variables | {'batch_stats': iterate(dense, variables, one, 100)}
+  jacobian = jax.jacobian(lambda x: dense.apply(given, x[None])[0])(one[0])
+  norm = np.linalg.svd(jacobian, compute_uv=False)[0]
+  np.testing.assert_allclose(norm, 1, rtol=1e-4)
+
+
+def test_spectral_norms_by_path():
+  d = networks.from_linen(dcgan.Discriminator(width=4, norm='spectral'))
+  _, stats = d.init(jax.random.key(0), jnp.zeros((2, 8, 8, 1)))
+  assert set(blocks.spectral_norms(stats)) == {'Conv_0', 'Dense_0'}
+  assert blocks.spectral_norms({'part': stats}).keys() == {
+    'part/Conv_0',
+    'part/Dense_0',
+  }
+  assert blocks.spectral_norms({}) == {}
+
+
+def test_embedding_looks_up_rows_and_marks_unknown_labels():
+  layer = blocks.Embed(3, 4)
+  variables = layer.init(jax.random.key(0), jnp.array([0]))
+  table = variables['params']['embedding']
+  y = layer.apply(variables, jnp.array([2, 0, 3, -1]))
+  np.testing.assert_array_equal(y[:2], table[jnp.array([2, 0])])
+  assert np.isnan(y[2:]).all()
+  for label in (jnp.zeros(2), jnp.zeros((2, 1), jnp.int32)):
+    with pytest.raises(AssertionError):
+      layer.apply(variables, label)
+
+
+def test_embedding_is_normalised_over_the_whole_table():
+  layer, _, variables, matrix = start('embed')
+  given = variables | {
+    'batch_stats': iterate(layer, variables, jnp.array([0]), 200)
+  }
+  y = layer.apply(given, jnp.array([4]))
+  expected = matrix[4:5] / np.linalg.svd(matrix, compute_uv=False)[0]
+  np.testing.assert_allclose(y, expected, rtol=1e-4)
+
+
+def deviation(x, group_size, axis_name=None):
+  return blocks.MinibatchStd(group_size, axis_name).apply({}, x)
+
+
+@pytest.mark.parametrize('shape', [(16, 5), (16, 4, 4, 3)])
+@pytest.mark.parametrize('group_size', [2, 4, -1])
+def test_minibatch_std_is_that_of_numpy(shape, group_size):
+  x = np.asarray(jax.random.normal(jax.random.key(0), shape))
+  y = np.asarray(deviation(jnp.asarray(x), group_size))
+  np.testing.assert_array_equal(y[..., :-1], x)
+  size = 16 if group_size == -1 else group_size
+  for first in range(0, 16, size):
+    group = slice(first, first + size)
+    expected = x[group].std(axis=0).mean()
+    np.testing.assert_allclose(y[group, ..., -1], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('group_size', [2, 4, -1])
+def test_minibatch_std_does_not_depend_on_the_number_of_devices(group_size):
+  x = jax.random.normal(jax.random.key(0), (16, 5))
+  # Sum of values and gradient: pmean has a derivative, too.
+  whole = lambda x: deviation(x, group_size)
+  parts = jax.vmap(
+    lambda x: deviation(x, group_size, parallel.AXIS), axis_name=parallel.AXIS
+  )
+  split = x.reshape(4, 4, 5)
+  np.testing.assert_allclose(
+    parts(split).reshape(16, 6), whole(x), rtol=1e-5, atol=1e-6
+  )
+  gradient = jax.grad(lambda x: jnp.square(whole(x)).sum())(x)
+  gradients = jax.grad(lambda x: jnp.square(parts(x)).sum())(split)
+  np.testing.assert_allclose(
+    gradients.reshape(16, 5), gradient, rtol=1e-4, atol=1e-5
+  )
+
+
+def test_minibatch_std_of_a_collapsed_batch():
+  x = jnp.broadcast_to(jnp.arange(5.0), (8, 5))
+  np.testing.assert_allclose(deviation(x, 4)[:, -1], 0, atol=1.01e-4)
+  gradient = jax.grad(lambda x: deviation(x, 4)[:, -1].sum())(x)
+  np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize('group_size', [0, 1, -2])
+def test_minibatch_std_refuses_other_sizes(group_size):
+  with pytest.raises(ValueError, match=f'group_size={group_size}: must be'):
+    deviation(jnp.zeros((4, 2)), group_size)
+
+
+def test_minibatch_std_refuses_a_batch_it_does_not_divide():
+  with pytest.raises(ValueError, match='group_size=4 .* batch of 6'):
+    deviation(jnp.zeros((6, 2)), 4)
