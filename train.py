@@ -66,6 +66,7 @@ def main(_):
     quality,
     runs,
     sampling,
+    standing,
     writers,
   )
 
@@ -74,6 +75,7 @@ def main(_):
   report = progress.Report()
   try:
     built = experiment.build(_CONFIG.value.to_dict())
+    check = built.overfitting_check()
     start_state, note = runs.start(built, workdir, _INIT_FROM.value)
   except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
     sys.exit(f'train.py: {error}')
@@ -90,7 +92,8 @@ def main(_):
   window = progress.Window(config.batch_size * config.d_steps)
 
   def save_picture(path):
-    samples = draw(state.ema, config.num_samples)
+    weights = standing.for_evaluation(built.gan, state.ema)
+    samples = draw(weights, config.num_samples)
     writers.save_samples(path, samples, real)
 
   with (
@@ -122,7 +125,7 @@ def main(_):
 
       try:
         if last or due(config.log_every):
-          means = window.close()
+          means = {**window.close(), **check(state)}
           scalars.write(step, means)
           report.line(step, means)
         if last or due(config.checkpoint_every):
@@ -141,7 +144,8 @@ def main(_):
 
   # ---- The end: how good it is, and where to look.
   save_picture(workdir / 'samples.png')
-  sample = lambda count, seed: draw(state.ema, count, seed=seed)
+  weights = standing.for_evaluation(built.gan, state.ema)
+  sample = lambda count, seed: draw(weights, count, seed=seed)
   rows, notes = quality.score(
     sample, built.train, built.test, config.eval_samples
   )

@@ -8,7 +8,7 @@ A notebook, train.py and whatever reads a finished run share this builder:
 """
 
 import dataclasses
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from gan_jax import (
   assemble,
   data,
   game,
+  overfitting,
   parallel,
   rules,
   settings,
@@ -76,6 +77,18 @@ class Experiment:
     """The train step on the devices, with what places its arguments."""
     return parallel.parallelise(
       self.train_step, self.devices, backend=self.settings.parallel
+    )
+
+  def overfitting_check(self) -> Callable[[state.GANState], dict[str, float]]:
+    """State -> D's accuracy on real, fake and held-out data (overfitting.py).
+
+    Of 256 examples each, or as many as there are; nothing is measured, and
+    the result is empty, unless `settings.diagnostics`.
+    """
+    if not self.settings.diagnostics:
+      return lambda state: {}
+    return overfitting.make_check(
+      self.gan, examples(self.train, 256), examples(self.test, 256)
     )
 
   def batches(self, start: int = 0, put=lambda batch: batch) -> data.Pipeline:

@@ -38,7 +38,7 @@ def _updated(gan, state, player, grads):
 
 def _norms(found: Gradients) -> Metrics:
   return {
-    f'{player[0]}_grad_norm': optax.global_norm(grads)
+    f'{player[0]}_grad_norm': optax.tree.norm(grads)
     for player, grads in found.grads.items()
   }
 

@@ -15,6 +15,7 @@ from gan_jax import (
   game,
   sampling,
   settings,
+  standing,
   state,
 )
 
@@ -110,7 +111,7 @@ def start(
   if not init_from:
     return fresh, 'a new run'
   _, other, shape, trained = restore(init_from)
-  parts = ('generator', 'discriminator', 'latent_dim')
+  parts = ('generator', 'discriminator', 'latent_dim', 'packing')
   facts = lambda chosen, shape: {
     'shape': list(shape),
     **{name: getattr(chosen, name) for name in parts},
@@ -173,7 +174,8 @@ def load(
 
   Args:
     workdir: the run's directory.
-    weights: 'ema', the moving average, or 'raw'.
+    weights: 'ema', the moving average, or 'raw'; with batch norm's statistics
+      recomputed for either.
 
   Returns:
     The sampler: `load('runs/digits')(64)` is `[64, 16, 16, 1]`.
@@ -186,6 +188,8 @@ def load(
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
   gan, chosen, shape, restored = restore(workdir)
   raw = (restored.generator.params, restored.generator.stats)
-  picked = restored.ema if weights == 'ema' else raw
+  picked = standing.for_evaluation(
+    gan, restored.ema if weights == 'ema' else raw
+  )
   draw = sampling.make_draw(gan)
   return sampling.Sampler(chosen, shape, int(restored.step), picked, draw)

@@ -83,6 +83,27 @@ def standing_statistics(
   return params, _recompute(gan.generator, sizes, weights, key, label)
 
 
+def for_evaluation(
+  gan: game.GAN, weights: tuple[PyTree, PyTree], seed: int = 0
+) -> tuple[PyTree, PyTree]:
+  """What train.py and experiment.load sample from: standing statistics.
+
+  Of 8 batches of 128 latents; the weights themselves where the generator
+  keeps no statistics.
+
+  Args:
+    gan: the game.
+    weights: (params, stats) of its generator.
+    seed: of the latents.
+
+  Returns:
+    (params, stats).
+  """
+  return standing_statistics(
+    gan, weights, jax.random.key(seed), batches=8, batch_size=128
+  )
+
+
 def _moving(stats: PyTree) -> PyTree:
   """Which leaves are averages over batches, as a tree of bool."""
 

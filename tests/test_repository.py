@@ -83,6 +83,10 @@ LAYERS = {
     },
     {'jax'},
   ),
+  'overfitting.py': (
+    {'diagnostics', 'game', 'losses', 'sampling', 'state', 'steps'},
+    {'jax', 'numpy'},
+  ),
   'sampling.py': ({'game', 'latents', 'settings', 'steps'}, {'jax', 'numpy'}),
   'runs.py': (None, {'jax', 'numpy'}),
   'experiment.py': (None, {'jax', 'numpy'}),

@@ -11,16 +11,26 @@ BATCH, LATENT = 16, 3
 HYPER = {'ema_decay': 0.9}
 
 
-def gan(optimizer=None, norm='batch', loss='non_saturating', **changes):
+def gan(
+  optimizer=None,
+  norm='batch',
+  loss='non_saturating',
+  adversarial=None,
+  coupled=None,
+  d_options=None,
+  **changes,
+):
   """MLPs of 8 units on 2-D points, batch norm in G; SGD by default."""
+  if coupled is not None:
+    adversarial = losses.AdversarialLoss(coupled, coupled, coupled=True)
   return game.GAN(
     generator=networks.from_linen(
       mlp.Generator(shape=(2,), features=(8,), norm=norm)
     ),
     discriminator=networks.from_linen(
-      mlp.Discriminator(features=(8,), activation='tanh')
+      mlp.Discriminator(features=(8,), activation='tanh', **(d_options or {}))
     ),
-    loss=losses.LOSSES[loss],
+    loss=adversarial or losses.LOSSES[loss],
     latent_dim=LATENT,
     g_optimizer=optimizer or optax.sgd(0.05),
     d_optimizer=optimizer or optax.sgd(0.05),
