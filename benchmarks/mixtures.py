@@ -157,6 +157,7 @@ def plot(path, names, points, samples):
 
 
 def main():
+  """Runs, tables, plot."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--data', nargs='*', default=['ring', 'grid'])
   parser.add_argument('--methods', nargs='*', default=list(LABELS))

@@ -11,6 +11,7 @@ from configs import common
 
 
 def get_config(variant: str = ''):
+  """The config; its variants are ':test', for a look, and none."""
   config = common.base(variant)
   config.data = common.part(
     name='tfds', dataset='cifar10', data_dir='', size=32, channels=3

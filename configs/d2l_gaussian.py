@@ -18,6 +18,7 @@ from configs import common
 
 
 def get_config(variant: str = ''):
+  """The config; its variants are ':test', for a look, and none."""
   config = common.base(variant)
   config.data = common.part(name='gaussian', size=1000, seed=0)
   config.num_steps = 2500  # 20 epochs of 125 batches

@@ -12,6 +12,7 @@ from configs import common
 
 
 def get_config(variant: str = ''):
+  """The config; its variants are ':test', for a look, and none."""
   config = common.base(variant)
   config.data = common.part(
     name='digits', size=16, channels=1, test_fraction=0.2

@@ -11,4 +11,5 @@ from configs import mnist
 
 
 def get_config(variant: str = ''):
+  """The config; its variants are ':test', for a look, and none."""
   return mnist.grey(variant, 'fashion_mnist')

@@ -29,4 +29,5 @@ def grey(variant: str, dataset: str):
 
 
 def get_config(variant: str = ''):
+  """The config; its variants are ':test', for a look, and none."""
   return grey(variant, 'mnist')

@@ -29,6 +29,7 @@ _SUBMODULES = (
   'models',
   'networks',
   'optimizers',
+  'options',
   'order',
   'overfitting',
   'parallel',

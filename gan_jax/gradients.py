@@ -114,6 +114,39 @@ def _micro_batched(gradient, count: int, axis_name):
   return run
 
 
+def _consensus(losses, axis_name, players, params, *rest):
+  """Gradient of half the squared norm of the whole game's gradient.
+
+  References:
+    Mescheder et al., The Numerics of GANs,
+    https://arxiv.org/abs/1705.10461, 2017, eq. 12 and algorithm 2.
+  """
+
+  def half_norm(own):
+    both = {**params, **own}
+    g, d = both['generator'], both['discriminator']
+    field = (
+      jax.grad(lambda g: losses(g, d, *rest)[1])(g),
+      jax.grad(lambda d: losses(g, d, *rest)[0])(d),
+    )
+    field = mean_over(axis_name, field)
+    return sum(jnp.square(x).sum() for x in jax.tree.leaves(field)) / 2
+
+  return jax.grad(half_norm)({p: params[p] for p in players})
+
+
+def _memories(gan: GAN, players: tuple[str, ...]) -> list[str]:
+  """Names in `state.extra` that these players' gradients move."""
+  names = []
+  if 'generator' in players:
+    names += gan.g_terms
+  if 'discriminator' in players:
+    names += gan.d_terms
+    if gan.augment is not None and gan.augment.update is not None:
+      names.append('augment')
+  return names
+
+
 def make_gradient(
   gan: GAN,
   players: tuple[str, ...] = PLAYERS,
@@ -170,45 +203,22 @@ def make_gradient(
       changed[player] = getattr(state, player).replace(stats=stats)
     if gan.consensus:
       more = _consensus(
-        losses, gan, players, params, state, batch, key, indices
+        losses, axis_name, players, params, state, batch, key, indices
       )
-      weight = state.hyper['consensus_weight']
+      # The field is batch_scale times as large, its square twice so.
+      weight = state.hyper['consensus_weight'] * gan.batch_scale**2
       add = lambda a, b: a + weight * b
       grads = {p: jax.tree.map(add, grads[p], more[p]) for p in players}
     state = state.replace(extra={**state.extra, **extra}, **changed)
     return state, (grads, metrics)
 
   run = _micro_batched(gradient, micro_batches, axis_name)
-  names = [
-    *(gan.g_terms if 'generator' in players else ()),
-    *(gan.d_terms if 'discriminator' in players else ()),
-  ]
-  if 'discriminator' in players and gan.augment and gan.augment.update:
-    names.append('augment')
+  names = _memories(gan, players)
 
   def gradients(state, batch, key):
     new, (grads, metrics) = run(state, batch, key)
     stats = {player: getattr(new, player).stats for player in players}
     extra = {name: new.extra[name] for name in names}
     return Gradients(*mean_over(axis_name, (grads, stats, extra, metrics)))
-
-  def _mean(tree):
-    return mean_over(axis_name, tree)
-
-  def _consensus(losses, gan, players, params, state, batch, key, indices):
-    """Gradient of half the squared norm of the game's gradient."""
-
-    def half_norm(own):
-      both = {**params, **own}
-      rest = (state, batch, key, indices)
-      g, d = both['generator'], both['discriminator']
-      field = (
-        jax.grad(lambda g: gan.batch_scale * losses(g, d, *rest)[1])(g),
-        jax.grad(lambda d: gan.batch_scale * losses(g, d, *rest)[0])(d),
-      )
-      squares = [jnp.square(x).sum() for x in jax.tree.leaves(_mean(field))]
-      return sum(squares) / 2
-
-    return jax.grad(half_norm)({p: params[p] for p in players})
 
   return gradients

@@ -89,10 +89,50 @@ def _make_inputs(gan: GAN, state: GANState, key, indices):
 
 
 class _Played(NamedTuple):
+  """Both networks on one batch; outputs are what the loss reads of D."""
+
   context: Context
   outputs: tuple[Any, Any]
   g_stats: Any
   d_stats: Any
+
+
+def _networks(gan, loss, axis_name, g_params, d_params, state, label, key):
+  """(latents -> examples, stats) and (stats, inputs, part -> outputs, stats)."""
+  common = dict(train=True, axis_name=axis_name)
+  d_label = label if gan.packing == 1 else None  # a pack has no one class
+
+  def generate(latents):
+    g_key = jax.random.fold_in(key, _GENERATOR)
+    stats = state.generator.stats
+    return gan.generator.apply(
+      g_params, stats, latents, label, key=g_key, **common
+    )
+
+  def discriminate(stats, inputs, part=0):
+    d_key = jax.random.fold_in(key, _DISCRIMINATOR + part)
+    repeats = 1 if d_label is None else len(inputs) // len(d_label)
+    labels = d_label if repeats == 1 else jnp.tile(d_label, repeats)
+    outputs, stats = gan.discriminator.apply(
+      d_params, stats, inputs, labels, key=d_key, **common
+    )
+    _check_outputs(outputs, inputs, loss.output)
+    return outputs, stats
+
+  return generate, discriminate
+
+
+def _judge(gan, discriminate, d_stats, real_inputs, fake_inputs):
+  """D on both kinds of input, as one batch or as two: outputs, stats."""
+  if gan.joint_batch:
+    both, d_stats = discriminate(
+      d_stats, jnp.concatenate([real_inputs, fake_inputs])
+    )
+    half = lambda i: jax.tree.map(lambda x: jnp.split(x, 2)[i], both)
+    return (half(0), half(1)), d_stats
+  real, d_stats = discriminate(d_stats, real_inputs)
+  fake, d_stats = discriminate(d_stats, fake_inputs, 1)
+  return (real, fake), d_stats
 
 
 def _play(
@@ -100,28 +140,13 @@ def _play(
 ) -> _Played:
   """Both networks on one batch."""
   real, label = batch['x'], batch.get('label')
-  d_label = label if gan.packing == 1 else None  # a pack has no one class
   # Another key for each device and each micro-batch.
   network_key = jax.random.fold_in(
     jax.random.fold_in(key, _NETWORKS), indices[0]
   )
-  common = dict(train=True, axis_name=axis_name)
-
-  def generate(latents):
-    g_key = jax.random.fold_in(network_key, _GENERATOR)
-    stats = state.generator.stats
-    return gan.generator.apply(
-      g_params, stats, latents, label, key=g_key, **common
-    )
-
-  def discriminate(stats, inputs, label, part=0):
-    d_key = jax.random.fold_in(network_key, _DISCRIMINATOR + part)
-    outputs, stats = gan.discriminator.apply(
-      d_params, stats, inputs, label, key=d_key, **common
-    )
-    _check_outputs(outputs, inputs, loss.output)
-    return outputs, stats
-
+  generate, discriminate = _networks(
+    gan, loss, axis_name, g_params, d_params, state, label, network_key
+  )
   latent_keys = latents_lib.example_keys(
     jax.random.fold_in(key, _LATENTS), indices
   )
@@ -129,19 +154,9 @@ def _play(
   fake, g_stats = generate(latents)
   _check_fake(fake, real)
   make_inputs = _make_inputs(gan, state, key, indices)
-  real_inputs, fake_inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
-  d_stats = state.discriminator.stats
-  if gan.joint_batch:
-    twice = lambda a, b: None if a is None else jnp.concatenate([a, b])
-    both, d_stats = discriminate(
-      d_stats, twice(real_inputs, fake_inputs), twice(d_label, d_label)
-    )
-    half = lambda i: jax.tree.map(lambda x: jnp.split(x, 2)[i], both)
-    outputs = half(0), half(1)
-  else:
-    real_outputs, d_stats = discriminate(d_stats, real_inputs, d_label)
-    fake_outputs, d_stats = discriminate(d_stats, fake_inputs, d_label, 1)
-    outputs = real_outputs, fake_outputs
+  inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
+  before = state.discriminator.stats
+  outputs, d_stats = _judge(gan, discriminate, before, *inputs)
 
   def to_logits(out):
     """One score per input, whatever D returns."""
@@ -155,15 +170,13 @@ def _play(
     fake=fake,
     latents=latents,
     label=label,
-    real_inputs=real_inputs,
-    fake_inputs=fake_inputs,
+    real_inputs=inputs[0],
+    fake_inputs=inputs[1],
     real_logits=to_logits(outputs[0]),
     fake_logits=to_logits(outputs[1]),
     real_features=to_features(outputs[0]),
     fake_features=to_features(outputs[1]),
-    logits_fn=lambda x: to_logits(
-      discriminate(state.discriminator.stats, x, d_label, 2)[0]
-    ),
+    logits_fn=lambda x: to_logits(discriminate(before, x, 2)[0]),
     generate_fn=lambda z: generate(z)[0],
     g_params=g_params,
     d_params=d_params,

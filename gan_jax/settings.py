@@ -7,8 +7,21 @@ entries beside it are that part's own options.
 """
 
 import dataclasses
-import difflib
-from typing import Any, Iterable, Mapping
+from typing import Any, Mapping
+
+from gan_jax.options import check_options, unknown
+
+__all__ = [
+  'CONTINUABLE',
+  'PENALTIES',
+  'Settings',
+  'check_options',
+  'defaults',
+  'differences',
+  'flatten',
+  'parse',
+  'unknown',
+]
 
 
 def _part(**options):
@@ -175,65 +188,6 @@ _AT_LEAST = {
 def defaults() -> dict[str, Any]:
   """All settings at their defaults, as a new plain dict."""
   return dataclasses.asdict(Settings())
-
-
-def unknown(name: str, allowed: Iterable[str], what: str) -> str:
-  """Message for a name that is not among the allowed ones.
-
-  Args:
-    name: the offending name.
-    allowed: the names there are.
-    what: what it should have been.
-
-  Returns:
-    One line, with the nearest match where one is near.
-  """
-  allowed = sorted(allowed)
-  near = difflib.get_close_matches(name, allowed, n=1)
-  hint = f' Did you mean {near[0]!r}?' if near else ''
-  return f'unknown {what} {name!r}.{hint} Allowed: {", ".join(allowed)}'
-
-
-def check_options(
-  what: str, given: Mapping[str, Any], allowed: Mapping[str, Any]
-) -> dict[str, Any]:
-  """Checks options against those a part has, and fills in the rest.
-
-  Args:
-    what: the part, for messages ('generator dcgan').
-    given: option -> value.
-    allowed: option -> default, which also gives the type.
-
-  Returns:
-    All options, ints made floats and lists tuples where the default is one.
-
-  Raises:
-    ValueError: for an unknown option or a value of another type.
-  """
-  checked = dict(allowed)
-  for name, value in given.items():
-    if name not in allowed:
-      raise ValueError(unknown(name, allowed, f'option of {what}:'))
-    checked[name] = _typed(f'{what}: {name}', value, allowed[name])
-  return checked
-
-
-def _typed(where: str, value: Any, default: Any) -> Any:
-  kind = type(default)
-  if default is None or isinstance(value, kind) and kind is not int:
-    return value
-  if kind is float and isinstance(value, int) and not isinstance(value, bool):
-    return float(value)
-  if kind is tuple and isinstance(value, list):
-    return tuple(value)
-  if isinstance(default, Mapping) and isinstance(value, Mapping):
-    return dict(value)
-  if kind is int and isinstance(value, int) and not isinstance(value, bool):
-    return value
-  raise ValueError(
-    f'{where}={value!r} is of type {type(value).__name__}; '
-    f'must be {kind.__name__}'
-  )
 
 
 def parse(mapping: Mapping[str, Any]) -> Settings:

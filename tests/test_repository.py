@@ -19,7 +19,8 @@ NETS = {'jax', 'chex', 'flax'}
 # library). A folder stands for its files; the longest match counts.
 LAYERS = {
   '__init__.py': (set(), set()),
-  'settings.py': (set(), set()),
+  'options.py': (set(), set()),
+  'settings.py': ({'options'}, set()),
   'losses': ({'losses'}, MATHS),
   'penalties': ({'penalties'}, MATHS),
   'augment': ({'augment'}, MATHS),

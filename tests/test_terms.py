@@ -288,3 +288,40 @@ def test_instance_noise_reaches_what_d_sees_and_ends():
   chex.assert_trees_all_close(gradient(noisy, 2), gradient(plain, 2))
   early = gradient(noisy, 0)['discriminator']['w']
   assert abs(early - gradient(plain, 0)['discriminator']['w']).max() > 1e-3
+
+
+@pytest.mark.skipif(
+  jax.local_device_count() < 4,
+  reason='needs 4 devices: JAX_PLATFORMS=cpu python -m pytest',
+)
+@pytest.mark.parametrize('backend', parallel.BACKENDS)
+def test_lazy_coupled_terms_on_real_devices(backend):
+  """Collectives inside a conditional, on four devices, against one."""
+  names = ('lecam', 'max_gradient', 'path_length')
+  pick = lambda player: {
+    name: terms.make(name, every=2)
+    for name in names
+    if terms.TERMS[name].player == player
+  }
+  gan = tiny.gan(
+    loss='ragan',
+    d_terms=pick('discriminator'),
+    g_terms=pick('generator'),
+  )
+  weights = {f'{name}_weight': 0.01 for name in names}
+  step = steps.make_train_step(gan, axis_name=parallel.AXIS)
+  now, key = tiny.init(gan, {**tiny.HYPER, **weights}), jax.random.key(3)
+  one = jax.jit(parallel.emulate(step, 1))
+  r = parallel.parallelise(step, parallel.local_devices(4), backend=backend)
+  expected, found = now, r.put(tiny.init(gan, {**tiny.HYPER, **weights}))
+  batch, placed, key_there = (
+    tiny.batch(1),
+    r.put_batch(tiny.batch(1)),
+    r.put(key),
+  )
+  for _ in range(3):
+    expected, _ = one(expected, batch, key)
+    found, _ = r.step(found, placed, key_there)
+  chex.assert_trees_all_close(
+    jax.device_get(found), jax.device_get(expected), rtol=1e-3, atol=1e-4
+  )
