@@ -129,7 +129,7 @@ def build_gan(
   loss, loss_hyper, loss_options, top_k, output = compose.make_loss(chosen)
   d_terms, g_terms, weights, penalty_specs = compose.make_terms(chosen)
   augmentation, augment_hyper, augment_spec = compose.make_augment(
-    chosen.augment, chosen.batch_size
+    chosen.augment, chosen.batch_size, chosen.packing
   )
   noise, noise_hyper, noise_spec = compose.make_noise(chosen.instance_noise)
   _, lookahead_hyper, lookahead_spec = compose.make_lookahead(chosen.lookahead)

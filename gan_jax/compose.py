@@ -147,13 +147,14 @@ def _geometric(final: float, steps: int) -> Callable[[Any], Any] | None:
 
 
 def make_augment(
-  spec: Spec, batch_size: int
+  spec: Spec, batch_size: int, packing: int = 1
 ) -> tuple[Augmentation | None, dict[str, float], dict[str, Any]]:
   """The augmentation.
 
   Args:
     spec: `settings.augment`.
     batch_size: examples of the global batch.
+    packing: examples per logit.
 
   Returns:
     (the augmentation or None, hyper-parameters, the spec filled in).
@@ -192,8 +193,9 @@ def make_augment(
   update = functools.partial(
     augment.adaptive.update_strength,
     target=options['target'],
-    speed=options['speed'],
-    interval_examples=options['interval'] * batch_size,
+    # Of logits, of which there is one per pack.
+    speed=options['speed'] / packing,
+    interval_examples=options['interval'] * (batch_size // packing),
   )
   memory = augment.adaptive.init_strength(options['strength'])
   return Augmentation(apply, update, memory), {}, filled

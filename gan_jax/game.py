@@ -98,7 +98,8 @@ class Augmentation(NamedTuple):
     apply: (x `[B, ...]`, keys `[B]`, *, strength) -> x, differentiable.
     update: None for a constant strength, `hyper['augment_strength']`; else
       (memory, real_logits, *, axis_name) -> memory, of the D step, where
-      `memory['strength']` is the strength.
+      `memory['strength']` is the strength; the logits are those above the
+      loss's boundary, or above the fake ones where it has none.
     memory: the arrays it starts with; they live in `state.extra['augment']`.
   """
 

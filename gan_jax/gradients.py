@@ -119,7 +119,7 @@ def _consensus(losses, axis_name, players, params, *rest):
 
   References:
     Mescheder et al., The Numerics of GANs,
-    https://arxiv.org/abs/1705.10461, 2017, eq. 12 and algorithm 2.
+    https://arxiv.org/abs/1705.10461, 2017, algorithm 2 (consensus optimization).
   """
 
   def half_norm(own):

@@ -277,8 +277,10 @@ def player_losses(
     d_loss, d_terms, d_extra = _add_terms(d_loss, gan.d_terms, *rest)
     g_loss, g_terms, g_extra = _add_terms(g_loss, gan.g_terms, *rest)
     if gan.augment is not None and gan.augment.update is not None:
+      # Where only differences mean something, each fake is the boundary.
+      boundary = logits[1] if loss.boundary is None else loss.boundary
       memory = gan.augment.update(
-        state.extra['augment'], logits[0], axis_name=axis_name
+        state.extra['augment'], logits[0] - boundary, axis_name=axis_name
       )
       d_extra['augment'] = memory
       d_metrics['augment_strength'] = memory['strength']

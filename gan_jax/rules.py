@@ -205,8 +205,8 @@ def extragradient(
 
   References:
     Gidel et al., A Variational Inequality Perspective on Generative
-    Adversarial Networks, https://arxiv.org/abs/1802.10551, 2019, eq. 11 and
-    algorithm 4 (ExtraAdam, where both halves move the moments).
+    Adversarial Networks, https://arxiv.org/abs/1802.10551, 2019, algorithm 4
+    (ExtraAdam, where both halves move the moments).
   """
   gradient = _together('extragradient', gan, d_steps, same_latents, options)
 
@@ -228,8 +228,8 @@ def past_extragradient(
 
   References:
     Popov, A Modification of the Arrow-Hurwicz Method for Search of Saddle
-    Points, 1980. Gidel et al., https://arxiv.org/abs/1802.10551, 2019,
-    eq. 12 (extrapolation from the past).
+    Points, 1980. Gidel et al., https://arxiv.org/abs/1802.10551, 2019
+    (extrapolation from the past).
   """
   gradient = _together(
     'past_extragradient', gan, d_steps, same_latents, options

@@ -33,7 +33,7 @@ def dual_contrastive_discriminator(
 
   References:
     Yu et al., Dual Contrastive Loss and Attention for GANs,
-    https://arxiv.org/abs/2103.16748, 2021, eq. 3 to 5.
+    https://arxiv.org/abs/2103.16748, 2021.
   """
   check_logits(real_logits, fake_logits)
   chex.assert_rank([real_logits, fake_logits], 1)

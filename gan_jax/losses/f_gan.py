@@ -110,7 +110,7 @@ def f_gan_discriminator(
 
   References:
     Nowozin et al., f-GAN, https://arxiv.org/abs/1606.00709, 2016, eq. 4 and
-    6, table 2 (activations) and table 6 (divergences).
+    6; tables 1 (divergences) and 2 (activations).
   """
   check_logits(real_logits, fake_logits)
   return divergence.conjugate(fake_logits) - divergence.activation(real_logits)

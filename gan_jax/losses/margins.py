@@ -44,7 +44,7 @@ def least_squares_discriminator(
 
   References:
     Mao et al., Least Squares Generative Adversarial Networks,
-    https://arxiv.org/abs/1611.04076, 2017, eq. 2 and section 3.2.
+    https://arxiv.org/abs/1611.04076, 2017, eq. 2.
   """
   check_logits(real_logits, fake_logits)
   target = jnp.asarray(real_target - smoothing, real_logits.dtype)

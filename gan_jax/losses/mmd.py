@@ -35,7 +35,7 @@ def gaussian_kernel(
     The kernel's values, of the same shape.
 
   References:
-    Li et al., MMD GAN, https://arxiv.org/abs/1705.08584, 2017, section 5.
+    Li et al., MMD GAN, https://arxiv.org/abs/1705.08584, 2017.
   """
   return sum(jnp.exp(-squared_distances / (2 * s**2)) for s in sigmas)
 
@@ -56,7 +56,7 @@ def rational_quadratic_kernel(
 
   References:
     Binkowski et al., Demystifying MMD GANs,
-    https://arxiv.org/abs/1801.01401, 2018, eq. 6.
+    https://arxiv.org/abs/1801.01401, 2018.
   """
   return sum((1 + squared_distances / (2 * a)) ** -a for a in alphas)
 
@@ -89,10 +89,10 @@ def mmd_discriminator(
     ValueError: for a batch of one, which has no pairs.
 
   References:
-    Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, eq. 3.
-    Li et al., MMD GAN, https://arxiv.org/abs/1705.08584, 2017, eq. 3.
+    Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, lemma 6.
+    Li et al., MMD GAN, https://arxiv.org/abs/1705.08584, 2017.
     Binkowski et al., Demystifying MMD GANs,
-    https://arxiv.org/abs/1801.01401, 2018, eq. 3.
+    https://arxiv.org/abs/1801.01401, 2018.
   """
   real, fake = _features(real_features), _features(fake_features)
   chex.assert_equal_shape([real_features, fake_features])
@@ -154,7 +154,7 @@ def mmd_witness(
 
   References:
     Binkowski et al., Demystifying MMD GANs,
-    https://arxiv.org/abs/1801.01401, 2018, section 2.1 and eq. 7.
+    https://arxiv.org/abs/1801.01401, 2018, section 2.1.
   """
   mean = lambda other: kernel(
     _squared_distances(_features(features), gather(_features(other), axis_name))

@@ -33,9 +33,9 @@ def relativistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
-    https://arxiv.org/abs/1807.00734, 2018, eq. 3.
+    https://arxiv.org/abs/1807.00734, 2018.
     Huang et al., The GAN is Dead; Long Live the GAN! (R3GAN),
-    https://arxiv.org/abs/2501.05441, 2024, eq. 2.
+    https://arxiv.org/abs/2501.05441, 2024.
   """
   check_logits(real_logits, fake_logits)
   return jax.nn.softplus(fake_logits - real_logits)
@@ -58,7 +58,7 @@ def relativistic_generator(real_logits: Array, fake_logits: Array) -> Array:
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
-    https://arxiv.org/abs/1807.00734, 2018, eq. 4.
+    https://arxiv.org/abs/1807.00734, 2018.
   """
   check_logits(real_logits, fake_logits)
   return jax.nn.softplus(real_logits - fake_logits)
@@ -84,7 +84,7 @@ def relativistic_average_discriminator(
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
-    https://arxiv.org/abs/1807.00734, 2018, eq. 9.
+    https://arxiv.org/abs/1807.00734, 2018.
   """
   real, fake = _relative(real_logits, fake_logits, axis_name)
   return jax.nn.softplus(-real) + jax.nn.softplus(fake)
@@ -98,7 +98,7 @@ def relativistic_average_generator(
   -log sigmoid(fake - mean(real)) - log(1 - sigmoid(real - mean(fake)))
 
   Args, returns, errors and source: as relativistic_average_discriminator's
-  (eq. 10).
+  own.
   """
   return relativistic_average_discriminator(
     fake_logits, real_logits, axis_name=axis_name
@@ -125,7 +125,7 @@ def relativistic_average_least_squares_discriminator(
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
-    https://arxiv.org/abs/1807.00734, 2018, appendix D (RaLSGAN).
+    https://arxiv.org/abs/1807.00734, 2018 (RaLSGAN).
   """
   real, fake = _relative(real_logits, fake_logits, axis_name)
   return jnp.square(real - 1) + jnp.square(fake + 1)
@@ -166,7 +166,7 @@ def relativistic_average_hinge_discriminator(
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
-    https://arxiv.org/abs/1807.00734, 2018, appendix D (RaHingeGAN).
+    https://arxiv.org/abs/1807.00734, 2018 (RaHingeGAN).
   """
   real, fake = _relative(real_logits, fake_logits, axis_name)
   return jax.nn.relu(1 - real) + jax.nn.relu(1 + fake)

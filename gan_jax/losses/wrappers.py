@@ -64,7 +64,7 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
 
   References:
     Sinha et al., Top-k Training of GANs: Improving GAN Performance by
-    Throwing Away Bad Samples, https://arxiv.org/abs/2002.06224, 2020, eq. 4.
+    Throwing Away Bad Samples, https://arxiv.org/abs/2002.06224, 2020.
   """
   if loss.output != 'logits':
     raise ValueError(

@@ -104,7 +104,7 @@ def lecam(real_logits: Array, fake_logits: Array, anchors: Anchors) -> Array:
 
   References:
     Tseng et al., Regularizing Generative Adversarial Networks under Limited
-    Data, https://arxiv.org/abs/2104.03310, 2021, eq. 5.
+    Data, https://arxiv.org/abs/2104.03310, 2021.
   """
   chex.assert_equal_shape([real_logits, fake_logits])
   chex.assert_type([real_logits, fake_logits], float)
@@ -137,7 +137,7 @@ def update_anchors(
     The new averages, with no gradient.
 
   References:
-    Tseng et al., https://arxiv.org/abs/2104.03310, 2021, section 3.2.
+    Tseng et al., https://arxiv.org/abs/2104.03310, 2021.
   """
 
   def move(anchor, logits):
@@ -174,7 +174,7 @@ def path_lengths(
 
   References:
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
-    https://arxiv.org/abs/1912.04958, 2020, section 3.2 and appendix B.
+    https://arxiv.org/abs/1912.04958, 2020, section 3.2.
   """
   chex.assert_rank(latents, 2)
   shape = jax.eval_shape(generate_fn, latents)
@@ -266,7 +266,7 @@ def mode_seeking(
 
   References:
     Mao et al., Mode Seeking Generative Adversarial Networks for Diverse
-    Image Synthesis, https://arxiv.org/abs/1903.05628, 2019, eq. 3.
+    Image Synthesis, https://arxiv.org/abs/1903.05628, 2019.
   """
   chex.assert_equal_shape([fake, other_fake])
   chex.assert_equal_shape([latents, other_latents])

@@ -123,7 +123,7 @@ def zero_centred(
 
   References:
     Thanh-Tung et al., Improving Generalization and Stability of Generative
-    Adversarial Networks, https://arxiv.org/abs/1902.03984, 2019, eq. 6.
+    Adversarial Networks, https://arxiv.org/abs/1902.03984, 2019 (0-GP).
   """
   return _squared_norms(logits_fn, points.between(real, fake, keys))
 
@@ -179,7 +179,7 @@ def wgan_gp_one_sided(
 
   References:
     Petzka et al., On the Regularization of Wasserstein GANs,
-    https://arxiv.org/abs/1709.08894, 2018, eq. 8 (WGAN-LP).
+    https://arxiv.org/abs/1709.08894, 2018 (WGAN-LP).
   """
   norms = _norms(logits_fn, points.between(real, fake, keys))
   return jnp.square(jax.nn.relu(norms - target))
@@ -217,7 +217,7 @@ def dragan(
 
   References:
     Kodali et al., On Convergence and Stability of GANs,
-    https://arxiv.org/abs/1705.07215, 2017, section 2.3.
+    https://arxiv.org/abs/1705.07215, 2017.
   """
   around = points.around(real, keys, scale=scale, axis_name=axis_name)
   return jnp.square(_norms(logits_fn, around) - target)
@@ -250,7 +250,7 @@ def max_gradient(
 
   References:
     Zhou et al., Lipschitz Generative Adversarial Nets,
-    https://arxiv.org/abs/1902.05687, 2019, section 5 (MaxGP).
+    https://arxiv.org/abs/1902.05687, 2019 (MaxGP).
   """
   values = _squared_norms(logits_fn, points.between(real, fake, keys))
   everyone = values
