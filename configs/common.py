@@ -37,13 +37,16 @@ def adam(learning_rate: float, b1: float = 0.5, b2: float = 0.999):
     schedule='constant',
     schedule_steps=0,
     warmup_steps=0,
+    weight_clip=0.0,
   )
 
 
 def dcgan(config, *, width: int, d_norm: str, r1: float):
   """DCGAN for both players, with the options that one may override."""
   config.generator = part(name='dcgan', width=width, norm='batch')
-  config.discriminator = part(name='dcgan', width=width, norm=d_norm)
+  config.discriminator = part(
+    name='dcgan', width=width, norm=d_norm, outputs=1, minibatch_std=0
+  )
   config.penalties.r1.weight = r1
 
 

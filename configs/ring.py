@@ -43,7 +43,12 @@ def mixture(variant: str, data, weight: float, final: float):
     name='mlp', features=(400, 400, 400, 400), norm='batch', activation='relu'
   )
   config.discriminator = common.part(
-    name='mlp', features=(200, 200, 200), norm='none', activation='maxout'
+    name='mlp',
+    features=(200, 200, 200),
+    norm='none',
+    activation='maxout',
+    outputs=1,
+    minibatch_std=0,
   )
   config.d_optimizer = common.adam(1e-4, b1=0.8)
   config.g_optimizer = common.adam(1e-4, b1=0.8)

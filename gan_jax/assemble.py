@@ -62,7 +62,7 @@ def _optimizer(spec: Mapping[str, Any], prefix: str, num_steps: int):
     'warmup_steps': 0,
   }
   hyper = {
-    'learning_rate': 0.0,
+    'learning_rate': allowed['learning_rate'],
     'weight_clip': 0.0,
     **optimizers.hyper_defaults(name),
   }
@@ -86,12 +86,13 @@ def _optimizer(spec: Mapping[str, Any], prefix: str, num_steps: int):
   return build_fn, values, {'name': name, **options}
 
 
-def _warn_of_batch_norm(d_terms, d_spec) -> None:
-  by_example = [name for name in d_terms if terms.TERMS[name].by_example]
-  if by_example and d_spec.get('norm') == 'batch':
+def _warn_of_batch_norm(names, spec, player) -> None:
+  by_example = [name for name in names if terms.TERMS[name].by_example]
+  if by_example and spec.get('norm') == 'batch':
+    made = 'a logit' if player == 'discriminator' else 'an example'
     warnings.warn(
       f'the penalty {", ".join(by_example)} is defined for each example, and '
-      "with discriminator.norm='batch' a logit depends on its whole batch; "
+      f"with {player}.norm='batch' {made} depends on its whole batch; "
       "use norm='none', 'layer' or 'spectral'",
       stacklevel=3,
     )
@@ -99,6 +100,13 @@ def _warn_of_batch_norm(d_terms, d_spec) -> None:
 
 def _discriminator(chosen, output, d_terms_and_g_terms):
   """The discriminator's module, returning what loss and terms want."""
+  whole_batch = chosen.discriminator.get('minibatch_std') == -1
+  if whole_batch and chosen.micro_batches > 1:
+    raise ValueError(
+      f'micro_batches={chosen.micro_batches} cuts the batch into parts, and '
+      'discriminator.minibatch_std=-1 is over the whole batch; must be 1, or '
+      'a group size'
+    )
   wants = [n for n in d_terms_and_g_terms if terms.TERMS[n].wants_features]
   if output == 'features' and wants:
     raise ValueError(
@@ -141,7 +149,8 @@ def build_gan(
   d_optimizer, d_hyper, d_opt_spec = _optimizer(
     chosen.d_optimizer, 'd', chosen.num_steps * chosen.d_steps
   )
-  _warn_of_batch_norm(d_terms, d_spec)
+  _warn_of_batch_norm(d_terms, d_spec, 'discriminator')
+  _warn_of_batch_norm(g_terms, g_spec, 'generator')
   summed = chosen.loss_reduction == 'sum'
   gan = game.GAN(
     generator=networks.from_linen(generator),

@@ -91,6 +91,11 @@ def _make_top_k(chosen: settings.Settings):
   if not 0 < spec['gamma'] <= 1:
     raise ValueError(f'top_k.gamma={spec["gamma"]}: must be in (0, 1]')
   _at_least('top_k.every', spec['every'], 0)
+  if spec['gamma'] < 1 and not (spec['every'] and spec['fraction'] < 1):
+    raise ValueError(
+      f'top_k={spec}: gamma below 1 lets k fall every so many steps towards a '
+      'fraction; it needs an every above 0 and a fraction below 1'
+    )
   inputs = chosen.batch_size // chosen.packing
   if spec['every'] and spec['gamma'] < 1 and spec['fraction'] < 1:
     return functools.partial(
@@ -129,6 +134,7 @@ def make_terms(chosen: settings.Settings):
     if not options['weight']:
       filled[name] = {'weight': 0.0}
       continue
+    _check_numbers(where, options)
     if options['final'] != 1:
       options['steps'] = options['steps'] or chosen.num_steps
     filled[name] = dict(options)
@@ -137,6 +143,16 @@ def make_terms(chosen: settings.Settings):
     term = terms.make(name, factor=factor, **options)
     found[entry.player][name] = term
   return found['discriminator'], found['generator'], weights, filled
+
+
+def _check_numbers(where: str, options: Spec) -> None:
+  for option, value in options.items():
+    if option == 'decay':
+      _between(f'{where}.decay', value, 0, 1)
+    elif isinstance(value, float):
+      if not math.isfinite(value):
+        raise ValueError(f'{where}.{option}={value}: must be finite')
+      _at_least(f'{where}.{option}', value, 0)
 
 
 def _geometric(final: float, steps: int) -> Callable[[Any], Any] | None:
@@ -186,6 +202,16 @@ def make_augment(
   for option in ('speed', 'interval'):
     _at_least(f'augment.{option}', options[option], 1)
   filled = {'name': name, **options}
+  if not options['policy']:
+    raise ValueError(
+      f'augment.policy=(): must hold some of {", ".join(policy)}; to augment '
+      "nothing, augment.name='none'"
+    )
+  if not options['target'] and not options['strength']:
+    raise ValueError(
+      'augment.strength=0.0 with augment.target=0.0 never augments anything: '
+      'one must be above 0'
+    )
   apply = functools.partial(function, policy=options['policy'])
   if not options['target']:
     hyper = {'augment_strength': options['strength']}

@@ -82,13 +82,19 @@ class Experiment:
   def overfitting_check(self) -> Callable[[state.GANState], dict[str, float]]:
     """State -> D's accuracy on real, fake and held-out data (overfitting.py).
 
-    Of 256 examples each, or as many as there are; nothing is measured, and
-    the result is empty, unless `settings.diagnostics`.
+    Of 256 examples each or one batch, whichever is more; nothing is measured,
+    and the result is empty, unless `settings.diagnostics`.
     """
     if not self.settings.diagnostics:
       return lambda state: {}
+    size = self.settings.batch_size // len(self.devices)
+    count = max(256, size)
     return overfitting.make_check(
-      self.gan, examples(self.train, 256), examples(self.test, 256)
+      self.gan,
+      examples(self.train, count),
+      examples(self.test, count),
+      self.state_shapes(),
+      batch_size=size,
     )
 
   def batches(self, start: int = 0, put=lambda batch: batch) -> data.Pipeline:

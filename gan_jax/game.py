@@ -25,6 +25,13 @@ Optimizer = (
 )
 
 
+# Names in the metrics and in `state.extra` that no term may take.
+_RESERVED = (
+  *('d_loss', 'g_loss', 'd_real', 'd_fake', 'd_accuracy'),
+  *('augment', 'augment_strength', 'lookahead', 'last_moves', 'past_gradient'),
+)
+
+
 class Context(NamedTuple):
   """What a loss term may read.
 
@@ -82,6 +89,8 @@ class Term(NamedTuple):
     every: it is computed at every n-th step, n times as large; its memory
       moves at those steps alone.
     factor: step -> factor on its weight; None for none.
+    player: whose loss it belongs to, 'discriminator' or 'generator'; '' for
+      either.
   """
 
   apply: Callable[[Context, Array, PyTree], tuple[Array, PyTree]]
@@ -89,6 +98,7 @@ class Term(NamedTuple):
   coupled: bool = False
   every: int = 1
   factor: Callable[[Array], Array] | None = None
+  player: str = ''
 
 
 class Augmentation(NamedTuple):
@@ -134,7 +144,9 @@ class GAN:
     batch_scale: factor on both gradients that the metrics do not show; the
       size of the global batch makes sums of means.
     consensus: whether both players also minimise half the squared norm of the
-      game's gradient, times `hyper['consensus_weight']`.
+      game's gradient, times `hyper['consensus_weight']`. Terms that look at
+      fixed points (r2, those between or around examples, bcr) count as if
+      these did not move with the generator.
   """
 
   generator: Network
@@ -165,9 +177,12 @@ class GAN:
       )
     if self.packing < 1:
       raise ValueError(f'packing={self.packing}: must be at least 1')
-    for name, term in {**self.d_terms, **self.g_terms}.items():
-      if term.every < 1:
-        raise ValueError(f'{name}: every={term.every}: must be at least 1')
+    for side, terms in (
+      ('discriminator', self.d_terms),
+      ('generator', self.g_terms),
+    ):
+      for name, term in terms.items():
+        _check_term(name, term, side)
 
   def loss_at(self, hyper: Hyper, step: Array) -> AdversarialLoss:
     """The players' losses under these hyper-parameters, at this step."""
@@ -184,6 +199,20 @@ class GAN:
   def d_transform(self, hyper: Hyper) -> optax.GradientTransformation:
     """The discriminator's optax transform under these hyper-parameters."""
     return _transform(self.d_optimizer, hyper)
+
+
+def _check_term(name: str, term: Term, side: str) -> None:
+  if term.every < 1:
+    raise ValueError(f'{name}: every={term.every}: must be at least 1')
+  if term.player not in ('', side):
+    raise ValueError(
+      f'the term {name!r} belongs to the {term.player}, and is among those of '
+      f'the {side}, where it would change nothing'
+    )
+  if name in _RESERVED:
+    raise ValueError(
+      f'a term cannot be named {name!r}, which the metrics or state.extra use'
+    )
 
 
 def _transform(optimizer, hyper):

@@ -34,8 +34,8 @@ def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
         'this loss wants features beside the logits: a discriminator that '
         'returns networks.Scores (return_features=True in the models here)'
       )
-    chosen = outputs.features.ndim == 2 and len(outputs.features) == batch
-    if not chosen:
+    fits = outputs.features.ndim == 2 and len(outputs.features) == batch
+    if not fits:
       raise ValueError(
         f'the discriminator returned features of shape '
         f'{outputs.features.shape} for {batch} inputs; must be ({batch}, F)'
@@ -158,10 +158,10 @@ def _play(
   before = state.discriminator.stats
   outputs, d_stats = _judge(gan, discriminate, before, *inputs)
 
-  def to_logits(out):
+  def to_logits(out, own='none'):
     """One score per input, whatever D returns."""
     if loss.output == 'features':
-      return loss.witness(out, *outputs, axis_name=axis_name)
+      return loss.witness(out, *outputs, own=own, axis_name=axis_name)
     return out.logits if isinstance(out, Scores) else out
 
   to_features = lambda out: out.features if isinstance(out, Scores) else None
@@ -172,8 +172,8 @@ def _play(
     label=label,
     real_inputs=inputs[0],
     fake_inputs=inputs[1],
-    real_logits=to_logits(outputs[0]),
-    fake_logits=to_logits(outputs[1]),
+    real_logits=to_logits(outputs[0], 'real'),
+    fake_logits=to_logits(outputs[1], 'fake'),
     real_features=to_features(outputs[0]),
     fake_features=to_features(outputs[1]),
     logits_fn=lambda x: to_logits(discriminate(before, x, 2)[0]),

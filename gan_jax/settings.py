@@ -28,25 +28,26 @@ def _part(**options):
   return dataclasses.field(default_factory=lambda: dict(options))
 
 
-# The keys of terms.TERMS, which would import JAX.
-PENALTIES = (
-  'r1',
-  'r2',
-  'zero_centred',
-  'wgan_gp',
-  'wgan_gp_one_sided',
-  'max_gradient',
-  'dragan',
-  'lecam',
-  'bcr',
-  'zcr',
-  'zcr_generator',
-  'path_length',
-  'mode_seeking',
-  'orthogonal',
-  'orthogonal_generator',
-  'feature_matching',
-)
+# terms.TERMS with each term's own options, which would import JAX.
+PENALTIES: dict[str, dict[str, Any]] = {
+  'r1': {},
+  'r2': {},
+  'zero_centred': {},
+  'wgan_gp': {'target': 1.0},
+  'wgan_gp_one_sided': {'target': 1.0},
+  'max_gradient': {},
+  'dragan': {'scale': 0.5, 'target': 1.0},
+  'lecam': {'decay': 0.99},
+  'bcr': {'policy': ('flip', 'integer_translation')},
+  'zcr': {'sigma': 0.03},
+  'zcr_generator': {'sigma': 0.03},
+  'path_length': {'decay': 0.99},
+  'mode_seeking': {'epsilon': 1e-5},
+  'orthogonal': {},
+  'orthogonal_generator': {},
+  'feature_matching': {},
+}
+_COMMON = {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Settings:
     ema_rampup: the average's largest half-life as a share of what is done
       (StyleGAN2: 0.05); 0 for no warm-up.
     diagnostics: metrics of gradients' norms and of successive updates, and
-      D's accuracy on held-out data at each picture.
+      D's accuracy on held-out data.
     data: {'name': in data.SOURCES, and its options}.
     parallel: 'pmap' or 'shard_map'.
     num_devices: devices of this process to use; 0 for all.
@@ -123,7 +124,7 @@ class Settings:
   d_loss_scale: float = 1.0
   g_loss_scale: float = 1.0
   penalties: Mapping[str, Any] = _part(
-    **{name: {'weight': 0.0, 'every': 1, 'final': 1.0} for name in PENALTIES}
+    **{name: {**_COMMON, **own} for name, own in PENALTIES.items()}
   )
   augment: Mapping[str, Any] = _part(name='none')
   instance_noise: Mapping[str, Any] = _part(sigma=0.0, steps=0)

@@ -218,6 +218,12 @@ def _check_call(state, batch, d_steps, memory):
       f'the batch holds {found} discriminator batches on its first axis '
       f'(shape {batch["x"].shape}); d_steps={d_steps}'
     )
+  wanted = ['ema_decay'] + ['lookahead_alpha'] * memory[_SLOW]
+  absent = [name for name in wanted if name not in state.hyper]
+  if absent:
+    raise ValueError(
+      f'state.hyper has no {absent}; it has {sorted(state.hyper)}'
+    )
   missing = [n for n, used in memory.items() if used and n not in state.extra]
   if missing:
     raise ValueError(

@@ -26,9 +26,9 @@ class Entry(NamedTuple):
     extra: the arrays it starts with.
     coupled: whether it mixes the examples of a batch.
     by_example: whether it is a gradient or difference of each example's own
-      logit, which batch norm in D leaves without a meaning.
+      logit (or latent), which batch norm in that player leaves without a
+      meaning.
     wants_features: whether D must return features.
-    weight: the paper's weight.
   """
 
   player: str
@@ -37,7 +37,6 @@ class Entry(NamedTuple):
   coupled: bool = False
   by_example: bool = True
   wants_features: bool = False
-  weight: float = 1.0
 
 
 def _at_real(penalty):
@@ -158,6 +157,11 @@ def _orthogonal(params_of):
 
 
 def _feature_matching(context: Context, keys, extra):
+  if context.real_features is None:
+    raise ValueError(
+      'the term feature_matching wants a discriminator that returns '
+      'networks.Scores (return_features=True in the models here)'
+    )
   values = losses.feature_matching_generator(
     context.real_features, context.fake_features, axis_name=context.axis_name
   )
@@ -170,34 +174,27 @@ TERMS: dict[str, Entry] = {
   'r1': Entry(_D, _at_real(penalties.r1)),
   'r2': Entry(_D, _r2),
   'zero_centred': Entry(_D, _between(penalties.zero_centred)),
-  'wgan_gp': Entry(_D, _between(penalties.wgan_gp), weight=10.0),
-  'wgan_gp_one_sided': Entry(
-    _D, _between(penalties.wgan_gp_one_sided), weight=10.0
-  ),
+  'wgan_gp': Entry(_D, _between(penalties.wgan_gp)),
+  'wgan_gp_one_sided': Entry(_D, _between(penalties.wgan_gp_one_sided)),
   'max_gradient': Entry(
     _D, _between(penalties.max_gradient, coupled=True), coupled=True
   ),
-  'dragan': Entry(_D, _dragan, coupled=True, weight=10.0),
+  'dragan': Entry(_D, _dragan, coupled=True),
   'lecam': Entry(
     _D,
     _lecam,
     extra={'real': _zero, 'fake': _zero},
     coupled=True,
     by_example=False,
-    weight=0.3,
   ),
-  'bcr': Entry(_D, _bcr, weight=10.0),
-  'zcr': Entry(_D, _zcr, weight=5.0),
-  'zcr_generator': Entry(_G, _zcr_generator, by_example=False, weight=0.5),
-  'path_length': Entry(
-    _G, _path_length, extra=_zero, coupled=True, by_example=False, weight=2.0
-  ),
+  'bcr': Entry(_D, _bcr),
+  'zcr': Entry(_D, _zcr),
+  'zcr_generator': Entry(_G, _zcr_generator, by_example=False),
+  'path_length': Entry(_G, _path_length, extra=_zero, coupled=True),
   'mode_seeking': Entry(_G, _mode_seeking, by_example=False),
-  'orthogonal': Entry(
-    _D, _orthogonal(lambda c: c.d_params), by_example=False, weight=1e-4
-  ),
+  'orthogonal': Entry(_D, _orthogonal(lambda c: c.d_params), by_example=False),
   'orthogonal_generator': Entry(
-    _G, _orthogonal(lambda c: c.g_params), by_example=False, weight=1e-4
+    _G, _orthogonal(lambda c: c.g_params), by_example=False
   ),
   'feature_matching': Entry(
     _G, _feature_matching, coupled=True, by_example=False, wants_features=True
@@ -255,4 +252,5 @@ def make(
     coupled=entry.coupled,
     every=every,
     factor=factor,
+    player=entry.player,
   )

@@ -10,7 +10,7 @@ from gan_jax import augment, compose, experiment, losses, rules, settings, terms
 
 BASE = dict(
   data={'name': 'ring', 'size': 64},
-  generator={'name': 'mlp', 'features': (8,)},
+  generator={'name': 'mlp', 'features': (8,), 'norm': 'none'},
   discriminator={'name': 'mlp', 'features': (8,)},
   latent_dim=2,
   batch_size=8,
@@ -19,7 +19,7 @@ BASE = dict(
 )
 DIGITS = dict(
   data={'name': 'digits', 'size': 8},
-  generator={'name': 'dcgan', 'width': 4},
+  generator={'name': 'dcgan', 'width': 4, 'norm': 'none'},
   discriminator={'name': 'dcgan', 'width': 4, 'norm': 'none'},
 )
 
@@ -183,6 +183,37 @@ REFUSED = {
     {'augment': {'name': 'diff_augment'}},
     r'augmentation is for images \[B, H, W, C\], not \(8, 2\)',
   ),
+  'weight that is not finite': (
+    {'penalties': {'r1': {'weight': float('inf')}}},
+    'penalties.r1.weight=inf: must be finite',
+  ),
+  'decay': (
+    {'penalties': {'lecam': {'weight': 1.0, 'decay': 2.0}}},
+    'penalties.lecam.decay=2.0: must be between 0 and 1',
+  ),
+  'gamma without a period': (
+    {'top_k': {'fraction': 0.5, 'gamma': 0.9}},
+    'needs an every above 0',
+  ),
+  'no policy': (
+    {'augment': {'name': 'ada', 'policy': ()}},
+    'must hold some of flip',
+  ),
+  'strength for ever 0': (
+    {'augment': {'name': 'ada', 'target': 0.0}},
+    'never augments anything',
+  ),
+  'micro-batches of a minibatch std': (
+    {
+      'discriminator': {'name': 'mlp', 'features': (8,), 'minibatch_std': -1},
+      'micro_batches': 2,
+    },
+    'minibatch_std=-1 is over the whole batch',
+  ),
+  'fewer held-out examples than a batch': (
+    {**DIGITS, 'batch_size': 400, 'diagnostics': True},
+    'the smaller of train and held-out data has',
+  ),
   'noise': (
     {'instance_noise': {'sigma': -0.1}},
     'instance_noise.sigma=-0.1: must be at least 0',
@@ -246,6 +277,15 @@ def test_penalties_of_examples_warn_of_batch_norm(penalty):
 
   with pytest.warns(UserWarning, match=f'the penalty {penalty} is defined for'):
     assemble.build_gan(chosen, (2,))
+
+
+def test_an_optimizer_has_a_learning_rate_of_its_own():
+  built = experiment.build(
+    {**BASE, 'g_optimizer': {'name': 'sgd'}, 'd_optimizer': {'name': 'adam'}}
+  )
+  assert (
+    built.hyper['g_learning_rate'] == built.hyper['d_learning_rate'] == 2e-4
+  )
 
 
 def test_specs_are_filled_in():

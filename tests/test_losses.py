@@ -454,6 +454,33 @@ def test_mmd_witness_is_positive_where_data_are():
   assert scores[0] > 0.5 and scores[1] < -0.5
 
 
+def test_mmd_witness_of_its_own_points_is_unbiased():
+  """With p = q, a point does not count as real for being itself."""
+  witness = losses.LOSSES['mmd_rational_quadratic'].witness
+  draw = lambda seed: jax.random.normal(jax.random.key(seed), (64, 16))
+  signs = [
+    jnp.sign(witness(draw(i), draw(i), draw(i + 100), own='real')).mean()
+    for i in range(20)
+  ]
+  error = np.std(signs) / np.sqrt(20)
+  assert abs(np.mean(signs)) < 4 * error, (np.mean(signs), error)
+
+
+def test_mmd_of_bfloat16_is_computed_in_float32():
+  draw = lambda seed: jax.random.normal(jax.random.key(seed), (64, 4))
+  x, y = (draw(i).astype(jnp.bfloat16) for i in (0, 1))
+  loss = losses.LOSSES['mmd_gaussian'].generator
+  full = loss(x.astype(jnp.float32), y.astype(jnp.float32))
+  np.testing.assert_allclose(
+    loss(x, y).astype(jnp.float32), full, rtol=0.01, atol=1e-4
+  )
+
+
+def test_refuses_what_is_no_array():
+  with pytest.raises(AssertionError, match='must be arrays, not float'):
+    losses.hinge_discriminator(1.0, 2.0)
+
+
 def test_dual_contrastive_of_equal_logits():
   values = losses.dual_contrastive_discriminator(jnp.ones(4), jnp.ones(4))
   np.testing.assert_allclose(values, 2 * np.log(5), rtol=1e-6)

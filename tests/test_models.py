@@ -119,7 +119,7 @@ def test_dcgan_64_is_that_of_the_book():
 def test_initial_parameters_are_normal_of_002():
   g = networks.from_linen(dcgan.Generator(shape=(32, 32, 3)))
   params, _ = g.init(jax.random.key(0), jnp.zeros((1, 100)))
-  kernel = params['ConvTranspose_0']['kernel']
+  kernel = params['ConvTranspose_0']['dual_kernel']
   np.testing.assert_allclose(kernel.std(), 0.02, rtol=0.02)
   np.testing.assert_allclose(kernel.mean(), 0, atol=1e-3)
 

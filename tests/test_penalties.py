@@ -284,3 +284,9 @@ def test_orthogonal_by_hand():
   wide = {'kernel': jnp.eye(3)[:2]}  # more columns than rows
   assert penalties.orthogonal(wide) == 0
   assert penalties.orthogonal({'conv': jnp.ones((2, 2, 1, 2))}) == 2 * 4**2
+  # A transposed convolution's kernel has its output before its input.
+  flat = jax.random.normal(jax.random.key(0), (4, 4, 8, 2))
+  dual = {'dual_kernel': jnp.moveaxis(flat, -1, -2)}
+  np.testing.assert_allclose(
+    penalties.orthogonal(dual), penalties.orthogonal({'kernel': flat})
+  )

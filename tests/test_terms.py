@@ -41,7 +41,9 @@ def game_with(name, hyper_weight=0.5, packing=1, **options):
 
 
 def test_settings_name_every_term():
-  assert settings.PENALTIES == tuple(terms.TERMS)
+  assert list(settings.PENALTIES) == list(terms.TERMS)
+  for name, options in settings.PENALTIES.items():
+    assert options == terms.options_of(name), name
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -160,6 +162,13 @@ def test_bcr_on_images():
   )
   values, _ = terms.make('bcr', policy=('flip',)).apply(context, again, ())
   np.testing.assert_allclose(values, 0, atol=1e-6)
+
+
+def test_terms_of_the_wrong_player_and_reserved_names():
+  with pytest.raises(ValueError, match="'r1' belongs to the discriminator"):
+    tiny.gan(g_terms={'r1': terms.make('r1')})
+  with pytest.raises(ValueError, match="cannot be named 'd_loss'"):
+    tiny.gan(d_terms={'d_loss': terms.make('r1')})
 
 
 def test_unknown_names_and_options():

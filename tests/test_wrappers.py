@@ -55,7 +55,7 @@ def test_smoothed_least_squares_moves_the_target():
 
 
 @pytest.mark.parametrize('k', [1, 2, 4])
-@pytest.mark.parametrize('name', ['non_saturating', 'ragan', 'rpgan'])
+@pytest.mark.parametrize('name', ['non_saturating', 'hinge', 'rpgan'])
 def test_top_k_is_the_mean_over_the_best(name, k):
   plain = losses.LOSSES[name]
   loss = losses.top_k(plain, k)
@@ -71,6 +71,30 @@ def test_top_k_is_the_mean_over_the_best(name, k):
     lambda f: losses.top_k(losses.wasserstein, k).generator(REAL, f).sum()
   )(FAKE)
   assert np.flatnonzero(grads).tolist() == sorted(best.tolist())
+
+
+@pytest.mark.parametrize(
+  'name', ['ragan', 'ralsgan', 'rahinge', 'dual_contrastive']
+)
+def test_top_k_of_losses_of_a_batch(name):
+  """Only the best fakes get a gradient; who sits beside whom is nothing."""
+  loss = losses.top_k(losses.LOSSES[name], 2)
+  mean = lambda r, f: loss.generator(r, f).mean()
+  grads = jax.grad(mean, 1)(REAL, FAKE)
+  assert np.flatnonzero(grads).tolist() == [0, 2]
+  np.testing.assert_allclose(
+    mean(REAL[::-1], FAKE), mean(REAL, FAKE), rtol=1e-6
+  )
+  best = jnp.array([3.0, 0.3, 3.0, 0.3])
+  expected = losses.LOSSES[name].generator(REAL, best).mean()
+  np.testing.assert_allclose(mean(REAL, FAKE), expected, rtol=1e-6)
+
+
+def test_what_top_k_throws_away_may_be_of_any_size():
+  loss = losses.top_k(losses.LOSSES['f_reverse_kl_non_saturating'], 1)
+  value = lambda f: loss.generator(jnp.zeros(2), f).sum()
+  found = jax.value_and_grad(value)(jnp.array([1.0, -90.0]))
+  chex.assert_tree_all_finite(found)
 
 
 def test_top_k_counts_the_global_batch_and_breaks_ties():
@@ -103,6 +127,12 @@ def test_top_k_is_annealed():
 
 
 def test_top_k_refuses():
+  with pytest.raises(TypeError, match='k=0.5: must be an integer'):
+    losses.top_k(losses.hinge, 0.5)
+  with pytest.raises(ValueError, match='k=0'):
+    losses.top_k(losses.hinge, np.int64(0))
+  with pytest.raises(ValueError, match='not defined for this loss'):
+    losses.smooth_labels(losses.smooth_labels(losses.non_saturating, 0.1), 0.1)
   with pytest.raises(ValueError, match='k=0: must be at least 1'):
     losses.top_k(losses.hinge, 0)
   with pytest.raises(ValueError, match='k=9: the batch has only 4'):

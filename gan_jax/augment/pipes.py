@@ -100,7 +100,7 @@ def _diff_contrast(x: Array, u: Array) -> Array:
 
 
 def _diff_translation(x: Array, u: Array) -> Array:
-  most = [size // 8 for size in x.shape[:2]]
+  most = [(size + 4) // 8 for size in x.shape[:2]]
   dy, dx = [_integer(v, 2 * limit + 1) - limit for v, limit in zip(u, most)]
   return transforms.translate_zero(x, dy, dx)
 
@@ -140,7 +140,7 @@ def diff_augment(
     color: brightness + U(-0.5, 0.5); saturation times U(0, 2) about the mean
       of the channels; contrast times U(0.5, 1.5) about the image's mean
       (three transforms, each applied or not by itself).
-    translation: up to 1/8 of each side (rounded down), zeros from outside.
+    translation: up to 1/8 of each side (rounded), zeros from outside.
     cutout: zeros in a rectangle of half of each side, centred anywhere.
 
   Args:
@@ -277,7 +277,7 @@ def ada(
   _check(x, keys, strength, policy, ADA_POLICY)
   if 'rotate90' in policy:
     transforms.check_square(x.shape)
-  each = 1 - jnp.sqrt(1 - strength)
+  each = 1 - jnp.sqrt(1 - jnp.clip(strength, 0, 1))
   chances = dict.fromkeys(ADA_POLICY, strength)
   chances |= {'rotate': each, 'rotate_after': each}
 

@@ -29,8 +29,9 @@ class AdversarialLoss(NamedTuple):
       `[B, h, w]`); 'features' `[B, F]` (or `[B]`); 'scores', a
       networks.Scores with logits and features.
     witness: for 'features', the function whose sign tells real from fake:
-      (features `[n, F]`, real_features, fake_features) -> `[n]`. Penalties on
-      gradients act on it.
+      (features `[n, F]`, real_features, fake_features, *, own, axis_name) ->
+      `[n]`, where own is 'real' or 'fake' for those very features, else
+      'none'. Penalties on gradients act on it.
   """
 
   discriminator: PlayerLoss
@@ -47,6 +48,9 @@ def check_logits(*logits: Array) -> None:
   Raises:
     AssertionError: naming the shapes or types.
   """
+  for x in logits:
+    if not hasattr(x, 'shape'):
+      raise AssertionError(f'logits must be arrays, not {type(x).__name__}')
   chex.assert_equal_shape(logits)  # [B] with [B, 1] would become [B, B]
   chex.assert_type(logits, float)
 

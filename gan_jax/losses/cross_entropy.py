@@ -6,6 +6,7 @@ All are written with softplus, log(1 + exp(x)), finite for logits of any size:
 """
 
 import jax
+import jax.numpy as jnp
 
 from gan_jax.losses.base import AdversarialLoss
 from gan_jax.losses.base import check_logits as _check
@@ -43,7 +44,8 @@ def cross_entropy_discriminator(
   """
   _check(real_logits, fake_logits)
   # (1 - s) softplus(-x) + s softplus(x) = softplus(-x) + s x.
-  smoothed = real_logits * jax.numpy.asarray(smoothing, real_logits.dtype)
+  dtype = jnp.result_type(real_logits)
+  smoothed = real_logits * jnp.asarray(smoothing, dtype)
   real_loss = jax.nn.softplus(-real_logits) + smoothed
   return real_loss + jax.nn.softplus(fake_logits)
 

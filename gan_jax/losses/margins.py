@@ -47,7 +47,8 @@ def least_squares_discriminator(
     https://arxiv.org/abs/1611.04076, 2017, eq. 2.
   """
   check_logits(real_logits, fake_logits)
-  target = jnp.asarray(real_target - smoothing, real_logits.dtype)
+  dtype = jnp.result_type(real_logits)
+  target = jnp.asarray(real_target - smoothing, dtype)
   return (
     jnp.square(real_logits - target) / 2
     + jnp.square(fake_logits - fake_target) / 2

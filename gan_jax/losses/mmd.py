@@ -94,8 +94,8 @@ def mmd_discriminator(
     Binkowski et al., Demystifying MMD GANs,
     https://arxiv.org/abs/1801.01401, 2018.
   """
-  real, fake = _features(real_features), _features(fake_features)
   chex.assert_equal_shape([real_features, fake_features])
+  real, fake = _features(real_features), _features(fake_features)
   all_real, all_fake = gather(real, axis_name), gather(fake, axis_name)
   count = len(all_real)
   if count < 2:
@@ -109,7 +109,8 @@ def mmd_discriminator(
 
   cross = kernel(_squared_distances(real, all_fake)).mean(axis=1)
   cross += kernel(_squared_distances(fake, all_real)).mean(axis=1)
-  return cross - others(real, all_real) - others(fake, all_fake)
+  value = cross - others(real, all_real) - others(fake, all_fake)
+  return value.astype(jnp.result_type(real_features))
 
 
 def mmd_generator(
@@ -135,6 +136,7 @@ def mmd_witness(
   real_features: Array,
   fake_features: Array,
   *,
+  own: str = 'none',
   kernel: Kernel = rational_quadratic_kernel,
   axis_name: str | None = None,
 ) -> Array:
@@ -146,6 +148,8 @@ def mmd_witness(
     features: where to ask, `[n, F]` or `[n]`.
     real_features: `[B, F]` or `[B]`.
     fake_features: likewise.
+    own: 'real' or 'fake' where `features` are that set itself: each is then
+      left out of its own mean, lest it count as real for being itself.
     kernel: squared distances to values.
     axis_name: the mapped axis of devices, over which the means go.
 
@@ -156,15 +160,23 @@ def mmd_witness(
     Binkowski et al., Demystifying MMD GANs,
     https://arxiv.org/abs/1801.01401, 2018, section 2.1.
   """
-  mean = lambda other: kernel(
-    _squared_distances(_features(features), gather(_features(other), axis_name))
-  ).mean(axis=1)
-  return mean(real_features) - mean(fake_features)
+
+  def mean(other, is_own):
+    everyone = gather(_features(other), axis_name)
+    values = kernel(_squared_distances(_features(features), everyone))
+    if not is_own:
+      return values.mean(axis=1)
+    itself = kernel(jnp.zeros((), values.dtype))
+    return (values.sum(axis=1) - itself) / max(len(everyone) - 1, 1)
+
+  return mean(real_features, own == 'real') - mean(fake_features, own == 'fake')
 
 
 def _features(x: Array) -> Array:
   chex.assert_type(x, float)
   chex.assert_rank(x, {1, 2})
+  # Differences of means of kernels cancel: not in less than float32.
+  x = jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
   return x if x.ndim == 2 else x[:, None]
 
 

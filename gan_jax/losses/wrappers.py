@@ -1,7 +1,10 @@
 """What can be put round a loss: label smoothing, top-k."""
 
+import numbers
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax.losses.base import AdversarialLoss, accepts, gather
 
@@ -33,11 +36,12 @@ def smooth_labels(
       'label smoothing is not defined for this loss: its discriminator has no '
       'targets (cross-entropy and least squares have)'
     )
-  if isinstance(smoothing, int | float) and not 0 <= smoothing < 1:
+  if isinstance(smoothing, numbers.Real) and not 0 <= smoothing < 1:
     raise ValueError(f'smoothing={smoothing}: must be at least 0, below 1')
   plain = loss.discriminator
 
-  def discriminator(real, fake, **options):
+  def discriminator(real, fake, *, axis_name=None):
+    options = {'axis_name': axis_name} if loss.coupled else {}
     return plain(real, fake, smoothing=smoothing, **options)
 
   return loss._replace(discriminator=discriminator)
@@ -46,10 +50,11 @@ def smooth_labels(
 def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
   """The generator learns from its k best fakes of the batch alone.
 
-  The others count for nothing, and the mean over the batch is that over the
-  k: their losses are multiplied by batch / k. The batch is that of all
-  devices. Ties go to the example that comes first. Labels are smoothed
-  before, not after.
+  The batch is that of all devices; ties go to the example that comes first.
+  Of a loss of each pair of logits, the mean over the batch becomes that over
+  the pairs of the k best: the others are 0, they are multiplied by batch / k.
+  For a loss that compares the whole batch, the k best are repeated in turn
+  until they fill it. Labels are smoothed before, not after.
 
   Args:
     loss: any on logits `[B]` or `[B, h, w]` (a patch map counts by its mean).
@@ -61,6 +66,7 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
   Raises:
     ValueError: for a loss on features, or a k below 1; in the loss, for a k
       above the batch.
+    TypeError: for a k that is no integer.
 
   References:
     Sinha et al., Top-k Training of GANs: Improving GAN Performance by
@@ -71,23 +77,64 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
       'top-k ranks generated examples by their logits, and this loss is on '
       f'{loss.output}'
     )
-  if isinstance(k, int) and k < 1:
-    raise ValueError(f'k={k}: must be at least 1')
+  k = _checked_k(k)
   plain = loss
 
-  def generator(real_logits, fake_logits, *, axis_name=None):
-    options = {'axis_name': axis_name} if plain.coupled else {}
-    values = plain.generator(real_logits, fake_logits, **options)
+  def of_pairs(real_logits, fake_logits, *, axis_name=None):
     mask = top_k_mask(fake_logits, k, axis_name=axis_name)
-    return values * mask.reshape(-1, *(1,) * (values.ndim - 1))
+    mask = mask.reshape(-1, *(1,) * (fake_logits.ndim - 1))
+    # What is thrown away may be of any size: 0 times infinity is no 0.
+    values = plain.generator(real_logits, jnp.where(mask > 0, fake_logits, 0))
+    return jnp.where(mask > 0, values * mask, 0)
+
+  def of_batches(real_logits, fake_logits, *, axis_name=None):
+    best = _best_repeated(fake_logits, k, axis_name)
+    return plain.generator(real_logits, best, axis_name=axis_name)
 
   def discriminator(real_logits, fake_logits, *, axis_name=None):
     options = {'axis_name': axis_name} if plain.coupled else {}
     return plain.discriminator(real_logits, fake_logits, **options)
 
   return loss._replace(
-    discriminator=discriminator, generator=generator, coupled=True
+    discriminator=discriminator,
+    generator=of_batches if plain.coupled else of_pairs,
+    coupled=True,
   )
+
+
+def _checked_k(k):
+  if isinstance(k, float | np.floating):
+    raise TypeError(f'k={k}: must be an integer')
+  if isinstance(k, numbers.Integral):
+    if k < 1:
+      raise ValueError(f'k={k}: must be at least 1')
+    return int(k)
+  return k
+
+
+def _order(logits, k, axis_name):
+  """Indices in the global batch from the largest logit to the smallest."""
+  scores = jax.lax.stop_gradient(logits.reshape(len(logits), -1).mean(axis=1))
+  everyone = gather(scores, axis_name)
+  if isinstance(k, int) and k > len(everyone):
+    raise ValueError(f'k={k}: the batch has only {len(everyone)} examples')
+  return jnp.argsort(-everyone, stable=True)
+
+
+def _mine(x, size, axis_name):
+  """This device's part of what all devices have."""
+  if axis_name is None:
+    return x
+  start = jax.lax.axis_index(axis_name) * size
+  return jax.lax.dynamic_slice_in_dim(x, start, size)
+
+
+def _best_repeated(logits, k, axis_name):
+  """The k largest of all devices, repeated in turn; this device's part."""
+  order = _order(logits, k, axis_name)
+  chosen = order[jnp.arange(len(order)) % k]
+  mine = _mine(chosen, len(logits), axis_name)
+  return gather(logits, axis_name)[mine]
 
 
 def top_k_mask(
@@ -104,20 +151,15 @@ def top_k_mask(
     `[B]`, with a mean of 1 over all devices and no gradient.
 
   Raises:
-    ValueError: for a k above the batch, where k is a Python int.
+    ValueError: for a k below 1 or above the batch, where k is not traced.
+    TypeError: for a k that is no integer.
   """
-  scores = jax.lax.stop_gradient(logits.reshape(len(logits), -1).mean(axis=1))
-  everyone = gather(scores, axis_name)
-  total = len(everyone)
-  if isinstance(k, int) and k > total:
-    raise ValueError(f'k={k}: the batch has only {total} examples')
-  order = jnp.argsort(-everyone, stable=True)
+  k = _checked_k(k)
+  order = _order(logits, k, axis_name)
+  total = len(order)
   ranks = jnp.zeros(total, jnp.int32).at[order].set(jnp.arange(total))
-  start = (
-    0 if axis_name is None else jax.lax.axis_index(axis_name) * len(scores)
-  )
-  mine = jax.lax.dynamic_slice_in_dim(ranks, start, len(scores))
-  return jnp.where(mine < k, total / k, 0.0).astype(logits.dtype)
+  mine = _mine(ranks, len(logits), axis_name)
+  return jnp.where(mine < k, total / k, 0.0).astype(jnp.result_type(logits))
 
 
 def top_k_count(

@@ -121,7 +121,9 @@ class _Layer(nn.Module):
   def kernel(
     self, shape: tuple[int, ...], train: bool, output_axis: int = -1
   ) -> Array:
-    kernel = self.param('kernel', self.kernel_init, shape)
+    # 'dual_kernel': its output axis is the one before the last.
+    name = 'kernel' if output_axis == -1 else 'dual_kernel'
+    kernel = self.param(name, self.kernel_init, shape)
     if not self.spectral:
       return kernel
     matrix_like = jnp.moveaxis(kernel, output_axis, -1)

@@ -109,7 +109,8 @@ def lecam(real_logits: Array, fake_logits: Array, anchors: Anchors) -> Array:
   chex.assert_equal_shape([real_logits, fake_logits])
   chex.assert_type([real_logits, fake_logits], float)
   real_anchor, fake_anchor = (
-    jax.lax.stop_gradient(x).astype(real_logits.dtype) for x in anchors
+    jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(real_logits)))
+    for x in anchors
   )
   values = jnp.square(real_logits - fake_anchor)
   values += jnp.square(fake_logits - real_anchor)
@@ -183,6 +184,7 @@ def path_lengths(
   y = noise(keys, shape) / jnp.sqrt(jnp.asarray(pixels, shape.dtype))
   projected = lambda z: (generate_fn(z) * y).sum()
   gradients = jax.grad(projected)(latents)
+  gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
   return jnp.sqrt(jnp.square(gradients).sum(axis=1) + 1e-12)
 
 
@@ -249,7 +251,8 @@ def mode_seeking(
 
   |z - z'|_1 / (|G(z) - G(z')|_1 + epsilon), mean absolute differences
 
-  The paper maximises the inverse ratio; its code minimises this, weight 1.
+  The paper maximises the mean of the inverse ratio, with weight 1; this is to
+  be minimised, pair by pair.
 
   Args:
     fake: G(z), `[B, ...]`, float.

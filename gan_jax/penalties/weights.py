@@ -16,7 +16,8 @@ def orthogonal(params: PyTree) -> Array:
 
   Each kernel of two or more axes is taken as a matrix of [all else, output];
   where it has more columns than rows, rows take their place, for columns
-  could not be orthogonal. Vectors (biases, scales) are left out. The paper's
+  could not be orthogonal. Vectors (biases, scales) are left out. Leaves named
+  'dual_kernel' (of blocks.ConvTranspose) are [..., output, input]. The paper's
   weight is 1e-4.
 
   Args:
@@ -30,9 +31,11 @@ def orthogonal(params: PyTree) -> Array:
     Synthesis, https://arxiv.org/abs/1809.11096, 2019, eq. 3.
   """
   total = jnp.float32(0)
-  for kernel in jax.tree.leaves(params):
+  for path, kernel in jax.tree.leaves_with_path(params):
     if kernel.ndim < 2:
       continue
+    if path and getattr(path[-1], 'key', '') == 'dual_kernel':
+      kernel = jnp.moveaxis(kernel, -2, -1)
     matrix = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.float32)
     if matrix.shape[0] < matrix.shape[1]:
       matrix = matrix.T
