@@ -12,7 +12,11 @@ The variant :rpgan is the relativistic loss with both zero-centred penalties,
 whose weights fall over the run, no norm in G, and Adam without momentum at 5
 times the learning rate, falling to 0.
 
-RING_SCORES
+14,000 steps, mean +- standard error over 3 seeds, 2,500 samples: :short 8.0
+modes, 40.5 +- 8.5 % high quality, reverse KL 0.067 +- 0.022; :rpgan 7.7 +- 0.3
+modes, 95.7 +- 0.6 %, 0.063 +- 0.046 (one seed of three lost a mode); floor
+(perfect sampler): 8, 98.9 %, 0.0015. Six to eight minutes a run on one core of
+an AMD EPYC, two at a time. The 400,000 steps were not measured.
 
 Reference: https://arxiv.org/abs/1712.04086, table 1.
 """

@@ -16,7 +16,7 @@ LAYERS = {
   'conv_transpose': (
     blocks.ConvTranspose(5, spectral=True),
     (2, 3, 3, 4),
-    'kernel',
+    'dual_kernel',
     2,
   ),
   'embed': (blocks.Embed(9, 5, spectral=True), None, 'embedding', -1),

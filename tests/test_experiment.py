@@ -151,6 +151,7 @@ def train_and_save(workdir: pathlib.Path, **changes):
 MEMORIES = {
   'none': {},
   'all': dict(
+    generator={'name': 'mlp', 'features': (8,), 'norm': 'none'},
     update_rule='past_extragradient',
     lookahead={'every': 2},
     penalties={

@@ -106,7 +106,7 @@ def test_dcgan_64_is_that_of_the_book():
     lambda k: g.init(k, jnp.zeros((1, 100)), train=False)['params'],
     jax.random.key(0),
   )
-  kernels = [v['kernel'].shape for k, v in params.items() if 'ConvT' in k]
+  kernels = [v['dual_kernel'].shape for k, v in params.items() if 'ConvT' in k]
   assert params['Dense_0']['kernel'].shape == (100, 4 * 4 * 512)
   assert kernels == [
     (4, 4, 256, 512),
@@ -270,7 +270,7 @@ def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
   layer = blocks.ConvTranspose(4, spectral=True, use_bias=False)
   x = jax.random.normal(jax.random.key(0), (1, 3, 3, 8))
   variables = layer.init(jax.random.key(1), x)
-  kernel = variables['params']['kernel']  # [4, 4, output, input]
+  kernel = variables['params']['dual_kernel']  # [4, 4, output, input]
   u = variables['batch_stats']['SpectralScale_0']['power_u']
   assert kernel.shape == (4, 4, 4, 8) and u.shape == (4,)
   stats = variables['batch_stats']
