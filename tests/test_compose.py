@@ -68,6 +68,7 @@ def test_any_loss_with_penalties_and_rules(loss, rule, penalty, packing):
   assert penalty in metrics
 
 
+@pytest.mark.slow
 def test_everything_at_once_on_images():
   built, metrics = two_steps(
     **DIGITS,
