@@ -45,11 +45,15 @@ def test_two_shrunken_steps(name, monkeypatch):
   assert samples.shape == (5, *built.shape)
 
 
-@pytest.mark.parametrize('name', CONFIGS)
-def test_the_config_itself_is_well_formed(name):
+@pytest.mark.parametrize(
+  ('name', 'variant'),
+  [(name, '') for name in CONFIGS]
+  + [(name, v) for name in ('ring', 'grid') for v in ('short', 'rpgan')],
+)
+def test_the_config_itself_is_well_formed(name, variant):
   from gan_jax import assemble, settings
 
-  config = get_config(name)
+  config = get_config(name, variant)
   chosen = settings.parse(config.to_dict())
   data.source_options(chosen.data)
   shape = (2,)
