@@ -121,8 +121,7 @@ class _Layer(nn.Module):
   def kernel(
     self, shape: tuple[int, ...], train: bool, output_axis: int = -1
   ) -> Array:
-    # 'dual_kernel': its output axis is the one before the last.
-    name = 'kernel' if output_axis == -1 else 'dual_kernel'
+    name = 'kernel' if output_axis == -1 else 'dual_kernel'  # [.., out, in]
     kernel = self.param(name, self.kernel_init, shape)
     if not self.spectral:
       return kernel
