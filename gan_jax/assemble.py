@@ -140,7 +140,7 @@ def build_gan(
     chosen.augment, chosen.batch_size, chosen.packing
   )
   noise, noise_hyper, noise_spec = compose.make_noise(chosen.instance_noise)
-  _, lookahead_hyper, lookahead_spec = compose.make_lookahead(chosen.lookahead)
+  lookahead_hyper, lookahead_spec = compose.make_lookahead(chosen.lookahead)
   generator, g_spec = _module(chosen.generator, 'generator', shape=shape)
   discriminator, d_spec = _discriminator(chosen, output, [*d_terms, *g_terms])
   g_optimizer, g_hyper, g_opt_spec = _optimizer(

@@ -97,7 +97,7 @@ def _make_top_k(chosen: settings.Settings):
       'fraction; it needs an every above 0 and a fraction below 1'
     )
   inputs = chosen.batch_size // chosen.packing
-  if spec['every'] and spec['gamma'] < 1 and spec['fraction'] < 1:
+  if spec['gamma'] < 1:
     return functools.partial(
       losses.top_k_count, batch_size=inputs, **spec
     ), spec
@@ -121,9 +121,9 @@ def make_terms(chosen: settings.Settings):
   weights, filled = {}, {}
   for name, spec in chosen.penalties.items():
     entry = choose(terms.TERMS, name, 'penalty')
-    common = {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0}
+
     options = settings.check_options(
-      f'penalty {name}', spec, common | terms.options_of(name)
+      f'penalty {name}', spec, settings.PENALTY_COMMON | terms.options_of(name)
     )
     where = f'penalties.{name}'
     _at_least(f'{where}.weight', options['weight'], 0)
@@ -254,8 +254,8 @@ def make_noise(spec: Spec):
   return sigma, {'noise_sigma': options['sigma']}, options
 
 
-def make_lookahead(spec: Spec) -> tuple[int, dict[str, float], dict[str, Any]]:
-  """Lookahead's period, its hyper-parameter, the spec filled in.
+def make_lookahead(spec: Spec) -> tuple[dict[str, float], dict[str, Any]]:
+  """Lookahead's hyper-parameter, the spec filled in.
 
   Raises:
     ValueError: for an unknown option or a number out of range.
@@ -266,4 +266,4 @@ def make_lookahead(spec: Spec) -> tuple[int, dict[str, float], dict[str, Any]]:
   _at_least('lookahead.every', options['every'], 0)
   _between('lookahead.alpha', options['alpha'], 0, 1)
   hyper = {'lookahead_alpha': options['alpha']} if options['every'] else {}
-  return options['every'], hyper, options
+  return hyper, options

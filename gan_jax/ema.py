@@ -9,6 +9,21 @@ import jax.numpy as jnp
 PyTree = Any
 
 
+def is_averaged(path: tuple[Any, ...], leaf: Any) -> bool:
+  """Whether a leaf has a mean: floating point, not named 'power_...'.
+
+  Args:
+    path: of the leaf in its tree, as jax.tree_util gives it.
+    leaf: an array.
+
+  Returns:
+    False for counters, and for the directions of spectral norm.
+  """
+  name = str(getattr(path[-1], 'key', '')) if path else ''
+  is_float = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+  return bool(is_float) and not name.startswith('power_')
+
+
 def update(average: PyTree, new: PyTree, decay: jax.Array | float) -> PyTree:
   """Moves an average towards new values: decay * average + (1 - decay) * new.
 
@@ -31,9 +46,7 @@ def update(average: PyTree, new: PyTree, decay: jax.Array | float) -> PyTree:
   chex.assert_trees_all_equal_shapes_and_dtypes(average, new)
 
   def leaf(path, old, value):
-    name = getattr(path[-1], 'key', '') if path else ''
-    is_float = jnp.issubdtype(jnp.result_type(old), jnp.floating)
-    if not is_float or str(name).startswith('power_'):
+    if not is_averaged(path, old):
       return value
     return (decay * old + (1 - decay) * value).astype(old.dtype)
 

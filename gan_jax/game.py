@@ -184,6 +184,11 @@ class GAN:
       for name, term in terms.items():
         _check_term(name, term, side)
 
+  @property
+  def adapts(self) -> bool:
+    """Whether the strength of augmentation moves, in `state.extra`."""
+    return self.augment is not None and self.augment.update is not None
+
   def loss_at(self, hyper: Hyper, step: Array) -> AdversarialLoss:
     """The players' losses under these hyper-parameters, at this step."""
     if isinstance(self.loss, AdversarialLoss):

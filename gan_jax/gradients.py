@@ -8,6 +8,7 @@ from typing import Any, Callable, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from gan_jax import latents as latents_lib
 from gan_jax import play
@@ -142,7 +143,7 @@ def _memories(gan: GAN, players: tuple[str, ...]) -> list[str]:
     names += gan.g_terms
   if 'discriminator' in players:
     names += gan.d_terms
-    if gan.augment is not None and gan.augment.update is not None:
+    if gan.adapts:
       names.append('augment')
   return names
 
@@ -153,6 +154,7 @@ def make_gradient(
   *,
   axis_name: str | None = None,
   micro_batches: int = 1,
+  norms: bool = False,
 ) -> Callable[[GANState, Batch, Array], Gradients]:
   """Makes the function of the game's gradients at one point.
 
@@ -163,6 +165,7 @@ def make_gradient(
     micro_batches: parts that a device's batch is computed in, one after the
       other, to save memory. Latents and gradients are those of the whole
       batch; batch norm sees each part by itself.
+    norms: whether the metrics hold the norms of the gradients.
 
   Returns:
     (state, batch, key) -> Gradients; each player's are of its own loss, by
@@ -219,6 +222,13 @@ def make_gradient(
     new, (grads, metrics) = run(state, batch, key)
     stats = {player: getattr(new, player).stats for player in players}
     extra = {name: new.extra[name] for name in names}
-    return Gradients(*mean_over(axis_name, (grads, stats, extra, metrics)))
+    found = Gradients(*mean_over(axis_name, (grads, stats, extra, metrics)))
+    if not norms:
+      return found
+    sizes = {
+      f'{player[0]}_grad_norm': optax.tree.norm(grads)
+      for player, grads in found.grads.items()
+    }
+    return found._replace(metrics={**found.metrics, **sizes})
 
   return gradients

@@ -41,15 +41,17 @@ def example_keys(key: Array, indices: Array) -> Array:
   return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
 
 
-def normal(keys: Array, dim: int) -> Array:
+def normal(keys: Array, dim: int | tuple[int, ...]) -> Array:
   """Latents z ~ N(0, I), one per key.
 
   Args:
     keys: `[B]` keys, as example_keys makes them.
-    dim: length of each latent.
+    dim: length of each latent, or a shape.
 
   Returns:
-    `[B, dim]` float32.
+    `[B, dim]`, or `[B, *shape]`, float32.
   """
   chex.assert_rank(keys, 1)
-  return jax.vmap(lambda key: jax.random.normal(key, (dim,)))(keys)
+  shape = (dim,) if isinstance(dim, int) else dim
+  draw = lambda key: jax.random.normal(key, shape, jnp.float32)
+  return jax.vmap(draw)(keys)

@@ -72,10 +72,9 @@ def _make_inputs(gan: GAN, state: GANState, key, indices):
 
   def inputs(x, kind):
     if gan.augment is not None:
-      adaptive = gan.augment.update is not None
       strength = (
         state.extra['augment']['strength']
-        if adaptive
+        if gan.adapts
         else state.hyper['augment_strength']
       )
       x = gan.augment.apply(x, keys_for(_AUGMENT, kind), strength=strength)
@@ -276,7 +275,7 @@ def player_losses(
     rest = context, state, jax.random.fold_in(key, _TERMS), indices
     d_loss, d_terms, d_extra = _add_terms(d_loss, gan.d_terms, *rest)
     g_loss, g_terms, g_extra = _add_terms(g_loss, gan.g_terms, *rest)
-    if gan.augment is not None and gan.augment.update is not None:
+    if gan.adapts:
       # Where only differences mean something, each fake is the boundary.
       boundary = logits[1] if loss.boundary is None else loss.boundary
       memory = gan.augment.update(

@@ -36,13 +36,6 @@ def _updated(gan, state, player, grads):
   return optax.apply_updates(now.params, updates), opt_state
 
 
-def _norms(found: Gradients) -> Metrics:
-  return {
-    f'{player[0]}_grad_norm': optax.tree.norm(grads)
-    for player, grads in found.grads.items()
-  }
-
-
 def _apply(gan: GAN, state: GANState, found: Gradients) -> GANState:
   """The state after the update of the players whose gradients these are."""
   moved = {}
@@ -105,13 +98,16 @@ def make_g_step(
 
 def _one_player_step(gan, player, axis_name, micro_batches, norms):
   gradient = make_gradient(
-    gan, (player,), axis_name=axis_name, micro_batches=micro_batches
+    gan,
+    (player,),
+    axis_name=axis_name,
+    micro_batches=micro_batches,
+    norms=norms,
   )
 
   def step(state, batch, key):
     found = gradient(state, batch, key)
-    extra = _norms(found) if norms else {}
-    return _apply(gan, state, found), {**found.metrics, **extra}
+    return _apply(gan, state, found), found.metrics
 
   step.axis_name = axis_name
   return step
@@ -157,17 +153,10 @@ def _together(name, gan, d_steps, same_latents, options):
       'both players at once, from one batch and one set of latents; must be '
       '1 and False. Give D a larger learning rate in place of more steps.'
     )
-  options = dict(options)
-  norms = options.pop('norms', False)
   gradient = make_gradient(gan, PLAYERS, **options)
-
-  def at(state, batches, key):
-    found = gradient(state, _last(batches), jax.random.fold_in(key, 0))
-    if norms:
-      found = found._replace(metrics={**found.metrics, **_norms(found)})
-    return found
-
-  return at
+  return lambda state, batches, key: gradient(
+    state, _last(batches), jax.random.fold_in(key, 0)
+  )
 
 
 def simultaneous(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:

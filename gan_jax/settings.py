@@ -14,6 +14,7 @@ from gan_jax.options import check_options, unknown
 __all__ = [
   'CONTINUABLE',
   'PENALTIES',
+  'PENALTY_COMMON',
   'Settings',
   'check_options',
   'defaults',
@@ -47,7 +48,7 @@ PENALTIES: dict[str, dict[str, Any]] = {
   'orthogonal_generator': {},
   'feature_matching': {},
 }
-_COMMON = {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0}
+PENALTY_COMMON = {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Settings:
   d_loss_scale: float = 1.0
   g_loss_scale: float = 1.0
   penalties: Mapping[str, Any] = _part(
-    **{name: {**_COMMON, **own} for name, own in PENALTIES.items()}
+    **{name: {**PENALTY_COMMON, **own} for name, own in PENALTIES.items()}
   )
   augment: Mapping[str, Any] = _part(name='none')
   instance_noise: Mapping[str, Any] = _part(sigma=0.0, steps=0)

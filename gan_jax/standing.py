@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import game, latents
+from gan_jax import ema, game, latents
 
 Array = jax.Array
 PyTree = Any
@@ -107,12 +107,7 @@ def for_evaluation(
 def _moving(stats: PyTree) -> PyTree:
   """Which leaves are averages over batches, as a tree of bool."""
 
-  def leaf(path, x):
-    name = str(getattr(path[-1], 'key', '')) if path else ''
-    is_float = jnp.issubdtype(jnp.result_type(x), jnp.floating)
-    return bool(is_float) and not name.startswith('power_')
-
-  return jax.tree_util.tree_map_with_path(leaf, stats)
+  return jax.tree_util.tree_map_with_path(ema.is_averaged, stats)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

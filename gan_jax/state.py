@@ -68,7 +68,7 @@ def init_state(
   names = [f'{name}_weight' for name in (*gan.d_terms, *gan.g_terms)]
   if gan.consensus:
     names.append('consensus_weight')
-  if gan.augment is not None and gan.augment.update is None:
+  if gan.augment is not None and not gan.adapts:
     names.append('augment_strength')
   missing = [name for name in names if name not in hyper]
   if missing:
@@ -89,7 +89,7 @@ def init_state(
     x = jnp.zeros((*shape, gan.packing * channels), x.dtype)
     d_label = None
   memories = {n: t.extra for n, t in {**gan.d_terms, **gan.g_terms}.items()}
-  if gan.augment is not None and gan.augment.update is not None:
+  if gan.adapts:
     memories['augment'] = gan.augment.memory
   generator = player(gan.generator, gan.g_transform(hyper), 0, latents, label)
   return GANState(

@@ -99,14 +99,11 @@ def _look_ahead(state: GANState, every: int) -> GANState:
   """At each n-th step: both players back towards where they were."""
   slow, alpha = state.extra[_SLOW], state.hyper['lookahead_alpha']
 
-  def back():
-    return jax.tree.map(
-      lambda a, b: a + alpha.astype(a.dtype) * (b - a), slow, _params(state)
-    )
-
+  point = jax.tree.map(
+    lambda a, b: a + alpha.astype(a.dtype) * (b - a), slow, _params(state)
+  )
   due = (state.step + 1) % every == 0
   pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(due, x, y), a, b)
-  point = back()
   state = _with_params(state, pick(point, _params(state)))
   return state.replace(extra={**state.extra, _SLOW: pick(point, slow)})
 

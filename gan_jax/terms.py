@@ -39,11 +39,8 @@ class Entry(NamedTuple):
   wants_features: bool = False
 
 
-def _at_real(penalty):
-  def apply(context: Context, keys, extra):
-    return penalty(context.logits_fn, context.real_inputs), extra
-
-  return apply
+def _r1(context: Context, keys, extra):
+  return penalties.r1(context.logits_fn, context.real_inputs), extra
 
 
 def _r2(context: Context, keys, extra):
@@ -168,10 +165,9 @@ def _feature_matching(context: Context, keys, extra):
   return values, extra
 
 
-_zero = 0.0
 _D, _G = 'discriminator', 'generator'
 TERMS: dict[str, Entry] = {
-  'r1': Entry(_D, _at_real(penalties.r1)),
+  'r1': Entry(_D, _r1),
   'r2': Entry(_D, _r2),
   'zero_centred': Entry(_D, _between(penalties.zero_centred)),
   'wgan_gp': Entry(_D, _between(penalties.wgan_gp)),
@@ -183,14 +179,14 @@ TERMS: dict[str, Entry] = {
   'lecam': Entry(
     _D,
     _lecam,
-    extra={'real': _zero, 'fake': _zero},
+    extra={'real': 0.0, 'fake': 0.0},
     coupled=True,
     by_example=False,
   ),
   'bcr': Entry(_D, _bcr),
   'zcr': Entry(_D, _zcr),
   'zcr_generator': Entry(_G, _zcr_generator, by_example=False),
-  'path_length': Entry(_G, _path_length, extra=_zero, coupled=True),
+  'path_length': Entry(_G, _path_length, extra=0.0, coupled=True),
   'mode_seeking': Entry(_G, _mode_seeking, by_example=False),
   'orthogonal': Entry(_D, _orthogonal(lambda c: c.d_params), by_example=False),
   'orthogonal_generator': Entry(

@@ -1,5 +1,7 @@
 """Update rules against what each says it does, written out by hand."""
 
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,13 +9,11 @@ import numpy as np
 import optax
 import pytest
 
+from examples import dirac_gan
 from gan_jax import (
   diagnostics,
   ema,
-  game,
   gradients,
-  losses,
-  networks,
   optimizers,
   parallel,
   play,
@@ -28,22 +28,10 @@ RULES = [r for r in rules.UPDATE_RULES if r != 'alternating']
 
 
 def dirac(loss='wasserstein', optimizer=None, **changes):
-  """D(x) = psi x, data at 0, the generator at theta."""
-  number = lambda name: lambda key, x, label: ({name: jnp.float32(1)}, {})
-  return game.GAN(
-    generator=networks.Network(
-      number('theta'),
-      lambda p, s, z, label, **_: (jnp.broadcast_to(p['theta'], z.shape), s),
-    ),
-    discriminator=networks.Network(
-      number('psi'), lambda p, s, x, label, **_: (p['psi'] * x[:, 0], s)
-    ),
-    loss=losses.LOSSES[loss],
-    latent_dim=1,
-    g_optimizer=optimizer or optax.sgd(0.1),
-    d_optimizer=optimizer or optax.sgd(0.1),
-    **changes,
-  )
+  """D(x) = psi x, data at 0, the generator at theta; SGD of rate 0.1."""
+  both = dict(g_optimizer=optimizer, d_optimizer=optimizer)
+  changes |= both if optimizer else {}
+  return dataclasses.replace(dirac_gan.make_game(loss, 0.0), **changes)
 
 
 def start(gan, **memory):

@@ -8,6 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import latents
+
 Array = jax.Array
 Memory = dict[str, Array]
 
@@ -120,8 +122,8 @@ def instance_noise(x: Array, keys: Array, *, sigma: Array | float) -> Array:
   chex.assert_type(x, float)
   chex.assert_shape(keys, (x.shape[0],))
   chex.assert_rank(sigma, 0)
-  normal = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
-  return (x + sigma * normal).astype(x.dtype)
+  noise = latents.normal(keys, x.shape[1:])
+  return (x + sigma * noise).astype(x.dtype)
 
 
 def linear_decay(

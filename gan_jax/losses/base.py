@@ -100,7 +100,12 @@ def gather(x: Array, axis_name: str | None) -> Array:
 
 
 def play(
-  loss: AdversarialLoss, player: str, real: Any, fake: Any, axis_name: Any
+  loss: AdversarialLoss,
+  player: str,
+  real: Any,
+  fake: Any,
+  axis_name: Any,
+  **options,
 ) -> Array:
   """One player's loss, with the axis name where the loss wants it.
 
@@ -110,9 +115,11 @@ def play(
     real: what the discriminator returned for real examples.
     fake: the same for generated ones.
     axis_name: the mapped axis of devices, or None.
+    **options: the function's own.
 
   Returns:
     The losses, one per logit.
   """
-  options = {'axis_name': axis_name} if loss.coupled else {}
+  if loss.coupled:
+    options['axis_name'] = axis_name
   return getattr(loss, player)(real, fake, **options)

@@ -95,21 +95,10 @@ def mmd_discriminator(
     https://arxiv.org/abs/1801.01401, 2018.
   """
   chex.assert_equal_shape([real_features, fake_features])
-  real, fake = _features(real_features), _features(fake_features)
-  all_real, all_fake = gather(real, axis_name), gather(fake, axis_name)
-  count = len(all_real)
-  if count < 2:
-    raise ValueError('MMD needs a batch of at least 2 examples, got 1')
-  zero = jnp.zeros((), real.dtype)
-
-  def others(x, all_x):  # mean kernel with the others of its own kind
-    return (kernel(_squared_distances(x, all_x)).sum(axis=1) - kernel(zero)) / (
-      count - 1
-    )
-
-  cross = kernel(_squared_distances(real, all_fake)).mean(axis=1)
-  cross += kernel(_squared_distances(fake, all_real)).mean(axis=1)
-  value = cross - others(real, all_real) - others(fake, all_fake)
+  options = dict(kernel=kernel, axis_name=axis_name)
+  both = real_features, fake_features
+  value = mmd_witness(fake_features, *both, own='fake', **options)
+  value -= mmd_witness(real_features, *both, own='real', **options)
   return value.astype(jnp.result_type(real_features))
 
 
@@ -156,6 +145,9 @@ def mmd_witness(
   Returns:
     `[n]`, a score that penalties on gradients take for a logit.
 
+  Raises:
+    ValueError: for its own set of one example, which has no other.
+
   References:
     Binkowski et al., Demystifying MMD GANs,
     https://arxiv.org/abs/1801.01401, 2018, section 2.1.
@@ -167,7 +159,10 @@ def mmd_witness(
     if not is_own:
       return values.mean(axis=1)
     itself = kernel(jnp.zeros((), values.dtype))
-    return (values.sum(axis=1) - itself) / max(len(everyone) - 1, 1)
+    count = len(everyone)
+    if count < 2:
+      raise ValueError('MMD needs a batch of at least 2 examples, got 1')
+    return (values.sum(axis=1) - itself) / (count - 1)
 
   return mean(real_features, own == 'real') - mean(fake_features, own == 'fake')
 

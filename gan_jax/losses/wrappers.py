@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.losses.base import AdversarialLoss, accepts, gather
+from gan_jax.losses.base import AdversarialLoss, accepts, gather, play
 
 Array = jax.Array
 
@@ -38,11 +38,11 @@ def smooth_labels(
     )
   if isinstance(smoothing, numbers.Real) and not 0 <= smoothing < 1:
     raise ValueError(f'smoothing={smoothing}: must be at least 0, below 1')
-  plain = loss.discriminator
 
   def discriminator(real, fake, *, axis_name=None):
-    options = {'axis_name': axis_name} if loss.coupled else {}
-    return plain(real, fake, smoothing=smoothing, **options)
+    return play(
+      loss, 'discriminator', real, fake, axis_name, smoothing=smoothing
+    )
 
   return loss._replace(discriminator=discriminator)
 
@@ -92,8 +92,7 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
     return plain.generator(real_logits, best, axis_name=axis_name)
 
   def discriminator(real_logits, fake_logits, *, axis_name=None):
-    options = {'axis_name': axis_name} if plain.coupled else {}
-    return plain.discriminator(real_logits, fake_logits, **options)
+    return play(plain, 'discriminator', real_logits, fake_logits, axis_name)
 
   return loss._replace(
     discriminator=discriminator,

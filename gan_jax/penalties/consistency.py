@@ -141,15 +141,18 @@ def update_anchors(
     Tseng et al., https://arxiv.org/abs/2104.03310, 2021.
   """
 
-  def move(anchor, logits):
-    mean = jax.lax.stop_gradient(logits).astype(jnp.float32).mean()
-    if axis_name is not None:
-      mean = jax.lax.pmean(mean, axis_name)
-    return decay * anchor + (1 - decay) * mean
-
+  move = lambda anchor, logits: _moved(anchor, logits, decay, axis_name)
   return Anchors(
     move(anchors.real, real_logits), move(anchors.fake, fake_logits)
   )
+
+
+def _moved(average, values, decay, axis_name):
+  """An average moved towards the mean of a batch, over all devices."""
+  mean = jax.lax.stop_gradient(values).astype(jnp.float32).mean()
+  if axis_name is not None:
+    mean = jax.lax.pmean(mean, axis_name)
+  return decay * average + (1 - decay) * mean
 
 
 def path_lengths(
@@ -233,10 +236,7 @@ def update_path_mean(
   References:
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, appendix B.
   """
-  batch = jax.lax.stop_gradient(lengths).astype(jnp.float32).mean()
-  if axis_name is not None:
-    batch = jax.lax.pmean(batch, axis_name)
-  return decay * mean + (1 - decay) * batch
+  return _moved(mean, lengths, decay, axis_name)
 
 
 def mode_seeking(

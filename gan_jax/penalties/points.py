@@ -4,6 +4,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import latents
+
 Array = jax.Array
 
 
@@ -45,9 +47,7 @@ def noise(keys: Array, like: Array) -> Array:
     `[B, ...]`.
   """
   chex.assert_shape(keys, like.shape[:1])
-  shape = like.shape[1:]
-  draw = lambda key: jax.random.normal(key, shape, jnp.float32)
-  return jax.vmap(draw)(keys).astype(like.dtype)
+  return latents.normal(keys, like.shape[1:]).astype(like.dtype)
 
 
 def around(
