@@ -7,6 +7,7 @@
 Starting again with the same --workdir continues from the last checkpoint.
 """
 
+import contextlib
 import pathlib
 import signal
 import sys
@@ -62,10 +63,11 @@ def main(_):
   from gan_jax import (
     checkpoint,
     experiment,
+    feature_store,
     progress,
-    quality,
     runs,
     sampling,
+    scoring,
     standing,
     writers,
   )
@@ -76,8 +78,9 @@ def main(_):
   try:
     built = experiment.build(_CONFIG.value.to_dict())
     check = built.overfitting_check()
+    judge = built.judge(store=feature_store.default())
     start_state, note = runs.start(built, workdir, _INIT_FROM.value)
-  except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
+  except (ValueError, OSError, ModuleNotFoundError) as error:
     sys.exit(f'train.py: {error}')
   config = built.settings
   writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
@@ -85,6 +88,7 @@ def main(_):
 
   runner = built.parallelise()
   draw = sampling.make_draw(built.gan)
+  draw_at = sampling.make_draw_at(built.gan, built.devices)
   real = experiment.examples(built.test, config.num_samples)
   interrupt = Interrupt()
   state, key = runner.put(start_state), runner.put(built.key)
@@ -96,12 +100,23 @@ def main(_):
     samples = draw(weights, config.num_samples)
     writers.save_samples(path, samples, real)
 
+  def score():
+    weights = standing.for_evaluation(built.gan, state.ema)
+    count = scoring.samples_for(config.eval['num_samples'])
+    return judge(
+      sampling.Generated(draw_at, weights, built.shape, count, seed=1)
+    )
+
+  keep_best = bool(config.eval['every'])
   with (
     checkpoint.Checkpoints(
       workdir / runs.CHECKPOINTS, keep=config.keep_checkpoints
     ) as checkpoints,
     writers.ScalarWriter(workdir, start=step) as scalars,
     built.batches(start=step, put=runner.put_batch) as batches,
+    runs.Best(workdir, start=step)
+    if keep_best
+    else contextlib.nullcontext() as best,
     report.bar(total=config.num_steps, done=step) as bar,
   ):
     if step == 0:
@@ -136,6 +151,11 @@ def main(_):
         sys.exit(f'train.py: {error} The last good checkpoint: {kept}.')
       if step == config.num_steps or due(config.sample_every):
         save_picture(workdir / 'samples' / f'{step:08d}.png')
+      if due(config.eval['every']):
+        with window.paused():
+          rows = score()
+        scalars.write_events(step, scoring.scalars(rows))
+        report.scored(step, rows, best.offer(step, state, rows))
       bar.update(step, window.rate, window.examples_per_second)
 
   if step < config.num_steps:
@@ -144,12 +164,11 @@ def main(_):
 
   # ---- The end: how good it is, and where to look.
   save_picture(workdir / 'samples.png')
-  weights = standing.for_evaluation(built.gan, state.ema)
-  sample = lambda count, seed: draw(weights, count, seed=seed)
-  rows, notes = quality.score(
-    sample, built.train, built.test, config.eval_samples
-  )
-  report.summary(window, rows, notes, workdir)
+  try:
+    rows = score()
+  except (ValueError, OSError) as error:
+    sys.exit(f'train.py: scoring: {error}')
+  report.summary(window, rows, judge.notes, workdir)
 
 
 def one_line(error: Exception) -> str:

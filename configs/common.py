@@ -55,7 +55,7 @@ def shrink(config):
   config.num_steps = config.log_every = 2
   config.batch_size = 8
   config.num_samples = 4
-  config.eval_samples = 16
+  config.eval.num_samples = 16
   for player in (config.generator, config.discriminator):
     if 'width' in player:
       player.width = 4

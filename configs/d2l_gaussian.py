@@ -44,5 +44,5 @@ def get_config(variant: str = ''):
   config.sample_every = 1250
   config.checkpoint_every = 1250
   config.num_samples = 500
-  config.eval_samples = 1000
+  config.eval.num_samples = 1000
   return common.shrink(config) if variant == 'test' else config

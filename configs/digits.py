@@ -27,4 +27,5 @@ def get_config(variant: str = ''):
   config.log_every = 200
   config.sample_every = config.checkpoint_every = 1000
   config.num_samples = 100
+  config.eval.num_samples = 359  # as many as are held out
   return common.shrink(config) if variant == 'test' else config

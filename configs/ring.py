@@ -61,7 +61,7 @@ def mixture(variant: str, data, weight: float, final: float):
     _relativistic(config, weight, final)
   config.log_every = 500
   config.sample_every = config.checkpoint_every = 7_000
-  config.num_samples = config.eval_samples = 2500
+  config.num_samples = config.eval.num_samples = 2500
   return common.shrink(config) if variant == 'test' else config
 
 

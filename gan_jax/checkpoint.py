@@ -41,6 +41,14 @@ class Checkpoints:
     """Step of the newest complete checkpoint; None where there is none."""
     return self._manager.latest_step()
 
+  def steps(self) -> list[int]:
+    """Steps of the complete checkpoints, in order."""
+    return sorted(self._manager.all_steps())
+
+  def delete(self, step: int) -> None:
+    """Removes a checkpoint."""
+    self._manager.delete(step)
+
   def save(self, step: int, state: PyTree) -> None:
     """Saves arrays under a step; returns before all is written."""
     if step not in self._manager.all_steps():

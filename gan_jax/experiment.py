@@ -20,11 +20,13 @@ from gan_jax import (
   game,
   overfitting,
   parallel,
+  references,
   rules,
   settings,
   state,
   steps,
 )
+from gan_jax import judge as judge_lib
 from gan_jax.runs import load
 
 __all__ = ['Experiment', 'build', 'examples', 'load']
@@ -95,6 +97,21 @@ class Experiment:
       examples(self.test, count),
       self.state_shapes(),
       batch_size=size,
+    )
+
+  def judge(self, **more: Any) -> judge_lib.Judge:
+    """What scores examples by `settings.eval` against this data.
+
+    Args:
+      **more: `store`, `track` of judge_lib.Judge.
+    """
+    facts = describe_data(self.settings.data)
+    return judge_lib.make_judge(
+      references.reals(self.train, self.test, facts),
+      self.settings.eval,
+      devices=self.devices,
+      seed=self.settings.seed,
+      **more,
     )
 
   def batches(self, start: int = 0, put=lambda batch: batch) -> data.Pipeline:
@@ -202,6 +219,16 @@ def _check_shapes(built: Experiment) -> None:
     jax.eval_shape(step, abstract, batch, built.key)
   except AssertionError as error:  # chex: shapes that would broadcast
     raise ValueError(f'the step does not fit together: {error}') from error
+
+
+def describe_data(spec: Mapping[str, Any]) -> dict[str, Any]:
+  """A data spec without what does not change its examples."""
+  mere = [
+    leaf.partition('.')[2]
+    for leaf in settings.CONTINUABLE
+    if leaf.startswith('data.')
+  ]
+  return {'data': {k: v for k, v in spec.items() if k not in mere}}
 
 
 def examples(source: data.Source, count: int) -> np.ndarray:

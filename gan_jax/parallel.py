@@ -121,10 +121,7 @@ def parallelise(
     raise ValueError(f'parallel={backend!r}: choose one of {BACKENDS}')
   mesh = Mesh(np.asarray(devices), (AXIS,))
   split = PartitionSpec(*[None] * batch_axis, AXIS)
-  place = lambda spec: (
-    lambda tree: jax.device_put(tree, NamedSharding(mesh, spec))
-  )
-  put, place_split = place(PartitionSpec()), place(split)
+  put, place_split = _place(mesh, PartitionSpec()), _place(mesh, split)
   if backend == 'shard_map':
     # check_vma=True would sum the gradients of replicated parameters itself.
     mapped = jax.shard_map(
@@ -148,6 +145,46 @@ def parallelise(
     devices=devices,
   )
   return Parallel(mapped, put, put_batch)
+
+
+def _place(mesh: Mesh, spec: PartitionSpec) -> Callable[[PyTree], PyTree]:
+  return lambda tree: jax.device_put(tree, NamedSharding(mesh, spec))
+
+
+class Spread(NamedTuple):
+  """Where a function of independent examples runs, under plain jit.
+
+  Attributes:
+    put: a tree to every device, whole.
+    put_batch: host arrays to the devices, split along their first axis; rows
+      that repeat the last one make it divide.
+  """
+
+  put: Callable[[PyTree], PyTree]
+  put_batch: Callable[[PyTree], PyTree]
+
+
+def spread(devices: Sequence[jax.Device]) -> Spread:
+  """Shares examples out over devices.
+
+  Args:
+    devices: of this process.
+
+  Returns:
+    What places the arguments of a jitted function; where each row of its
+    result depends on one row of the batch, no device waits for another.
+  """
+  mesh = Mesh(np.asarray(devices), (AXIS,))
+  place = _place(mesh, PartitionSpec(AXIS))
+
+  def fill(x):
+    missing = -len(x) % len(devices)
+    return np.concatenate([x, np.repeat(x[-1:], missing, axis=0)])
+
+  return Spread(
+    _place(mesh, PartitionSpec()),
+    lambda batch: place(jax.tree.map(fill, batch)),
+  )
 
 
 def split_batch(batch: PyTree, parts: int, batch_axis: int = 1) -> PyTree:

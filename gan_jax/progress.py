@@ -1,17 +1,18 @@
 """What a training program tells the person who started it."""
 
+import contextlib
 import json
 import math
 import pathlib
 import time
-from typing import Any, Mapping
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
-from rich import box, console, progress, table
+from rich import console, progress
 
 from gan_jax import state as state_lib
-from gan_jax import writers
+from gan_jax import tables, writers
 
 
 class NonFinite(ArithmeticError):
@@ -45,6 +46,15 @@ class Window:
   def examples_per_second(self) -> float:
     """Real examples per second of the last closed window."""
     return self.rate * self.examples_per_step
+
+  @contextlib.contextmanager
+  def paused(self) -> Iterator[None]:
+    """What is done within does not count against the speed."""
+    if self._pending:
+      jax.block_until_ready(self._pending[-1][1])
+    start = time.perf_counter()
+    yield
+    self._timed_from += time.perf_counter() - start
 
   def add(self, step: int, metrics: Mapping[str, Any]) -> None:
     """Takes the metrics of one step."""
@@ -162,17 +172,6 @@ class Report:
       result |= {'losses': window.means, 'median_steps_per_second': speed}
     result |= {'scores': [row._asdict() for row in rows], 'notes': notes}
     writers.write_json(path, result)
-    scores = table.Table(box=box.SIMPLE, pad_edge=False)
-    for column in ('score', 'generated', 'real data (floor)'):
-      scores.add_column(
-        column, justify='left' if column == 'score' else 'right'
-      )
-    for row in rows:
-      scores.add_row(
-        row.name,
-        f'{row.value:.4g} ± {row.error:.2g}',
-        f'{row.floor:.4g} ± {row.floor_error:.2g}',
-      )
     out = self._console.print
     if window.means:
       losses = ', '.join(
@@ -184,10 +183,73 @@ class Report:
         f'speed    {speed:.1f} steps/s, '
         f'{speed * window.examples_per_step:.0f} examples/s (median)'
       )
-    out(scores)
-    for note in notes:
-      out(f'fitted   {note}')
+    self.scores(rows, notes)
     out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
+
+  def evaluation(
+    self, facts: Mapping[str, Any], data_name: str, judge: Any
+  ) -> None:
+    """Says what will be scored, and how.
+
+    Args:
+      facts: of the samples.
+      data_name: of the real data.
+      judge: a scoring.Judge.
+    """
+    out = self._console.print
+    out('samples  ' + ', '.join(f'{k} {v}' for k, v in facts.items()))
+    out(f'data     {data_name}')
+    of = judge.extractor
+    hashed = f', weights {of.sha256[:12]}' if of.sha256 else ''
+    prepared = f', protocol {of.protocol}' if of.protocol else ''
+    out(f'features {of.name}{hashed}{prepared}')
+
+  def recorded(self, path: pathlib.Path, seconds: float) -> None:
+    """Where the record is."""
+    self._console.print(f'record   {path} ({seconds:.0f} s)')
+
+  def scores(self, rows: Sequence[Any], notes: Sequence[str]) -> None:
+    """A table of scores beside their floors.
+
+    Args:
+      rows: of scoring.Row.
+      notes: sentences that go with them.
+    """
+    self._console.print(tables.of_scores(rows))
+    for note in notes:
+      self._console.print(f'note     {note}')
+
+  def scored(self, step: int, rows: Sequence[Any], best: bool) -> None:
+    """One line of scores in the course of training."""
+    text = '  '.join(
+      f'{row.name} {tables.value(row.value, row.error, row.p_value)}'
+      for row in rows
+    )
+    last = '  the best so far' if best else ''
+    self._console.print(f'step {step:>7}  {text}{last}')
+
+  @contextlib.contextmanager
+  def tracks(self) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Bars of how far features are, on a terminal; nothing elsewhere.
+
+    Yields:
+      (name, total) -> what is called with each number done.
+    """
+    with progress.Progress(
+      progress.TextColumn('{task.description}'),
+      progress.BarColumn(),
+      progress.MofNCompleteColumn(),
+      progress.TimeRemainingColumn(),
+      console=self._console,
+      disable=not self._console.is_terminal,
+      transient=True,
+    ) as bars:
+
+      def track(name, total):
+        task = bars.add_task(name, total=total)
+        return lambda done: bars.advance(task, done)
+
+      yield track
 
 
 class _Bar:

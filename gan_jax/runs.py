@@ -13,7 +13,9 @@ from gan_jax import (
   assemble,
   checkpoint,
   game,
+  jsonl,
   sampling,
+  scoring,
   settings,
   standing,
   state,
@@ -21,6 +23,8 @@ from gan_jax import (
 
 CONFIG_FILE = 'config.json'
 CHECKPOINTS = 'checkpoints'
+BEST = 'best'
+SCORES_FILE = 'scores.jsonl'
 
 
 def describe(built: Any) -> dict[str, Any]:
@@ -46,9 +50,14 @@ def count_examples(built: Any) -> dict[str, int]:
   return {'train': len(built.train), 'test': len(built.test)}
 
 
-def latest(workdir: str | pathlib.Path) -> int | None:
-  """Step of the newest checkpoint in a run's directory; None for none."""
-  directory = pathlib.Path(workdir) / CHECKPOINTS
+def latest(workdir: str | pathlib.Path, of: str = CHECKPOINTS) -> int | None:
+  """Step of the newest checkpoint in a run's directory; None for none.
+
+  Args:
+    workdir: the run's directory.
+    of: CHECKPOINTS, or BEST, of which there is one.
+  """
+  directory = pathlib.Path(workdir) / of
   if not directory.is_dir():
     return None
   with checkpoint.Checkpoints(directory, read_only=True) as saved:
@@ -143,15 +152,20 @@ def _refuse(different: Mapping[str, tuple], reason: str, advice: str) -> None:
 
 
 def restore(
-  workdir: str | pathlib.Path,
+  workdir: str | pathlib.Path, which: str = 'latest'
 ) -> tuple[game.GAN, settings.Settings, tuple[int, ...], state.GANState]:
-  """Reads the newest checkpoint of a run.
+  """Reads a checkpoint of a run.
+
+  Args:
+    workdir: the run's directory.
+    which: 'latest', 'best' (by the first of the run's scores), or a step.
 
   Returns:
     The game, its settings, the shape of one example, and the state.
 
   Raises:
-    FileNotFoundError: where there is no run, or it has no checkpoint yet.
+    FileNotFoundError: where there is no run, or it has no such checkpoint.
+    ValueError: for another `which`.
   """
   config = read_config(workdir)
   chosen, shape = settings.parse(config['settings']), tuple(config['shape'])
@@ -159,16 +173,27 @@ def restore(
   like = assemble.state_shapes(
     gan, hyper, shape, assemble.memory_options(chosen)
   )
-  if latest(workdir) is None:
-    raise FileNotFoundError(f'{workdir} has no checkpoint yet')
+  of = BEST if which == 'best' else CHECKPOINTS
+  if which not in ('best', 'latest') and not which.isdigit():
+    raise ValueError(
+      f"checkpoint={which!r}: must be 'latest', 'best' or a step"
+    )
+  if latest(workdir, of) is None:
+    hint = '; one is kept with --config.eval.every' if of == BEST else ''
+    raise FileNotFoundError(f'{workdir} has no {which} checkpoint yet{hint}')
   with checkpoint.Checkpoints(
-    pathlib.Path(workdir) / CHECKPOINTS, read_only=True
+    pathlib.Path(workdir) / of, read_only=True
   ) as saved:
-    return gan, chosen, shape, saved.restore(like)
+    step = int(which) if which.isdigit() else None
+    if step is not None and step not in saved.steps():
+      raise FileNotFoundError(
+        f'{workdir} has no checkpoint of step {step}; it has {saved.steps()}'
+      )
+    return gan, chosen, shape, saved.restore(like, step)
 
 
 def load(
-  workdir: str | pathlib.Path, *, weights: str = 'ema'
+  workdir: str | pathlib.Path, *, weights: str = 'ema', which: str = 'latest'
 ) -> sampling.Sampler:
   """The sampling function of a run.
 
@@ -176,20 +201,67 @@ def load(
     workdir: the run's directory.
     weights: 'ema', the moving average, or 'raw'; with batch norm's statistics
       recomputed for either.
+    which: the checkpoint: 'latest', 'best' or a step.
 
   Returns:
     The sampler: `load('runs/digits')(64)` is `[64, 16, 16, 1]`.
 
   Raises:
-    FileNotFoundError: where there is no run, or it has no checkpoint yet.
-    ValueError: for other weights.
+    FileNotFoundError: where there is no run, or it has no such checkpoint.
+    ValueError: for other weights, or another `which`.
   """
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
-  gan, chosen, shape, restored = restore(workdir)
+  gan, chosen, shape, restored = restore(workdir, which)
   raw = (restored.generator.params, restored.generator.stats)
   picked = standing.for_evaluation(
     gan, restored.ema if weights == 'ema' else raw
   )
-  draw = sampling.make_draw(gan)
-  return sampling.Sampler(chosen, shape, int(restored.step), picked, draw)
+  return sampling.Sampler(chosen, shape, int(restored.step), picked, gan)
+
+
+class Best:
+  """The checkpoint with the best scores so far, and the history of scores."""
+
+  def __init__(self, workdir: pathlib.Path, *, start: int = 0):
+    """Reads the history; lines later than `start` are dropped.
+
+    Args:
+      workdir: the run's directory.
+      start: steps already done.
+    """
+    self._lines = jsonl.Lines(workdir / SCORES_FILE, start=start)
+    self._saved = checkpoint.Checkpoints(workdir / BEST, keep=1)
+    ranks = [(line['rank'], line['step']) for line in self._lines.kept]
+    self.rank, self.step = min(ranks, default=(None, None))
+    for step in self._saved.steps():
+      if step != self.step:  # of steps that are not done yet
+        self._saved.delete(step)
+    if self.step not in self._saved.steps():
+      self.rank = self.step = None
+
+  def offer(self, step: int, state: Any, rows: list[scoring.Row]) -> bool:
+    """Notes scores, and saves the state where they are the best so far.
+
+    Args:
+      step: of the state.
+      state: arrays.
+      rows: its scores; checkpoints are compared by scoring.rank of them.
+
+    Returns:
+      Whether they are the best.
+    """
+    rank, scores = scoring.rank(rows), [row._asdict() for row in rows]
+    better = self.rank is None or rank < self.rank
+    if better:
+      self._saved.save(step, state)
+      self.rank, self.step = rank, step
+    self._lines.write({'step': step, 'rank': rank, 'scores': scores})
+    return better
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self._saved.close()
+    self._lines.close()

@@ -2,32 +2,61 @@
 
 import dataclasses
 import functools
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import game, latents, settings, steps
+from gan_jax import game, latents, parallel, settings, steps
 
 
-def make_draw(gan: game.GAN) -> Callable[..., np.ndarray]:
+def make_draw_at(
+  gan: game.GAN, devices: Sequence[jax.Device] = ()
+) -> Callable[..., np.ndarray]:
+  """Makes the function that draws the samples of given indices.
+
+  Args:
+    gan: the game.
+    devices: that share each batch; none for the default one.
+
+  Returns:
+    (weights, indices `[n]`, *, seed=0, label=None) -> `[n, ...]` float32
+    numpy. A sample depends on the seed and its index alone; label is `[n]` or
+    None; weights as for steps.make_sample_fn.
+  """
+  spread = parallel.spread(devices or jax.local_devices()[:1])
+
+  @jax.jit
+  def sample(weights, key, indices, label):
+    keys = latents.example_keys(key, indices)
+    z = latents.normal(keys, gan.latent_dim)
+    return steps.make_sample_fn(gan)(weights, z, label)
+
+  def draw_at(weights, indices, *, seed=0, label=None):
+    arguments = spread.put((weights, jax.random.key(seed)))
+    rows = (np.asarray(indices), None if label is None else np.asarray(label))
+    found = sample(*arguments, *spread.put_batch(rows))
+    return np.asarray(found)[: len(indices)]
+
+  return draw_at
+
+
+def make_draw(
+  gan: game.GAN, devices: Sequence[jax.Device] = ()
+) -> Callable[..., np.ndarray]:
   """Makes the function that draws any number of samples, in batches.
 
   Args:
     gan: the game.
+    devices: that share each batch; none for the default one.
 
   Returns:
     (weights, count, *, seed=0, batch_size=256, label=None) ->
-    `[count, ...]` float32 numpy; label is `[count]` or None; weights as for steps.make_sample_fn. The i-th sample depends on the
-    seed and i alone. Raises ValueError for a count or batch_size below 1.
+    `[count, ...]` float32 numpy; label is `[count]` or None; weights as for
+    steps.make_sample_fn. The i-th sample depends on the seed and i alone.
+    Raises ValueError for a count or batch_size below 1.
   """
-  sample = jax.jit(steps.make_sample_fn(gan))
-
-  @functools.partial(jax.jit, static_argnums=2)
-  def draw_latents(key, start, size):
-    keys = latents.example_keys(key, start + jnp.arange(size))
-    return latents.normal(keys, gan.latent_dim)
+  draw_at = make_draw_at(gan, devices)
 
   def draw(weights, count, *, seed=0, batch_size=256, label=None):
     if min(count, batch_size) < 1:
@@ -36,20 +65,60 @@ def make_draw(gan: game.GAN) -> Callable[..., np.ndarray]:
       )
     if label is not None and np.shape(label) != (count,):
       raise ValueError(f'label has shape {np.shape(label)}; must be ({count},)')
-    key, size = jax.random.key(seed), min(batch_size, count)
     # The last batch is as large as the others; what is too much is cut off.
-    labels = lambda start: (
-      None
-      if label is None
-      else np.take(label, np.arange(start, start + size), mode='clip')
-    )
-    parts = [
-      np.asarray(sample(weights, draw_latents(key, start, size), labels(start)))
-      for start in range(0, count, size)
-    ]
+    size = min(batch_size, count)
+    parts = []
+    for start in range(0, count, size):
+      indices = np.arange(start, start + size)
+      labels = None if label is None else np.take(label, indices, mode='clip')
+      parts.append(draw_at(weights, indices, seed=seed, label=labels))
     return np.concatenate(parts)[:count]
 
   return draw
+
+
+class Generated:
+  """A generator's samples as a source of examples (data.Source).
+
+  Attributes:
+    shape: of one example.
+    truth: None.
+  """
+
+  truth = None
+
+  def __init__(
+    self,
+    draw_at: Callable[..., np.ndarray],
+    weights: Any,
+    shape: tuple[int, ...],
+    count: int,
+    *,
+    seed: int = 0,
+    label: np.ndarray | None = None,
+  ):
+    """Describes the samples; they are drawn when asked for.
+
+    Args:
+      draw_at: as make_draw_at makes it.
+      weights: (params, stats) of the generator.
+      shape: of one example.
+      count: how many there are.
+      seed: of the latents.
+      label: `[count]` classes for a conditional generator, or None.
+    """
+    self.shape = shape
+    self._count, self._label = count, label
+    self._draw = functools.partial(draw_at, weights, seed=seed)
+
+  def __len__(self) -> int:
+    return self._count
+
+  def __getitem__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    if self._label is None:
+      return {'x': self._draw(indices)}
+    label = np.asarray(self._label[indices], np.int32)
+    return {'x': self._draw(indices, label=label), 'label': label}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +130,18 @@ class Sampler:
     shape: of one example.
     step: train steps of the checkpoint.
     weights: (params, stats) of the generator.
-    draw: as make_draw makes it.
+    gan: the game.
   """
 
   settings: settings.Settings
   shape: tuple[int, ...]
   step: int
   weights: Any
-  draw: Callable[..., np.ndarray]
+  gan: game.GAN
+
+  @functools.cached_property
+  def _draw(self) -> Callable[..., np.ndarray]:
+    return make_draw(self.gan)
 
   def __call__(
     self,
@@ -93,4 +166,11 @@ class Sampler:
       ValueError: for a count or batch_size below 1.
     """
     options = dict(seed=seed, batch_size=batch_size, label=label)
-    return self.draw(self.weights, count, **options)
+    return self._draw(self.weights, count, **options)
+
+  def source(
+    self, count: int, *, seed: int = 0, devices: Sequence[jax.Device] = ()
+  ) -> Generated:
+    """`count` samples as a source of examples, drawn on some devices."""
+    draw_at = make_draw_at(self.gan, devices)
+    return Generated(draw_at, self.weights, self.shape, count, seed=seed)

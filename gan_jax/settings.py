@@ -105,7 +105,14 @@ class Settings:
     checkpoint_every: steps between checkpoints; 0 for the last alone.
     keep_checkpoints: how many to keep, the newest.
     num_samples: examples in a picture.
-    eval_samples: examples in the final score, per set.
+    eval: of the scores: {'metrics': names in metrics.METRICS, with commas; ''
+      for what fits the data; 'every': steps between scores, 0 for the last
+      alone, the checkpoint with the best first score being kept; 'num_samples'
+      and 'num_real' examples (0 real ones: all); 'features': a name in
+      extractors.EXTRACTORS, '' for Inception where a metric needs it, else
+      pixels; 'feature_weights': a file, '' for the usual; 'protocol': in
+      evaluation.resize.PREPROCESS; 'against': 'train', 'test', or '' as each
+      metric has it}.
   """
 
   seed: int = 0
@@ -148,7 +155,16 @@ class Settings:
   checkpoint_every: int = 1000
   keep_checkpoints: int = 2
   num_samples: int = 64
-  eval_samples: int = 1000
+  eval: Mapping[str, Any] = _part(
+    metrics='',
+    every=0,
+    num_samples=1000,
+    num_real=0,
+    features='',
+    feature_weights='',
+    protocol='legacy_tensorflow',
+    against='',
+  )
 
 
 # May differ between a run and its continuation: they change no update.
@@ -161,10 +177,10 @@ CONTINUABLE = (
   'checkpoint_every',
   'keep_checkpoints',
   'num_samples',
-  'eval_samples',
   'data.data_dir',
   'data.threads',
   'data.memory_mb',
+  *(f'eval.{name}' for name in Settings().eval),
 )
 _AT_LEAST = {
   'seed': 0,
@@ -183,7 +199,6 @@ _AT_LEAST = {
   'checkpoint_every': 0,
   'keep_checkpoints': 1,
   'num_samples': 1,
-  'eval_samples': 2,
 }
 
 
@@ -208,6 +223,12 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
   """
   base = {f.name: getattr(Settings(), f.name) for f in _fields()}
   values = check_options('the config', mapping, base)
+  values['eval'] = check_options('eval', values['eval'], base['eval'])
+  for name, least in {'every': 0, 'num_samples': 2, 'num_real': 0}.items():
+    if values['eval'][name] < least:
+      raise ValueError(
+        f'eval.{name}={values["eval"][name]}: must be at least {least}'
+      )
   for name, least in _AT_LEAST.items():
     if values[name] < least:
       raise ValueError(f'{name}={values[name]}: must be at least {least}')

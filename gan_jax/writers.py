@@ -13,6 +13,8 @@ from typing import Any, Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gan_jax import jsonl
+
 _REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
 
 
@@ -35,19 +37,7 @@ class ScalarWriter:
     """
     from tensorboardX import SummaryWriter
 
-    path = workdir / 'metrics.jsonl'
-    kept = []
-    if path.exists():
-      for line in path.read_text().splitlines():
-        try:
-          if json.loads(line)['step'] <= start:
-            kept.append(line + '\n')
-        except (json.JSONDecodeError, KeyError):
-          continue  # the end of a line that a killed run was writing
-    beside = path.with_suffix('.tmp')
-    beside.write_text(''.join(kept))
-    os.replace(beside, path)
-    self._lines = path.open('a', buffering=1)
+    self._lines = jsonl.Lines(workdir / 'metrics.jsonl', start=start)
     self._events = SummaryWriter(
       str(workdir / 'tensorboard'), purge_step=start + 1
     )
@@ -55,7 +45,11 @@ class ScalarWriter:
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Writes one line of scalars; NaN and infinity become null in JSON."""
     finite = {k: v if math.isfinite(v) else None for k, v in scalars.items()}
-    self._lines.write(json.dumps({'step': step, **finite}) + '\n')
+    self._lines.write({'step': step, **finite})
+    self.write_events(step, scalars)
+
+  def write_events(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Writes scalars for TensorBoard alone."""
     for name, value in scalars.items():
       self._events.add_scalar(name, value, step)
 

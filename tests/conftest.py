@@ -2,6 +2,8 @@
 
 import os
 
+# Threads of two test processes on few cores wait for one another.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 os.environ.setdefault('PJRT_NPROC', '32')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Most of the time of these tests is compilation; =0 tests what users run.

@@ -15,6 +15,7 @@ CONFIGS = sorted(
   for path in (pathlib.Path(__file__).parent.parent / 'configs').glob('*.py')
   if path.stem != 'common'
 )
+ABSENT = ('tfds', 'folder', 'stacked_mnist')  # data that are not here
 
 
 def get_config(name, variant=''):
@@ -25,8 +26,9 @@ def get_config(name, variant=''):
 def test_two_shrunken_steps(name, monkeypatch):
   config = get_config(name, 'test')
   options = config.data.to_dict()
-  if options['name'] in ('tfds', 'folder'):  # data that are not here
-    shape = (24, options['size'], options['size'], options['channels'])
+  if options['name'] in ABSENT:
+    channels = options.get('channels', 3)
+    shape = (24, options['size'], options['size'], channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     fake = lambda split, **_: ArraySource(pixels, np.arange(24) % 10)
     source = data.SOURCES[options['name']]
@@ -48,7 +50,8 @@ def test_two_shrunken_steps(name, monkeypatch):
 @pytest.mark.parametrize(
   ('name', 'variant'),
   [(name, '') for name in CONFIGS]
-  + [(name, v) for name in ('ring', 'grid') for v in ('short', 'rpgan')],
+  + [(name, v) for name in ('ring', 'grid') for v in ('short', 'rpgan')]
+  + [('stacked_mnist', 'rpgan')],
 )
 def test_the_config_itself_is_well_formed(name, variant):
   from gan_jax import assemble, settings
@@ -57,8 +60,9 @@ def test_the_config_itself_is_well_formed(name, variant):
   chosen = settings.parse(config.to_dict())
   data.source_options(chosen.data)
   shape = (2,)
-  if 'size' in chosen.data and 'channels' in chosen.data:
-    shape = (chosen.data['size'],) * 2 + (chosen.data['channels'],)
+  if chosen.data['name'] in ('digits', *ABSENT):
+    channels = chosen.data.get('channels', 3)
+    shape = (chosen.data['size'], chosen.data['size'], channels)
   assemble.build_gan(chosen, shape)
 
 

@@ -1,4 +1,4 @@
-"""docs/losses.md says what the code does: its formulas are evaluated."""
+"""docs/losses.md and scores.md say what the code does: formulas are evaluated."""
 
 import pathlib
 import re
@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import augment, losses, rules, terms
+from gan_jax import augment, extractors, losses, metrics, rules, terms
+from gan_jax.evaluation import resize
 from tests import test_losses
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -111,3 +112,22 @@ def test_papers_are_those_that_the_code_names():
   )
   for number in set(re.findall(r'arxiv.org/abs/([\d.]+)\)', TEXT)):
     assert f'arxiv.org/abs/{number}' in source, number
+
+
+def test_the_scores_are_all_described():
+  text = (ROOT / 'docs' / 'scores.md').read_text()
+  rows = [line for line in text.splitlines() if line.startswith('| `')]
+  named = lambda names: [
+    row for row in rows if any(f'`{n}`' in row.split('|')[1] for n in names)
+  ]
+  for name in metrics.METRICS:
+    assert len(named([name])) == 1, name
+  assert len(named(extractors.EXTRACTORS)) == len(extractors.EXTRACTORS)
+  assert len(named(resize.PREPROCESS)) == len(resize.PREPROCESS)
+
+
+def test_the_example_of_the_scores_runs(capsys):
+  text = (ROOT / 'docs' / 'scores.md').read_text()
+  (example,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+  exec(compile(example, 'scores.md', 'exec'), {})
+  assert 'coverage' in capsys.readouterr().out

@@ -5,10 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import quality
 from gan_jax.data import synthetic
-from gan_jax.data.arrays import ArraySource
-from gan_jax.evaluation import gaussian, mixtures, two_sample
+from gan_jax.evaluation import gaussian, mixtures
 
 
 class GaussianTest(chex.TestCase):
@@ -31,6 +29,16 @@ def test_kl_of_itself_is_zero_and_of_a_singular_one_infinite():
     kl(mean, covariance, mean, covariance), 0, atol=1e-5
   )
   assert kl(mean, jnp.zeros((2, 2)), mean, covariance) == np.inf
+
+
+def test_wasserstein_2_in_one_dimension_and_of_itself():
+  # sqrt((m_q - m_p)^2 + (s_q - s_p)^2)
+  value = gaussian.wasserstein_2(
+    jnp.array([1.0]), jnp.array([[4.0]]), jnp.zeros(1), jnp.array([[9.0]])
+  )
+  np.testing.assert_allclose(value, np.sqrt(2), rtol=1e-12)
+  point = jnp.ones(2), jnp.zeros((2, 2))
+  np.testing.assert_array_equal(gaussian.wasserstein_2(*point, *point), 0)
 
 
 def test_fit_is_the_sample_mean_and_covariance():
@@ -88,36 +96,3 @@ def test_perfect_samples_score_as_theory_says(source, modes, kl):
   np.testing.assert_allclose(mean[0], modes)
   np.testing.assert_allclose(mean[1], 0.9889, atol=0.001)
   np.testing.assert_allclose(mean[2], kl, rtol=0.25)
-
-
-class TwoSampleTest(chex.TestCase):
-  @chex.variants(with_jit=True, without_jit=True)
-  def test_half_for_alike_one_for_apart_none_for_copies(self):
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 400, 3, 2)).astype(np.float32)
-    accuracy = self.variant(two_sample.nearest_neighbour_accuracy)
-    np.testing.assert_allclose(accuracy(a, b), 0.5, atol=0.06)
-    np.testing.assert_allclose(accuracy(a, b + 100), 1)
-    np.testing.assert_allclose(accuracy(a, a), 0, atol=0.01)
-
-
-def test_quality_of_the_truth_is_its_floor():
-  source = synthetic.ring('train', size=4000)
-  draw = lambda count, seed: source.truth.sample(count, [9, seed])
-  rows, _ = quality.score(draw, source, source, 2500)
-  assert len(rows) == 3
-  for row in rows:
-    error = np.hypot(row.error, row.floor_error)
-    assert abs(row.value - row.floor) < 5 * error + 1e-6, row
-
-
-def test_quality_of_images_is_a_two_sample_test():
-  rng = np.random.default_rng(0)
-  x = rng.integers(0, 256, (300, 4, 4, 1), np.uint8)
-  train, test = ArraySource(x[:200]), ArraySource(x[200:])
-  alike = lambda n, seed: rng.uniform(-1, 1, (n, 4, 4, 1)).astype(np.float32)
-  (row,), _ = quality.score(alike, train, test, 1000)
-  assert '100 a side' in row.name
-  np.testing.assert_allclose([row.value, row.floor], 0.5, atol=0.1)
-  (row,), _ = quality.score(lambda *a: alike(*a) * 0, train, test, 1000)
-  assert row.value > 0.9

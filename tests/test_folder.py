@@ -184,7 +184,7 @@ def test_none_readable(tmp_path):
   ('path', 'message'),
   [
     ('{}', 'no pictures in {} or below; looked for .png, .jpg'),
-    ('{}/missing', "data.path='{}/missing' is not a directory"),
+    ('{}/missing', "'{}/missing' is not a directory"),
     ('', 'data.path is empty: .*--config.data.path=DIR'),
   ],
 )

@@ -74,8 +74,12 @@ def test_every_norm(name, norm):
   assert bool(g_stats) == bool(d_stats) == (norm in ('batch', 'spectral'))
 
 
-@pytest.mark.parametrize('size', [8, 16, 32, 64, 128])
-@pytest.mark.parametrize('channels', [1, 3, 4])
+DCGAN_SIZES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96)
+
+
+@pytest.mark.parametrize(
+  ('size', 'channels'), list(zip((*DCGAN_SIZES, 112, 128), [1, 3, 4] * 6))
+)
 def test_dcgan_of_every_size(size, channels):
   shape = (size, size, channels)
   g = networks.from_linen(dcgan.Generator(shape=shape, width=2))
@@ -90,10 +94,27 @@ def test_dcgan_of_every_size(size, channels):
   assert x.shape == (2, *shape) and logits.shape == (2,)
 
 
-@pytest.mark.parametrize('shape', [(24, 24, 3), (16, 32, 3), (4, 4, 1), (2,)])
+def test_dcgan_halves_to_between_4_and_7_pixels():
+  base = {28: 7, 20: 5, 24: 6, 32: 4, 56: 7, 112: 7, 128: 4}
+  halvings = {28: 2, 20: 2, 24: 2, 32: 3, 56: 3, 112: 4, 128: 5}
+  for size in base:
+    g = dcgan.Generator(shape=(size, size, 1), width=2)
+    params = jax.eval_shape(
+      lambda k: g.init(k, jnp.zeros((1, 3)), train=False)['params'],
+      jax.random.key(0),
+    )
+    stages = halvings[size]
+    assert sum('ConvTranspose' in name for name in params) == stages, size
+    first = base[size] ** 2 * 2 * 2 ** (stages - 1)
+    assert params['Dense_0']['kernel'].shape == (3, first), size
+
+
+@pytest.mark.parametrize(
+  'shape', [(30, 30, 3), (9, 9, 3), (160, 160, 3), (16, 32, 3), (4, 4, 1), (2,)]
+)
 def test_dcgan_refuses_other_sizes(shape):
   g = networks.from_linen(dcgan.Generator(shape=shape))
-  with pytest.raises(ValueError, match=r'\(8, 16, 32, 64, 128\)'):
+  with pytest.raises(ValueError, match=r'\(8, 10, 12, 14, 16, 20, 24, 28, 32,'):
     g.init(jax.random.key(0), jnp.zeros((1, 5)))
   d = networks.from_linen(dcgan.Discriminator())
   with pytest.raises(ValueError, match='DCGAN takes square images'):

@@ -29,6 +29,9 @@ LAYERS = {
   'ema.py': (set(), MATHS),
   'order.py': (set(), MATHS),
   'evaluation': ({'evaluation'}, MATHS),
+  'evaluation/convert.py': ({'evaluation'}, {'numpy', 'torch'}),
+  'evaluation/torch_files.py': (set(), {'numpy'}),
+  'evaluation/weights.py': ({'evaluation'}, {'numpy', 'safetensors'}),
   'networks.py': (set(), NETS),
   'models': ({'models', 'networks'}, NETS),
   'optimizers.py': (set(), MATHS),
@@ -63,12 +66,41 @@ LAYERS = {
     {'numpy', 'PIL', 'tensorflow_datasets', 'tensorflow', 'requests'},
   ),
   'checkpoint.py': (set(), {'jax', 'orbax'}),
-  'writers.py': (set(), {'numpy', 'PIL', 'tensorboardX'}),
-  'quality.py': (
-    {'data', 'evaluation', 'steps'},
+  'writers.py': ({'jsonl'}, {'numpy', 'PIL', 'tensorboardX'}),
+  'extractors.py': ({'evaluation', 'options', 'steps'}, {'jax'}),
+  'feature_store.py': ({'evaluation'}, {'numpy'}),
+  'features.py': (
+    {'data', 'evaluation', 'extractors', 'feature_store', 'parallel'},
     {'jax', 'numpy'},
   ),
-  'progress.py': ({'state', 'writers'}, {'jax', 'numpy', 'rich'}),
+  'measures.py': (
+    {'evaluation', 'extractors', 'features'},
+    {'jax', 'numpy'},
+  ),
+  'metrics.py': ({'data', 'evaluation', 'features', 'measures'}, {'jax'}),
+  'references.py': ({'data'}, {'numpy'}),
+  'scoring.py': (
+    {'__version__', 'data', 'metrics', 'options'},
+    {'jax'},
+  ),
+  'judge.py': (
+    {
+      'data',
+      'extractors',
+      'feature_store',
+      'features',
+      'metrics',
+      'references',
+      'scoring',
+    },
+    {'jax', 'numpy'},
+  ),
+  'jsonl.py': (set(), set()),
+  'tables.py': (set(), {'rich'}),
+  'progress.py': (
+    {'state', 'tables', 'writers'},
+    {'jax', 'numpy', 'rich'},
+  ),
   'assemble.py': (
     {
       'compose',
@@ -88,7 +120,10 @@ LAYERS = {
     {'diagnostics', 'game', 'losses', 'sampling', 'state', 'steps'},
     {'jax', 'numpy'},
   ),
-  'sampling.py': ({'game', 'latents', 'settings', 'steps'}, {'jax', 'numpy'}),
+  'sampling.py': (
+    {'game', 'latents', 'parallel', 'settings', 'steps'},
+    {'jax', 'numpy'},
+  ),
   'runs.py': (None, {'jax', 'numpy'}),
   'experiment.py': (None, {'jax', 'numpy'}),
 }

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.evaluation import frechet, kernel, manifold, sliced
+from gan_jax.evaluation import (
+  frechet,
+  inception_score,
+  kernel,
+  manifold,
+  resampling,
+  sliced,
+)
 
 
 def draw(seed, *shape):
@@ -18,6 +25,33 @@ def moments_of(x, batch=32):
   for start in range(0, len(x), batch):
     found = frechet.update_moments(found, x[start : start + batch])
   return found
+
+
+# ---- The jackknife.
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+  each = [resampling.jackknife(np.mean, draw(i, 200)) for i in range(300)]
+  errors = np.array([e.error for e in each])
+  # Over 10 groups the squared error is unbiased, its spread sqrt(2 / 9).
+  np.testing.assert_allclose(
+    200 * (errors**2).mean(), 1, atol=4 * np.sqrt(2 / 9 / 300)
+  )
+  np.testing.assert_allclose(each[0].value, draw(0, 200).mean())
+
+
+def test_jackknife_with_a_group_for_each_sample_is_exact():
+  x = draw(0, 23)
+  found = resampling.jackknife(np.mean, x, groups=23)
+  np.testing.assert_allclose(found.error, x.std(ddof=1) / 23**0.5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('groups', [1, 6])
+def test_jackknife_groups_out_of_range(groups):
+  with pytest.raises(ValueError, match=f'groups={groups}: must be from 2 to'):
+    resampling.jackknife(np.mean, np.ones(5), groups=groups)
+  with pytest.raises(ValueError, match='at least 2 groups, got 1'):
+    resampling.jackknife_error(jnp.ones(1))
 
 
 # ---- The Frechet distance.
@@ -80,6 +114,83 @@ def test_frechet_distance_of_a_set_to_itself_with_fewer_samples_than_features():
   assert value.dtype == np.float64
 
 
+def nuclear(x, y):
+  """The Frechet distance of samples by the singular values of X Y^T."""
+  x, y = x.astype(np.float64), y.astype(np.float64)
+  shift = x.mean(axis=0) - y.mean(axis=0)
+  x = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
+  y = (y - y.mean(axis=0)) / np.sqrt(len(y) - 1)
+  root_trace = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+  return (shift**2).sum() + (x**2).sum() + (y**2).sum() - 2 * root_trace
+
+
+def test_frechet_distance_of_rank_deficient_samples():
+  x, y = draw(0, 50, 200), 0.5 + 2 * draw(1, 60, 200)
+  found = frechet.moments_distance(moments_of(x), moments_of(y))
+  np.testing.assert_allclose(found, nuclear(x, y), rtol=1e-7)
+
+
+@pytest.mark.slow
+def test_frechet_distance_at_2048_dimensions():
+  d = 2048
+  rng = np.random.default_rng(0)
+  rotation, _ = np.linalg.qr(rng.normal(size=(d, d)))
+  a, b = rng.gamma(0.5, 1, (2, d))
+  m, n = rng.normal(size=(2, d))
+  found = frechet.frechet_distance(
+    m, (rotation * a) @ rotation.T, n, (rotation * b) @ rotation.T
+  )
+  expected = ((m - n) ** 2).sum() + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum()
+  np.testing.assert_allclose(found, expected, rtol=1e-9)
+  x, y = draw(0, 300, d), 1.2 * draw(1, 400, d)
+  found = frechet.moments_distance(moments_of(x, 100), moments_of(y, 100))
+  np.testing.assert_allclose(found, nuclear(x, y), rtol=1e-6)
+
+
+def test_leaving_a_group_out_is_the_moments_of_the_others():
+  x = [7 + draw(i, 20 + i, 4) for i in range(3)]
+  left_out = list(frechet.leave_one_out([moments_of(g) for g in x]))
+  for i, found in enumerate(left_out):
+    others = moments_of(np.concatenate(x[:i] + x[i + 1 :]))
+    for one, other in zip(found, others):
+      np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_frechet_estimate_has_the_error_that_repeats_show():
+  reference = moments_of(draw(0, 20_000, 3), 20_000)
+
+  def estimate(seed):
+    x = 1 + draw(seed, 400, 3)
+    groups = [moments_of(x[i::10], 40) for i in range(10)]
+    return frechet.frechet_estimate(groups, reference)
+
+  values, errors = np.array([estimate(seed) for seed in range(1, 201)]).T
+  # Either is known to about 1 / sqrt(2 * 200) = 5 %, so 4 of these.
+  np.testing.assert_allclose(
+    np.sqrt((errors**2).mean()), values.std(ddof=1), rtol=0.25
+  )
+
+
+def test_frechet_estimate_is_the_jackknife():
+  x, reference = 1 + draw(1, 100, 3), moments_of(draw(0, 90, 3))
+  found = frechet.frechet_estimate(
+    [moments_of(x[i::5]) for i in range(5)], reference
+  )
+  plain = resampling.jackknife(
+    lambda x: frechet.moments_distance(moments_of(x), reference), x, groups=5
+  )
+  np.testing.assert_allclose(found, plain, rtol=1e-6)
+
+
+def test_frechet_estimate_of_too_few():
+  reference = moments_of(draw(0, 9, 3))
+  one, two = moments_of(draw(1, 1, 3)), moments_of(draw(2, 2, 3))
+  with pytest.raises(ValueError, match='at least 2 examples, got 1'):
+    frechet.frechet_estimate([one, two], reference)
+  with pytest.raises(ValueError, match='at least 2'):
+    frechet.frechet_estimate([two], reference)
+
+
 def test_a_covariance_of_one_is_refused():
   with pytest.raises(ValueError, match='at least 2 examples, got 1'):
     frechet.covariance(moments_of(draw(0, 1, 3)))
@@ -88,8 +199,11 @@ def test_a_covariance_of_one_is_refused():
 # ---- Precision, recall, density, coverage.
 
 
-def brute_force(real, fake, k):
-  distances = lambda x, y: np.linalg.norm(x[:, None] - y[None], axis=-1)
+def plain_distances(x, y):
+  return np.linalg.norm(x[:, None] - y[None], axis=-1)
+
+
+def brute_force(real, fake, k, distances=plain_distances):
   radius = lambda x: np.sort(distances(x, x), axis=1)[:, k]
   between = distances(real, fake)
   in_real = between < radius(real)[:, None]
@@ -118,6 +232,63 @@ def test_manifold_scores_of_sets_far_apart_and_of_equal_distributions():
   # Its expectation: of 2 n - 1 others, the 5 nearest are not all real ones.
   expected = 1 - np.prod([(999 - i) / (1999 - i) for i in range(5)])
   np.testing.assert_allclose(alike.coverage, expected, atol=0.03)
+
+
+def exact_distances(x, y):
+  gaps = x[:, None].astype(np.float64) - y[None]
+  return np.sqrt(np.square(gaps).sum(-1).astype(np.float32))
+
+
+@pytest.mark.parametrize('kind', ['clustered', 'copies', 'ties'])
+def test_manifold_scores_where_distances_are_small_or_equal(kind):
+  rng = np.random.default_rng(0)
+  centres = 10 * draw(0, 10, 300)
+  near = lambda n, seed: (
+    centres[rng.integers(0, 10, n)] + draw(seed, n, 300) / 50
+  )
+  real, fake = {
+    'clustered': lambda: (near(60, 1), near(50, 2)),
+    # Some three times over: more often than k, so that their radius is 0.
+    'copies': lambda: (x := near(60, 1), np.concatenate([x[:16]] * 3 + [x])),
+    'ties': lambda: rng.integers(0, 3, (2, 60, 6)).astype(np.float32),
+  }[kind]()
+  found = manifold.manifold_scores(real, fake, k=2)
+  expected = brute_force(real, fake, 2, exact_distances)
+  np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_copies_are_at_distance_zero():
+  x = np.repeat(10 + draw(0, 20, 300), 3, axis=0)
+  np.testing.assert_array_equal(manifold.neighbour_radii(x, 2), 0)
+  assert (manifold.neighbour_radii(x, 3) > 1).all()
+
+
+def test_density_of_a_set_in_itself_is_one_for_ties_do_not_count():
+  x = draw(0, 500, 40)
+  found = manifold.manifold_scores(x, x)
+  np.testing.assert_allclose(found, np.ones(4), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  'names, vary', [(('precision', 'density'), 1), (('recall', 'coverage'), 0)]
+)
+def test_manifold_errors_are_those_that_repeats_show(names, vary):
+  estimate = jax.jit(manifold.manifold_estimates)
+
+  def one(seed):
+    seeds = [1000, 1000]
+    seeds[vary] = seed
+    return estimate(draw(seeds[0], 60, 2), 0.7 + draw(seeds[1] + 1, 60, 2))
+
+  each = [one(seed) for seed in range(200)]
+  scores = manifold.manifold_scores(draw(0, 60, 2), 0.7 + draw(1001, 60, 2))
+  for name in names:
+    values, errors = np.array([getattr(e, name) for e in each]).T
+    rms = np.sqrt((errors**2).mean())
+    if name in ('precision', 'density'):  # the examples are independent
+      np.testing.assert_allclose(rms, values.std(ddof=1), rtol=0.25)
+    if vary == 0:
+      np.testing.assert_allclose(values[0], getattr(scores, name), rtol=1e-6)
 
 
 @pytest.mark.parametrize('k', [0, 10])
@@ -165,11 +336,23 @@ def test_kernel_distance_of_whole_sets_is_the_mmd():
   found = kernel.kernel_distance(
     x, y, jax.random.key(0), subsets=3, subset_size=40
   )
+  assert np.isnan(found.error)
   whole = kernel.unbiased_mmd(x, y, kernel.polynomial_kernel)
   np.testing.assert_allclose(found.value, whole, rtol=1e-4)
-  np.testing.assert_allclose(found.error, 0, atol=1e-4)
   with pytest.raises(ValueError, match='subset_size=41: must be'):
     kernel.kernel_distance(x, y, jax.random.key(0), subset_size=41)
+
+
+def test_kernel_distance_has_the_error_that_repeats_show():
+  def estimate(key):
+    x_key, y_key, key = jax.random.split(key, 3)
+    x = jax.random.normal(x_key, (300, 4))
+    y = 0.7 + jax.random.normal(y_key, (300, 4))
+    return kernel.kernel_distance(x, y, key, subsets=30, subset_size=60)
+
+  found = jax.lax.map(estimate, jax.random.split(jax.random.key(0), 200))
+  rms = np.sqrt((found.error**2).mean())
+  np.testing.assert_allclose(rms, found.value.std(ddof=1), rtol=0.25)
 
 
 def test_mmd_test_tells_what_differs_and_is_fair_to_what_does_not():
@@ -197,3 +380,60 @@ def test_sliced_wasserstein_of_a_shift():
   np.testing.assert_allclose(same, 0, atol=1e-6)
   with pytest.raises(ValueError, match='directions=0'):
     sliced.sliced_wasserstein(x, x, jax.random.key(0), directions=0)
+
+
+def test_sliced_wasserstein_of_sets_of_different_sizes():
+  x, y = draw(0, 6, 1), draw(1, 4, 1)
+  found = sliced.sliced_wasserstein(x, y, jax.random.key(0))
+  # Twelve of each: every x twice, every y three times.
+  twelve = [np.sort(np.repeat(a[:, 0], 12 // len(a))) for a in (x, y)]
+  expected = np.sqrt(np.square(twelve[0] - twelve[1]).mean())
+  np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_sliced_estimate_has_the_error_that_repeats_show():
+  x, y = draw(0, 200, 5), draw(1, 150, 5) * np.float32([[3, 1, 1, 1, 1]])
+  estimate = jax.jit(
+    lambda key: sliced.sliced_estimate(x, y, key, directions=64)
+  )
+  each = [estimate(jax.random.key(i)) for i in range(200)]
+  values, errors = np.array(each).T
+  rms = np.sqrt((errors**2).mean())
+  np.testing.assert_allclose(rms, values.std(ddof=1), rtol=0.25)
+  same = sliced.sliced_estimate(x, x, jax.random.key(0))
+  np.testing.assert_array_equal(same, [0, 0])
+
+
+# ---- The Inception Score.
+
+
+def test_inception_score_of_unsure_and_of_sure_and_even_answers():
+  found = inception_score.inception_score(jnp.zeros((20, 7)))
+  np.testing.assert_allclose(found, [1, 0], atol=1e-12)
+  sure = 1e4 * jnp.eye(5)[jnp.arange(100) % 5]
+  found = inception_score.inception_score(sure)
+  np.testing.assert_allclose(found, [5, 0], atol=1e-9)
+  np.testing.assert_allclose(
+    inception_score.inception_score(sure.at[:, 0].set(2e4)).value, 1
+  )
+
+
+def test_inception_score_by_its_formula():
+  logits = 3 * draw(0, 103, 4).astype(np.float64)
+  p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+  parts = [p[i * 103 // 5 : (i + 1) * 103 // 5] for i in range(5)]
+  kl = lambda q: (q * np.log(q / q.mean(axis=0))).sum(axis=1).mean()
+  values = np.exp([kl(part) for part in parts])
+  found = inception_score.inception_score(logits.astype(np.float32), splits=5)
+  np.testing.assert_allclose(
+    found, [values.mean(), values.std(ddof=1) / 5**0.5], rtol=1e-5
+  )
+  whole = inception_score.inception_score(logits, splits=1)
+  np.testing.assert_allclose(whole.value, np.exp(kl(p)), rtol=1e-5)
+  assert np.isnan(whole.error)
+
+
+@pytest.mark.parametrize('splits', [0, 4])
+def test_inception_score_splits_out_of_range(splits):
+  with pytest.raises(ValueError, match=f'splits={splits}: must be from 1 to'):
+    inception_score.inception_score(jnp.zeros((3, 2)), splits=splits)

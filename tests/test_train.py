@@ -52,7 +52,7 @@ def lines(workdir):
 def test_a_run_and_its_continuation(tmp_path):
   out = run(TOY, f'--workdir={tmp_path}', '--config.num_steps=6')
   assert 'a new run' in out
-  assert 'KL of the fitted Gaussian' in out and 'fitted   mean' in out
+  assert 'KL to the truth' in out and 'fitted mean' in out
   assert str(tmp_path / 'samples.png') in out
   for name in ('samples.png', 'real.png', 'samples/00000006.png'):
     with Image.open(tmp_path / name) as picture:
@@ -79,7 +79,7 @@ def test_finished_run_is_scored_again(tmp_path):
   assert 'continues from the checkpoint of step 2 of 2' in out
   summary = json.loads((tmp_path / 'summary.json').read_text())
   assert 0 < summary['losses']['d_loss'] < 5 and summary['scores']
-  assert 'KL of the fitted Gaussian' in out
+  assert 'KL to the truth' in out
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -137,7 +137,7 @@ def test_digits_on_four_devices(tmp_path, backend):
     devices=4,
   )
   assert f'4 x cpu (cpu:0 cpu:1 cpu:2 cpu:3), {backend}' in out
-  assert '1-NN two-sample accuracy' in out
+  assert '1-NN accuracy' in out
   with Image.open(tmp_path / 'samples.png') as grid:
     assert grid.mode == 'L' and grid.width == grid.height
 
@@ -153,7 +153,12 @@ def test_digits_on_four_devices(tmp_path, backend):
     (['--config.loss=hing'], "unknown loss 'hing'"),
     (['--config.data.name=digts'], "Did you mean 'digits'"),
     (['--config.batch_size=5000'], 'only 1438 examples'),
-    (['--config.data.size=20'], 'size one of (8, 16, 32, 64, 128)'),
+    (['--config.data.size=30'], 'DCGAN takes square images'),
+    (
+      ['--config.eval.metrics=fidd'],
+      "unknown metric 'fidd'. Did you mean 'fid'",
+    ),
+    (['--config.eval.metrics=modes'], 'a known Mixture'),
     (['--config=configs/folder.py'], 'data.path is empty'),
     (['--init_from=/nowhere'], 'holds no run'),
   ],

@@ -6,7 +6,7 @@ import functools
 import os
 import pathlib
 import warnings
-from typing import Iterator
+from typing import Callable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,8 @@ SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Image.Image]:
+def opened(path: pathlib.Path) -> Iterator[Image.Image]:
+  """A picture; what goes wrong with it is a ValueError that names it."""
   try:
     with Image.open(path) as image:
       yield image
@@ -29,7 +30,7 @@ def _opened(path: pathlib.Path) -> Iterator[Image.Image]:
 
 
 def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
-  with _opened(path) as image:
+  with opened(path) as image:
     # JPEG decodes straight to a smaller size, several times faster.
     image.draft('RGB' if channels > 1 else 'L', (size, size))
     return images.fit(image, size, channels)
@@ -43,7 +44,7 @@ def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
     if skip_broken:  # a truncated file shows itself only when decoded
       load(path)
     else:
-      with _opened(path):
+      with opened(path):
         pass
     return True
   except ValueError:
@@ -52,12 +53,25 @@ def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
     raise
 
 
-class _Streamed:
-  """Pictures decoded as they are asked for, by a pool of threads."""
+class Streamed:
+  """Pictures decoded as they are asked for, by a pool of threads.
+
+  Attributes:
+    shape: of one picture.
+    truth: None.
+  """
 
   truth = None
 
-  def __init__(self, paths, labels, load, shape, threads):
+  def __init__(
+    self,
+    paths: list[pathlib.Path],
+    labels: np.ndarray | None,
+    load: Callable[[pathlib.Path], np.ndarray],
+    shape: tuple[int, ...],
+    threads: int,
+  ):
+    """Takes their paths, `[n]` classes or None, and what decodes one."""
     self._paths, self._labels, self._load = paths, labels, load
     self.shape = shape
     self._pool = concurrent.futures.ThreadPoolExecutor(threads)
@@ -73,9 +87,14 @@ class _Streamed:
     return batch
 
 
-def _find(root: pathlib.Path) -> list[pathlib.Path]:
+def find(root: pathlib.Path) -> list[pathlib.Path]:
+  """Paths of the pictures in a directory and below, in order of name.
+
+  Raises:
+    FileNotFoundError: where it is no directory, or has none.
+  """
   if not root.is_dir():
-    raise FileNotFoundError(f'data.path={str(root)!r} is not a directory')
+    raise FileNotFoundError(f'{str(root)!r} is not a directory')
   paths = sorted(
     p
     for p in root.rglob('*')
@@ -100,7 +119,7 @@ def folder(
   skip_broken: bool = False,
   memory_mb: int = 2048,
   threads: int = 0,
-) -> ArraySource | _Streamed:
+) -> ArraySource | Streamed:
   """Pictures in a directory, turned upright, cropped square and resized.
 
   Where every picture is in a sub-directory, the names of the first level are
@@ -135,10 +154,10 @@ def folder(
   if threads < 0:
     raise ValueError(f'threads={threads}: must be at least 0')
   root = pathlib.Path(path).expanduser()
-  found = _find(root)
+  found = find(root)
   resident = len(found) * size * size * channels <= memory_mb * 2**20
   chosen = held_out(len(found), split, test_fraction)
-  paths, labels = [found[i] for i in chosen], _labels(root, found)
+  paths, labels = [found[i] for i in chosen], classes(root, found)
   threads = threads or os.cpu_count() or 1
   load = functools.partial(_load, size=size, channels=channels)
   examine = functools.partial(_examine, load, resident, skip_broken)
@@ -149,7 +168,7 @@ def folder(
   if resident:
     return ArraySource(np.stack([examined[i] for i in good]), labels)
   kept = [paths[i] for i in good]
-  return _Streamed(kept, labels, load, (size, size, channels), threads)
+  return Streamed(kept, labels, load, (size, size, channels), threads)
 
 
 def _readable(what: str, paths, examined) -> list[int]:
@@ -165,7 +184,11 @@ def _readable(what: str, paths, examined) -> list[int]:
   return good
 
 
-def _labels(root: pathlib.Path, paths) -> np.ndarray | None:
+def classes(root: pathlib.Path, paths: list[pathlib.Path]) -> np.ndarray | None:
+  """Classes `[n]` int32 of pictures: their first sub-directory's place.
+
+  None where some picture lies in the directory itself.
+  """
   parts = [p.relative_to(root).parts for p in paths]
   if any(len(part) == 1 for part in parts):
     return None

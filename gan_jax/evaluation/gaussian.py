@@ -4,6 +4,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation import frechet
+
 Array = jax.Array
 
 
@@ -57,3 +59,27 @@ def kl_divergence(
   log_p = jnp.linalg.slogdet(covariance_p)[1]
   log_q = jnp.linalg.slogdet(covariance_q)[1]
   return (trace - mean_q.shape[0] + distance + log_p - log_q) / 2
+
+
+def wasserstein_2(
+  mean_q: Array, covariance_q: Array, mean_p: Array, covariance_p: Array
+) -> Array:
+  """Wasserstein-2 distance between two Gaussians, in closed form.
+
+  The square root of the Frechet distance.
+
+  Args:
+    mean_q: `[d]`.
+    covariance_q: `[d, d]`, positive semi-definite.
+    mean_p: `[d]`.
+    covariance_p: `[d, d]`.
+
+  Returns:
+    Scalar float64, at least 0, in the units of the means.
+
+  Raises:
+    AssertionError: for shapes that do not match.
+  """
+  squared = frechet.frechet_distance(mean_q, covariance_q, mean_p, covariance_p)
+  with jax.enable_x64(True):
+    return jnp.sqrt(jnp.maximum(squared, 0))

@@ -1,25 +1,15 @@
 """Kernel two-sample scores: KID of features, and a test with a p-value."""
 
-from typing import Callable, NamedTuple
+from typing import Callable
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation.resampling import Estimate, Test
+
 Array = jax.Array
 Kernel = Callable[[Array, Array], Array]
-
-
-class Estimate(NamedTuple):
-  """A score and how sure it is.
-
-  Attributes:
-    value: the mean over subsets.
-    error: its standard error over subsets.
-  """
-
-  value: Array
-  error: Array
 
 
 def polynomial_kernel(first: Array, second: Array) -> Array:
@@ -38,7 +28,8 @@ def polynomial_kernel(first: Array, second: Array) -> Array:
   """
   chex.assert_rank([first, second], 2)
   chex.assert_equal_shape_suffix([first, second], 1)
-  return (first @ second.T / first.shape[1] + 1) ** 3
+  products = jnp.dot(first, second.T, precision='highest')
+  return (products / first.shape[1] + 1) ** 3
 
 
 def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
@@ -91,8 +82,11 @@ def kernel_distance(
     subset_size: examples of each side in one, drawn without replacement.
 
   Returns:
-    The mean and its standard error over subsets; subsets overlap, so the
-    error says nothing of the two sets' own chance.
+    The mean over subsets and its standard error: that of the chance of the
+    two sets, by the delete-d jackknife (subsets of size s of n examples vary
+    too little, as they overlap, by the factor sqrt(s / (n - s))), and of the
+    choice of subsets. Too large rather than too small for sets of one
+    distribution; nan for subsets that are the sets.
 
   Raises:
     ValueError: for subsets larger than the sets, or fewer than 2 of them.
@@ -100,6 +94,7 @@ def kernel_distance(
   References:
     Binkowski et al., Demystifying MMD GANs,
     https://arxiv.org/abs/1801.01401, 2018, section 4.
+    Shao and Wu, A General Theory for Jackknife Variance Estimation, 1989.
   """
   chex.assert_rank([real, fake], 2)
   if subsets < 2 or not 2 <= subset_size <= min(len(real), len(fake)):
@@ -118,19 +113,10 @@ def kernel_distance(
     return unbiased_mmd(*sides, polynomial_kernel)
 
   values = jax.lax.map(one, jax.random.split(key, subsets))
-  return Estimate(values.mean(), values.std(ddof=1) / jnp.sqrt(subsets))
-
-
-class Test(NamedTuple):
-  """Outcome of a two-sample test.
-
-  Attributes:
-    statistic: what was measured.
-    p_value: share of permutations of the labels that give as much or more.
-  """
-
-  statistic: Array
-  p_value: Array
+  left_out = min(len(real), len(fake)) - subset_size
+  share = subset_size / left_out if left_out else float('nan')
+  error = values.std(ddof=1) * (share + 1 / subsets) ** 0.5
+  return Estimate(values.mean(), error)
 
 
 def mmd_test(
@@ -158,7 +144,8 @@ def mmd_test(
   n, total = len(first), len(first) + len(second)
   union = jnp.concatenate([first, second])
   squares = jnp.square(union).sum(axis=1)
-  distances = squares[:, None] + squares[None] - 2 * union @ union.T
+  products = jnp.dot(union, union.T, precision='highest')
+  distances = squares[:, None] + squares[None] - 2 * products
   distances = jnp.maximum(distances, 0)
   median = jnp.maximum(jnp.sqrt(jnp.median(distances)), 1e-12)
   values = jnp.exp(-distances / (2 * median**2))

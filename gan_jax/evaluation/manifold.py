@@ -3,7 +3,8 @@
 Around every example lies a ball that reaches to its k-th nearest neighbour of
 its own set; the balls of a set stand for where it has mass. Distances are
 computed a few hundred rows at a time: memory grows with the number of
-examples, not with its square.
+examples, not with its square. They are computed in float64 and then rounded to
+float32, so that examples equally far away stay so.
 """
 
 from typing import NamedTuple
@@ -12,12 +13,14 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation.resampling import Estimate
+
 Array = jax.Array
 _ROWS = 256
 
 
 class Manifold(NamedTuple):
-  """What `manifold_scores` returns, all scalars.
+  """Four scores, each a scalar, or an Estimate.
 
   Attributes:
     precision: share of fakes within some real ball, in [0, 1].
@@ -27,26 +30,39 @@ class Manifold(NamedTuple):
     coverage: share of real examples whose ball holds a fake, in [0, 1].
   """
 
-  precision: Array
-  recall: Array
-  density: Array
-  coverage: Array
+  precision: Array | Estimate
+  recall: Array | Estimate
+  density: Array | Estimate
+  coverage: Array | Estimate
 
 
-def _distances(row: Array, others: Array, squares: Array) -> Array:
-  """Squared distances from one row to all others."""
-  return jnp.maximum(squares + row @ row - 2 * (others @ row), 0)
+def _to_each(function, rows: Array, others: Array, *more: Array):
+  """Maps function(distances [m] from a row to the others, *more of a row)."""
+  with jax.enable_x64(True):
+    rows, others = jnp.asarray(rows), jnp.asarray(others, jnp.float64)
+    squares = jnp.square(others).sum(axis=1)
+
+    def one(args):
+      row, *more = args
+      row = row.astype(jnp.float64)
+      total = squares + row @ row
+      found = total - 2 * (row @ others.T)
+      # Copies are at distance 0, not at that of rounding.
+      found = jnp.where(found > 1e-14 * total, found, 0)
+      return function(jnp.sqrt(found.astype(jnp.float32)), *more)
+
+    return jax.lax.map(one, (rows, *more), batch_size=_ROWS)
 
 
 def neighbour_radii(features: Array, k: int) -> Array:
-  """Squared distance of each example to its k-th nearest other one.
+  """Distance of each example to its k-th nearest other one.
 
   Args:
     features: `[n, d]`, float.
     k: from 1 to n - 1.
 
   Returns:
-    `[n]`.
+    `[n]` float32.
 
   Raises:
     ValueError: for a k out of range.
@@ -57,14 +73,35 @@ def neighbour_radii(features: Array, k: int) -> Array:
       f'k={k}: must be from 1 to {len(features) - 1}, one less than the '
       f'{len(features)} examples'
     )
-  squares = jnp.square(features).sum(axis=1)
 
-  def radius(index):
-    distances = _distances(features[index], features, squares)
+  def radius(distances, index):
     distances = distances.at[index].set(jnp.inf)
-    return -jax.lax.top_k(-distances, k)[0][-1]
+    # Not top_k, which sorts on a CPU: slower than this for k below 20 or so.
+    nearest = lambda left: jax.lax.argmin(left, 0, jnp.int32)
+    drop = lambda _, left: left.at[nearest(left)].set(jnp.inf)
+    return jax.lax.fori_loop(1, k, drop, distances).min()
 
-  return jax.lax.map(radius, jnp.arange(len(features)), batch_size=_ROWS)
+  return _to_each(radius, features, features, jnp.arange(len(features)))
+
+
+def _per_example(real: Array, fake: Array, k: int) -> Manifold:
+  """What each score is the mean of: `[m]`, `[n]`, `[m]`, `[n]`, float32."""
+  chex.assert_rank([real, fake], 2)
+  chex.assert_equal_shape_suffix([real, fake], 1)
+  real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
+
+  def of_fake(distances):
+    return (distances < real_radii).sum().astype(jnp.float32)
+
+  def of_real(distances, radius):
+    recalled = (distances < fake_radii).any()
+    covered = distances.min() < radius
+    return recalled.astype(jnp.float32), covered.astype(jnp.float32)
+
+  balls = _to_each(of_fake, fake, real)
+  recalled, covered = _to_each(of_real, real, fake, real_radii)
+  precise = (balls > 0).astype(jnp.float32)
+  return Manifold(precise, recalled, balls / k, covered)
 
 
 def manifold_scores(real: Array, fake: Array, *, k: int = 5) -> Manifold:
@@ -77,7 +114,7 @@ def manifold_scores(real: Array, fake: Array, *, k: int = 5) -> Manifold:
       second.
 
   Returns:
-    The scores.
+    The scores, float32.
 
   Raises:
     AssertionError: for features of different length.
@@ -89,30 +126,19 @@ def manifold_scores(real: Array, fake: Array, *, k: int = 5) -> Manifold:
     Naeem et al., Reliable Fidelity and Diversity Metrics for Generative
     Models, https://arxiv.org/abs/2002.09797, 2020, eq. 3 and 4.
   """
-  chex.assert_rank([real, fake], 2)
-  chex.assert_equal_shape_suffix([real, fake], 1)
-  real, fake = jnp.asarray(real), jnp.asarray(fake)
-  # About a common centre, for the rounding of |x|^2 - 2 xy + |y|^2.
-  centre = real.mean(axis=0)[None]
-  real, fake = real - centre, fake - centre
-  real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
-  real_squares = jnp.square(real).sum(axis=1)
-  fake_squares = jnp.square(fake).sum(axis=1)
+  return Manifold(*(x.mean() for x in _per_example(real, fake, k)))
 
-  def of_fake(row):
-    inside = _distances(row, real, real_squares) < real_radii
-    return inside.any(), inside.sum()
 
-  def of_real(row_and_radius):
-    row, radius = row_and_radius
-    distances = _distances(row, fake, fake_squares)
-    return (distances < fake_radii).any(), distances.min() < radius
+def manifold_estimates(real: Array, fake: Array, *, k: int = 5) -> Manifold:
+  """`manifold_scores`, each an Estimate with its standard error.
 
-  inside, balls = jax.lax.map(of_fake, fake, batch_size=_ROWS)
-  recalled, covered = jax.lax.map(of_real, (real, real_radii), batch_size=_ROWS)
+  The errors of precision and density are over fakes, given the real set,
+  those of recall and coverage over real examples, given the fake set: the
+  chance of the set that is given is left out.
+  """
   return Manifold(
-    precision=inside.mean(),
-    recall=recalled.mean(),
-    density=balls.mean() / k,
-    coverage=covered.mean(),
+    *(
+      Estimate(x.mean(), x.std(ddof=1) / len(x) ** 0.5)
+      for x in _per_example(real, fake, k)
+    )
   )

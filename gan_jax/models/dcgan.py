@@ -1,7 +1,9 @@
-"""DCGAN for square images of 8, 16, 32, 64 or 128 pixels, NHWC in [-1, 1].
+"""DCGAN for square images of 8 to 128 pixels, NHWC in [-1, 1].
 
-Channels double at each halving of the image, from `width` at half the image's
-size. At 64 pixels and width 64 these are the networks of Dive into Deep
+The image is halved until 4 to 7 pixels are left, so its side is one of these
+times a power of two: 8, 16, 32, 64, 128 (to 4 x 4), 28 (to 7 x 7), 40, 48 and
+so on. Channels double at each halving, from `width` at half the image's size.
+At 64 pixels and width 64 these are the networks of Dive into Deep
 Learning, but for batch normalisation on the discriminator's first layer,
 which the paper leaves out.
 
@@ -17,11 +19,14 @@ import jax.numpy as jnp
 from gan_jax.models import blocks
 
 Array = jax.Array
-_SIZES = (8, 16, 32, 64, 128)
+# 4 to 7 times a power of two, and the largest is 128.
+_SIZES = tuple(
+  side for side in range(8, 129) if side % 2 ** (side.bit_length() - 3) == 0
+)
 
 
 def _stages(shape: tuple[int, ...]) -> int:
-  """Number of halvings from the image to 4 x 4."""
+  """Number of halvings from the image to 4 to 7 pixels."""
   if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _SIZES:
     raise ValueError(
       f'DCGAN takes square images [size, size, channels] with size one of '
@@ -36,7 +41,7 @@ class Generator(nn.Module):
   Attributes:
     shape: (size, size, channels) of one image.
     width: channels of the layer at half the image's size, doubled at each
-      halving down to 4 x 4.
+      halving.
     norm: of hidden layers, a name in blocks.NORMS.
     axis_name: the mapped axis of devices, for batch norm.
   """
@@ -52,11 +57,12 @@ class Generator(nn.Module):
     biased = self.norm in ('none', 'spectral')
     spectral = self.norm == 'spectral'
     channels = self.width * 2 ** (stages - 1)
-    # A 4 x 4 transposed convolution of one pixel is a dense layer.
-    x = blocks.Dense(16 * channels, use_bias=False, spectral=spectral)(
+    side = self.shape[0] >> stages
+    # A transposed convolution of one pixel to 4 x 4 is a dense layer.
+    x = blocks.Dense(side * side * channels, use_bias=False, spectral=spectral)(
       x, train=train
     )
-    x = x.reshape(-1, 4, 4, channels)
+    x = x.reshape(-1, side, side, channels)
     for stage in range(stages):
       x = nn.relu(blocks.Norm(self.norm, self.axis_name)(x, train=train))
       last = stage == stages - 1
@@ -84,7 +90,7 @@ class Discriminator(nn.Module):
     return_features: whether to return networks.Scores, with the activations
       of the last hidden layer beside the logits.
     minibatch_std: examples in a group of blocks.MinibatchStd, whose feature
-      joins the 4 x 4 activations; -1 for the whole batch, 0 for none. It makes
+      joins the last activations; -1 for the whole batch, 0 for none. It makes
       an example's logit depend on others: not for penalties on gradients.
     axis_name: the mapped axis of devices, for batch norm and minibatch_std.
   """

@@ -1,0 +1,235 @@
+"""Scores a run, or anybody's samples, beside the floor of real data.
+
+  python evaluate.py --workdir=runs/digits
+  python evaluate.py --workdir=runs/cifar10 --metrics=fid,kid,prdc --num_samples=10000
+  python evaluate.py --samples=DIR_OR_NPZ --data=configs/cifar10.py --metrics=fid
+
+Prints a table and writes a JSON record of scores, errors, floors, protocol,
+counts and hashes. What each score needs is in docs/scores.md.
+"""
+
+import pathlib
+import runpy
+import sys
+import time
+
+from absl import app, flags, logging
+
+ROOT = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # configs import from here, wherever one stands
+
+_WORKDIR = flags.DEFINE_string('workdir', '', 'The run to score.')
+_CHECKPOINT = flags.DEFINE_string(
+  'checkpoint', 'latest', "Of the run: 'latest', 'best', or a step."
+)
+_WEIGHTS = flags.DEFINE_enum(
+  'weights', 'ema', ['ema', 'raw'], "The run's moving average, or its weights."
+)
+_SAMPLES = flags.DEFINE_string(
+  'samples', '', 'Samples to score: a folder of pictures, an .npz or an .npy.'
+)
+_VALUE_RANGE = flags.DEFINE_list(
+  'value_range', ['-1', '1'], 'What float images in files run from and to.'
+)
+_DATA = flags.DEFINE_string(
+  'data',
+  '',
+  'Real data: a config file, a folder, an .npz or an .npy; '
+  "default: the run's own.",
+)
+_DATA_DIR = flags.DEFINE_string('data_dir', '', 'Where TFDS keeps datasets.')
+_METRICS = flags.DEFINE_string(
+  'metrics', None, "Such as fid,kid,prdc; default: the run's, or by the data."
+)
+_FEATURES = flags.DEFINE_string(
+  'features',
+  None,
+  "'inception', 'pixels', 'mnist', or FILE.py:FUNCTION; default: Inception "
+  'where a metric needs it, else pixels.',
+)
+_FEATURE_WEIGHTS = flags.DEFINE_string(
+  'feature_weights', None, 'File of the weights; default: downloaded once.'
+)
+_PROTOCOL = flags.DEFINE_string(
+  'protocol',
+  None,
+  "Of Inception's input: 'legacy_tensorflow' (as torch-fidelity), "
+  "'legacy_pytorch' (as pytorch-fid), 'clean' (as clean-fid).",
+)
+_NUM_SAMPLES = flags.DEFINE_integer(
+  'num_samples', None, 'Examples to score; default: all in a file, or 1,000.'
+)
+_NUM_REAL = flags.DEFINE_integer(
+  'num_real', None, 'Real examples to compare with; default: all.'
+)
+_AGAINST = flags.DEFINE_string(
+  'against', None, "Split to compare with, 'train' or 'test'."
+)
+_SEED = flags.DEFINE_integer('seed', 1, 'Of the samples.')
+_NUM_DEVICES = flags.DEFINE_integer('num_devices', 0, 'To use; 0 for all.')
+_OUT = flags.DEFINE_string(
+  'out', '', 'The JSON record; default: in the workdir, or beside the samples.'
+)
+
+
+def options(given: dict) -> dict:
+  """The run's options of scores, with those of the flags over them."""
+  from gan_jax import settings
+
+  chosen = settings.defaults()['eval'] | given
+  for name, flag in (
+    ('metrics', _METRICS),
+    ('features', _FEATURES),
+    ('feature_weights', _FEATURE_WEIGHTS),
+    ('protocol', _PROTOCOL),
+    ('num_samples', _NUM_SAMPLES),
+    ('num_real', _NUM_REAL),
+    ('against', _AGAINST),
+  ):
+    if flag.value is not None:
+      chosen[name] = flag.value
+  return dict(settings.parse({'eval': chosen}).eval)
+
+
+def value_range() -> tuple[float, float]:
+  """--value_range as two numbers."""
+  try:
+    low, high = map(float, _VALUE_RANGE.value)
+  except ValueError:
+    low = high = 0.0
+  if not low < high:
+    given = ','.join(_VALUE_RANGE.value)
+    raise ValueError(f'--value_range={given}: must be LOW,HIGH, such as 0,1')
+  return low, high
+
+
+def real_data(spec: dict | None):
+  """What to compare with, and what it is in a word.
+
+  Args:
+    spec: of the run's data, for where --data is not given.
+  """
+  from gan_jax import data, experiment, references
+  from gan_jax.data import samples
+
+  path, _, variant = _DATA.value.partition('.py')
+  if _DATA.value and path + '.py' != _DATA.value.partition(':')[0]:
+    source = samples.open_samples(_DATA.value, value_range=value_range())
+    facts = {'data': str(pathlib.Path(_DATA.value).resolve())}
+    return references.halves(source, facts), _DATA.value
+  if _DATA.value:
+    if not pathlib.Path(path + '.py').is_file():
+      raise FileNotFoundError(f'--data={_DATA.value}: there is no such config')
+    config = runpy.run_path(path + '.py')['get_config'](variant[1:])
+    spec = config.data.to_dict()
+  if spec is None:
+    raise ValueError(
+      '--samples needs --data: a config (configs/cifar10.py), a folder, an '
+      '.npz or an .npy of real examples'
+    )
+  if _DATA_DIR.value:
+    spec = {**spec, 'data_dir': _DATA_DIR.value}
+  spec = data.source_options(spec)
+  sides = (data.make_source(spec, split) for split in ('train', 'test'))
+  facts = experiment.describe_data(spec)
+  name = spec.get('dataset') or spec.get('path') or spec['name']
+  return references.reals(*sides, facts), name
+
+
+def scored_samples(count: int | None, devices):
+  """The examples to score: source, facts for the record, the run's settings."""
+  from gan_jax import experiment, scoring
+  from gan_jax.data import samples
+
+  if bool(_WORKDIR.value) == bool(_SAMPLES.value):
+    raise ValueError('give one of --workdir (a run) and --samples (files)')
+  if _SAMPLES.value:
+    source = samples.open_samples(_SAMPLES.value, value_range=value_range())
+    return source, {'samples': _SAMPLES.value, 'count': len(source)}, None
+  sampler = experiment.load(
+    _WORKDIR.value, weights=_WEIGHTS.value, which=_CHECKPOINT.value
+  )
+  count = count or sampler.settings.eval['num_samples']
+  source = sampler.source(
+    scoring.samples_for(count), seed=_SEED.value, devices=devices
+  )
+  facts = {
+    'workdir': _WORKDIR.value,
+    'step': sampler.step,
+    'weights': _WEIGHTS.value,
+    'seed': _SEED.value,
+  }
+  return source, facts, sampler.settings
+
+
+def own_features(text: str):
+  """An extractor from FILE.py:FUNCTION; None for other text."""
+  from gan_jax import extractors
+
+  path, _, function = text.partition(':')
+  if not path.endswith('.py'):
+    return None
+  if not pathlib.Path(path).is_file():
+    raise FileNotFoundError(f'--features={text}: there is no file {path}')
+  names = runpy.run_path(path)
+  if not callable(names.get(function)):
+    raise ValueError(
+      f'--features={text}: must be FILE.py:FUNCTION; {path} has no function '
+      f'{function!r}'
+    )
+  return extractors.own(names[function], text)
+
+
+def record_path(facts: dict) -> pathlib.Path:
+  """Where the record goes."""
+  if _OUT.value:
+    return pathlib.Path(_OUT.value)
+  if 'step' in facts:
+    name = f'evaluation-{facts["step"]:08d}-{facts["weights"]}.json'
+    return pathlib.Path(_WORKDIR.value) / name
+  samples = pathlib.Path(_SAMPLES.value)
+  return samples.with_name(samples.name + '.evaluation.json')
+
+
+def main(_):
+  if not flags.FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.ERROR)
+  from gan_jax import parallel
+
+  parallel.prepare_cpu()
+  from gan_jax import feature_store, progress, scoring, writers
+  from gan_jax import judge as judge_lib
+
+  report = progress.Report()
+  start = time.perf_counter()
+  try:
+    devices = parallel.local_devices(_NUM_DEVICES.value)
+    source, facts, settings = scored_samples(_NUM_SAMPLES.value, devices)
+    chosen = options(dict(settings.eval) if settings else {})
+    if 'count' in facts and _NUM_SAMPLES.value is None:
+      chosen['num_samples'] = facts['count']
+    real, name = real_data(dict(settings.data) if settings else None)
+    with report.tracks() as track:
+      judge = judge_lib.make_judge(
+        real,
+        chosen,
+        extractor=own_features(chosen['features']),
+        devices=devices,
+        store=feature_store.default(),
+        track=track,
+      )
+      report.evaluation(facts, name, judge)
+      rows = judge(source)
+  except (ValueError, OSError, ModuleNotFoundError) as error:
+    sys.exit(f'evaluate.py: {error}')
+  report.scores(rows, judge.notes)
+  path = record_path(facts)
+  seconds = time.perf_counter() - start
+  writers.write_json(
+    path, scoring.record(rows, judge, facts, name, devices, seconds)
+  )
+  report.recorded(path, seconds)
+
+
+if __name__ == '__main__':
+  app.run(main)

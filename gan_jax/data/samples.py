@@ -1,0 +1,159 @@
+"""Anybody's examples from disk, as they are: a folder, an .npz or an .npy."""
+
+import collections
+import functools
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from gan_jax.data import folder, images
+from gan_jax.data.arrays import ArraySource
+
+_EXAMPLES = ('x', 'samples', 'images', 'arr_0')
+_LABELS = ('label', 'labels', 'y', 'arr_1')
+_DTYPES = (np.uint8, np.float16, np.float32, np.float64)
+
+
+def open_samples(
+  path: str | pathlib.Path, *, value_range: tuple[float, float] = (-1.0, 1.0)
+) -> ArraySource | folder.Streamed:
+  """Reads examples without cropping or resizing any.
+
+  Args:
+    path: a directory of pictures of one size (in sub-directories that are
+      their classes, or not); an .npy; or an .npz, whose examples are under
+      'x', 'samples', 'images' or 'arr_0' and classes, where there are any,
+      under 'label', 'labels', 'y' or 'arr_1'. Arrays are images
+      `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points `[N, d]`.
+    value_range: what float images run from and to.
+
+  Returns:
+    The source; float images are turned to uint8, as all images are scored.
+
+  Raises:
+    FileNotFoundError: where there is nothing.
+    ValueError: for a broken file (named), pictures of several sizes, arrays
+      of another shape or type, values that are not finite or out of range.
+  """
+  path = pathlib.Path(path).expanduser()
+  if path.is_dir():
+    return _read_folder(path)
+  if not path.is_file():
+    raise FileNotFoundError(f'{path} is neither a directory nor a file')
+  if path.suffix not in ('.npy', '.npz'):
+    raise ValueError(
+      f'{path}: must be a directory of pictures, an .npz or an .npy'
+    )
+  try:
+    with path.open('rb') as file:
+      read = np.load(file, allow_pickle=False)
+      x, label = (read, None) if path.suffix == '.npy' else _members(path, read)
+  except ValueError as error:
+    if str(error).startswith(str(path)):
+      raise
+    raise ValueError(f'{path} cannot be read as an array: {error}') from error
+  except Exception as error:  # zipfile, zlib and numpy raise of any kind
+    raise ValueError(f'{path} is broken: {error}') from error
+  return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
+
+
+def _members(path, read):
+  pick = lambda names: next((read[n] for n in names if n in read.files), None)
+  x = pick(_EXAMPLES)
+  if x is None:
+    raise ValueError(
+      f'{path} holds {read.files}; examples must be under one of {_EXAMPLES}'
+    )
+  return x, pick(_LABELS)
+
+
+def _classes(path, x, label):
+  if label is None:
+    return None
+  if label.shape != (len(x),) or label.dtype.kind not in 'iu':
+    raise ValueError(
+      f'{path}: classes of type {label.dtype} and shape {label.shape}; must be '
+      f'integers of shape ({len(x)},)'
+    )
+  return label
+
+
+def _checked(path, x, value_range):
+  """Images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
+  if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not len(x):
+    raise ValueError(
+      f'{path}: an array of type {x.dtype} and shape {x.shape}; must be images '
+      '[N, H, W, C] or [N, H, W], uint8 or float, or float points [N, d]'
+    )
+  if x.dtype != np.uint8 and not np.isfinite(x).all():
+    raise ValueError(
+      f'{path}: {int((~np.isfinite(x)).sum())} of the values are not finite'
+    )
+  if x.ndim == 2:
+    return x.astype(np.float32)
+  x = x[..., None] if x.ndim == 3 else x
+  if x.shape[-1] not in (1, 3, 4):
+    hint = ''
+    if x.shape[1] in (1, 3, 4):
+      hint = '; these look like [N, C, H, W]: transpose(0, 2, 3, 1)'
+    raise ValueError(
+      f'{path}: images of shape {x.shape[1:]}; must be [H, W, C] with C of 1, '
+      f'3 or 4{hint}'
+    )
+  return x if x.dtype == np.uint8 else _to_uint8(path, x, value_range)
+
+
+def _to_uint8(path, x, value_range):
+  low, high = value_range
+  least, most = float(x.min()), float(x.max())
+  slack = 1e-3 * (high - low)
+  if not low - slack <= least <= most <= high + slack:
+    raise ValueError(
+      f'{path}: values from {least:.4g} to {most:.4g}; float images must be '
+      f'from {low:g} to {high:g} (another range is --value_range=LOW,HIGH)'
+    )
+  if low < 0 <= least:
+    raise ValueError(
+      f'{path}: values from {least:.4g} to {most:.4g}, of which none is below '
+      '0: float images from 0 to 1 need --value_range=0,1'
+    )
+  scaled = (x.astype(np.float32) - low) * (255 / (high - low))
+  return np.round(scaled.clip(0, 255)).astype(np.uint8)
+
+
+def _read_folder(root: pathlib.Path) -> folder.Streamed:
+  """Pictures that are decoded when asked for; their headers are read now."""
+  paths = folder.find(root)
+  seen = collections.defaultdict(list)
+  channels = 1
+  for path in paths:
+    with folder.opened(path) as image:
+      seen[image.size].append(path)
+      channels = max(channels, _channels(image))
+  if len(seen) > 1:
+    commonest = sorted(seen.items(), key=lambda item: -len(item[1]))[:4]
+    listed = ', '.join(
+      f'{len(of_size)} of {width} x {height} (such as {of_size[0]})'
+      for (width, height), of_size in commonest
+    )
+    raise ValueError(
+      f'{root} holds pictures of {len(seen)} sizes: {listed}; all must be of '
+      'one size, since resizing is a part of the protocol'
+    )
+  ((width, height),) = seen
+  load = functools.partial(_load, channels=channels)
+  shape, threads = (height, width, channels), os.cpu_count() or 1
+  labels = folder.classes(root, paths)
+  return folder.Streamed(paths, labels, load, shape, threads)
+
+
+def _channels(image: Image.Image) -> int:
+  return 1 if image.mode in ('1', 'L', 'LA') or image.mode[0] == 'I' else 3
+
+
+def _load(path: pathlib.Path, channels: int) -> np.ndarray:
+  with folder.opened(path) as image:
+    pixels = np.asarray(images.to_mode(image, channels))
+  return pixels.reshape(*pixels.shape[:2], channels)

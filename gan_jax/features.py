@@ -1,0 +1,230 @@
+"""Features of the examples of a source, computed once, on all devices."""
+
+import functools
+import hashlib
+from typing import Any, Callable, Sequence
+
+import jax
+import numpy as np
+
+from gan_jax import data, feature_store, parallel
+from gan_jax.evaluation import frechet, resize
+from gan_jax.extractors import Extractor
+
+Track = Callable[[str, int], Any]
+_CHUNK = 512  # rows that are added to moments at a time
+KEEP = 20_000  # sets of up to so many examples are kept in memory whole
+
+
+def _no_track(what, total):
+  del what, total
+  return lambda done: None
+
+
+def probe(source: data.Source) -> str:
+  """A digest of 64 examples spread over a source, to know it again by."""
+  indices = np.unique(np.linspace(0, len(source) - 1, 64).astype(np.int64))
+  found = np.ascontiguousarray(source[indices]['x'])
+  return hashlib.sha256(found.tobytes() + str(found.shape).encode()).hexdigest()
+
+
+class FeatureSet:
+  """Features of some examples of a source, each computed once.
+
+  Attributes:
+    source: of the examples.
+    extractor: what computes the features.
+    count: how many examples.
+  """
+
+  def __init__(
+    self,
+    source: data.Source,
+    extractor: Extractor,
+    *,
+    count: int = 0,
+    start: int = 0,
+    devices: Sequence[jax.Device] = (),
+    name: str = 'examples',
+    track: Track = _no_track,
+    store: feature_store.Store | None = None,
+    facts: dict[str, Any] | None = None,
+  ):
+    """Describes the set; nothing is computed yet.
+
+    Args:
+      source: of the examples, which are taken in a fixed random order.
+      extractor: what computes the features.
+      count: how many; 0 for all that follow `start`.
+      start: place of the first one in that order.
+      devices: that share each batch; none for the default one.
+      name: for the progress bar.
+      track: (name, total) -> what is called with each number done.
+      store: where features are kept between programs, or None.
+      facts: what the source is, for the key in the store.
+    """
+    self.source, self.extractor = source, extractor
+    self._start, self._name, self._track = start, name, track
+    self._devices = devices or jax.local_devices()[:1]
+    self._spread = parallel.spread(self._devices)
+    self._store, self._facts = store, facts
+    order = np.random.default_rng(0).permutation(len(source))
+    self._order = order[start : start + count] if count else order[start:]
+    self.count = len(self._order)
+
+  def __len__(self) -> int:
+    return self.count
+
+  def other(self, extractor: Extractor) -> 'FeatureSet':
+    """The same examples under another extractor; nothing is stored."""
+    return self._like(extractor, self._start, self.count)
+
+  def draws(self, size: int, limit: int = 20) -> list['FeatureSet']:
+    """Disjoint sets of `size` examples, as many as the source has."""
+    starts = range(self._start, len(self.source) - size + 1, size)
+    return [self._like(self.extractor, s, size) for s in starts[:limit]]
+
+  def _like(self, extractor, start, count):
+    return FeatureSet(
+      self.source,
+      extractor,
+      count=count,
+      start=start,
+      devices=self._devices,
+      name=self._name,
+      track=self._track,
+    )
+
+  @functools.cached_property
+  def features(self) -> np.ndarray:
+    """`[count, d]`, held in memory."""
+    found = self._stored('features')
+    if found is None:
+      parts = list(self._batches())
+      found = {'features': np.concatenate(parts)}
+      self._keep('features', found)
+    return found['features']
+
+  def moments(self, groups: int = 10) -> list[frechet.Moments]:
+    """Moments of groups of the examples, of about equal size.
+
+    Of more than KEEP examples whose features nobody asked for, one batch at a
+    time is held.
+    """
+    dim = None
+    if self.count <= KEEP or 'features' in self.__dict__:
+      batches = [self.features]
+    else:
+      found = self._stored(f'moments-{groups}')
+      if found is not None:
+        return [
+          frechet.Moments(*(found[n][i] for n in frechet.Moments._fields))
+          for i in range(groups)
+        ]
+      batches = self._batches()
+    chunk = max(1, min(_CHUNK, -(-self.count // groups)))
+    totals: list[frechet.Moments] = []
+    for index, rows in enumerate(_regroup(batches, chunk)):
+      dim = rows.shape[1]
+      if len(totals) < groups:
+        totals.append(frechet.no_moments(dim))
+      place = index % groups
+      totals[place] = frechet.update_moments(totals[place], rows)
+    if not isinstance(batches, list):
+      stacked_up = {
+        name: np.stack([np.asarray(getattr(m, name)) for m in totals])
+        for name in frechet.Moments._fields
+      }
+      self._keep(f'moments-{groups}', stacked_up)
+    return totals
+
+  @functools.cached_property
+  def logits(self) -> np.ndarray:
+    """Class logits, `[count, classes]`.
+
+    Raises:
+      ValueError: for an extractor without classes.
+    """
+    logits_fn, params = self.extractor.logits, self.extractor.params
+    if logits_fn is None:
+      raise ValueError(f'{self.extractor.name} features have no classes')
+    apply = jax.jit(logits_fn)
+    parts = _regroup([self.features], _CHUNK)
+    return np.concatenate([np.asarray(apply(params, rows)) for rows in parts])
+
+  @functools.cached_property
+  def labels(self) -> np.ndarray | None:
+    """Classes `[count]` of the source, or None."""
+    if not self.count or 'label' not in self.source[self._order[:1]]:
+      return None
+    parts = np.array_split(self._order, -(-self.count // 1024))
+    return np.concatenate([self.source[part]['label'] for part in parts])
+
+  def _batches(self):
+    """Yields features `[n, d]`, batch after batch, as numpy arrays."""
+    size = self.extractor.batch_size * len(self._devices)
+    size = min(size, max(self.count, 1))
+    params = self._spread.put(self.extractor.params)
+    compute = _compiled(self.extractor.apply)
+    advance = self._track(self._name, self.count)
+    before = None
+    for start in range(0, self.count, size):
+      indices = self._order[start : start + size]
+      # The last batch is filled up, so that nothing is compiled twice.
+      filled = np.resize(indices, size)
+      x = _as_scored(self.source[filled]['x'])
+      now = compute(params, self._spread.put_batch(x)), len(indices)
+      if before is not None:  # the device works while we load the next
+        yield np.asarray(before[0])[: before[1]]
+        advance(before[1])
+      before = now
+    yield np.asarray(before[0])[: before[1]]
+    advance(before[1])
+
+  def _key(self, kind):
+    return {
+      **self._facts,
+      'kind': kind,
+      'count': self.count,
+      'start': self._start,
+      'of': len(self.source),
+      'shape': list(self.source.shape),
+      'features': self.extractor.name,
+      'protocol': self.extractor.protocol,
+      'weights': self.extractor.sha256,
+      'probe': probe(self.source),
+    }
+
+  def _stored(self, kind):
+    return None if self._store is None else self._store.get(self._key(kind))
+
+  def _keep(self, kind, arrays):
+    if self._store is not None:
+      self._store.put(self._key(kind), arrays)
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(apply):
+  return jax.jit(apply)
+
+
+def _as_scored(x: np.ndarray) -> np.ndarray:
+  """Images of 256 levels, as all are scored; points as they are."""
+  if x.ndim == 4 and x.dtype != np.uint8:
+    return np.asarray(_quantise(x))
+  return x
+
+
+_quantise = jax.jit(resize.quantise)
+
+
+def _regroup(parts, size):
+  """Yields rows of a sequence of arrays, `size` at a time; the last fewer."""
+  held = np.empty((0, 0))
+  for part in parts:
+    held = np.concatenate([held, part]) if len(held) else part
+    whole = len(held) // size * size
+    yield from (held[i : i + size] for i in range(0, whole, size))
+    held = held[whole:]
+  if len(held):
+    yield held

@@ -1,0 +1,41 @@
+"""Scores as a table for a terminal."""
+
+from typing import Any, Sequence
+
+from rich import box, table
+
+
+def of_scores(rows: Sequence[Any]) -> table.Table:
+  """Scores beside their floors.
+
+  Args:
+    rows: of scoring.Row.
+  """
+  scores = table.Table(box=box.SIMPLE, pad_edge=False)
+  for column in ('score', 'generated', 'real data (floor)', 'examples'):
+    right = column in ('generated', 'real data (floor)')
+    scores.add_column(column, justify='right' if right else 'left')
+  for row in rows:
+    scores.add_row(
+      row.name,
+      value(row.value, row.error, row.p_value),
+      value(row.floor, row.floor_error, row.floor_p_value),
+      _examples(row),
+    )
+  return scores
+
+
+def value(score: float, error: float | None, p_value: float | None) -> str:
+  """A score with its p-value or its standard error."""
+  if p_value is not None:
+    shown = f'p {p_value:.2g}' if p_value >= 1e-4 else 'p < 0.0001'
+    return f'{score:.4g}, {shown}'
+  return f'{score:.4g} ± {error:.2g}'
+
+
+def _examples(row: Any) -> str:
+  """Which numbers of examples were compared."""
+  counts = row.counts
+  if row.real == 'truth':
+    return f'{counts["generated"]:,}'
+  return f'{counts["generated"]:,} v {counts["real"]:,} {row.real}'

@@ -1,0 +1,85 @@
+"""Scores of conditional generators, on classes that are known."""
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.evaluation import conditional, frechet
+
+
+def classes_at(centres, count, seed):
+  """`count` unit Gaussians round each centre, in random order."""
+  rng = np.random.default_rng(seed)
+  labels = rng.permutation(np.repeat(np.arange(len(centres)), count))
+  x = np.asarray(centres)[labels] + rng.normal(size=(len(labels), 2))
+  return x.astype(np.float32), labels
+
+
+CENTRES = np.float32([[0, 0], [8, 0], [0, 8]])
+
+
+def test_intra_class_frechet_is_that_of_each_class():
+  real, real_labels = classes_at(CENTRES, 4000, 0)
+  shift = np.float32([[0, 0], [0, 1], [2, 0]])
+  fake, fake_labels = classes_at(CENTRES + shift, 4000, 1)
+  found = conditional.intra_class_frechet(
+    real, real_labels, fake, fake_labels + 0
+  )
+  np.testing.assert_array_equal(found.classes, [0, 1, 2])
+  np.testing.assert_allclose(found.values, [0, 1, 4], atol=0.25)
+  np.testing.assert_allclose(found.mean, found.values.mean())
+  one = [
+    x[labels == 2] for x, labels in ((real, real_labels), (fake, fake_labels))
+  ]
+  moments = [np.mean, lambda x, axis: np.cov(x.T)]
+  expected = frechet.frechet_distance(
+    *(f(x, axis=0) for x in one for f in moments)
+  )
+  np.testing.assert_allclose(found.values[2], expected, rtol=1e-4)
+
+
+def test_classes_that_swap_are_seen_only_within_classes():
+  real, labels = classes_at(CENTRES, 500, 0)
+  fake, fake_labels = classes_at(CENTRES[[1, 0, 2]], 500, 1)
+  found = conditional.intra_class_frechet(real, labels, fake, fake_labels)
+  np.testing.assert_allclose(found.values, [64, 64, 0], atol=3)
+
+
+@pytest.mark.parametrize('side', ['real', 'fake'])
+def test_a_class_with_too_few_examples_is_named(side):
+  x = np.ones((6, 2), np.float32)
+  full, short = np.repeat([0, 5], 3), np.array([0, 0, 0, 0, 0, 5])
+  labels = (short, full) if side == 'real' else (full, short)
+  with pytest.raises(ValueError, match=f'class 5: 1 {side} examples'):
+    conditional.intra_class_frechet(x, labels[0], x, labels[1])
+  with pytest.raises(ValueError, match='class 5: 0 real examples'):
+    conditional.intra_class_frechet(x, full * 0, x, full)
+
+
+def test_classification_accuracy_of_good_swapped_and_overlapping_classes():
+  score = jax.jit(
+    lambda *args: conditional.classification_accuracy(
+      *args, jax.random.key(0), classes=3, steps=300
+    )
+  )
+  real = classes_at(CENTRES, 300, 0)
+  good = score(*classes_at(CENTRES, 200, 1), *real)
+  assert good.value > 0.99
+  swapped = score(*classes_at(CENTRES[[1, 0, 2]], 200, 1), *real)
+  np.testing.assert_allclose(swapped.value, 1 / 3, atol=0.01)
+  np.testing.assert_allclose(
+    swapped.error, np.sqrt(swapped.value * (1 - swapped.value) / 900), rtol=1e-5
+  )
+
+
+def test_classification_accuracy_is_that_of_the_best_classifier():
+  # Two unit Gaussians 2 apart: at best Phi(1) = 0.8413 are right.
+  centres = np.float32([[0, 0], [2, 0]])
+  found = conditional.classification_accuracy(
+    *classes_at(centres, 2000, 1),
+    *classes_at(centres, 2000, 0),
+    jax.random.key(0),
+    classes=2,
+    steps=500,
+  )
+  assert abs(found.value - 0.8413) < 4 * found.error
