@@ -36,6 +36,7 @@ class Extractor(NamedTuple):
     sha256: of its weights; '' where it has none.
     logits: (params, features) -> class logits `[B, classes]`, or None.
     is_fid: whether distances of these features may be called FID and KID.
+    channels: that images may have; none for examples of any shape.
   """
 
   name: str
@@ -46,6 +47,7 @@ class Extractor(NamedTuple):
   sha256: str = ''
   logits: Callable[[PyTree, jax.Array], jax.Array] | None = None
   is_fid: bool = False
+  channels: tuple[int, ...] = ()
 
 
 def _to_float(x):
@@ -109,6 +111,7 @@ def inception_v3(path: str = '', protocol: str = 'legacy_tensorflow'):
     sha256=weights.content_hash(weights.trunk(loaded.params)),
     logits=inception.class_logits,
     is_fid=loaded.is_fid,
+    channels=(1, 3),
   )
 
 
@@ -122,7 +125,14 @@ def mnist(path: str = '') -> Extractor:
   def logits(params, found):
     return found @ params['logits/kernel'] + params['logits/bias'][None]
 
-  return Extractor('mnist', apply, params, 256, sha256=sha256, logits=logits)
+  return Extractor(
+    'mnist',
+    apply,
+    params,
+    sha256=sha256,
+    logits=logits,
+    channels=(1,),
+  )
 
 
 @functools.cache

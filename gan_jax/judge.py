@@ -17,7 +17,7 @@ from gan_jax import features as features_lib
 from gan_jax.extractors import Extractor
 from gan_jax.features import FeatureSet
 from gan_jax.metrics import METRICS, Metric
-from gan_jax.scoring import Row, default_metrics, parse_metrics
+from gan_jax.scoring import Row, check_fits, default_metrics, parse_metrics
 
 
 class Judge:
@@ -85,52 +85,13 @@ class Judge:
     self._floors: dict[str, Any] = {}
     self.notes: list[str] = []
     for name in self.names:
-      self._check(name, METRICS[name])
+      split = self._split(METRICS[name])
+      check_fits(name, self.extractor, self._real[split].reference)
 
   def _split(self, metric: Metric) -> str:
     if self._against:
       return self._against
     return metric.against if metric.against in self._real else 'all'
-
-  def _check(self, name: str, metric: Metric) -> None:
-    """Refuses a score that the features or the data are not for."""
-    reference = self._real[self._split(metric)].reference
-    if metric.truth is not None:
-      if not isinstance(reference.truth, metric.truth):
-        raise ValueError(
-          f'the metric {name!r} is for data whose distribution is a known '
-          f'{metric.truth.__name__}'
-        )
-      return
-    if metric.features == 'inception' and not self.extractor.is_fid:
-      general = {'fid': 'fd', 'kid': 'kd'}.get(name)
-      hint = f'; {general!r} is the same of any features' if general else ''
-      why = (
-        'whose weights are not the published ones'
-        if self.extractor.name == 'inception'
-        else ''
-      )
-      raise ValueError(
-        f'the metric {name!r} is defined on the FID Inception network, and '
-        f'the features are {self.extractor.name!r}{why and " " + why}{hint}'
-      )
-    if metric.logits:
-      self._check_logits(name)
-    if self.extractor.name == 'inception' and len(reference.shape) != 3:
-      raise ValueError(
-        f'the metric {name!r} is for images, and the data are of shape '
-        f'{tuple(reference.shape)}'
-      )
-
-  def _check_logits(self, name: str) -> None:
-    logits_fn = self.extractor.logits
-    if logits_fn is None:
-      raise ValueError(
-        f'the metric {name!r} needs class logits, which '
-        f'{self.extractor.name!r} features do not have'
-      )
-    like = jax.ShapeDtypeStruct((2, 2048), np.float32)
-    jax.eval_shape(logits_fn, self.extractor.params, like)  # or says why not
 
   def _feature_set(self, metric, source, name, *, count, facts) -> FeatureSet:
     """Features of real examples, kept for the next metric and call."""
@@ -292,7 +253,8 @@ def _counts(metric: Metric, *sides: tuple[str, FeatureSet]) -> dict[str, int]:
 
 
 def _error(result: Any) -> float | None:
-  return float(result.error) if hasattr(result, 'error') else None
+  error = getattr(result, 'error', None)
+  return None if error is None or np.isnan(error) else float(error)
 
 
 def _p_value(result: Any) -> float | None:

@@ -79,7 +79,7 @@ def frechet_distance(fake, real, key, n):
 def kernel_distance(fake, real, key, n):
   """The squared MMD of features; KID on Inception's."""
   # Unbiased at any size; of one subset alone there is no error to be had.
-  size = max(2, min(1000, n // 10))
+  size = max(2, min(1000, n // 2))
   sides = (jnp.asarray(side.features) for side in (real, fake))
   return [kernel.kernel_distance(*sides, key, subset_size=size)]
 

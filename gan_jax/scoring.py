@@ -3,11 +3,14 @@
 from typing import Any, Mapping, NamedTuple, Sequence
 
 import jax
+import numpy as np
 
 from gan_jax import (
   __version__,
   data,
 )
+from gan_jax.evaluation import inception
+from gan_jax.extractors import Extractor
 from gan_jax.metrics import METRICS
 from gan_jax.options import unknown
 
@@ -22,7 +25,7 @@ class Row(NamedTuple):
     metric: its key in METRICS.
     name: for a table.
     value: of the generated examples.
-    error: its standard error; None where there is a p-value instead.
+    error: its standard error; None where there is none, or a p-value.
     floor: the same of real data; for a share, the ceiling.
     floor_error: its standard error, or None.
     p_value: of a test, else None.
@@ -69,6 +72,46 @@ def parse_metrics(text: str) -> tuple[str, ...]:
     if name not in METRICS:
       raise ValueError(unknown(name, METRICS, 'metric'))
   return names
+
+
+def check_fits(name: str, extractor: Extractor, real: data.Source) -> None:
+  """Refuses a score that the features or the data are not for.
+
+  Args:
+    name: of the score, in METRICS.
+    extractor: of the features.
+    real: the data.
+
+  Raises:
+    ValueError: with the reason.
+  """
+  metric, shape = METRICS[name], tuple(real.shape)
+  if metric.truth is not None:
+    if not isinstance(real.truth, metric.truth):
+      raise ValueError(
+        f'the metric {name!r} is for data whose distribution is a known '
+        f'{metric.truth.__name__}'
+      )
+    return
+  if metric.features == 'inception' and not extractor.is_fid:
+    general = {'fid': 'fd', 'kid': 'kd'}.get(name)
+    hint = f'; {general!r} is the same of any features' if general else ''
+    other = ', of other weights' if extractor.name == 'inception' else ''
+    raise ValueError(
+      f'the metric {name!r} is defined on the FID Inception network, and the '
+      f'features are {extractor.name!r}{other}{hint}'
+    )
+  if metric.logits:
+    # Or says why there are none.
+    features = jax.ShapeDtypeStruct((2, inception.FEATURES), np.float32)
+    jax.eval_shape(extractor.logits, extractor.params, features)
+  channels = extractor.channels
+  if channels and (len(shape) != 3 or shape[-1] not in channels):
+    allowed = ' or '.join(map(str, channels))
+    raise ValueError(
+      f'{extractor.name!r} features are of images [H, W, C] with C of '
+      f'{allowed}, and the data are of shape {shape}'
+    )
 
 
 def rank(rows: Sequence[Row]) -> list[float]:

@@ -28,9 +28,9 @@ def of_scores(rows: Sequence[Any]) -> table.Table:
 def value(score: float, error: float | None, p_value: float | None) -> str:
   """A score with its p-value or its standard error."""
   if p_value is not None:
-    shown = f'p {p_value:.2g}' if p_value >= 1e-4 else 'p < 0.0001'
+    shown = f'p {p_value:.2g}' if p_value >= 1e-4 else 'p < 1e-4'
     return f'{score:.4g}, {shown}'
-  return f'{score:.4g} ± {error:.2g}'
+  return f'{score:.4g}' if error is None else f'{score:.4g} ± {error:.2g}'
 
 
 def _examples(row: Any) -> str:

@@ -80,8 +80,8 @@ LAYERS = {
   'metrics.py': ({'data', 'evaluation', 'features', 'measures'}, {'jax'}),
   'references.py': ({'data'}, {'numpy'}),
   'scoring.py': (
-    {'__version__', 'data', 'metrics', 'options'},
-    {'jax'},
+    {'__version__', 'data', 'evaluation', 'extractors', 'metrics', 'options'},
+    {'jax', 'numpy'},
   ),
   'judge.py': (
     {

@@ -283,6 +283,15 @@ def test_scores_that_do_not_fit_are_refused_at_once(names, options, message):
     judge.Judge(real, names, **options)
 
 
+@pytest.mark.parametrize('shape', [(9, 2), (9, 6, 6, 3)])
+def test_features_of_grey_pictures_are_of_no_others(shape):
+  other = ArraySource(np.zeros(shape, np.float32))
+  with pytest.raises(ValueError, match='with C of 1, and the data are of'):
+    judge.Judge(
+      references.reals(other, other), ('fd',), extractor=extractors.mnist()
+    )
+
+
 def test_inception_score_without_a_class_head():
   def no_head(params, found):
     del params, found
