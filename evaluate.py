@@ -3,6 +3,7 @@
   python evaluate.py --workdir=runs/digits
   python evaluate.py --workdir=runs/cifar10 --metrics=fid,kid,prdc --num_samples=10000
   python evaluate.py --samples=DIR_OR_NPZ --data=configs/cifar10.py --metrics=fid
+  python evaluate.py --data=configs/cifar10.py --metrics=fid      the floor alone
 
 Prints a table and writes a JSON record of scores, errors, floors, protocol,
 counts and hashes. What each score needs is in docs/scores.md.
@@ -141,8 +142,15 @@ def scored_samples(count: int | None, devices):
   from gan_jax import experiment, scoring
   from gan_jax.data import samples
 
-  if bool(_WORKDIR.value) == bool(_SAMPLES.value):
+  if _WORKDIR.value and _SAMPLES.value:
     raise ValueError('give one of --workdir (a run) and --samples (files)')
+  if not _WORKDIR.value and not _SAMPLES.value:
+    if not _DATA.value:
+      raise ValueError(
+        'give --workdir (a run) or --samples (files); or --data alone, for '
+        'the floor of the scores'
+      )
+    return None, {'samples': 'none'}, None
   if _SAMPLES.value:
     source = samples.open_samples(_SAMPLES.value, value_range=value_range())
     return source, {'samples': _SAMPLES.value, 'count': len(source)}, None
@@ -187,6 +195,8 @@ def record_path(facts: dict) -> pathlib.Path:
   if 'step' in facts:
     name = f'evaluation-{facts["step"]:08d}-{facts["weights"]}.json'
     return pathlib.Path(_WORKDIR.value) / name
+  if not _SAMPLES.value:
+    return pathlib.Path('floor.evaluation.json')
   samples = pathlib.Path(_SAMPLES.value)
   return samples.with_name(samples.name + '.evaluation.json')
 
@@ -219,7 +229,7 @@ def main(_):
         track=track,
       )
       report.evaluation(facts, name, judge)
-      rows = judge(source)
+      rows = judge(source) if source is not None else judge.floors()
   except (ValueError, OSError, ModuleNotFoundError) as error:
     sys.exit(f'evaluate.py: {error}')
   report.scores(rows, judge.notes)

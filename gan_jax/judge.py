@@ -187,32 +187,48 @@ class Judge:
     self._check_shapes(name, fake.source.shape, of.reference.shape)
     real = self._reference(metric, of.reference, of)
     found = self._score(name, fake, real)
-    floor_fake, floor_real, floors = self._floor(name, fake.count)
+    floor_fake, _, _ = self._floor(name, fake.count)
     for sentence in (
       *metric.explain(fake, real),
       *_about_floor(fake, floor_fake),
     ):
       self._note(sentence)
-    counts = {
-      **_counts(metric, ('generated', fake), ('real', real)),
-      **_counts(metric, ('floor', floor_fake), ('floor_real', floor_real)),
-    }
-    row = lambda title, better, value, floor: Row(
-      metric=name,
-      name=title,
-      value=float(value[0]),
-      error=_error(value),
-      floor=float(floor[0]),
-      floor_error=_error(floor),
-      p_value=_p_value(value),
-      floor_p_value=_p_value(floor),
-      better=better,
-      error_is=metric.error,
-      counts=counts,
-      real='truth' if metric.truth else split,
-    )
+    counts = _counts(metric, ('generated', fake), ('real', real))
     return [
-      row(*each) for each in zip(metric.names, metric.better, found, floors)
+      row._replace(
+        value=float(value[0]),
+        error=_error(value),
+        p_value=_p_value(value),
+        counts=counts | row.counts,
+      )
+      for value, row in zip(found, self._floor_rows(name, fake.count))
+    ]
+
+  def floors(self) -> list[Row]:
+    """The rows of the scores with floors alone: `value` is None."""
+    return [
+      row for name in self.names for row in self._floor_rows(name, self.count)
+    ]
+
+  def _floor_rows(self, name: str, count: int) -> list[Row]:
+    metric = METRICS[name]
+    fake, real, found = self._floor(name, count)
+    return [
+      Row(
+        metric=name,
+        name=title,
+        value=None,
+        error=None,
+        floor=float(floor[0]),
+        floor_error=_error(floor),
+        p_value=None,
+        floor_p_value=_p_value(floor),
+        better=better,
+        error_is=metric.error,
+        counts=_counts(metric, ('floor', fake), ('floor_real', real)),
+        real='truth' if metric.truth else self._split(metric),
+      )
+      for title, better, floor in zip(metric.names, metric.better, found)
     ]
 
   def _check_shapes(self, name, fake, real) -> None:

@@ -24,7 +24,7 @@ class Row(NamedTuple):
   Attributes:
     metric: its key in METRICS.
     name: for a table.
-    value: of the generated examples.
+    value: of the generated examples; None for a floor alone.
     error: its standard error; None where there is none, or a p-value.
     floor: the same of real data; for a share, the ceiling.
     floor_error: its standard error, or None.
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
   metric: str
   name: str
-  value: float
+  value: float | None
   error: float | None
   floor: float
   floor_error: float | None

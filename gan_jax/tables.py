@@ -25,8 +25,12 @@ def of_scores(rows: Sequence[Any]) -> table.Table:
   return scores
 
 
-def value(score: float, error: float | None, p_value: float | None) -> str:
+def value(
+  score: float | None, error: float | None, p_value: float | None
+) -> str:
   """A score with its p-value or its standard error."""
+  if score is None:
+    return '-'
   if p_value is not None:
     shown = f'p {p_value:.2g}' if p_value >= 1e-4 else 'p < 1e-4'
     return f'{score:.4g}, {shown}'
@@ -36,6 +40,8 @@ def value(score: float, error: float | None, p_value: float | None) -> str:
 def _examples(row: Any) -> str:
   """Which numbers of examples were compared."""
   counts = row.counts
-  if row.real == 'truth':
-    return f'{counts["generated"]:,}'
-  return f'{counts["generated"]:,} v {counts["real"]:,} {row.real}'
+  names = (
+    ('generated', 'real') if 'generated' in counts else ('floor', 'floor_real')
+  )
+  scored, real = (f'{counts[name]:,}' for name in names)
+  return scored if row.real == 'truth' else f'{scored} v {real} {row.real}'

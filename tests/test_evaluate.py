@@ -166,6 +166,16 @@ def test_an_array_against_a_folder(call, tmp_path):
   assert 'squared MMD' in out and '50 v 50 all' in out
 
 
+def test_the_floor_alone(call, tmp_path):
+  path = tmp_path / 'floor.json'
+  out = call(
+    data='configs/digits.py', metrics='fd', num_samples=100, out=str(path)
+  )
+  assert '100 v 1,438 train' in out and ' - ' in out
+  (row,) = json.loads(path.read_text())['scores']
+  assert row['value'] is None and row['floor'] > 0 and row['floor_error'] > 0
+
+
 def test_features_of_ones_own(call, tmp_path, workdir):
   own = tmp_path / 'mine.py'
   own.write_text('def means(x):\n  return x.mean(axis=(1, 2))\n')
@@ -180,7 +190,11 @@ def test_features_of_ones_own(call, tmp_path, workdir):
 @pytest.mark.parametrize(
   'given, message',
   [
-    ({}, 'give one of --workdir (a run) and --samples (files)'),
+    ({}, 'give --workdir (a run) or --samples (files); or --data alone'),
+    (
+      {'workdir': '{real}', 'samples': '{real}'},
+      'give one of --workdir (a run) and --samples (files)',
+    ),
     ({'workdir': '/nowhere'}, '/nowhere holds no run'),
     ({'samples': '{real}'}, '--samples needs --data'),
     ({'samples': '{real}', 'data': '/nowhere'}, '/nowhere is neither'),
