@@ -78,7 +78,7 @@ def main(_):
   try:
     built = experiment.build(_CONFIG.value.to_dict())
     check = built.overfitting_check()
-    judge = built.judge(store=feature_store.default())
+    judge = built.judge(store=feature_store.default(), track=report.track)
     start_state, note = runs.start(built, workdir, _INIT_FROM.value)
   except (ValueError, OSError, ModuleNotFoundError) as error:
     sys.exit(f'train.py: {error}')

@@ -230,18 +230,20 @@ class Report:
 
   @contextlib.contextmanager
   def tracks(self) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Bars of how far features are, on a terminal; nothing elsewhere.
+    """Bars of how far features are, on a terminal; a few lines elsewhere.
 
     Yields:
       (name, total) -> what is called with each number done.
     """
+    if not self._console.is_terminal:
+      yield self.track
+      return
     with progress.Progress(
       progress.TextColumn('{task.description}'),
       progress.BarColumn(),
       progress.MofNCompleteColumn(),
       progress.TimeRemainingColumn(),
       console=self._console,
-      disable=not self._console.is_terminal,
       transient=True,
     ) as bars:
 
@@ -250,6 +252,28 @@ class Report:
         return lambda done: bars.advance(task, done)
 
       yield track
+
+  def track(self, name: str, total: int) -> Callable[[int], None]:
+    """A line for each tenth of what takes more than a minute.
+
+    Args:
+      name: what is counted.
+      total: how many there are.
+
+    Returns:
+      What is called with each number done.
+    """
+    start, done, next_line = time.perf_counter(), 0, 0.0
+
+    def advance(more):
+      nonlocal done, next_line
+      done += more
+      seconds = time.perf_counter() - start
+      if seconds > 60 and done >= next_line:
+        self._console.print(f'{name}: {done:,} of {total:,}, {seconds:.0f} s')
+        next_line = done + total / 10
+
+    return advance
 
 
 class _Bar:

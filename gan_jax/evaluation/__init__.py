@@ -1,5 +1,19 @@
 """Scores: pure functions of arrays."""
 
-from gan_jax.evaluation import gaussian, mixtures, two_sample
-
-__all__ = ['gaussian', 'mixtures', 'two_sample']
+from gan_jax.evaluation import (
+  conditional,
+  frechet,
+  gaussian,
+  inception,
+  inception_score,
+  kernel,
+  manifold,
+  mixtures,
+  mnist_classifier,
+  resampling,
+  resize,
+  sliced,
+  small_classifier,
+  stacked,
+  two_sample,
+)
