@@ -15,24 +15,18 @@ about four minutes on two cores.
 
 import argparse
 import functools
-import importlib.metadata
-import importlib.util
 import json
-import os
 import pathlib
-import platform
-import re
-import statistics
-import subprocess
 import sys
 import time
-from typing import Any, Callable, NamedTuple
+from typing import Callable
 from unittest import mock
 
 import dcgan_flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import turns
 from optax import global_norm
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -63,18 +57,6 @@ HYPER = {
 }
 TOLERANCE = 1e-3  # rounding can flip a leaky ReLU whose input is almost 0
 SLOW = 'plain Flax, in a scan'  # a hundred times: one round, cold
-
-
-class Spent(NamedTuple):
-  """Seconds for STEPS steps.
-
-  Attributes:
-    wall: as time passes.
-    cpu: of all threads together.
-  """
-
-  wall: float
-  cpu: float
 
 
 def make_gan(generator: nn.Module, discriminator: nn.Module) -> game.GAN:
@@ -121,53 +103,18 @@ class Program:
     self.state, metrics = self._compiled(self.state, self.batch, self.key)
     return metrics
 
-  def run(self) -> Spent:
+  def run(self) -> turns.Spent:
     """Takes STEPS steps."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(self.calls):
       self()
     jax.block_until_ready(self.state)
-    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+    return turns.Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
   def num_parameters(self) -> int:
     """Number of trained numbers in both networks."""
     both = (self.state.generator.params, self.state.discriminator.params)
     return sum(x.size for x in jax.tree.leaves(both))
-
-
-class Torch:
-  """The PyTorch side, in a process of its own.
-
-  Attributes:
-    about: its version, threads, and number of trained numbers.
-  """
-
-  def __init__(self, python: str):
-    program = str(pathlib.Path(__file__).with_name('dcgan_torch.py'))
-    self.process = subprocess.Popen(
-      [python, program, json.dumps(SIZES)],
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      text=True,
-    )
-    self.about = self._read()
-
-  def _read(self) -> dict[str, Any]:
-    line = self.process.stdout.readline()
-    if not line:
-      raise RuntimeError('the PyTorch process ended; its error is above')
-    return json.loads(line)
-
-  def run(self, layout: str) -> Spent:
-    """Takes STEPS steps in a memory layout, a key of dcgan_torch.LAYOUTS."""
-    request = json.dumps({'layout': layout, 'steps': STEPS})
-    print(request, file=self.process.stdin, flush=True)
-    return Spent(**self._read())
-
-  def close(self) -> None:
-    """Ends the process."""
-    self.process.stdin.close()
-    self.process.wait()
 
 
 def check_gradients(ours: Program, xla: Program) -> None:
@@ -186,7 +133,9 @@ def check_gradients(ours: Program, xla: Program) -> None:
   print(f"one step, own gradients less XLA's: {text}")
 
 
-def make_contenders(torch: Torch | None) -> dict[str, Callable[[], Spent]]:
+def make_contenders(
+  torch: turns.Torch | None,
+) -> dict[str, Callable[[], turns.Spent]]:
   """Compiles everything and checks that it is the same step."""
   ours = make_gan(
     dcgan.Generator(shape=SHAPE, width=SIZES['width']),
@@ -209,14 +158,16 @@ def make_contenders(torch: Torch | None) -> dict[str, Callable[[], Spent]]:
   if torch is not None:
     counts['PyTorch'] = torch.about['parameters']
     for layout in ('contiguous', 'channels_last'):
-      contenders[f'PyTorch, {layout}'] = functools.partial(torch.run, layout)
+      contenders[f'PyTorch, {layout}'] = functools.partial(
+        torch.run, layout=layout, steps=STEPS
+      )
   assert len(set(counts.values())) == 1, f'networks differ in size: {counts}'
   return contenders
 
 
 def measure(
-  contenders: dict[str, Callable[[], Spent]], rounds: int
-) -> dict[str, Spent]:
+  contenders: dict[str, Callable[[], turns.Spent]], rounds: int
+) -> dict[str, turns.Spent]:
   """Lets the contenders take turns; medians over all rounds but the first."""
   times = {name: [] for name in contenders}
   for number in range(rounds):
@@ -224,14 +175,10 @@ def measure(
       if name != SLOW or not number:
         times[name].append(run())
     print(f'round {number + 1} of {rounds}', file=sys.stderr, flush=True)
-  timed = {name: spent[1:] or spent for name, spent in times.items()}
-  return {
-    name: Spent(*(statistics.median(column) for column in zip(*spent)))
-    for name, spent in timed.items()
-  }
+  return turns.medians(times)
 
 
-def table(medians: dict[str, Spent]) -> str:
+def table(medians: dict[str, turns.Spent]) -> str:
   """The results in Markdown."""
   torch = [s.cpu for name, s in medians.items() if name.startswith('PyTorch')]
   lines = [
@@ -251,33 +198,6 @@ def table(medians: dict[str, Spent]) -> str:
   return '\n'.join(lines)
 
 
-def machine(torch: Torch | None) -> str:
-  """Processor, cores and versions, in a line."""
-  cpuinfo = pathlib.Path('/proc/cpuinfo')
-  text = cpuinfo.read_text() if cpuinfo.exists() else ''
-  found = re.search(r'^model name\s*: (.*)$', text, re.MULTILINE)
-  processor = found[1] if found else platform.processor()
-  names = ('jax', 'jaxlib', 'flax', 'optax')
-  versions = [f'{n} {importlib.metadata.version(n)}' for n in names]
-  if torch is not None:
-    versions.append(f'torch {torch.about["version"]}')
-  return (
-    f'{processor}, {os.cpu_count()} cores, Python '
-    f'{platform.python_version()}, {", ".join(versions)}'
-  )
-
-
-def start_torch(python: str) -> Torch | None:
-  """The PyTorch side, or None where there is no PyTorch."""
-  if not python and importlib.util.find_spec('torch') is None:
-    print(
-      'PyTorch is left out: this Python has none. Install torch, or name a '
-      'Python that has it with --torch_python=PATH.'
-    )
-    return None
-  return Torch(python or sys.executable)
-
-
 def main() -> None:
   """Measures and prints."""
   parser = argparse.ArgumentParser(description='Times one DCGAN train step.')
@@ -285,8 +205,10 @@ def main() -> None:
   parser.add_argument('--rounds', type=int, default=9, help='first warms up')
   options = parser.parse_args()
   parallel.prepare_cpu()
-  torch = start_torch(options.torch_python)
-  print(machine(torch))
+  torch = turns.start_torch(
+    options.torch_python, 'dcgan_torch.py', json.dumps(SIZES)
+  )
+  print(turns.machine(torch))
   contenders = make_contenders(torch)
   medians = measure(contenders, options.rounds)
   print(f'\n{table(medians)}')

@@ -275,7 +275,7 @@ def fetch(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
     return path
   advice = (
     f'download {url} by other means, then put it at {path}, or name it by '
-    '--inception or the environment variable GAN_JAX_INCEPTION'
+    '--feature_weights or the environment variable GAN_JAX_INCEPTION'
   )
   path.parent.mkdir(parents=True, exist_ok=True)
   with tempfile.TemporaryDirectory(dir=path.parent) as directory:
