@@ -375,7 +375,9 @@ def test_fetch_downloads_once(published, tmp_path):
 
 def test_what_is_not_the_published_file_leaves_nothing(published, tmp_path):
   url, sha256 = published
-  with pytest.raises(ValueError, match=f'SHA256 {sha256}, not 0000.*--feature_w'):
+  with pytest.raises(
+    ValueError, match=f'SHA256 {sha256}, not 0000.*--feature_w'
+  ):
     weights.fetch(url, '0000')
   with pytest.raises(OSError, match='GAN_JAX_INCEPTION'):
     weights.fetch(url + 'x', sha256)
