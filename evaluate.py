@@ -9,6 +9,8 @@ Prints a table and writes a JSON record of scores, errors, floors, protocol,
 counts and hashes. What each score needs is in docs/scores.md.
 """
 
+import hashlib
+import os
 import pathlib
 import runpy
 import sys
@@ -30,7 +32,9 @@ _SAMPLES = flags.DEFINE_string(
   'samples', '', 'Samples to score: a folder of pictures, an .npz or an .npy.'
 )
 _VALUE_RANGE = flags.DEFINE_list(
-  'value_range', ['-1', '1'], 'What float images in files run from and to.'
+  'value_range',
+  ['-1', '1'],
+  'What float images run from and to, in --samples and --data.',
 )
 _DATA = flags.DEFINE_string(
   'data',
@@ -105,7 +109,7 @@ def value_range() -> tuple[float, float]:
 
 
 def real_data(spec: dict | None):
-  """What to compare with, and what it is in a word.
+  """What to compare with, and what it is.
 
   Args:
     spec: of the run's data, for where --data is not given.
@@ -117,12 +121,17 @@ def real_data(spec: dict | None):
   if _DATA.value and path + '.py' != _DATA.value.partition(':')[0]:
     source = samples.open_samples(_DATA.value, value_range=value_range())
     facts = {'data': str(pathlib.Path(_DATA.value).resolve())}
-    return references.halves(source, facts), _DATA.value
+    return references.halves(source, facts), facts
   if _DATA.value:
     if not pathlib.Path(path + '.py').is_file():
       raise FileNotFoundError(f'--data={_DATA.value}: there is no such config')
-    config = runpy.run_path(path + '.py')['get_config'](variant[1:])
-    spec = config.data.to_dict()
+    try:
+      config = runpy.run_path(path + '.py')['get_config'](variant[1:])
+      spec = config.data.to_dict()
+    except (Exception, SyntaxError) as error:  # a file of anybody's
+      raise ValueError(
+        f'--data={_DATA.value} is no config: {type(error).__name__}: {error}'
+      ) from error
   if spec is None:
     raise ValueError(
       '--samples needs --data: a config (configs/cifar10.py), a folder, an '
@@ -133,13 +142,12 @@ def real_data(spec: dict | None):
   spec = data.source_options(spec)
   sides = (data.make_source(spec, split) for split in ('train', 'test'))
   facts = experiment.describe_data(spec)
-  name = spec.get('dataset') or spec.get('path') or spec['name']
-  return references.reals(*sides, facts), name
+  return references.reals(*sides, facts), facts
 
 
 def scored_samples(count: int | None, devices):
   """The examples to score: source, facts for the record, the run's settings."""
-  from gan_jax import experiment, scoring
+  from gan_jax import experiment, features, scoring
   from gan_jax.data import samples
 
   if _WORKDIR.value and _SAMPLES.value:
@@ -153,7 +161,8 @@ def scored_samples(count: int | None, devices):
     return None, {'samples': 'none'}, None
   if _SAMPLES.value:
     source = samples.open_samples(_SAMPLES.value, value_range=value_range())
-    return source, {'samples': _SAMPLES.value, 'count': len(source)}, None
+    facts = {'samples': _SAMPLES.value, 'count': len(source)}
+    return source, facts | {'digest': features.digest(source)[:16]}, None
   sampler = experiment.load(
     _WORKDIR.value, weights=_WEIGHTS.value, which=_CHECKPOINT.value
   )
@@ -185,20 +194,28 @@ def own_features(text: str):
       f'--features={text}: must be FILE.py:FUNCTION; {path} has no function '
       f'{function!r}'
     )
-  return extractors.own(names[function], text)
+  own = extractors.own(names[function], text)
+  content = pathlib.Path(path).read_bytes()
+  return own._replace(sha256=hashlib.sha256(content).hexdigest())
 
 
-def record_path(facts: dict) -> pathlib.Path:
-  """Where the record goes."""
+def record_path(facts: dict, names: tuple[str, ...]) -> pathlib.Path:
+  """Where the record goes; refused now rather than when all is computed."""
+  named = '-'.join(names)
   if _OUT.value:
-    return pathlib.Path(_OUT.value)
-  if 'step' in facts:
-    name = f'evaluation-{facts["step"]:08d}-{facts["weights"]}.json'
-    return pathlib.Path(_WORKDIR.value) / name
-  if not _SAMPLES.value:
-    return pathlib.Path('floor.evaluation.json')
-  samples = pathlib.Path(_SAMPLES.value)
-  return samples.with_name(samples.name + '.evaluation.json')
+    path = pathlib.Path(_OUT.value)
+  elif 'step' in facts:
+    name = f'evaluation-{facts["step"]:08d}-{facts["weights"]}-{named}.json'
+    path = pathlib.Path(_WORKDIR.value) / name
+  else:
+    path = pathlib.Path(_SAMPLES.value or 'floor').resolve()
+    path = path.with_name(f'{path.name}.evaluation-{named}.json')
+  writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+  if path.is_dir() or not writable:
+    raise ValueError(
+      f'the record cannot be written to {path}: name another file by --out'
+    )
+  return path
 
 
 def main(_):
@@ -218,26 +235,34 @@ def main(_):
     chosen = options(dict(settings.eval) if settings else {})
     if 'count' in facts and _NUM_SAMPLES.value is None:
       chosen['num_samples'] = facts['count']
-    real, name = real_data(dict(settings.data) if settings else None)
+    real, data = real_data(dict(settings.data) if settings else None)
     with report.tracks() as track:
       judge = judge_lib.make_judge(
         real,
         chosen,
         extractor=own_features(chosen['features']),
+        seed=settings.seed if settings else 0,
         devices=devices,
         store=feature_store.default(),
         track=track,
       )
-      report.evaluation(facts, name, judge)
+      path = record_path(facts, judge.names)
+      report.evaluation(facts, data, judge)
       rows = judge(source) if source is not None else judge.floors()
+    report.scores(rows, judge.notes)
+    seconds = time.perf_counter() - start
+    record = scoring.record(
+      rows,
+      judge,
+      devices,
+      samples=facts,
+      data=data,
+      options=chosen | {'value_range': value_range()},
+      seconds=seconds,
+    )
+    writers.write_json(path, record)
   except (ValueError, OSError, ModuleNotFoundError) as error:
     sys.exit(f'evaluate.py: {error}')
-  report.scores(rows, judge.notes)
-  path = record_path(facts)
-  seconds = time.perf_counter() - start
-  writers.write_json(
-    path, scoring.record(rows, judge, facts, name, devices, seconds)
-  )
   report.recorded(path, seconds)
 
 

@@ -103,9 +103,11 @@ def main(_):
   def score():
     weights = standing.for_evaluation(built.gan, state.ema)
     count = scoring.samples_for(config.eval['num_samples'])
-    return judge(
-      sampling.Generated(draw_at, weights, built.shape, count, seed=1)
-    )
+    source = sampling.Generated(draw_at, weights, built.shape, count, seed=1)
+    try:
+      return judge(source)
+    except (ValueError, OSError) as error:
+      sys.exit(f'train.py: scores of step {step}: {error}')
 
   keep_best = bool(config.eval['every'])
   with (
@@ -114,7 +116,7 @@ def main(_):
     ) as checkpoints,
     writers.ScalarWriter(workdir, start=step) as scalars,
     built.batches(start=step, put=runner.put_batch) as batches,
-    runs.Best(workdir, start=step)
+    runs.Best(workdir, config.eval, start=step)
     if keep_best
     else contextlib.nullcontext() as best,
     report.bar(total=config.num_steps, done=step) as bar,
@@ -122,7 +124,17 @@ def main(_):
     if step == 0:
       writers.save_samples(workdir / 'real.png', real, real)
 
+    def score_and_offer():
+      with window.paused():
+        rows = score()
+        better = best.offer(step, state, rows)
+      scalars.write_events(step, scoring.scalars(rows))
+      report.scored(step, rows, better)
+
     # ---- The loop: one train step, then what is due after it.
+    every = config.eval['every']
+    if every and step and step % every == 0 and not best.has(step):
+      score_and_offer()  # the run ended before its scores were there
     stopping = False
     while step < config.num_steps and not stopping:
       try:
@@ -152,10 +164,7 @@ def main(_):
       if step == config.num_steps or due(config.sample_every):
         save_picture(workdir / 'samples' / f'{step:08d}.png')
       if due(config.eval['every']):
-        with window.paused():
-          rows = score()
-        scalars.write_events(step, scoring.scalars(rows))
-        report.scored(step, rows, best.offer(step, state, rows))
+        score_and_offer()
       bar.update(step, window.rate, window.examples_per_second)
 
   if step < config.num_steps:
@@ -164,10 +173,7 @@ def main(_):
 
   # ---- The end: how good it is, and where to look.
   save_picture(workdir / 'samples.png')
-  try:
-    rows = score()
-  except (ValueError, OSError) as error:
-    sys.exit(f'train.py: scoring: {error}')
+  rows = score()
   report.summary(window, rows, judge.notes, workdir)
 
 

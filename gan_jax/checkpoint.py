@@ -76,9 +76,13 @@ class Checkpoints:
     )
     return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
 
-  def close(self) -> None:
+  def wait(self) -> None:
     """Waits for what is being written."""
     self._manager.wait_until_finished()
+
+  def close(self) -> None:
+    """Waits for what is being written."""
+    self.wait()
     self._manager.close()
 
   def __enter__(self):

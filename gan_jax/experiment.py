@@ -18,10 +18,12 @@ from gan_jax import (
   assemble,
   data,
   game,
+  metrics,
   overfitting,
   parallel,
   references,
   rules,
+  scoring,
   settings,
   state,
   steps,
@@ -103,11 +105,25 @@ class Experiment:
     """What scores examples by `settings.eval` against this data.
 
     Args:
-      **more: `store`, `track` of judge_lib.Judge.
+      **more: `store`, `track` of judge.Judge.
+
+    Raises:
+      ValueError: as judge.Judge does, and for a score that needs classes,
+        which the samples of a run do not have.
     """
+    for name in scoring.parse_metrics(self.settings.eval['metrics']):
+      if metrics.METRICS[name].labels:
+        raise ValueError(
+          f'eval.metrics: {name!r} needs classes, which samples of this run '
+          'do not have'
+        )
     facts = describe_data(self.settings.data)
+    if self.test is self.train:  # none was held out
+      real = references.halves(self.train, facts)
+    else:
+      real = references.reals(self.train, self.test, facts)
     return judge_lib.make_judge(
-      references.reals(self.train, self.test, facts),
+      real,
       self.settings.eval,
       devices=self.devices,
       seed=self.settings.seed,

@@ -148,6 +148,41 @@ def stacked_digits(path: str = '') -> Extractor:
   return Extractor('stacked digits', apply, params, 200, sha256=sha256)
 
 
+def feature_dim(
+  extractor: Extractor, shape: tuple[int, ...], dtype: Any
+) -> int:
+  """How many features an example has, computing nothing.
+
+  Args:
+    extractor: of the features.
+    shape: of an example.
+    dtype: of examples: uint8 for images.
+
+  Returns:
+    The number.
+
+  Raises:
+    ValueError: where the extractor does not take such examples, or its result
+      is not `[B, d]`.
+  """
+  batch = jax.ShapeDtypeStruct((3, *shape), dtype)
+  what = f'{extractor.name!r} features of examples of shape {tuple(shape)}'
+  channels = extractor.channels
+  if channels and (len(shape) != 3 or shape[-1] not in channels):
+    allowed = ' or '.join(map(str, channels))
+    raise ValueError(f'{what}: must be images [H, W, C] with C of {allowed}')
+  try:
+    found = jax.eval_shape(extractor.apply, extractor.params, batch)
+  except (TypeError, ValueError, AssertionError, IndexError) as error:
+    raise ValueError(f'{what}: {str(error).splitlines()[0]}') from error
+  given = getattr(found, 'shape', None)
+  if given is None or len(given) != 2 or given[0] != 3:
+    raise ValueError(
+      f'{what}: of 3 examples the result is {given}; must be [3, features]'
+    )
+  return given[1]
+
+
 EXTRACTORS = ('pixels', 'inception', 'mnist')
 
 

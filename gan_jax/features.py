@@ -14,6 +14,7 @@ from gan_jax.extractors import Extractor
 Track = Callable[[str, int], Any]
 _CHUNK = 512  # rows that are added to moments at a time
 KEEP = 20_000  # sets of up to so many examples are kept in memory whole
+SCHEMA = 1  # of stored features; another one where the same facts give others
 
 
 def _no_track(what, total):
@@ -21,11 +22,20 @@ def _no_track(what, total):
   return lambda done: None
 
 
-def probe(source: data.Source) -> str:
-  """A digest of 64 examples spread over a source, to know it again by."""
-  indices = np.unique(np.linspace(0, len(source) - 1, 64).astype(np.int64))
-  found = np.ascontiguousarray(source[indices]['x'])
-  return hashlib.sha256(found.tobytes() + str(found.shape).encode()).hexdigest()
+def digest(source: data.Source) -> str:
+  """What tells the examples of a source from others under the same name.
+
+  Of all of them where they are in memory; else of 64 spread over the source,
+  and of its `fingerprint` where it has one (the files of a folder).
+  """
+  found = getattr(source, 'x', None)
+  if not isinstance(found, np.ndarray):
+    indices = np.unique(np.linspace(0, len(source) - 1, 64).astype(np.int64))
+    found = source[indices]['x']
+  facts = (found.shape, str(found.dtype), getattr(source, 'fingerprint', ''))
+  hashed = hashlib.sha256(str(facts).encode())
+  hashed.update(np.ascontiguousarray(found))
+  return hashed.hexdigest()
 
 
 class FeatureSet:
@@ -49,6 +59,7 @@ class FeatureSet:
     track: Track = _no_track,
     store: feature_store.Store | None = None,
     facts: dict[str, Any] | None = None,
+    whole: bool = False,
   ):
     """Describes the set; nothing is computed yet.
 
@@ -62,15 +73,19 @@ class FeatureSet:
       track: (name, total) -> what is called with each number done.
       store: where features are kept between programs, or None.
       facts: what the source is, for the key in the store.
+      whole: whether to keep the features of any number in memory, as someone
+        will ask for them.
     """
     self.source, self.extractor = source, extractor
     self._start, self._name, self._track = start, name, track
     self._devices = devices or jax.local_devices()[:1]
     self._spread = parallel.spread(self._devices)
     self._store, self._facts = store, facts
+    self._moments: dict[int, list[frechet.Moments]] = {}
     order = np.random.default_rng(0).permutation(len(source))
     self._order = order[start : start + count] if count else order[start:]
     self.count = len(self._order)
+    self._whole = whole or self.count <= KEEP
 
   def __len__(self) -> int:
     return self.count
@@ -108,35 +123,44 @@ class FeatureSet:
   def moments(self, groups: int = 10) -> list[frechet.Moments]:
     """Moments of groups of the examples, of about equal size.
 
-    Of more than KEEP examples whose features nobody asked for, one batch at a
-    time is held.
+    Of more than KEEP examples, unless the set was made `whole`, one batch of
+    features at a time is held.
+
+    Args:
+      groups: how many, at most one for each example.
     """
-    dim = None
-    if self.count <= KEEP or 'features' in self.__dict__:
-      batches = [self.features]
-    else:
-      found = self._stored(f'moments-{groups}')
-      if found is not None:
-        return [
-          frechet.Moments(*(found[n][i] for n in frechet.Moments._fields))
-          for i in range(groups)
-        ]
-      batches = self._batches()
-    chunk = max(1, min(_CHUNK, -(-self.count // groups)))
-    totals: list[frechet.Moments] = []
-    for index, rows in enumerate(_regroup(batches, chunk)):
-      dim = rows.shape[1]
-      if len(totals) < groups:
-        totals.append(frechet.no_moments(dim))
-      place = index % groups
-      totals[place] = frechet.update_moments(totals[place], rows)
-    if not isinstance(batches, list):
-      stacked_up = {
-        name: np.stack([np.asarray(getattr(m, name)) for m in totals])
-        for name in frechet.Moments._fields
-      }
-      self._keep(f'moments-{groups}', stacked_up)
-    return totals
+    if groups not in self._moments:
+      kind = f'moments-{groups}'
+      stored = None if self._whole else self._stored(kind)
+      if stored is None:
+        stored = self._sum_up(groups)
+        if not self._whole:
+          self._keep(kind, stored)
+      self._moments[groups] = [
+        frechet.Moments(*each)
+        for each in zip(*(stored[n] for n in frechet.Moments._fields))
+      ]
+    return self._moments[groups]
+
+  def _sum_up(self, groups: int) -> dict[str, np.ndarray]:
+    """Moments of groups of equal size, or one apart, stacked by field."""
+    batches = [self.features] if self._whole else self._batches()
+    edges = [i * self.count // groups for i in range(groups + 1)]
+    owners = [
+      (group, min(_CHUNK, high - start))
+      for group, (low, high) in enumerate(zip(edges, edges[1:]))
+      for start in range(low, high, _CHUNK)
+    ]
+    totals: list[Any] = [None] * groups
+    rows = _regroup(batches, [size for _, size in owners])
+    for (group, _), part in zip(owners, rows):
+      if totals[group] is None:
+        totals[group] = frechet.no_moments(part.shape[1])
+      totals[group] = frechet.update_moments(totals[group], part)
+    return {
+      name: np.stack([np.asarray(getattr(m, name)) for m in totals])
+      for name in frechet.Moments._fields
+    }
 
   @functools.cached_property
   def logits(self) -> np.ndarray:
@@ -149,7 +173,8 @@ class FeatureSet:
     if logits_fn is None:
       raise ValueError(f'{self.extractor.name} features have no classes')
     apply = jax.jit(logits_fn)
-    parts = _regroup([self.features], _CHUNK)
+    edges = range(_CHUNK, self.count, _CHUNK)
+    parts = np.split(self.features, edges)
     return np.concatenate([np.asarray(apply(params, rows)) for rows in parts])
 
   @functools.cached_property
@@ -185,6 +210,7 @@ class FeatureSet:
     return {
       **self._facts,
       'kind': kind,
+      'schema': SCHEMA,
       'count': self.count,
       'start': self._start,
       'of': len(self.source),
@@ -192,7 +218,7 @@ class FeatureSet:
       'features': self.extractor.name,
       'protocol': self.extractor.protocol,
       'weights': self.extractor.sha256,
-      'probe': probe(self.source),
+      'digest': digest(self.source),
     }
 
   def _stored(self, kind):
@@ -218,13 +244,12 @@ def _as_scored(x: np.ndarray) -> np.ndarray:
 _quantise = jax.jit(resize.quantise)
 
 
-def _regroup(parts, size):
-  """Yields rows of a sequence of arrays, `size` at a time; the last fewer."""
-  held = np.empty((0, 0))
-  for part in parts:
-    held = np.concatenate([held, part]) if len(held) else part
-    whole = len(held) // size * size
-    yield from (held[i : i + size] for i in range(0, whole, size))
-    held = held[whole:]
-  if len(held):
-    yield held
+def _regroup(parts, sizes):
+  """Yields the rows of a sequence of arrays in parts of other sizes."""
+  parts, held = iter(parts), np.empty((0, 0))
+  for size in sizes:
+    while len(held) < size:
+      part = next(parts)
+      held = np.concatenate([held, part]) if len(held) else part
+    yield held[:size]
+    held = held[size:]

@@ -17,7 +17,13 @@ from gan_jax import features as features_lib
 from gan_jax.extractors import Extractor
 from gan_jax.features import FeatureSet
 from gan_jax.metrics import METRICS, Metric
-from gan_jax.scoring import Row, check_fits, default_metrics, parse_metrics
+from gan_jax.scoring import (
+  Row,
+  check_classes,
+  check_fits,
+  default_metrics,
+  parse_metrics,
+)
 
 
 class Judge:
@@ -75,12 +81,16 @@ class Judge:
     first = next(iter(real.values())).reference
     self.names = tuple(names) or default_metrics(first)
     self.extractor = extractor or extractors.pixels()
-    self.count, self._real_count, self._seed = count, real_count, seed
+    self.count, self._real_count = count, real_count
     self._real, self._against = dict(real), against
     self._options = {'devices': devices}
     if track is not None:
       self._options['track'] = track
-    self._store = store
+    self._store, self.seed = store, seed
+    # Where some score wants all features, the others take them too.
+    self._options['whole'] = any(
+      METRICS[name].features and METRICS[name].whole for name in self.names
+    )
     self._sets: dict[Any, FeatureSet] = {}
     self._floors: dict[str, Any] = {}
     self.notes: list[str] = []
@@ -121,13 +131,8 @@ class Judge:
   def _score(self, name, fake: FeatureSet, real: FeatureSet):
     metric = METRICS[name]
     if metric.labels:
-      for side, of in (('generated', fake), ('real', real)):
-        if of.labels is None:
-          raise ValueError(
-            f'the metric {name!r} needs classes, and the {side} examples have '
-            'none'
-          )
-    key, n = jax.random.key(self._seed), min(fake.count, real.count)
+      check_classes(name, fake, real)
+    key, n = jax.random.key(self.seed), min(fake.count, real.count)
     n = min(n, metric.cap or n)
     return jax.device_get(list(metric.function(fake, real, key, n)))
 
@@ -138,7 +143,7 @@ class Judge:
       of = self._real[self._split(metric)]
       source, truth = of.floor, of.reference.truth
       if metric.truth and hasattr(truth, 'sample'):
-        source = references.fresh(truth, count, self._seed)
+        source = references.fresh(truth, count, self.seed)
       fake = self._feature_set(
         metric,
         source,
@@ -232,8 +237,15 @@ class Judge:
     ]
 
   def _check_shapes(self, name, fake, real) -> None:
-    if tuple(fake) == tuple(real) or METRICS[name].features is False:
+    if tuple(fake) == tuple(real):
       return
+    if METRICS[name].features is False:
+      raise ValueError(
+        f'the examples are of shape {tuple(fake)}, the data of {tuple(real)}: '
+        f'must be equal for {name!r}'
+      )
+    dtype = np.uint8 if len(fake) == 3 else np.float32
+    extractors.feature_dim(self.extractor, tuple(fake), dtype)
     resized = self.extractor.name in ('inception', 'mnist')
     if not resized or len(fake) != len(real):
       raise ValueError(
@@ -254,9 +266,8 @@ def _about_floor(fake: FeatureSet, floor: FeatureSet) -> list[str]:
   if floor.count >= fake.count:
     return []
   return [
-    f'the floor is of {floor.count:,} held-out examples, all there are, not '
-    f'{fake.count:,}: of a score that falls with their number (FID) it is too '
-    'high'
+    f'the floor is of {floor.count:,} real examples, all there are, not '
+    f'{fake.count:,}, and scores depend on the number (FID falls with it)'
   ]
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import extractors, features
+from gan_jax import extractors
 from gan_jax.evaluation import (
   conditional,
   frechet,
@@ -32,7 +32,11 @@ NEIGHBOUR = 5
 
 
 def over_draws(
-  fake: FeatureSet, scores: Callable[[np.ndarray], Any], size: int = 0
+  fake: FeatureSet,
+  scores: Callable[[np.ndarray], Any],
+  size: int = 0,
+  *,
+  shared: bool = False,
 ) -> list[resampling.Estimate]:
   """Scores of a set, with errors over independent draws of such sets.
 
@@ -41,6 +45,8 @@ def over_draws(
       same size are scored, too.
     scores: of features `[n, d]`, to a tuple of scalars.
     size: n; 0 for that of the set.
+    shared: whether all draws are compared with one real set of their size,
+      whose chance is then as large as one draw's.
 
   Returns:
     Of each score the mean and its standard error over draws; where there is
@@ -49,7 +55,8 @@ def over_draws(
   draws = fake.draws(size or fake.count)
   if len(draws) > 1:
     values = np.array([scores(draw.features) for draw in draws])
-    errors = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    spread = 1 / len(values) + (1 if shared else 0)
+    errors = values.std(axis=0, ddof=1) * np.sqrt(spread)
     return [
       resampling.Estimate(*each) for each in zip(values.mean(axis=0), errors)
     ]
@@ -71,6 +78,11 @@ def _pair(fake, real, n):
 def frechet_distance(fake, real, key, n):
   """Of the Gaussians fitted to features; FID on Inception's."""
   del key, n
+  if min(fake.count, real.count) < 4:
+    raise ValueError(
+      f'a Frechet distance of {fake.count} examples to {real.count}: must be '
+      'at least 4 each, for two covariances and an error'
+    )
   (reference,) = real.moments(1)
   groups = min(10, fake.count // 2)
   return [frechet.frechet_estimate(fake.moments(groups), reference)]
@@ -119,7 +131,8 @@ def nearest_neighbour(fake, real, key, n):
   del key
   against = jnp.asarray(real.features[:n])
   accuracy = jax.jit(two_sample.nearest_neighbour_accuracy)
-  return over_draws(fake, lambda x: [accuracy(x, against[: len(x)])], n)
+  scores = lambda x: [accuracy(x, against[: len(x)])]
+  return over_draws(fake, scores, n, shared=True)
 
 
 def explain_nearest_neighbour(fake, real):
@@ -185,10 +198,11 @@ def explain_gaussian_truth(fake, real):
 def explain_frechet_distance(fake, real):
   """What too few examples do to it."""
   del real
-  if fake.count > features.KEEP or fake.count > fake.features.shape[1]:
+  dim = fake.moments(min(10, fake.count // 2))[0].mean.shape[0]
+  if fake.count > dim:
     return []
   return [
-    f'{fake.count} examples of {fake.features.shape[1]} features: their '
+    f'{fake.count} examples of {dim} features: their '
     'covariance is singular and the Frechet distance far too high; compare it '
     'with its floor, and at one number of examples (10,000 or 50,000 are usual)'
   ]

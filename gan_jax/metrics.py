@@ -34,6 +34,7 @@ class Metric(NamedTuple):
     labels: whether both sets need classes.
     logits: whether the features need a class head.
     truth: the type of a known distribution that it is of, or None.
+    whole: whether all features of a set are wanted at once.
     cap: where both sides must be of one size n, the largest; else 0.
     explain: (generated set, real set) -> sentences that go with the scores.
   """
@@ -47,6 +48,7 @@ class Metric(NamedTuple):
   labels: bool = False
   logits: bool = False
   truth: Any = None
+  whole: bool = True
   cap: int = 0
   explain: Callable[[FeatureSet, FeatureSet], list[str]] = lambda *_: []
 
@@ -62,6 +64,7 @@ METRICS: dict[str, Metric] = {
     'train',
     _GROUPS,
     features='inception',
+    whole=False,
     explain=measures.explain_frechet_distance,
   ),
   'fd': Metric(
@@ -70,6 +73,7 @@ METRICS: dict[str, Metric] = {
     ('lower',),
     'train',
     _GROUPS,
+    whole=False,
     explain=measures.explain_frechet_distance,
   ),
   'kid': Metric(
@@ -77,7 +81,7 @@ METRICS: dict[str, Metric] = {
     ('KID',),
     ('lower',),
     'train',
-    'disjoint subsets',
+    'random subsets, for the chance of both sets',
     features='inception',
   ),
   'kd': Metric(
@@ -85,7 +89,7 @@ METRICS: dict[str, Metric] = {
     ('kernel distance',),
     ('lower',),
     'train',
-    'disjoint subsets',
+    'random subsets, for the chance of both sets',
   ),
   'is': Metric(
     measures.inception,
@@ -133,7 +137,7 @@ METRICS: dict[str, Metric] = {
     ('1-NN accuracy',),
     ('near 0.5',),
     'test',
-    _DRAWS,
+    f'{_DRAWS}, and the real set',
     cap=5 * _TEST_SIZE,
     explain=measures.explain_nearest_neighbour,
   ),

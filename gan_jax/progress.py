@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from rich import console, progress
 
+from gan_jax import scoring, tables, writers
 from gan_jax import state as state_lib
-from gan_jax import tables, writers
 
 
 class NonFinite(ArithmeticError):
@@ -170,7 +170,7 @@ class Report:
     result = json.loads(path.read_text()) if path.exists() else {}
     if window.means:
       result |= {'losses': window.means, 'median_steps_per_second': speed}
-    result |= {'scores': [row._asdict() for row in rows], 'notes': notes}
+    result |= {'scores': scoring.as_json(rows), 'notes': notes}
     writers.write_json(path, result)
     out = self._console.print
     if window.means:
@@ -187,18 +187,21 @@ class Report:
     out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
 
   def evaluation(
-    self, facts: Mapping[str, Any], data_name: str, judge: Any
+    self, facts: Mapping[str, Any], data: Mapping[str, Any], judge: Any
   ) -> None:
     """Says what will be scored, and how.
 
     Args:
       facts: of the samples.
-      data_name: of the real data.
+      data: facts of the real data.
       judge: a scoring.Judge.
     """
     out = self._console.print
     out('samples  ' + ', '.join(f'{k} {v}' for k, v in facts.items()))
-    out(f'data     {data_name}')
+    of = data['data']
+    if isinstance(of, Mapping):
+      of = ', '.join(f'{k} {v}' for k, v in of.items() if v not in ('', 0))
+    out(f'data     {of}')
     of = judge.extractor
     hashed = f', weights {of.sha256[:12]}' if of.sha256 else ''
     prepared = f', protocol {of.protocol}' if of.protocol else ''

@@ -55,7 +55,22 @@ def reals(
 
 
 def halves(source: data.Source, facts: Mapping[str, Any]) -> dict[str, Real]:
-  """One real set as the reference; the floor is one half against the other."""
+  """One real set as the reference; the floor is one half against the other.
+
+  Args:
+    source: the set.
+    facts: what it is, for the key of stored features.
+
+  Returns:
+    {'all': ...}.
+
+  Raises:
+    ValueError: for fewer than 4 examples.
+  """
+  if len(source) < 4:
+    raise ValueError(
+      f'{len(source)} real examples: must be at least 4, for two halves'
+    )
   order = np.random.default_rng(1).permutation(len(source))
   half = len(order) // 2
   first, second = (
@@ -73,6 +88,7 @@ class _Part:
   def __init__(self, source, indices):
     self._source, self._indices = source, indices
     self.shape, self.truth = source.shape, source.truth
+    self.fingerprint = getattr(source, 'fingerprint', '')
 
   def __len__(self):
     return len(self._indices)

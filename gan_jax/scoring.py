@@ -1,6 +1,8 @@
 """Rows of scores: which to compute, what they hold, how they are ranked."""
 
-from typing import Any, Mapping, NamedTuple, Sequence
+import math
+import sys
+from typing import Any, NamedTuple, Sequence
 
 import jax
 import numpy as np
@@ -8,12 +10,15 @@ import numpy as np
 from gan_jax import (
   __version__,
   data,
+  extractors,
 )
 from gan_jax.evaluation import inception
 from gan_jax.extractors import Extractor
+from gan_jax.features import FeatureSet
 from gan_jax.metrics import METRICS
 from gan_jax.options import unknown
 
+MAX_DIM = 4096  # of a covariance in float64, 134 MB
 DRAWS = 5  # sets that a cheap score of a generator is a mean over
 _CHEAP = 5000
 
@@ -105,12 +110,40 @@ def check_fits(name: str, extractor: Extractor, real: data.Source) -> None:
     # Or says why there are none.
     features = jax.ShapeDtypeStruct((2, inception.FEATURES), np.float32)
     jax.eval_shape(extractor.logits, extractor.params, features)
-  channels = extractor.channels
-  if channels and (len(shape) != 3 or shape[-1] not in channels):
-    allowed = ' or '.join(map(str, channels))
+  dtype = np.uint8 if len(shape) == 3 else np.float32
+  dim = extractors.feature_dim(extractor, shape, dtype)
+  if name == 'fd' and dim > MAX_DIM:
     raise ValueError(
-      f'{extractor.name!r} features are of images [H, W, C] with C of '
-      f'{allowed}, and the data are of shape {shape}'
+      f'the metric {name!r} takes a covariance, of at most {MAX_DIM} features; '
+      f'{extractor.name!r} has {dim:,} of these examples: choose other '
+      'features'
+    )
+
+
+def check_classes(name: str, fake: FeatureSet, real: FeatureSet) -> None:
+  """Refuses sets without classes, or with others than the real ones.
+
+  Raises:
+    ValueError: naming them.
+  """
+  for side, of in (('generated', fake), ('real', real)):
+    if of.labels is None:
+      raise ValueError(
+        f'the metric {name!r} needs classes, and the {side} examples have none'
+      )
+  names = [getattr(of.source, 'class_names', None) for of in (fake, real)]
+  if all(names) and names[0] != names[1]:
+    different = sorted(set(names[0]) ^ set(names[1]))
+    raise ValueError(
+      f'the metric {name!r} needs the same classes on both sides; '
+      f'{different} are on one alone'
+    )
+  classes = [np.unique(of.labels) for of in (fake, real)]
+  strange = np.setdiff1d(*classes)
+  if strange.size:
+    raise ValueError(
+      f'the metric {name!r}: generated examples have the classes '
+      f'{strange.tolist()}; real ones have {classes[1].tolist()}'
     )
 
 
@@ -124,12 +157,14 @@ def rank(rows: Sequence[Row]) -> list[float]:
     Numbers to compare from the left.
   """
   distance = {
-    'near 0.5': lambda row: abs(row.value - 0.5),
-    'lower': lambda row: row.value,
-    'higher': lambda row: -row.value,
+    'near 0.5': lambda value: abs(value - 0.5),
+    'lower': lambda value: value,
+    'higher': lambda value: -value,
   }
+  # Not a number loses to any.
+  order = lambda x: x if math.isfinite(x) else sys.float_info.max
   first = [row for row in rows if row.metric == rows[0].metric]
-  return [distance[row.better](row) for row in first]
+  return [order(distance[row.better](row.value)) for row in first]
 
 
 def samples_for(count: int) -> int:
@@ -142,30 +177,34 @@ def scalars(rows: Sequence[Row]) -> dict[str, float]:
   return {f'scores/{row.metric}: {row.name}': row.value for row in rows}
 
 
+def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+  """Rows as JSON has them: None for what is not finite."""
+  finite = lambda x: (
+    None if isinstance(x, float) and not math.isfinite(x) else x
+  )
+  return [{k: finite(v) for k, v in row._asdict().items()} for row in rows]
+
+
 def record(
   rows: Sequence[Row],
   judge: Any,
-  samples: Mapping[str, Any],
-  data_name: str,
   devices: Sequence[jax.Device],
-  seconds: float,
+  **facts: Any,
 ) -> dict[str, Any]:
   """All that someone needs to repeat the scores, for a JSON file.
 
   Args:
     rows: the scores.
     judge: the judge.Judge that gave them.
-    samples: facts of what was scored.
-    data_name: of the real data.
     devices: that were used.
-    seconds: that it took.
+    **facts: of the samples, the data, the options.
   """
   extractor = judge.extractor
   return {
-    'scores': [row._asdict() for row in rows],
+    'scores': as_json(rows),
     'notes': judge.notes,
-    'samples': dict(samples),
-    'data': data_name,
+    **facts,
+    'seed': judge.seed,
     'features': {
       'name': extractor.name,
       'protocol': extractor.protocol,
@@ -173,6 +212,9 @@ def record(
     },
     'devices': [str(d) for d in devices],
     'device_kind': devices[0].device_kind,
-    'seconds': seconds,
-    'versions': {'gan_jax': __version__, 'jax': jax.__version__},
+    'versions': {
+      'gan_jax': __version__,
+      'jax': jax.__version__,
+      'numpy': np.__version__,
+    },
   }

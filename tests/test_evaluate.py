@@ -98,7 +98,7 @@ def test_a_run(call, workdir):
   for name in ('Frechet distance', 'coverage', 'C2ST accuracy'):
     assert name in out
   assert '40 v 1,438 train' in out and 'covariance is singular' in out
-  path = workdir / 'evaluation-00000004-ema.json'
+  path = workdir / 'evaluation-00000004-ema-fd-prdc-c2st.json'
   assert str(path) in out
   record = json.loads(path.read_text())
   assert [row['metric'] for row in record['scores']] == [
@@ -147,8 +147,10 @@ def test_a_folder_of_pictures_against_a_config(call, tmp_path):
   folder = save_pictures(tmp_path / 'mine', 40)
   out = call(samples=folder, data='configs/digits.py', metrics='nn,fd')
   assert 'samples ' + folder in out and '40 v 1,438 train' in out
-  record = json.loads((tmp_path / 'mine.evaluation.json').read_text())
-  assert record['data'] == 'digits' and len(record['scores']) == 2
+  path = tmp_path / 'mine.evaluation-nn-fd.json'
+  record = json.loads(path.read_text())
+  assert record['data']['data']['name'] == 'digits'
+  assert len(record['scores']) == 2 and len(record['samples']['digest']) == 16
 
 
 def test_an_array_against_a_folder(call, tmp_path):

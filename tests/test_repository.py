@@ -80,7 +80,15 @@ LAYERS = {
   'metrics.py': ({'data', 'evaluation', 'features', 'measures'}, {'jax'}),
   'references.py': ({'data'}, {'numpy'}),
   'scoring.py': (
-    {'__version__', 'data', 'evaluation', 'extractors', 'metrics', 'options'},
+    {
+      '__version__',
+      'data',
+      'evaluation',
+      'extractors',
+      'features',
+      'metrics',
+      'options',
+    },
     {'jax', 'numpy'},
   ),
   'judge.py': (
@@ -98,7 +106,7 @@ LAYERS = {
   'jsonl.py': (set(), set()),
   'tables.py': (set(), {'rich'}),
   'progress.py': (
-    {'state', 'tables', 'writers'},
+    {'scoring', 'state', 'tables', 'writers'},
     {'jax', 'numpy', 'rich'},
   ),
   'assemble.py': (

@@ -1,6 +1,7 @@
 """Features of sources, scores with floors, samples from disk."""
 
 import json
+import os
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,12 +17,15 @@ from gan_jax import (
   measures,
   metrics,
   references,
+  runs,
   scoring,
   settings,
 )
 from gan_jax.data import samples, synthetic
 from gan_jax.data.arrays import ArraySource
 from gan_jax.evaluation import frechet
+
+WIDE = np.zeros((36, 5000), np.float32)
 
 
 def points(seed, n=400, shift=0.0, label=None):
@@ -76,7 +80,7 @@ def test_moments_of_groups_make_up_the_whole(monkeypatch):
   groups = kept.moments(10)
   assert len(groups) == 10
   counts = [int(group.count) for group in groups]
-  assert sum(counts) == 103 and max(counts) - min(counts) <= 11
+  assert sum(counts) == 103 and max(counts) - min(counts) <= 1
   # One batch at a time gives the same.
   monkeypatch.setattr(features, 'KEEP', 50)
   streamed = features.FeatureSet(source, extractors.pixels())
@@ -85,6 +89,36 @@ def test_moments_of_groups_make_up_the_whole(monkeypatch):
   np.testing.assert_allclose(
     frechet.covariance(whole), np.cov(source.x.T.astype(np.float64)), rtol=1e-9
   )
+
+
+@pytest.mark.parametrize('count', [5121, 6144, 10_000])
+def test_groups_of_many_examples_are_of_one_size_too(count):
+  # Those left out of a jackknife must change the bias of a score alike.
+  source = ArraySource(np.zeros((count, 1), np.float32))
+  groups = features.FeatureSet(source, extractors.pixels()).moments(10)
+  counts = [int(group.count) for group in groups]
+  assert sum(counts) == count and max(counts) - min(counts) <= 1
+
+
+def test_features_are_computed_once_for_all_scores(monkeypatch):
+  monkeypatch.setattr(features, 'KEEP', 10)
+  seen = []
+  batches = features.FeatureSet._batches
+  monkeypatch.setattr(
+    features.FeatureSet,
+    '_batches',
+    lambda self: seen.append(self.count) or batches(self),
+  )
+  real = references.reals(points(0, n=50), points(1, n=50))
+  of = judge.Judge(real, ('fd', 'kd'), count=40)
+  of(points(2, n=40))
+  assert sorted(seen) == [40, 40, 50]  # generated, floor, real
+  of(points(3, n=40))
+  assert sorted(seen) == [40, 40, 40, 50]
+  alone = judge.Judge(real, ('fd',), count=40)
+  for seed in (2, 3):
+    alone(points(seed, n=40))
+  assert sorted(seen[4:]) == [40, 40, 40, 50]
 
 
 def test_draws_are_disjoint_and_of_one_size():
@@ -138,6 +172,19 @@ def test_changed_pixels_under_the_same_name_are_not_taken_for_the_old(tmp_path):
     pictures(seed, channels=3), fid_like(), store=store, facts={'data': 'x'}
   )
   assert np.abs(make(0).features - make(1).features).max() > 1
+
+
+def test_all_of_what_is_in_memory_is_in_the_digest(tmp_path):
+  x = np.zeros((5000, 2), np.float32)
+  before = features.digest(ArraySource(x.copy()))
+  x[1234] = 1
+  assert features.digest(ArraySource(x)) != before
+  save_png(tmp_path / '1.png')
+  save_png(tmp_path / '2.png')
+  before = features.digest(samples.open_samples(tmp_path))
+  assert features.digest(samples.open_samples(tmp_path)) == before
+  os.utime(tmp_path / '2.png', ns=(1, 1))
+  assert features.digest(samples.open_samples(tmp_path)) != before
 
 
 def test_a_damaged_entry_is_computed_again(tmp_path):
@@ -243,6 +290,45 @@ def test_classes_are_scored_where_both_sides_have_them():
     of(points(0))
 
 
+def test_classes_that_are_not_the_same_are_refused(tmp_path):
+  label = np.arange(400) % 4
+  real = references.reals(points(0, label=label), points(1, label=label))
+  of = judge.Judge(real, ('cas',))
+  with pytest.raises(ValueError, match=r'have the classes \[4\]; real ones'):
+    of(points(2, label=label + 1))
+  for root, names in (('a', 'xy'), ('b', 'yz')):
+    for name in names:
+      for i in range(4):
+        save_png(tmp_path / root / name / f'{i}.png')
+  sides = [samples.open_samples(tmp_path / root) for root in 'ab']
+  assert sides[0].class_names == ('x', 'y')
+  of = judge.Judge(references.halves(sides[0], {}), ('intra_fd',))
+  with pytest.raises(ValueError, match=r"\['x', 'z'\] are on one alone"):
+    of(sides[1])
+
+
+def test_the_error_of_1nn_accuracy_covers_the_chance_of_the_real_set():
+  z = []
+  for seed in range(12):
+    sides = (points(100 * seed + i, n=n) for i, n in enumerate((150, 150, 750)))
+    real, test, fake = sides
+    (row,) = judge.Judge(references.reals(real, test), ('nn',), count=150)(fake)
+    z.append((row.value - 0.5) / row.error)
+  assert np.sqrt(np.mean(np.square(z))) < 1.7
+
+
+def test_no_held_out_data_means_halves():
+  source = points(0, n=60)
+  tiny = {'batch_size': 8, 'num_steps': 1, 'latent_dim': 2}
+  for player in ('generator', 'discriminator'):
+    tiny[player] = {'name': 'mlp', 'features': (4,)}
+  built = experiment.build(tiny, train=source)
+  (row,) = built.judge()(points(1, n=60))
+  assert row.counts['floor'] == 30 and row.real == 'all' and row.floor > 0.2
+  with pytest.raises(ValueError, match="'cas' needs classes, which samples"):
+    experiment.build({**tiny, 'eval': {'metrics': 'cas'}}, train=source).judge()
+
+
 def test_one_real_set_has_a_floor_of_its_halves():
   of = judge.Judge(references.halves(points(0), {'data': 'x'}), ('fd',))
   (row,) = of(points(1, shift=2.0))
@@ -272,6 +358,17 @@ def test_fid_says_what_too_few_examples_do_to_it():
     (('is',), {}, "'is' is defined on the FID Inception"),
     (('modes',), {}, 'whose distribution is a known Mixture'),
     (('stacked_modes',), {}, 'a known Stacked'),
+    (
+      ('fd',),
+      {'extractor': extractors.own(lambda x: x.reshape(len(x), -1) @ WIDE)},
+      'at most 4096 features; .own. has 5,000',
+    ),
+    (
+      ('fd',),
+      {'extractor': extractors.own(lambda x: x.sum())},
+      r'of 3 examples the result is \(\); must be \[3, features\]',
+    ),
+    (('fd',), {'extractor': extractors.own(lambda x: x @ WIDE)}, "'own' feat"),
     ((), {'count': 1}, '1 examples to score: must be at least 2'),
     ((), {'real_count': 1}, 'num_real=1'),
     ((), {'against': 'validation'}, "against='validation': choose one of"),
@@ -286,7 +383,9 @@ def test_scores_that_do_not_fit_are_refused_at_once(names, options, message):
 @pytest.mark.parametrize('shape', [(9, 2), (9, 6, 6, 3)])
 def test_features_of_grey_pictures_are_of_no_others(shape):
   other = ArraySource(np.zeros(shape, np.float32))
-  with pytest.raises(ValueError, match='with C of 1, and the data are of'):
+  with pytest.raises(
+    ValueError, match=r'of shape .*: must be images .* with C of 1$'
+  ):
     judge.Judge(
       references.reals(other, other), ('fd',), extractor=extractors.mnist()
     )
@@ -320,6 +419,45 @@ def test_every_metric_says_what_it_is():
     assert len(metric.names) == len(metric.better), name
     assert set(metric.better) <= {'lower', 'higher', 'near 0.5'}
     assert metric.against in ('train', 'test')
+
+
+def run_of_scores(path, offers, options=None, start=0):
+  """Offers (step, value) of a score to a run's best checkpoint."""
+  row = scoring.Row(
+    'fd', 'fd', 0.0, 0, 0, 0, None, None, 'lower', '', {}, 'train'
+  )
+  with runs.Best(path, options or {'metrics': 'fd'}, start=start) as best:
+    better = [
+      best.offer(step, {'w': np.float32([step])}, [row._replace(value=value)])
+      for step, value in offers
+    ]
+    return better, best.step
+
+
+def test_the_best_is_kept_over_a_continuation(tmp_path):
+  assert run_of_scores(tmp_path, [(2, 5), (4, 3)]) == ([True, True], 4)
+  # Continued from a checkpoint before the best: it is yet to come.
+  assert run_of_scores(tmp_path, [(4, 3.0)], start=2) == ([True], 4)
+  better = run_of_scores(tmp_path, [(6, 4), (8, np.nan), (10, 2)], start=4)
+  assert better == ([False, False, True], 10)
+  assert [p.name for p in (tmp_path / 'best').iterdir()] == ['10']
+  with runs.Best(tmp_path, {'metrics': 'fd', 'every': 7}, start=10) as best:
+    assert best.step == 10 and best.has(8) and not best.has(9)
+
+
+def test_scores_under_other_options_are_not_compared(tmp_path):
+  run_of_scores(tmp_path, [(2, 0.1)])
+  other = {'metrics': 'fd', 'num_samples': 7}
+  assert run_of_scores(tmp_path, [(4, 9)], other, start=2) == ([True], 4)
+  lines = (tmp_path / 'scores.jsonl').read_text().splitlines()
+  assert [json.loads(line)['step'] for line in lines] == [2, 4]
+
+
+def test_a_score_that_is_no_number_is_beaten_by_any(tmp_path):
+  offers = [(2, np.nan), (4, 1e9), (6, np.inf)]
+  assert run_of_scores(tmp_path, offers) == ([True, True, False], 4)
+  line = (tmp_path / 'scores.jsonl').read_text().splitlines()[0]
+  assert 'NaN' not in line and json.loads(line)['scores'][0]['value'] is None
 
 
 def test_rank_looks_at_the_first_metric_alone():
@@ -463,7 +601,9 @@ def test_files_that_are_no_arrays(tmp_path):
     with pytest.raises(ValueError, match=name):
       samples.open_samples(tmp_path / name)
   np.save(tmp_path / 'c.npy', np.array([{}], object))
-  with pytest.raises(ValueError, match='c.npy cannot be read'):
+  with pytest.raises(
+    ValueError, match='c.npy cannot be read as an array of numbers'
+  ):
     samples.open_samples(tmp_path / 'c.npy')
   np.savez(tmp_path / 'd.npz', other=np.zeros(3))
   with pytest.raises(ValueError, match=r"holds \['other'\]"):
@@ -471,3 +611,6 @@ def test_files_that_are_no_arrays(tmp_path):
   np.savez(tmp_path / 'e.npz', x=np.zeros((3, 2)), label=np.zeros(2, int))
   with pytest.raises(ValueError, match=r'integers of shape \(3,\)'):
     samples.open_samples(tmp_path / 'e.npz')
+  np.savez(tmp_path / 'f.npz', x=np.zeros((3, 2)), label=[-1, 0, 1])
+  with pytest.raises(ValueError, match='classes from -1 to 1; must be from 0'):
+    samples.open_samples(tmp_path / 'f.npz')

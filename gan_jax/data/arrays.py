@@ -15,7 +15,10 @@ class ArraySource:
     label: `[N]` int32, or None.
     shape: of one example.
     truth: the distribution they come from, where it is known.
+    class_names: of the labels, where they are known.
   """
+
+  class_names: tuple[str, ...] = ()
 
   def __init__(self, x: np.ndarray, label=None, truth: Any = None):
     self.x = x

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import functools
+import hashlib
 import os
 import pathlib
 import warnings
@@ -59,9 +60,12 @@ class Streamed:
   Attributes:
     shape: of one picture.
     truth: None.
+    class_names: of the labels, where there are any.
+    fingerprint: changes when a file does.
   """
 
   truth = None
+  class_names: tuple[str, ...] = ()
 
   def __init__(
     self,
@@ -74,6 +78,8 @@ class Streamed:
     """Takes their paths, `[n]` classes or None, and what decodes one."""
     self._paths, self._labels, self._load = paths, labels, load
     self.shape = shape
+    facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
     self._pool = concurrent.futures.ThreadPoolExecutor(threads)
 
   def __len__(self):
@@ -166,9 +172,12 @@ def folder(
   good = _readable(f'{split} pictures in {root}', paths, examined)
   labels = None if labels is None else labels[chosen][good]
   if resident:
-    return ArraySource(np.stack([examined[i] for i in good]), labels)
-  kept = [paths[i] for i in good]
-  return Streamed(kept, labels, load, (size, size, channels), threads)
+    source = ArraySource(np.stack([examined[i] for i in good]), labels)
+  else:
+    kept = [paths[i] for i in good]
+    source = Streamed(kept, labels, load, (size, size, channels), threads)
+  source.class_names = class_names(root, found)
+  return source
 
 
 def _readable(what: str, paths, examined) -> list[int]:
@@ -184,13 +193,26 @@ def _readable(what: str, paths, examined) -> list[int]:
   return good
 
 
-def classes(root: pathlib.Path, paths: list[pathlib.Path]) -> np.ndarray | None:
-  """Classes `[n]` int32 of pictures: their first sub-directory's place.
+def class_names(
+  root: pathlib.Path, paths: list[pathlib.Path]
+) -> tuple[str, ...]:
+  """Names of the first sub-directories of pictures, in order.
 
-  None where some picture lies in the directory itself.
+  Empty where some picture lies in the directory itself.
   """
   parts = [p.relative_to(root).parts for p in paths]
   if any(len(part) == 1 for part in parts):
+    return ()
+  return tuple(sorted({part[0] for part in parts}))
+
+
+def classes(root: pathlib.Path, paths: list[pathlib.Path]) -> np.ndarray | None:
+  """Classes `[n]` int32 of pictures: the place of their class's name.
+
+  None where some picture lies in the directory itself.
+  """
+  names = class_names(root, paths)
+  if not names:
     return None
-  names = sorted({part[0] for part in parts})
-  return np.array([names.index(part[0]) for part in parts], np.int32)
+  first = [p.relative_to(root).parts[0] for p in paths]
+  return np.array([names.index(name) for name in first], np.int32)

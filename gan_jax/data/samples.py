@@ -53,7 +53,10 @@ def open_samples(
   except ValueError as error:
     if str(error).startswith(str(path)):
       raise
-    raise ValueError(f'{path} cannot be read as an array: {error}') from error
+    raise ValueError(
+      f'{path} cannot be read as an array of numbers (broken, or pickled '
+      'objects, which are not loaded)'
+    ) from error
   except Exception as error:  # zipfile, zlib and numpy raise of any kind
     raise ValueError(f'{path} is broken: {error}') from error
   return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
@@ -76,6 +79,11 @@ def _classes(path, x, label):
     raise ValueError(
       f'{path}: classes of type {label.dtype} and shape {label.shape}; must be '
       f'integers of shape ({len(x)},)'
+    )
+  if label.min() < 0 or label.max() > 65_535:
+    raise ValueError(
+      f'{path}: classes from {label.min()} to {label.max()}; must be from 0 to '
+      '65,535'
     )
   return label
 
@@ -146,7 +154,9 @@ def _read_folder(root: pathlib.Path) -> folder.Streamed:
   load = functools.partial(_load, channels=channels)
   shape, threads = (height, width, channels), os.cpu_count() or 1
   labels = folder.classes(root, paths)
-  return folder.Streamed(paths, labels, load, shape, threads)
+  source = folder.Streamed(paths, labels, load, shape, threads)
+  source.class_names = folder.class_names(root, paths)
+  return source
 
 
 def _channels(image: Image.Image) -> int:

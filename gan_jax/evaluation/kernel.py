@@ -143,6 +143,8 @@ def mmd_test(
   chex.assert_equal_shape_suffix([first, second], 1)
   n, total = len(first), len(first) + len(second)
   union = jnp.concatenate([first, second])
+  # About the centre, for the rounding of |x|^2 - 2 x y + |y|^2.
+  union = union - union.mean(axis=0)[None]
   squares = jnp.square(union).sum(axis=1)
   products = jnp.dot(union, union.T, precision='highest')
   distances = squares[:, None] + squares[None] - 2 * products
@@ -155,9 +157,12 @@ def mmd_test(
     is_first = (order < n).astype(values.dtype)
     is_second = 1 - is_first
     m = total - n
-    cross = is_first @ values @ is_second / (n * m)
-    inner = is_first @ values @ is_first / (n * (n - 1))
-    other = is_second @ values @ is_second / (m * (m - 1))
+    total_of = lambda a, b: jnp.dot(
+      jnp.dot(a, values, precision='highest'), b, precision='highest'
+    )
+    cross = total_of(is_first, is_second) / (n * m)
+    inner = total_of(is_first, is_first) / (n * (n - 1))
+    other = total_of(is_second, is_second) / (m * (m - 1))
     return inner + other - 2 * cross
 
   found = statistic(jnp.arange(total))

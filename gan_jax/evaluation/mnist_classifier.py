@@ -56,7 +56,8 @@ def _pool(x: Array) -> Array:
 
 
 def _affine(params: Params, name: str, x: Array) -> Array:
-  return x @ params[f'{name}/kernel'] + params[f'{name}/bias'][None]
+  product = jnp.dot(x, params[f'{name}/kernel'], precision='highest')
+  return product + params[f'{name}/bias'][None]
 
 
 def digit_features(params: Params, images: Array) -> Array:
@@ -89,6 +90,7 @@ def digit_features(params: Params, images: Array) -> Array:
       (1, 1),
       'SAME',
       dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+      precision='highest',
     )
     x = jax.nn.relu(x + params[f'conv_{i}/bias'][None, None, None])
   return jax.nn.relu(_affine(params, 'hidden', x.reshape(len(x), -1)))

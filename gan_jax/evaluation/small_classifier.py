@@ -26,9 +26,9 @@ class Classifier(NamedTuple):
 
 def _forward(layers, x):
   for weights, bias in layers[:-1]:
-    x = jax.nn.relu(x @ weights + bias[None])
+    x = jax.nn.relu(jnp.dot(x, weights, precision='highest') + bias[None])
   weights, bias = layers[-1]
-  return x @ weights + bias[None]
+  return jnp.dot(x, weights, precision='highest') + bias[None]
 
 
 def logits(classifier: Classifier, x: Array) -> Array:
