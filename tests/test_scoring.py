@@ -68,7 +68,7 @@ def test_float_images_are_scored_at_256_levels():
   found = features.FeatureSet(source, extractors.pixels()).features
   levels = (found + 1) * 127.5
   np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
-  assert found.min() == -1 and found.max() == 1
+  np.testing.assert_allclose([found.min(), found.max()], [-1, 1], rtol=1e-6)
   order = np.random.default_rng(0).permutation(9)
   exact = x.clip(-1, 1).reshape(9, -1)[order]
   np.testing.assert_allclose(found, exact, atol=0.5 / 127)
