@@ -35,6 +35,7 @@ class Judge:
     names: of the scores, in METRICS.
     extractor: of the features that they are on.
     count: examples that are scored.
+    seed: of what is random in scores.
     notes: sentences that go with the scores.
   """
 
@@ -91,6 +92,9 @@ class Judge:
     self._options['whole'] = any(
       METRICS[name].features and METRICS[name].whole for name in self.names
     )
+    # Where all compare as many real ones as generated, no more are needed.
+    if all(METRICS[name].cap for name in self.names):
+      self._real_count = min(count, real_count or count)
     self._sets: dict[Any, FeatureSet] = {}
     self._floors: dict[str, Any] = {}
     self.notes: list[str] = []

@@ -259,6 +259,17 @@ def test_truths_are_scored_by_what_they_are():
   assert of.notes[0].startswith('fitted mean [')
 
 
+def test_no_more_real_features_than_are_compared():
+  real = references.reals(points(0, n=300), points(1, n=300))
+  sizes = lambda names: {
+    row.counts['real'] for row in judge.Judge(real, names, count=40)(points(2))
+  }
+  of = judge.Judge(real, ('prdc', 'nn'), count=40)
+  of(points(2))
+  assert {set_.count for set_ in of._sets.values()} == {40}
+  assert sizes(('prdc', 'nn')) == {40} and sizes(('prdc', 'fd')) == {40, 300}
+
+
 def test_images_are_scored_by_a_two_sample_test_against_held_out_ones():
   train, test = pictures(0, n=100), pictures(1, n=30)
   (row,) = judge.Judge(references.reals(train, test))(pictures(2, n=150))
