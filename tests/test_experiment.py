@@ -92,11 +92,11 @@ BAD = {
   'parallel': ({'parallel': 'pmpa'}, "Did you mean 'pmap'"),
   'size': (
     {
-      'data': {'name': 'digits', 'size': 12},
+      'data': {'name': 'digits', 'size': 30},
       'generator': {'name': 'dcgan'},
       'discriminator': {'name': 'dcgan'},
     },
-    r'DCGAN takes square images .* \(12, 12, 1\)',
+    r'DCGAN takes square images .* \(30, 30, 1\)',
   ),
   'fit': ({'generator': {'name': 'dcgan'}}, r'DCGAN takes .* are of \(2,\)'),
   'init': (
