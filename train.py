@@ -109,7 +109,7 @@ def main(_):
     except (ValueError, OSError) as error:
       sys.exit(f'train.py: scores of step {step}: {error}')
 
-  keep_best = bool(config.eval['every'])
+  score_every, scored = config.eval['every'], {}
   with (
     checkpoint.Checkpoints(
       workdir / runs.CHECKPOINTS, keep=config.keep_checkpoints
@@ -117,7 +117,7 @@ def main(_):
     writers.ScalarWriter(workdir, start=step) as scalars,
     built.batches(start=step, put=runner.put_batch) as batches,
     runs.Best(workdir, config.eval, start=step)
-    if keep_best
+    if score_every
     else contextlib.nullcontext() as best,
     report.bar(total=config.num_steps, done=step) as bar,
   ):
@@ -128,12 +128,14 @@ def main(_):
       with window.paused():
         rows = score()
         better = best.offer(step, state, rows)
+      scored.clear()
+      scored[step] = rows
       scalars.write_events(step, scoring.scalars(rows))
       report.scored(step, rows, better)
 
     # ---- The loop: one train step, then what is due after it.
-    every = config.eval['every']
-    if every and step and step % every == 0 and not best.has(step):
+    due = lambda every: every and step % every == 0
+    if step and due(score_every) and not best.has(step):
       score_and_offer()  # the run ended before its scores were there
     stopping = False
     while step < config.num_steps and not stopping:
@@ -148,7 +150,6 @@ def main(_):
         report.compiled(window.wait())
       stopping = interrupt.signal is not None
       last = step == config.num_steps or stopping
-      due = lambda every: every and step % every == 0
 
       try:
         if last or due(config.log_every):
@@ -163,7 +164,7 @@ def main(_):
         sys.exit(f'train.py: {error} The last good checkpoint: {kept}.')
       if step == config.num_steps or due(config.sample_every):
         save_picture(workdir / 'samples' / f'{step:08d}.png')
-      if due(config.eval['every']):
+      if due(score_every):
         score_and_offer()
       bar.update(step, window.rate, window.examples_per_second)
 
@@ -173,7 +174,7 @@ def main(_):
 
   # ---- The end: how good it is, and where to look.
   save_picture(workdir / 'samples.png')
-  rows = score()
+  rows = scored.get(step) or score()
   report.summary(window, rows, judge.notes, workdir)
 
 

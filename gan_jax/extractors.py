@@ -123,17 +123,7 @@ def mnist(path: str = '') -> Extractor:
   def apply(params, x):
     return mnist_classifier.digit_features(params, _to_float(x))
 
-  def logits(params, found):
-    return found @ params['logits/kernel'] + params['logits/bias'][None]
-
-  return Extractor(
-    'mnist',
-    apply,
-    params,
-    sha256=sha256,
-    logits=logits,
-    channels=(1,),
-  )
+  return Extractor('mnist', apply, params, sha256=sha256, channels=(1,))
 
 
 @functools.cache

@@ -206,6 +206,10 @@ class FeatureSet:
     yield np.asarray(before[0])[: before[1]]
     advance(before[1])
 
+  @functools.cached_property
+  def _digest(self):
+    return digest(self.source)
+
   def _key(self, kind):
     return {
       **self._facts,
@@ -218,7 +222,7 @@ class FeatureSet:
       'features': self.extractor.name,
       'protocol': self.extractor.protocol,
       'weights': self.extractor.sha256,
-      'digest': digest(self.source),
+      'digest': self._digest,
     }
 
   def _stored(self, kind):

@@ -27,6 +27,11 @@ class ModeScores(NamedTuple):
   reverse_kl: Array
 
 
+def kl_to_uniform(share: Array) -> Array:
+  """KL of shares `[k]`, which sum to 1, to k equal ones; scalar, nats."""
+  return jax.scipy.special.xlogy(share, share * len(share)).sum()
+
+
 def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
   """Coverage and quality of samples of an equal mixture of round Gaussians.
 
@@ -57,5 +62,5 @@ def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
   return ModeScores(
     modes=((one_hot * good[:, None]).sum(axis=0) > 0).sum(),
     high_quality=good.mean(),
-    reverse_kl=jax.scipy.special.xlogy(share, share * len(centres)).sum(),
+    reverse_kl=kl_to_uniform(share),
   )

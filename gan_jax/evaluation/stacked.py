@@ -15,6 +15,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation import mixtures
+
 Array = jax.Array
 _CLASSES, _MODES, _BATCH = 10, 1000, 200
 
@@ -52,7 +54,7 @@ def stacked_modes(digits: Array) -> StackedScores:
   share = counts / len(digits)
   return StackedScores(
     modes=(counts > 0).sum(),
-    reverse_kl=jax.scipy.special.xlogy(share, share * _MODES).sum(),
+    reverse_kl=mixtures.kl_to_uniform(share),
   )
 
 
