@@ -57,24 +57,34 @@ def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)  # orbax tells of every file
   # Imported here, so that --help and errors in flags come at once.
-  from gan_jax import parallel
+  import numpy as np
 
-  parallel.prepare_cpu()
+  from gan_jax import settings, startup
+
+  try:
+    many = settings.is_ensemble(settings.parse(_CONFIG.value.to_dict()))
+  except ValueError as error:
+    sys.exit(f'train.py: {error}')
+  startup.prepare(members=many)
   from gan_jax import (
     checkpoint,
     experiment,
     feature_store,
+    programs,
     progress,
     runs,
     sampling,
     scoring,
     standing,
+    window,
     writers,
   )
 
   # ---- Build everything, and refuse what is wrong, before compiling.
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
   report = progress.Report()
+  if many:
+    return train_ensemble(report, workdir)
   try:
     built = experiment.build(_CONFIG.value.to_dict())
     check = built.overfitting_check()
@@ -86,14 +96,14 @@ def main(_):
   writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
   report.header(built, start_state, workdir, note)
 
-  runner = built.parallelise()
+  program = built.program()
   draw = sampling.make_draw(built.gan)
   draw_at = sampling.make_draw_at(built.gan, built.devices)
   real = experiment.examples(built.test, config.num_samples)
   interrupt = Interrupt()
-  state, key = runner.put(start_state), runner.put(built.key)
+  state, draws = program.put(start_state), program.put(built.draws)
   step = first = int(start_state.step)
-  window = progress.Window(config.batch_size * config.d_steps)
+  pace = programs.Pace(config, program.limit)
 
   def save_picture(path):
     weights = standing.for_evaluation(built.gan, state.ema)
@@ -115,7 +125,7 @@ def main(_):
       workdir / runs.CHECKPOINTS, keep=config.keep_checkpoints
     ) as checkpoints,
     writers.ScalarWriter(workdir, start=step) as scalars,
-    built.batches(start=step, put=runner.put_batch) as batches,
+    program.feed(step) as feed,
     runs.Best(workdir, config.eval, start=step)
     if score_every
     else contextlib.nullcontext() as best,
@@ -124,8 +134,11 @@ def main(_):
     if step == 0:
       writers.save_samples(workdir / 'real.png', real, real)
 
+    examples_per_step = config.batch_size * config.d_steps
+    log = window.Window(examples_per_step, lambda: feed.waited)
+
     def score_and_offer():
-      with window.paused():
+      with log.paused():
         rows = score()
         better = best.offer(step, state, rows)
       scored.clear()
@@ -133,40 +146,42 @@ def main(_):
       scalars.write_events(step, scoring.scalars(rows))
       report.scored(step, rows, better)
 
-    # ---- The loop: one train step, then what is due after it.
+    # ---- The loop: some train steps as one call, then what is due.
     due = lambda every: every and step % every == 0
     if step and due(score_every) and not best.has(step):
       score_and_offer()  # the run ended before its scores were there
     stopping = False
     while step < config.num_steps and not stopping:
       try:
-        batch = next(batches)
+        examples, count = feed.take(step, pace.count(step), pace.wait)
       except (ValueError, OSError) as error:  # a picture that broke since
         sys.exit(f'train.py: at step {step}: {error}')
-      state, metrics = runner.step(state, batch, key)
-      step += 1
-      window.add(step, metrics)
-      if step == first + 1:
-        report.compiled(window.wait())
+      state, metrics = program.run(state, examples, draws, np.int32(count))
+      step += count
+      pace.started(count, metrics)
+      log.add(step, metrics, count)
+      if step == first + count:
+        report.compiled(log.wait())
       stopping = interrupt.signal is not None
       last = step == config.num_steps or stopping
 
       try:
         if last or due(config.log_every):
-          means = {**window.close(), **check(state)}
+          pace.rest()
+          means = {**log.close(), **check(state)}
           scalars.write(step, means)
           report.line(step, means)
         if last or due(config.checkpoint_every):
-          window.check(state)
+          log.check(state)
           checkpoints.save(step, state)
-      except progress.NonFinite as error:
+      except window.NonFinite as error:
         kept = checkpoints.latest() or 'none yet'
         sys.exit(f'train.py: {error} The last good checkpoint: {kept}.')
       if step == config.num_steps or due(config.sample_every):
         save_picture(workdir / 'samples' / f'{step:08d}.png')
       if due(score_every):
         score_and_offer()
-      bar.update(step, window.rate, window.examples_per_second)
+      bar.update(step, log.rate, log.examples_per_second)
 
   if step < config.num_steps:
     report.interrupted(step, workdir)
@@ -175,7 +190,24 @@ def main(_):
   # ---- The end: how good it is, and where to look.
   save_picture(workdir / 'samples.png')
   rows = scored.get(step) or score()
-  report.summary(window, rows, judge.notes, workdir)
+  report.summary(log, rows, judge.notes, workdir)
+
+
+def train_ensemble(report, workdir: pathlib.Path) -> None:
+  """Trains many runs as one program; see gan_jax/train_team.py."""
+  from gan_jax import team, train_team
+
+  if _INIT_FROM.value:
+    sys.exit('train.py: --init_from is for one run, not for an ensemble')
+  interrupt = Interrupt()
+  stopped = lambda: interrupt.signal is not None
+  try:
+    members = team.build(_CONFIG.value.to_dict())
+    ended = train_team.train(members, workdir, report, stopped)
+  except (ValueError, OSError, ModuleNotFoundError) as error:
+    sys.exit(f'train.py: {error}')
+  if not ended:
+    sys.exit(128 + interrupt.signal)
 
 
 def one_line(error: Exception) -> str:

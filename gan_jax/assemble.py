@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 import warnings
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,14 @@ from gan_jax import (
   models,
   networks,
   optimizers,
+  rules,
   settings,
   state,
   steps,
   terms,
 )
 
-_NOT_MODELS = ('blocks', 'conv')
+_NOT_MODELS = ('blocks', 'conv', 'winograd')
 _NOT_OPTIONS = ('parent', 'name', 'shape', 'axis_name', 'return_features')
 
 
@@ -208,7 +209,32 @@ def _average_hyper(chosen: settings.Settings) -> dict[str, float]:
   return hyper
 
 
-def _initialiser(gan, hyper, shape, memory):
+def make_step(
+  gan: game.GAN, chosen: settings.Settings, axis_name: str | None
+) -> steps.Step:
+  """The train step of some settings.
+
+  Args:
+    gan: the game, of build_gan.
+    chosen: the settings.
+    axis_name: the mapped axis of devices, or None.
+
+  Raises:
+    ValueError: for an unknown update rule, or combinations that it does not
+      have.
+  """
+  compose.choose(rules.UPDATE_RULES, chosen.update_rule, 'update_rule')
+  return steps.make_train_step(
+    gan,
+    d_steps=chosen.d_steps,
+    same_latents=chosen.same_latents,
+    **memory_options(chosen),
+    axis_name=axis_name,
+    micro_batches=chosen.micro_batches,
+  )
+
+
+def _initial(gan, hyper, shape, memory):
   batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
 
   def init(key):
@@ -227,32 +253,29 @@ def memory_options(chosen: settings.Settings) -> dict[str, Any]:
   }
 
 
-def init_state(
+def initialiser(
   gan: game.GAN,
   hyper: Mapping[str, float],
   shape: tuple[int, ...],
-  seed: int,
   memory: Mapping[str, Any],
-) -> state.GANState:
-  """The state at step 0 of a game on examples of some shape, compiled.
+) -> Callable[[int], state.GANState]:
+  """Makes the function from a run's seed to its state at step 0, compiled.
 
   Args:
     gan: the game.
     hyper: values of the hyper-parameters.
     shape: of one example.
-    seed: of the run.
     memory: options of steps.add_memory.
 
   Returns:
-    The state, on the default device.
+    seed -> the state, on the default device.
   """
-  # Folded apart from the keys of the steps, which fold in 0, 1, 2, ...
-  key = jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
   # On CPU, LLVM spends seconds on each random draw that is used just once.
   on_cpu = jax.default_backend() == 'cpu'
   options = {'xla_backend_optimization_level': 1} if on_cpu else None
-  init = _initialiser(gan, hyper, shape, memory)
-  return jax.jit(init, compiler_options=options)(key)
+  init = jax.jit(_initial(gan, hyper, shape, memory), compiler_options=options)
+  # Folded apart from the keys of the steps, which fold in 0, 1, 2, ...
+  return lambda seed: init(jax.random.fold_in(jax.random.key(seed), 2**32 - 1))
 
 
 def state_shapes(
@@ -272,6 +295,4 @@ def state_shapes(
   Returns:
     The state with jax.ShapeDtypeStruct for arrays.
   """
-  return jax.eval_shape(
-    _initialiser(gan, hyper, shape, memory), jax.random.key(0)
-  )
+  return jax.eval_shape(_initial(gan, hyper, shape, memory), jax.random.key(0))

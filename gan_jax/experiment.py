@@ -17,12 +17,13 @@ import numpy as np
 from gan_jax import (
   assemble,
   data,
+  fuse,
   game,
   metrics,
   overfitting,
   parallel,
+  programs,
   references,
-  rules,
   scoring,
   settings,
   state,
@@ -61,13 +62,17 @@ class Experiment:
   @property
   def key(self) -> jax.Array:
     """The run's base key."""
-    return jax.random.key(self.settings.seed)
+    return self.draws.key
+
+  @property
+  def draws(self) -> fuse.Draws:
+    """What everything random of the run comes from."""
+    return fuse.make_draws(self.settings.seed)
 
   def init_state(self) -> state.GANState:
     """The state at step 0, on the default device."""
-    return assemble.init_state(
-      self.gan, self.hyper, self.shape, self.settings.seed, self._memory
-    )
+    init = assemble.initialiser(self.gan, self.hyper, self.shape, self._memory)
+    return init(self.settings.seed)
 
   def state_shapes(self) -> state.GANState:
     """Shapes and types of the state, computing nothing."""
@@ -81,6 +86,12 @@ class Experiment:
     """The train step on the devices, with what places its arguments."""
     return parallel.parallelise(
       self.train_step, self.devices, backend=self.settings.parallel
+    )
+
+  def program(self) -> programs.Program:
+    """Many train steps as one compiled call on the devices, and its feed."""
+    return programs.make_program(
+      self.train_step, self.train, self.settings, self.devices
     )
 
   def overfitting_check(self) -> Callable[[state.GANState], dict[str, float]]:
@@ -188,18 +199,6 @@ def build(
     )
   shape = tuple(train.shape)
   gan, hyper, chosen = assemble.build_gan(chosen, shape)
-  if chosen.update_rule not in rules.UPDATE_RULES:
-    raise ValueError(
-      settings.unknown(chosen.update_rule, rules.UPDATE_RULES, 'update_rule')
-    )
-  train_step = steps.make_train_step(
-    gan,
-    d_steps=chosen.d_steps,
-    same_latents=chosen.same_latents,
-    **assemble.memory_options(chosen),
-    axis_name=parallel.AXIS,
-    micro_batches=chosen.micro_batches,
-  )
   built = Experiment(
     settings=chosen,
     gan=gan,
@@ -208,7 +207,7 @@ def build(
     train=train,
     test=train if test is None else test,
     devices=devices,
-    train_step=train_step,
+    train_step=assemble.make_step(gan, chosen, parallel.AXIS),
   )
   _check_shapes(built)
   return built

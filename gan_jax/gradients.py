@@ -41,13 +41,14 @@ def mean_over(axis_name: str | None, tree: PyTree) -> PyTree:
   """Mean over devices of the floating-point leaves of a tree.
 
   Args:
-    axis_name: the mapped axis of devices; None returns the tree.
+    axis_name: the mapped axis of devices; None, or an axis of one device,
+      returns the tree.
     tree: arrays; those of integers are left alone.
 
   Returns:
     The tree, the same on all devices.
   """
-  if axis_name is None:
+  if axis_name is None or jax.lax.axis_size(axis_name) == 1:
     return tree
   leaves, structure = jax.tree.flatten(tree)
   floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]

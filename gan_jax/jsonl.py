@@ -6,6 +6,19 @@ import pathlib
 from typing import Any, Mapping
 
 
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The lines of a file; what a killed run was writing is left out."""
+  found = []
+  for line in path.read_text().splitlines():
+    try:
+      value = json.loads(line)
+      value['step']
+    except (json.JSONDecodeError, KeyError, TypeError):
+      continue
+    found.append(value)
+  return found
+
+
 class Lines:
   """Lines with a 'step', written one after the other.
 
@@ -20,15 +33,8 @@ class Lines:
       path: of the file, made if missing.
       start: steps already done, those of the checkpoint that is continued.
     """
-    self.kept: list[dict[str, Any]] = []
-    if path.exists():
-      for line in path.read_text().splitlines():
-        try:
-          value = json.loads(line)
-          if value['step'] <= start:
-            self.kept.append(value)
-        except (json.JSONDecodeError, KeyError):
-          continue  # the end of a line that a killed run was writing
+    lines = read(path) if path.exists() else []
+    self.kept = [line for line in lines if line['step'] <= start]
     beside = path.with_suffix('.tmp')
     beside.write_text(''.join(json.dumps(v) + '\n' for v in self.kept))
     os.replace(beside, path)
@@ -41,3 +47,9 @@ class Lines:
   def close(self) -> None:
     """Flushes and closes the file."""
     self._file.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()

@@ -23,8 +23,24 @@ def global_indices(local_size: int, axis_name: str | None = None) -> Array:
   Returns:
     `[local_size]` int32.
   """
-  start = 0 if axis_name is None else jax.lax.axis_index(axis_name) * local_size
-  return start + jnp.arange(local_size, dtype=jnp.int32)
+  return device_index(axis_name) * local_size + jnp.arange(
+    local_size, dtype=jnp.int32
+  )
+
+
+def device_index(axis_name: str | None = None) -> Array | int:
+  """Number of this device along the mapped axis.
+
+  Args:
+    axis_name: the mapped axis of devices; None for a single one.
+
+  Returns:
+    int32 scalar, or the number 0 where there is one device: XLA would not
+    know that its index is constant, nor make one kernel of a small loop.
+  """
+  if axis_name is None or jax.lax.axis_size(axis_name) == 1:
+    return 0
+  return jax.lax.axis_index(axis_name)
 
 
 def example_keys(key: Array, indices: Array) -> Array:

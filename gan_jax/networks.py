@@ -81,7 +81,8 @@ def from_linen(module: nn.Module) -> Network:
 
   def apply(params, stats, x, label=None, *, train, key=None, axis_name=None):
     bound = module
-    if axis_name is not None and hasattr(module, 'axis_name'):
+    several = axis_name is not None and jax.lax.axis_size(axis_name) > 1
+    if several and hasattr(module, 'axis_name'):
       bound = module.clone(axis_name=axis_name)
     variables = {'params': params, 'batch_stats': stats}
     rngs = {} if key is None else {'dropout': key}

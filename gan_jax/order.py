@@ -26,7 +26,7 @@ def permute(seed: int, epoch, positions, size: int, xp=np):
   """Where positions go in the epoch's permutation of range(size).
 
   Args:
-    seed: non-negative integer below 2^32.
+    seed: non-negative integer below 2^32, may be traced under jax.
     epoch: which permutation; integer, may be traced under jax.
     positions: `[n]` integers in [0, size).
     size: number of examples, at least 1 and at most 2^31.
@@ -45,7 +45,9 @@ def permute(seed: int, epoch, positions, size: int, xp=np):
   low_mask = xp.uint32((1 << low_bits) - 1)
   high_mask = xp.uint32((1 << (bits - low_bits)) - 1)
   # Arrays throughout: numpy warns of wrapping scalars, and means to wrap here.
-  seed = xp.asarray([seed % 2**32], dtype=xp.uint32)
+  if isinstance(seed, int):
+    seed = np.uint32(seed % 2**32)
+  seed = xp.asarray(seed, dtype=xp.uint32).reshape(1)
   epoch = xp.asarray(epoch).reshape(1).astype(xp.uint32)
   key = _mix(xp, seed ^ _mix(xp, epoch + xp.uint32(0x9E3779B9)))
   keys = [
@@ -86,7 +88,7 @@ def batch_indices(seed: int, step, size: int, batch: int, xp=np):
   one each epoch, is left out.
 
   Args:
-    seed: non-negative integer below 2^32.
+    seed: non-negative integer below 2^32, may be traced under jax.
     step: number of the batch since the start; may be traced under jax.
     size: number of examples.
     batch: examples per batch.

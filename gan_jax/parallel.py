@@ -5,6 +5,7 @@ for one device with an axis name. The state goes in and comes out whole, the
 same on every device; the batch is split along one axis.
 """
 
+import functools
 import os
 from typing import Any, Callable, NamedTuple, Sequence
 
@@ -15,18 +16,33 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 AXIS = 'batch'
 PyTree = Any
 BACKENDS = ('pmap', 'shard_map')
+_ONE_KERNEL = 'xla_cpu_small_while_loop_byte_threshold=65536'
+_HAS_AFFINITY = hasattr(os, 'sched_getaffinity')
 
 
-def prepare_cpu() -> None:
-  """Keeps several CPU devices from dead-locking; before the first JAX call.
+def prepare_cpu(*, members: bool = False) -> None:
+  """Sets XLA's CPU backend up; before the first JAX call.
 
-  XLA's CPU collectives wait for threads that a machine of few cores may not
-  have (seen on JAX 0.10 and 0.11 as an abort after 40 seconds). Does nothing
-  unless the environment asks for several CPU devices.
+  Loops that touch little memory become one kernel, which runs the toys
+  several times as fast. Several CPU devices are kept from dead-locking: XLA's
+  collectives wait for threads that a machine of few cores may not have (seen
+  on JAX 0.10 and 0.11 as an abort after 40 seconds). What the environment
+  says goes first.
+
+  Args:
+    members: whether the members of an ensemble will be shared out over
+      devices: then a CPU has one for each of its cores.
   """
   flags = os.environ.get('XLA_FLAGS', '')
+  if 'xla_backend_extra_options' not in flags:
+    flags += f' --xla_backend_extra_options={_ONE_KERNEL}'
+    os.environ['XLA_FLAGS'] = flags.strip()
   forced = 'xla_force_host_platform_device_count' in flags
-  count = int(os.environ.get('JAX_NUM_CPU_DEVICES') or 0)
+  if members and not forced:
+    cores = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count()
+    if 'JAX_NUM_CPU_DEVICES' not in os.environ:
+      jax.config.update('jax_num_cpu_devices', cores)
+  count = jax.config.jax_num_cpu_devices
   if forced or count > 1:
     os.environ.setdefault('PJRT_NPROC', str(max(32, 2 * count)))
 
@@ -80,11 +96,12 @@ class Parallel(NamedTuple):
   """A step on several devices, and how its arguments get there.
 
   Attributes:
-    step: (state, batch, key) -> (state, metrics), compiled; the state is
+    step: (state, batch, key, ...) -> (state, metrics), compiled; the state is
       donated.
     put: a tree to every device, whole (states, keys). The step must not be
       given the original afterwards: it may share memory with the copy.
-    put_batch: a host batch to the devices, split.
+    put_batch: a host batch to the devices, split (or whole, for a step that
+      picks its own part).
   """
 
   step: Callable[..., Any]
@@ -97,17 +114,21 @@ def parallelise(
   devices: Sequence[jax.Device],
   *,
   backend: str = 'pmap',
-  batch_axis: int = 1,
+  batch_axis: int | None = 1,
+  arguments: int = 3,
 ) -> Parallel:
   """Runs a step on devices, through pmap or shard_map.
 
   Args:
-    step: (state, batch, key) -> (state, metrics), made with
+    step: (state, batch, key, ...) -> (state, metrics), made with
       `axis_name=parallel.AXIS`.
     devices: of this process.
     backend: 'pmap' or 'shard_map': the same program by either door.
     batch_axis: the axis of the batch's leaves to split (a train step's
-      leaves are `[d_steps, B, ...]`: 1).
+      leaves are `[d_steps, B, ...]`: 1); None for a batch that every device
+      gets whole.
+    arguments: number of arguments of the step; all but the batch are the
+      same on every device.
 
   Returns:
     The compiled step and the two functions that place its arguments.
@@ -120,31 +141,65 @@ def parallelise(
   if backend not in BACKENDS:
     raise ValueError(f'parallel={backend!r}: choose one of {BACKENDS}')
   mesh = Mesh(np.asarray(devices), (AXIS,))
-  split = PartitionSpec(*[None] * batch_axis, AXIS)
+  whole = batch_axis is None
+  split = PartitionSpec(*[] if whole else [*[None] * batch_axis, AXIS])
+  rest = arguments - 2
   put, place_split = _place(mesh, PartitionSpec()), _place(mesh, split)
   if backend == 'shard_map':
     # check_vma=True would sum the gradients of replicated parameters itself.
     mapped = jax.shard_map(
       step,
       mesh=mesh,
-      in_specs=(PartitionSpec(), split, PartitionSpec()),
+      in_specs=(PartitionSpec(), split, *[PartitionSpec()] * rest),
       out_specs=(PartitionSpec(), PartitionSpec()),
       check_vma=False,
     )
     return Parallel(jax.jit(mapped, donate_argnums=0), put, place_split)
 
   def put_batch(batch):
+    if whole:
+      return put(batch)
     return place_split(split_batch(batch, len(devices), batch_axis))
 
+  # Something must be mapped, and a batch that is whole on every device is not.
   mapped = jax.pmap(
-    step,
+    lambda _, *arguments: step(*arguments),
     AXIS,
-    in_axes=(None, batch_axis, None),
+    in_axes=(0, None, batch_axis, *[None] * rest),
     out_axes=(None, None),
-    donate_argnums=0,
+    donate_argnums=1,
     devices=devices,
   )
-  return Parallel(mapped, put, put_batch)
+  numbers = _place(mesh, PartitionSpec(AXIS))(np.arange(len(devices)))
+  return Parallel(functools.partial(mapped, numbers), put, put_batch)
+
+
+def spread_members(
+  run: Callable[..., Any], devices: Sequence[jax.Device]
+) -> Parallel:
+  """Shares the members of an ensemble out over devices.
+
+  Args:
+    run: (states, feed, draws, count) -> (states, metrics), of which states,
+      draws and metrics have a first axis of members.
+    devices: of this process; their number divides that of the members.
+
+  Returns:
+    The compiled program; `put` splits members, `put_batch` gives the feed to
+    every device. No device waits for another.
+  """
+  mesh = Mesh(np.asarray(devices), ('members',))
+  split, whole = PartitionSpec('members'), PartitionSpec()
+  mapped = jax.shard_map(
+    run,
+    mesh=mesh,
+    in_specs=(split, whole, split, whole),
+    out_specs=(split, split),
+    check_vma=False,
+  )
+  return Parallel(
+    jax.jit(mapped, donate_argnums=0), _place(mesh, split), _place(mesh, whole)
+  )
 
 
 def _place(mesh: Mesh, spec: PartitionSpec) -> Callable[[PyTree], PyTree]:
@@ -222,12 +277,17 @@ def emulate(
     ValueError: for a step made without an axis name.
   """
   check_axis_name(step, parts)
+  # One part takes no means, so that its outputs count as mapped.
+  alone = parts == 1
   mapped = jax.vmap(
     step,
     axis_name=AXIS,
     in_axes=(None, batch_axis, None),
-    out_axes=(None, None),
+    out_axes=0 if alone else (None, None),
   )
-  return lambda state, batch, key: mapped(
-    state, split_batch(batch, parts, batch_axis), key
-  )
+
+  def run(state, batch, key):
+    out = mapped(state, split_batch(batch, parts, batch_axis), key)
+    return jax.tree.map(lambda x: x[0], out) if alone else out
+
+  return run

@@ -134,6 +134,21 @@ def _judge(gan, discriminate, d_stats, real_inputs, fake_inputs):
   return (real, fake), d_stats
 
 
+def draw_latents(gan: GAN, key: Array, indices: Array) -> Array:
+  """The latents of a step's examples.
+
+  Args:
+    gan: the game.
+    key: of the step.
+    indices: `[B]`, the examples' places in the global batch.
+
+  Returns:
+    `[B, latent_dim]` float32.
+  """
+  keys = latents_lib.example_keys(jax.random.fold_in(key, _LATENTS), indices)
+  return latents_lib.normal(keys, gan.latent_dim)
+
+
 def _play(
   gan, loss, axis_name, g_params, d_params, state, batch, key, indices
 ) -> _Played:
@@ -146,10 +161,9 @@ def _play(
   generate, discriminate = _networks(
     gan, loss, axis_name, g_params, d_params, state, label, network_key
   )
-  latent_keys = latents_lib.example_keys(
-    jax.random.fold_in(key, _LATENTS), indices
-  )
-  latents = latents_lib.normal(latent_keys, gan.latent_dim)
+  latents = batch.get('latents')
+  if latents is None:
+    latents = draw_latents(gan, key, indices)
   fake, g_stats = generate(latents)
   _check_fake(fake, real)
   make_inputs = _make_inputs(gan, state, key, indices)
@@ -246,8 +260,9 @@ def player_losses(
   Returns:
     (g_params, d_params, state, batch, key, indices=None) -> (d_loss, g_loss,
     aux). Parameters come from the arguments, statistics and hyper-parameters
-    from the state. The batch is `{'x': [B, ...], 'label'?}`; indices `[B]` are
-    the examples' places in the global batch, None for the natural ones.
+    from the state. The batch is `{'x': [B, ...], 'label'?, 'latents'?}`, the
+    latents `[B, Z]` for those of the key; indices `[B]` are the examples'
+    places in the global batch, None for the natural ones.
 
   Raises:
     ValueError: when traced, where generated examples do not match the data

@@ -12,95 +12,7 @@ import numpy as np
 from rich import console, progress
 
 from gan_jax import scoring, tables, writers
-from gan_jax import state as state_lib
-
-
-class NonFinite(ArithmeticError):
-  """A metric or the state became NaN or infinite."""
-
-
-class Window:
-  """The metrics since the last line of the log, and the speed.
-
-  Metrics stay on the device until someone asks.
-
-  Attributes:
-    means: of the last closed window.
-    rate: steps per second of the last closed window.
-    rates: of every closed window.
-    examples_per_step: real examples that one step reads.
-  """
-
-  def __init__(self, examples_per_step: int):
-    self.means: dict[str, float] = {}
-    self.rate = 0.0
-    self.rates: list[float] = []
-    self.examples_per_step = examples_per_step
-    self._pending: list[tuple[int, Mapping[str, Any]]] = []
-    self._values: list[Mapping[str, Any]] = []
-    self._timed_from = time.perf_counter()
-    self._timed_steps = 0
-    self._all_finite = jax.jit(state_lib.all_finite)
-
-  @property
-  def examples_per_second(self) -> float:
-    """Real examples per second of the last closed window."""
-    return self.rate * self.examples_per_step
-
-  @contextlib.contextmanager
-  def paused(self) -> Iterator[None]:
-    """What is done within does not count against the speed."""
-    if self._pending:
-      jax.block_until_ready(self._pending[-1][1])
-    start = time.perf_counter()
-    yield
-    self._timed_from += time.perf_counter() - start
-
-  def add(self, step: int, metrics: Mapping[str, Any]) -> None:
-    """Takes the metrics of one step."""
-    self._pending.append((step, metrics))
-    self._timed_steps += 1
-
-  def wait(self) -> float:
-    """Waits for the last step; seconds since the clock started, restarts it."""
-    jax.block_until_ready(self._pending[-1][1])
-    now = time.perf_counter()
-    seconds, self._timed_from = now - self._timed_from, now
-    self._timed_steps = 0
-    return seconds
-
-  def _fetch(self) -> None:
-    for step, metrics in jax.device_get(self._pending):
-      bad = {k: v for k, v in metrics.items() if not np.isfinite(v)}
-      if bad:
-        named = ', '.join(f'{name} = {value}' for name, value in bad.items())
-        raise NonFinite(f'not finite at step {step}: {named}.')
-      self._values.append(metrics)
-    self._pending = []
-
-  def check(self, state: Any) -> None:
-    """Raises NonFinite for any metric so far, or the state."""
-    self._fetch()
-    if not self._all_finite(state):
-      raise NonFinite(f'not finite: the state after step {int(state.step)}.')
-
-  def close(self) -> dict[str, float]:
-    """Means since the last close, with the speed; raises NonFinite."""
-    self._fetch()
-    seconds = time.perf_counter() - self._timed_from
-    if self._timed_steps:
-      self.rate = self._timed_steps / seconds
-      self.rates.append(self.rate)
-    self.means = {
-      name: float(np.mean([v[name] for v in self._values]))
-      for name in self._values[0]
-    } | {
-      'steps_per_second': self.rate,
-      'examples_per_second': self.examples_per_second,
-    }
-    self._values = []
-    self._timed_from, self._timed_steps = time.perf_counter(), 0
-    return self.means
+from gan_jax.window import Window
 
 
 class Report:
@@ -147,11 +59,89 @@ class Report:
 
   def line(self, step: int, means: Mapping[str, float]) -> None:
     """One line of the log."""
-    shown = {k: v for k, v in means.items() if not k.endswith('_per_second')}
+    hidden = ['steps_per_second', 'examples_per_second']
+    if means.get('data_wait', 0) < 0.01:
+      hidden.append('data_wait')
+    shown = {k: v for k, v in means.items() if k not in hidden}
     text = '  '.join(f'{name} {value:.3f}' for name, value in shown.items())
     self._console.print(
       f'step {step:>7}  {text}  {means["steps_per_second"]:.1f} steps/s  '
       f'{means["examples_per_second"]:.0f} examples/s'
+    )
+
+  def ensemble(self, team, workdir: pathlib.Path, note: str) -> None:
+    """Says which runs will be trained together.
+
+    Args:
+      team: a team.Team.
+      workdir: its directory.
+      note: where its state comes from.
+    """
+    chosen, out = team.settings, self._console.print
+    kind = team.devices[0].device_kind
+    count, seeds = len(team.members), chosen.ensemble['seeds']
+    what = 'images' if len(team.base.shape) == 3 else 'points'
+    out(f'data     {chosen.data["name"]}: {len(team.base.train)} {what}')
+    swept = chosen.ensemble['sweep'] or 'nothing swept'
+    out(f'members  {count}: {seeds} seeds from {chosen.seed}; {swept}')
+    out(f'devices  {len(team.devices)} x {kind}, each with a share of them')
+    out(f'workdir  {workdir}: {note}')
+
+  def members_line(
+    self, step: int, means: Mapping[str, Any], lost: list[int], rate: float
+  ) -> None:
+    """One line of the log of an ensemble.
+
+    Args:
+      step: train steps done.
+      means: name -> one value per member.
+      lost: members that diverged.
+      rate: train steps per second, of all members together.
+    """
+    count = len(next(iter(means.values())))
+    live = [i for i in range(count) if i not in set(lost)]
+    text = '  '.join(
+      f'{name} {np.mean(values[live]):.3f}' for name, values in means.items()
+    )
+    gone = f'  {len(lost)} of {count} diverged' if lost else ''
+    self._console.print(
+      f'step {step:>7}  {text}{gone}  {rate:.1f} steps/s of {count} members'
+      if live
+      else f'step {step:>7}  all {count} members have diverged'
+    )
+
+  def ensemble_end(
+    self,
+    points: Any,
+    rates: Sequence[float],
+    members: int,
+    picture: pathlib.Path | None,
+    workdir: pathlib.Path,
+  ) -> None:
+    """The end of an ensemble: speed, scores by point, where to look.
+
+    Args:
+      points: a table of scores.
+      rates: steps per second of every window.
+      members: how many.
+      picture: of the scores, or None.
+      workdir: of the ensemble.
+    """
+    out = self._console.print
+    if rates:
+      rate = float(np.median(rates))
+      out(
+        f'speed    {rate:.1f} steps/s, {rate * members:.0f} of a single '
+        'member/s (median)'
+      )
+    out(points)
+    if picture is None:
+      out("picture  none: pip install 'gan_jax[plots]', two settings at most")
+    else:
+      out(f'picture  {picture}')
+    out(
+      f'members  {workdir / "summary.json"}; one as a run of its own: python '
+      f'-m gan_jax.extract {workdir} NUMBER OUT'
     )
 
   def interrupted(self, step: int, workdir: pathlib.Path) -> None:

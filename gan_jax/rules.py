@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax import latents, play
 from gan_jax.game import GAN, Batch, Metrics
 from gan_jax.gradients import PLAYERS, Gradients, make_gradient
 from gan_jax.state import GANState
@@ -133,6 +134,11 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
 
     last = _last(batches)
     if d_steps == 1:
+      if same_latents:  # drawn once, so that XLA sees one generator pass
+        size, axis_name = len(last['x']), options.get('axis_name')
+        indices = latents.global_indices(size, axis_name)
+        step_key = jax.random.fold_in(key, 0)
+        last['latents'] = play.draw_latents(gan, step_key, indices)
       state, d_metrics = body(state, (0, last))
     else:
       xs = (jnp.arange(d_steps), batches)

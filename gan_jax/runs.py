@@ -12,6 +12,7 @@ from gan_jax import (
   __version__,
   assemble,
   checkpoint,
+  ensemble,
   game,
   jsonl,
   sampling,
@@ -19,6 +20,7 @@ from gan_jax import (
   settings,
   standing,
   state,
+  sweep,
 )
 
 CONFIG_FILE = 'config.json'
@@ -151,28 +153,52 @@ def _refuse(different: Mapping[str, tuple], reason: str, advice: str) -> None:
     raise ValueError(f'{reason}{listed}\n{advice}')
 
 
+def _of_member(
+  config: settings.Settings, workdir: Any, member: int | None
+) -> settings.Settings:
+  """The settings of a run, or of a member of an ensemble."""
+  if not settings.is_ensemble(config):
+    if member is not None:
+      raise ValueError(f'member={member}: {workdir} holds one run, no ensemble')
+    return config
+  found = sweep.members(config)
+  if member is None or not 0 <= member < len(found):
+    raise ValueError(
+      f'member={member}: {workdir} holds an ensemble; its members are 0 to '
+      f'{len(found) - 1}'
+    )
+  return found[member].settings
+
+
 def restore(
-  workdir: str | pathlib.Path, which: str = 'latest'
+  workdir: str | pathlib.Path,
+  which: str = 'latest',
+  *,
+  member: int | None = None,
 ) -> tuple[game.GAN, settings.Settings, tuple[int, ...], state.GANState]:
   """Reads a checkpoint of a run.
 
   Args:
     workdir: the run's directory.
     which: 'latest', 'best' (by the first of the run's scores), or a step.
+    member: of an ensemble, its number.
 
   Returns:
     The game, its settings, the shape of one example, and the state.
 
   Raises:
     FileNotFoundError: where there is no run, or it has no such checkpoint.
-    ValueError: for another `which`.
+    ValueError: for another `which`, or a member that is not there.
   """
   config = read_config(workdir)
-  chosen, shape = settings.parse(config['settings']), tuple(config['shape'])
+  kept, shape = settings.parse(config['settings']), tuple(config['shape'])
+  chosen = _of_member(kept, workdir, member)
   gan, hyper, chosen = assemble.build_gan(chosen, shape)
   like = assemble.state_shapes(
     gan, hyper, shape, assemble.memory_options(chosen)
   )
+  if member is not None:
+    like = ensemble.stacked_shapes(like, len(sweep.members(kept)))
   of = BEST if which == 'best' else CHECKPOINTS
   if which not in ('best', 'latest') and not which.isdigit():
     raise ValueError(
@@ -189,11 +215,18 @@ def restore(
       raise FileNotFoundError(
         f'{workdir} has no checkpoint of step {step}; it has {saved.steps()}'
       )
-    return gan, chosen, shape, saved.restore(like, step)
+    state = saved.restore(like, step)
+  if member is not None:
+    state = ensemble.take(state, member)
+  return gan, chosen, shape, state
 
 
 def load(
-  workdir: str | pathlib.Path, *, weights: str = 'ema', which: str = 'latest'
+  workdir: str | pathlib.Path,
+  *,
+  weights: str = 'ema',
+  which: str = 'latest',
+  member: int | None = None,
 ) -> sampling.Sampler:
   """The sampling function of a run.
 
@@ -202,17 +235,19 @@ def load(
     weights: 'ema', the moving average, or 'raw'; with batch norm's statistics
       recomputed for either.
     which: the checkpoint: 'latest', 'best' or a step.
+    member: of an ensemble, its number.
 
   Returns:
     The sampler: `load('runs/digits')(64)` is `[64, 16, 16, 1]`.
 
   Raises:
     FileNotFoundError: where there is no run, or it has no such checkpoint.
-    ValueError: for other weights, or another `which`.
+    ValueError: for other weights, another `which`, or a member that is not
+      there.
   """
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
-  gan, chosen, shape, restored = restore(workdir, which)
+  gan, chosen, shape, restored = restore(workdir, which, member=member)
   raw = (restored.generator.params, restored.generator.stats)
   picked = standing.for_evaluation(
     gan, restored.ema if weights == 'ema' else raw

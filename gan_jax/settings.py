@@ -16,12 +16,15 @@ __all__ = [
   'PENALTIES',
   'PENALTY_COMMON',
   'Settings',
+  'as_mapping',
   'check_options',
   'defaults',
   'differences',
   'flatten',
+  'is_ensemble',
   'parse',
   'unknown',
+  'until_due',
 ]
 
 
@@ -100,6 +103,14 @@ class Settings:
     data: {'name': in data.SOURCES, and its options}.
     parallel: 'pmap' or 'shard_map'.
     num_devices: devices of this process to use; 0 for all.
+    steps_per_call: train steps in one call of the compiled program; 0 finds a
+      number by itself. It changes no bit of the result.
+    resident_mb: megabytes of examples that live on the device, whose batches
+      the program gathers itself; larger sets are streamed.
+    compute_dtype: of the networks' arithmetic, 'float32' or 'bfloat16';
+      parameters, optimizers, losses, penalties and statistics are float32.
+    ensemble: {'seeds': how many, from `seed` on; 'sweep': settings and their
+      values, see sweep.parse; ''}: that many runs as one program.
     log_every: steps between lines of metrics.
     sample_every: steps between pictures; 0 for the last alone.
     checkpoint_every: steps between checkpoints; 0 for the last alone.
@@ -150,6 +161,10 @@ class Settings:
   data: Mapping[str, Any] = _part(name='digits')
   parallel: str = 'pmap'
   num_devices: int = 0
+  steps_per_call: int = 0
+  resident_mb: int = 1024
+  compute_dtype: str = 'float32'
+  ensemble: Mapping[str, Any] = _part(seeds=1, sweep='')
   log_every: int = 100
   sample_every: int = 1000
   checkpoint_every: int = 1000
@@ -172,6 +187,8 @@ CONTINUABLE = (
   'num_steps',
   'parallel',
   'num_devices',
+  'steps_per_call',
+  'resident_mb',
   'log_every',
   'sample_every',
   'checkpoint_every',
@@ -194,17 +211,23 @@ _AT_LEAST = {
   'ema_half_life': 0,
   'ema_rampup': 0,
   'num_devices': 0,
+  'steps_per_call': 0,
+  'resident_mb': 0,
   'log_every': 1,
   'sample_every': 0,
   'checkpoint_every': 0,
   'keep_checkpoints': 1,
   'num_samples': 1,
 }
+_CHOICES = {
+  'loss_reduction': ('mean', 'sum'),
+  'compute_dtype': ('float32', 'bfloat16'),
+}
 
 
 def defaults() -> dict[str, Any]:
   """All settings at their defaults, as a new plain dict."""
-  return dataclasses.asdict(Settings())
+  return as_mapping(Settings())
 
 
 def parse(mapping: Mapping[str, Any]) -> Settings:
@@ -241,11 +264,13 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
       f'label_smoothing={values["label_smoothing"]}: must be at least 0, '
       'below 1'
     )
-  reductions = ('mean', 'sum')
-  if values['loss_reduction'] not in reductions:
-    raise ValueError(
-      f'loss_reduction={values["loss_reduction"]!r}: choose one of {reductions}'
-    )
+  for name, allowed in _CHOICES.items():
+    if values[name] not in allowed:
+      raise ValueError(f'{name}={values[name]!r}: choose one of {allowed}')
+  ensemble = check_options('ensemble', values['ensemble'], base['ensemble'])
+  if ensemble['seeds'] < 1:
+    raise ValueError(f'ensemble.seeds={ensemble["seeds"]}: must be at least 1')
+  values['ensemble'] = ensemble
   return Settings(**values)
 
 
@@ -284,3 +309,33 @@ def differences(
     for leaf in sorted(a.keys() | b.keys())
     if a.get(leaf) != b.get(leaf) and leaf not in CONTINUABLE
   }
+
+
+def as_mapping(chosen: Settings) -> dict[str, Any]:
+  """Settings as a new plain dict."""
+  return dataclasses.asdict(chosen)
+
+
+def is_ensemble(chosen: Settings) -> bool:
+  """Whether settings are of an ensemble, not of one run."""
+  return chosen.ensemble['seeds'] > 1 or bool(chosen.ensemble['sweep'])
+
+
+def until_due(chosen: Settings, step: int) -> int:
+  """Train steps until something is due: a log line, a picture, the end.
+
+  Args:
+    chosen: the settings.
+    step: train steps done.
+
+  Returns:
+    At least 1 before the end, 0 at it.
+  """
+  everies = (
+    chosen.log_every,
+    chosen.sample_every,
+    chosen.checkpoint_every,
+    chosen.eval['every'],
+  )
+  due = [every - step % every for every in everies if every]
+  return max(0, min(chosen.num_steps - step, *due))

@@ -1,6 +1,6 @@
 """Scores as a table for a terminal."""
 
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from rich import box, table
 
@@ -22,6 +22,36 @@ def of_scores(rows: Sequence[Any]) -> table.Table:
       value(row.floor, row.floor_error, row.floor_p_value),
       _examples(row),
     )
+  return scores
+
+
+def of_points(
+  axes: Sequence[Any],
+  points: Sequence[Any],
+  floors: Mapping[str, tuple[float, float | None]],
+) -> table.Table:
+  """Scores of an ensemble, over seeds, by point of its sweep.
+
+  Args:
+    axes: sweep.Axis of each dimension.
+    points: train_team.Point of each point.
+    floors: name of a score -> (its value for real data, standard error).
+  """
+  scores = table.Table(box=box.SIMPLE, pad_edge=False)
+  for axis in axes:
+    scores.add_column(axis.name, justify='right')
+  for name in ('seeds', 'diverged', *floors):
+    scores.add_column(name, justify='right')
+  for point in points:
+    swept = [f'{point.values[axis.leaves[0]]:.4g}' for axis in axes]
+    counts = [str(len(point.members)), str(len(point.diverged) or '')]
+    found = [value(*point.scores[name], None) for name in floors]
+    scores.add_row(*swept, *counts, *found)
+  last = [value(*floor, None) for floor in floors.values()]
+  if axes:
+    scores.add_row(*[''] * (len(axes) - 1), 'real data', '', '', *last)
+  else:
+    scores.add_row('real data', '', *last)
   return scores
 
 

@@ -227,7 +227,7 @@ class TestPipeline:
 
   def test_close_ends_the_thread(self):
     def alive():
-      return [t for t in threading.enumerate() if 'pipeline' in t.name]
+      return [t for t in threading.enumerate() if 'ahead' in t.name]
 
     batches = data.Pipeline(numbers(20), seed=0, batch_size=2)
     assert len(alive()) == 1

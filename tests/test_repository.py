@@ -42,11 +42,14 @@ LAYERS = {
     MATHS,
   ),
   'gradients.py': ({'game', 'latents', 'losses', 'play', 'state'}, MATHS),
-  'rules.py': ({'game', 'gradients', 'state'}, MATHS),
+  'rules.py': ({'game', 'gradients', 'latents', 'play', 'state'}, MATHS),
   'steps.py': (
     {'diagnostics', 'ema', 'game', 'gradients', 'rules', 'state'},
     MATHS,
   ),
+  'fuse.py': ({'game', 'latents', 'order', 'rules', 'state'}, MATHS),
+  'ensemble.py': ({'fuse', 'rules', 'state'}, MATHS),
+  'sweep.py': ({'settings'}, {'numpy'}),
   'standing.py': ({'ema', 'game', 'latents'}, MATHS),
   'terms.py': (
     {'augment', 'game', 'losses', 'optimizers', 'penalties'},
@@ -105,8 +108,15 @@ LAYERS = {
   ),
   'jsonl.py': (set(), set()),
   'tables.py': (set(), {'rich'}),
+  'window.py': ({'state'}, {'jax', 'numpy'}),
+  'plots.py': (set(), {'matplotlib', 'numpy'}),
+  'startup.py': ({'evaluation', 'parallel'}, {'jax'}),
+  'programs.py': (
+    {'data', 'fuse', 'parallel', 'settings'},
+    {'jax'},
+  ),
   'progress.py': (
-    {'scoring', 'state', 'tables', 'writers'},
+    {'scoring', 'tables', 'window', 'writers'},
     {'jax', 'numpy', 'rich'},
   ),
   'assemble.py': (
@@ -117,6 +127,7 @@ LAYERS = {
       'models',
       'networks',
       'optimizers',
+      'rules',
       'settings',
       'state',
       'steps',
@@ -134,6 +145,9 @@ LAYERS = {
   ),
   'runs.py': (None, {'jax', 'numpy'}),
   'experiment.py': (None, {'jax', 'numpy'}),
+  'team.py': (None, {'jax', 'numpy'}),
+  'train_team.py': (None, {'jax', 'numpy'}),
+  'extract.py': (None, set()),
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import checkpoint, progress, writers
+from gan_jax import checkpoint, window, writers
 
 
 @pytest.mark.parametrize('channels, mode', [(1, 'L'), (3, 'RGB'), (4, 'RGBA')])
@@ -86,22 +86,22 @@ def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
 
 
 def test_window_means_and_rate():
-  window = progress.Window(examples_per_step=8)
+  log = window.Window(examples_per_step=8)
   for step in (1, 2):
-    window.add(step, {'loss': jnp.float32(step)})
-  means = window.close()
+    log.add(step, {'loss': jnp.float32(step)})
+  means = log.close()
   assert means['loss'] == 1.5
   assert means['examples_per_second'] == 8 * means['steps_per_second'] > 0
-  window.add(3, {'loss': jnp.float32(5)})
-  assert window.close()['loss'] == 5
+  log.add(3, {'loss': jnp.float32(5)})
+  assert log.close()['loss'] == 5
 
 
 def test_window_names_the_step_and_the_metric():
-  window = progress.Window(1)
-  window.add(6, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(1)})
-  window.add(7, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(np.inf)})
-  with pytest.raises(progress.NonFinite, match='at step 7: g_loss = inf'):
-    window.close()
+  log = window.Window(1)
+  log.add(6, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(1)})
+  log.add(7, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(np.inf)})
+  with pytest.raises(window.NonFinite, match='at step 7: g_loss = inf'):
+    log.close()
 
 
 def test_checkpoint_is_not_disturbed_by_the_steps_after_it(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, Mapping, Protocol
 import numpy as np
 
 from gan_jax import settings
-from gan_jax.data import digits, folder, stacked, synthetic, tfds
+from gan_jax.data import digits, feeds, folder, stacked, synthetic, tfds
 from gan_jax.data.pipeline import Pipeline
 
 __all__ = ['SOURCES', 'Pipeline', 'Source', 'make_source', 'source_options']

@@ -2,11 +2,89 @@
 
 import queue
 import threading
-from typing import Any, Callable
+import time
+from typing import Any, Callable, Iterable, Iterator
 
 import numpy as np
 
 from gan_jax import order
+
+
+class Ahead:
+  """Runs an iterator in a thread, some items ahead of who asks for them.
+
+  Use as a context manager, or call close().
+
+  Attributes:
+    waited: seconds that `__next__` or `after` have waited for an item.
+  """
+
+  def __init__(self, items: Iterable[Any], ahead: int = 2):
+    """Starts the thread.
+
+    Args:
+      items: what to hand on, without end; an exception of it is raised where
+        the item was asked for.
+      ahead: items to hold ready.
+    """
+    self.waited = 0.0
+    self._ready: queue.Queue = queue.Queue(ahead)
+    self._closed = threading.Event()
+    self._thread = threading.Thread(
+      target=self._work, args=(iter(items),), daemon=True, name='gan_jax-ahead'
+    )
+    self._thread.start()
+
+  def _work(self, items: Iterator[Any]) -> None:
+    while not self._closed.is_set():
+      try:
+        item = next(items)
+      except Exception as error:  # handed over to whoever asks for the item
+        item = error
+      while not self._closed.is_set():
+        try:
+          self._ready.put(item, timeout=0.1)
+          break
+        except queue.Full:
+          continue
+      if isinstance(item, Exception):
+        return
+
+  def after(self, wait: Callable[[], Any]) -> Any:
+    """The next item; where none is ready, `wait` comes before the clock.
+
+    Args:
+      wait: returns when the device has nothing left to do, so that `waited`
+        is the time for which it had to stand still.
+    """
+    if self._closed.is_set():
+      raise ValueError('the pipeline is closed')
+    if self._ready.empty():
+      wait()
+    start = time.perf_counter()
+    item = self._ready.get()
+    self.waited += time.perf_counter() - start
+    if isinstance(item, Exception):
+      self.close()
+      raise item
+    return item
+
+  def __next__(self) -> Any:
+    return self.after(lambda: None)
+
+  def __iter__(self):
+    return self
+
+  def close(self) -> None:
+    """Stops the thread and waits for it."""
+    self._closed.set()
+    self._thread.join()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
 
 
 class Pipeline:
@@ -50,63 +128,59 @@ class Pipeline:
         f'batch_size={batch_size}: must be between 1 and the {len(source)} '
         'examples of the training split'
       )
-    self._source, self._put, self._seed = source, put, seed
+    self._source, self._seed = source, seed
     self._batch_size, self._d_steps = batch_size, d_steps
-    self._ready: queue.Queue = queue.Queue(ahead)
-    self._closed = threading.Event()
-    self._thread = threading.Thread(
-      target=self._work, args=(start,), daemon=True, name='gan_jax-pipeline'
-    )
-    self._thread.start()
+    self._ahead = Ahead(self._batches(start, put), ahead)
 
   def host_batch(self, step: int) -> dict[str, np.ndarray]:
     """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
-    size, n = len(self._source), self._d_steps
-    indices = [
-      order.batch_indices(self._seed, step * n + i, size, self._batch_size)
-      for i in range(n)
-    ]
-    batch = self._source[np.concatenate(indices)]
-    return {
-      key: x.reshape(n, self._batch_size, *x.shape[1:])
-      for key, x in batch.items()
-    }
+    chunk = read(
+      self._source, self._seed, self._batch_size, self._d_steps, step, 1
+    )
+    return {name: x[0] for name, x in chunk.items()}
 
-  def _work(self, step: int) -> None:
-    while not self._closed.is_set():
-      try:
-        item = self._put(self.host_batch(step))
-      except Exception as error:  # handed over to whoever asks for the batch
-        item = error
-      while not self._closed.is_set():
-        try:
-          self._ready.put(item, timeout=0.1)
-          break
-        except queue.Full:
-          continue
-      if isinstance(item, Exception):
-        return
+  def _batches(self, step, put):
+    while True:
+      yield put(self.host_batch(step))
       step += 1
 
   def __iter__(self):
     return self
 
   def __next__(self) -> dict[str, Any]:
-    if self._closed.is_set():
-      raise ValueError('the pipeline is closed')
-    item = self._ready.get()
-    if isinstance(item, Exception):
-      self.close()
-      raise item
-    return item
+    return next(self._ahead)
 
   def close(self) -> None:
     """Stops the thread and waits for it."""
-    self._closed.set()
-    self._thread.join()
+    self._ahead.close()
 
   def __enter__(self):
     return self
 
   def __exit__(self, *unused):
     self.close()
+
+
+def read(
+  source: Any, seed: int, batch_size: int, d_steps: int, step: int, count: int
+) -> dict[str, np.ndarray]:
+  """The batches of `count` train steps from one on, out of a source.
+
+  Args:
+    source: as data.Source.
+    seed: of the order.
+    batch_size: examples per discriminator step.
+    d_steps: discriminator steps per train step.
+    step: the first.
+    count: how many.
+
+  Returns:
+    Leaves `[count, d_steps, batch_size, ...]`, numpy.
+  """
+  numbers = range(step * d_steps, (step + count) * d_steps)
+  indices = [
+    order.batch_indices(seed, t, len(source), batch_size) for t in numbers
+  ]
+  batch = source[np.concatenate(indices)]
+  lead = (count, d_steps, batch_size)
+  return {name: x.reshape(*lead, *x.shape[1:]) for name, x in batch.items()}

@@ -1,0 +1,76 @@
+"""Makes an ordinary run of one member of an ensemble.
+
+  python -m gan_jax.extract runs/sweep 5 runs/member5
+
+The new run has the member's settings and its last checkpoint, so that it can
+be scored, sampled, and continued like any other.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+from gan_jax import checkpoint, runs, settings, writers
+
+
+def extract(
+  workdir: str | pathlib.Path, member: int, out: str | pathlib.Path
+) -> int:
+  """Writes a member of an ensemble as a run.
+
+  Args:
+    workdir: of the ensemble.
+    member: its number.
+    out: directory of the new run, which must not hold one.
+
+  Returns:
+    Train steps of the checkpoint; fewer than the ensemble's where the member
+    diverged.
+
+  Raises:
+    FileNotFoundError: where there is no ensemble, or no checkpoint of it.
+    FileExistsError: where `out` holds a run.
+    ValueError: for a member that is not there.
+  """
+  out = pathlib.Path(out)
+  if (out / runs.CONFIG_FILE).exists():
+    raise FileExistsError(f'{out} holds a run already')
+  _, chosen, _, state = runs.restore(workdir, member=member)
+  config = runs.read_config(workdir)
+  step = int(state.step)
+  out.mkdir(parents=True, exist_ok=True)
+  with checkpoint.Checkpoints(out / runs.CHECKPOINTS, keep=1) as saved:
+    saved.save(step, state)
+  kept = json.loads(json.dumps(settings.as_mapping(chosen)))
+  writers.write_json(out / runs.CONFIG_FILE, config | {'settings': kept})
+  return step
+
+
+def main() -> None:
+  """Reads the command line."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('workdir', help='of the ensemble')
+  parser.add_argument('member', type=int, help='its number, from 0')
+  parser.add_argument('out', help='directory of the new run')
+  options = parser.parse_args()
+  try:
+    step = extract(options.workdir, options.member, options.out)
+  except (ValueError, OSError) as error:
+    sys.exit(f'extract: {error}')
+  print(f'{options.out}: member {options.member} at step {step}')
+  before = settings.parse(runs.read_config(options.workdir)['settings'])
+  after = settings.parse(runs.read_config(options.out)['settings'])
+  changed = settings.differences(
+    settings.as_mapping(before), settings.as_mapping(after)
+  )
+  given = ' '.join(
+    f'--config.{leaf}={new}'
+    for leaf, (_, new) in changed.items()
+    if not leaf.startswith('ensemble.')
+  )
+  print(f'to go on: train.py --config=... {given} --workdir={options.out}')
+
+
+if __name__ == '__main__':
+  main()

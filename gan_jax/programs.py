@@ -1,0 +1,166 @@
+"""The compiled program of a run: how its steps are fused, fed and paced."""
+
+import time
+from typing import Any, Callable, NamedTuple
+
+import jax
+
+from gan_jax import data, fuse, parallel, settings
+from gan_jax.data import feeds
+
+_CHUNK_BYTES = 64 * 2**20
+_CHUNK_STEPS = 16  # of a streamed chunk, where nobody says
+_RESIDENT_STEPS = 1000  # the most of one call
+_CALL_SECONDS = 0.25  # what a call is paced to, so that Ctrl-C is answered
+
+
+class Program(NamedTuple):
+  """Many train steps as one compiled call, and how its arguments get there.
+
+  Attributes:
+    run: (state, feed, draws, count) -> (state, metrics), compiled; the state
+      is donated. See fuse.fuse.
+    put: states and draws to the devices, whole.
+    feed: (start) -> the feed from a step on, to be used as a context manager.
+    limit: the most steps of one call.
+  """
+
+  run: Callable[..., Any]
+  put: Callable[[Any], Any]
+  feed: Callable[[int], Any]
+  limit: int
+
+
+def is_resident(source: data.Source, chosen: settings.Settings) -> bool:
+  """Whether all of a source fits on each device, by `resident_mb`."""
+  return feeds.nbytes(source) <= chosen.resident_mb * 2**20
+
+
+def limit_of(chosen: settings.Settings, source: data.Source) -> int:
+  """The most steps of one call of the program.
+
+  Args:
+    chosen: the settings; `steps_per_call` above 0 is the answer.
+    source: of the examples.
+
+  Returns:
+    At least 1. A resident set needs no more than are between two lines of
+    the log; a chunk is bounded by its bytes, and on CPU, where nothing is
+    copied, by 1.
+  """
+  if chosen.steps_per_call:
+    return chosen.steps_per_call
+  if is_resident(source, chosen):
+    return min(chosen.log_every, _RESIDENT_STEPS)
+  if jax.default_backend() == 'cpu':
+    return 1
+  example = feeds.nbytes(source) / len(source)
+  step_bytes = max(1, int(example * chosen.batch_size * chosen.d_steps))
+  return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // step_bytes))
+
+
+def make_program(
+  step: Any,
+  source: data.Source,
+  chosen: settings.Settings,
+  devices: tuple[jax.Device, ...],
+  *,
+  many: Callable[[fuse.Fused], fuse.Fused] | None = None,
+) -> Program:
+  """Makes the program of one run, or of many, on their devices.
+
+  Args:
+    step: a train step, made with `axis_name=parallel.AXIS`; for many runs,
+      without an axis.
+    source: of the training examples.
+    chosen: the settings.
+    devices: that share the batch; for many runs, the runs.
+    many: makes the program of many runs from that of one (ensemble.together);
+      None for one run.
+
+  Returns:
+    The program; nothing is compiled or placed yet.
+  """
+  limit = limit_of(chosen, source)
+  resident = is_resident(source, chosen)
+  order = dict(batch_size=chosen.batch_size, d_steps=chosen.d_steps)
+  pick = fuse.from_chunk
+  if resident:
+    axis_name = None if many else parallel.AXIS
+    pick = fuse.from_resident(len(source), axis_name=axis_name, **order)
+  run = fuse.fuse(step, pick, limit=limit)
+  if many:
+    placed = parallel.spread_members(many(run), devices)
+  else:
+    placed = parallel.parallelise(
+      run,
+      devices,
+      backend=chosen.parallel,
+      batch_axis=None if resident else 2,
+      arguments=4,
+    )
+
+  def feed(start: int):
+    if resident:
+      return feeds.Resident(source, placed.put_batch)
+    return feeds.Chunks(
+      source,
+      seed=chosen.seed,
+      start=start,
+      size=limit,
+      until=lambda step: settings.until_due(chosen, step),
+      put=placed.put_batch,
+      **order,
+    )
+
+  return Program(placed.step, placed.put, feed, limit)
+
+
+class Pace:
+  """How many steps the next call takes: up to what is due, in bounded time.
+
+  At most two calls are under way, so that the device never waits for the
+  host and a signal is answered soon.
+
+  Attributes:
+    seconds: of one step, as last measured; 0 before.
+  """
+
+  def __init__(self, chosen: settings.Settings, limit: int):
+    self.seconds = 0.0
+    self._settings, self._limit = chosen, limit
+    self._under_way: list[tuple[int, Any]] = []
+    self._clock: float | None = None
+
+  def count(self, step: int) -> int:
+    """Steps of the call that begins at a step; at least 1."""
+    due = settings.until_due(self._settings, step)
+    if self._settings.steps_per_call:
+      return min(due, self._limit)
+    if not self.seconds:
+      return 1
+    return max(1, min(due, self._limit, int(_CALL_SECONDS / self.seconds)))
+
+  def started(self, count: int, result: Any) -> None:
+    """Notes a call, and waits for the one before it."""
+    self._under_way.append((count, result))
+    if len(self._under_way) > 1:
+      self._finish()
+
+  def wait(self) -> None:
+    """Waits for all calls."""
+    while self._under_way:
+      self._finish()
+
+  def rest(self) -> None:
+    """Waits for all calls; what comes until the next is not measured."""
+    self.wait()
+    self._clock = None
+
+  def _finish(self) -> None:
+    count, result = self._under_way.pop(0)
+    jax.block_until_ready(result)
+    now = time.perf_counter()
+    if self._clock is not None:
+      self.seconds = max((now - self._clock) / count, 1e-9)
+    self._clock = now

@@ -1,0 +1,155 @@
+"""The metrics of a run between two lines of its log, and its speed."""
+
+import contextlib
+import time
+from typing import Any, Callable, Iterator, Mapping
+
+import jax
+import numpy as np
+
+from gan_jax import state as state_lib
+
+
+class NonFinite(ArithmeticError):
+  """A metric or the state became NaN or infinite."""
+
+
+class Window:
+  """The metrics since the last line of the log, and the speed.
+
+  Metrics stay on the device until someone asks.
+
+  Attributes:
+    means: of the last closed window.
+    rate: steps per second of the last closed window.
+    rates: of every closed window.
+    examples_per_step: real examples that one step reads.
+  """
+
+  def __init__(
+    self, examples_per_step: int, waited: Callable[[], float] = lambda: 0.0
+  ):
+    """Starts the clock.
+
+    Args:
+      examples_per_step: real examples that one step reads.
+      waited: seconds that the device has stood still for data, ever.
+    """
+    self.means: dict[str, float] = {}
+    self.rate = 0.0
+    self.rates: list[float] = []
+    self.examples_per_step = examples_per_step
+    self._waited, self._waited_before = waited, 0.0
+    self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
+    self._values: list[Mapping[str, np.ndarray]] = []
+    self._timed_from = time.perf_counter()
+    self._timed_steps = 0
+    self._all_finite = jax.jit(state_lib.all_finite)
+
+  @property
+  def examples_per_second(self) -> float:
+    """Real examples per second of the last closed window."""
+    return self.rate * self.examples_per_step
+
+  @contextlib.contextmanager
+  def paused(self) -> Iterator[None]:
+    """What is done within does not count against the speed."""
+    if self._pending:
+      jax.block_until_ready(self._pending[-1][-1])
+    start = time.perf_counter()
+    yield
+    self._timed_from += time.perf_counter() - start
+
+  def add(self, step: int, metrics: Mapping[str, Any], count: int = 1) -> None:
+    """Takes the metrics of some steps.
+
+    Args:
+      step: the last of them.
+      metrics: scalars of one step, or `[n]` of which the first `count` are
+        those of as many steps.
+      count: number of steps.
+    """
+    self._pending.append((step, count, metrics))
+    self._timed_steps += count
+
+  def wait(self) -> float:
+    """Waits for the last step; seconds since the clock started, restarts it."""
+    jax.block_until_ready(self._pending[-1][-1])
+    now = time.perf_counter()
+    seconds, self._timed_from = now - self._timed_from, now
+    self._timed_steps = 0
+    return seconds
+
+  def _fetch(self) -> None:
+    for step, count, metrics in jax.device_get(self._pending):
+      rows = {k: np.atleast_1d(v)[:count] for k, v in metrics.items()}
+      finite = np.all([np.isfinite(v) for v in rows.values()], axis=0)
+      if not finite.all():
+        at = int(np.argmin(finite))
+        named = ', '.join(
+          f'{k} = {v[at]}' for k, v in rows.items() if not np.isfinite(v[at])
+        )
+        raise NonFinite(f'not finite at step {step - count + 1 + at}: {named}.')
+      self._values.append(rows)
+    self._pending = []
+
+  def check(self, state: Any) -> None:
+    """Raises NonFinite for any metric so far, or the state."""
+    self._fetch()
+    if not self._all_finite(state):
+      raise NonFinite(f'not finite: the state after step {int(state.step)}.')
+
+  def close(self) -> dict[str, float]:
+    """Means since the last close, with the speed; raises NonFinite."""
+    self._fetch()
+    seconds = time.perf_counter() - self._timed_from
+    if self._timed_steps:
+      self.rate = self._timed_steps / seconds
+      self.rates.append(self.rate)
+    waited = self._waited()
+    self.means = {
+      name: float(np.concatenate([v[name] for v in self._values]).mean())
+      for name in self._values[0]
+    } | {
+      'steps_per_second': self.rate,
+      'examples_per_second': self.examples_per_second,
+      'data_wait': min(1.0, (waited - self._waited_before) / seconds),
+    }
+    self._values, self._waited_before = [], waited
+    self._timed_from, self._timed_steps = time.perf_counter(), 0
+    return self.means
+
+
+class Curves:
+  """Metrics of all members between two lines of the log.
+
+  Attributes:
+    rates: train steps per second (of all members together) of each window.
+  """
+
+  def __init__(self):
+    self.rates: list[float] = []
+    self._pending: list[tuple[int, Mapping[str, Any]]] = []
+    self._steps, self._from = 0, time.perf_counter()
+
+  def add(self, metrics: Mapping[str, Any], count: int) -> None:
+    """Takes the metrics `[M, limit]` of a call of `count` steps."""
+    self._pending.append((count, metrics))
+    self._steps += count
+
+  def restart(self) -> None:
+    """Restarts the clock, after what is not training."""
+    self._steps, self._from = 0, time.perf_counter()
+
+  def close(self) -> dict[str, np.ndarray]:
+    """Means since the last close, `[M]` each; not finite for who diverged."""
+    fetched = jax.device_get(self._pending)
+    if self._steps:
+      self.rates.append(self._steps / (time.perf_counter() - self._from))
+    rows = [{k: v[:, :n] for k, v in m.items()} for n, m in fetched]
+    self._pending = []
+    self.restart()
+    return {
+      name: np.concatenate([row[name] for row in rows], axis=1).mean(axis=1)
+      for name in rows[0]
+    }
