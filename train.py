@@ -3,6 +3,8 @@
   python train.py                                     the digits, no download
   python train.py --config=configs/mnist.py --config.batch_size=128
   python train.py --config=configs/x.py --workdir=runs/mine
+  python train.py --config=configs/x.py --dry_run     what a step costs
+  python train.py --config=configs/x.py --config.ensemble.seeds=16
 
 Starting again with the same --workdir continues from the last checkpoint.
 """
@@ -27,6 +29,9 @@ _WORKDIR = flags.DEFINE_string(
 )
 _INIT_FROM = flags.DEFINE_string(
   'init_from', '', 'Workdir of another run: start from its weights.'
+)
+_DRY_RUN = flags.DEFINE_bool(
+  'dry_run', False, 'Print what a step costs, by shapes alone, and exit.'
 )
 
 
@@ -83,6 +88,8 @@ def main(_):
   # ---- Build everything, and refuse what is wrong, before compiling.
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
   report = progress.Report()
+  if _DRY_RUN.value:
+    return print_costs(many)
   if many:
     return train_ensemble(report, workdir)
   try:
@@ -191,6 +198,22 @@ def main(_):
   save_picture(workdir / 'samples.png')
   rows = scored.get(step) or score()
   report.summary(log, rows, judge.notes, workdir)
+
+
+def print_costs(many: bool) -> None:
+  """Prints what a step costs; nothing is trained or written."""
+  from gan_jax import dry_run, experiment, team
+
+  mapping, count = _CONFIG.value.to_dict(), 1
+  try:
+    if many:
+      crew = team.build(mapping)
+      built, count = crew.base, len(crew.members)
+    else:
+      built = experiment.build(mapping)
+    print(*dry_run.lines(dry_run.measure(built), built, count), sep='\n')
+  except (ValueError, OSError, ModuleNotFoundError) as error:
+    sys.exit(f'train.py: {error}')
 
 
 def train_ensemble(report, workdir: pathlib.Path) -> None:

@@ -9,15 +9,13 @@ average of G, on images of 32 x 32 x 3 at width 64, batch 64 and 100 latents.
 The contenders take turns, STEPS steps at a time, and each row is the median
 over the rounds; PyTorch runs in a process of its own. CPU seconds are those of
 all threads, so that they say what a step costs where cores are shared; a
-ratio above 1 means less CPU time than PyTorch's faster memory layout. Takes
-about four minutes on two cores.
+ratio above 1 means less CPU time than PyTorch's faster memory layout, or than
+the loop of the same networks. Rows of several members are for one of them.
+Takes about six minutes on two cores; --short leaves out what is slow.
 """
 
-import argparse
 import functools
 import json
-import pathlib
-import sys
 import time
 from typing import Callable
 from unittest import mock
@@ -29,10 +27,7 @@ import jax.numpy as jnp
 import turns
 from optax import global_norm
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from gan_jax import (  # noqa: E402
+from gan_jax import (
   game,
   losses,
   networks,
@@ -41,11 +36,12 @@ from gan_jax import (  # noqa: E402
   state,
   steps,
 )
-from gan_jax.models import conv, dcgan  # noqa: E402
+from gan_jax.models import conv, dcgan
 
 SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'channels': 3}
 SHAPE = (32, 32, SIZES['channels'])
 STEPS = 5  # at a time: the length of the scan, and of the loop beside it
+MEMBERS = 4
 HYPER = {
   'g_learning_rate': 2e-4,
   'd_learning_rate': 2e-4,
@@ -78,43 +74,68 @@ class Program:
     state: the training state; each call of `run` goes on from it.
   """
 
-  def __init__(self, gan: game.GAN, *, scanned: bool = False, xla=False):
+  def __init__(self, gan: game.GAN, how: str = 'loop'):
+    """Compiles a step, called one way.
+
+    Args:
+      gan: the game.
+      how: 'loop'; 'xla', a loop with XLA's gradients of convolutions; 'scan',
+        all steps in one call; 'members', a vmap over several games; 'pmap' on
+        one device.
+    """
+    self.members = MEMBERS if how == 'members' else 1
+    self.calls = 1 if how == 'scan' else STEPS
     self.key = jax.random.key(0)
     # Noise for images: what they show does not change the time.
     images = jax.random.uniform(self.key, (SIZES['batch'], *SHAPE), minval=-1)
     self.batch = {'x': images[None]}
     init = lambda key: state.init_state(gan, key, {'x': images}, HYPER)
-    self.state = jax.jit(init)(self.key)
-    step = steps.make_train_step(gan)
-    self.calls = 1 if scanned else STEPS
+    axis_name = parallel.AXIS if how == 'pmap' else None
+    step = steps.make_train_step(gan, axis_name=axis_name)
 
     def scan(state, batch, key):
       body = lambda state, _: step(state, batch, key)
       return jax.lax.scan(body, state, length=STEPS)
 
-    program = jax.jit(scan if scanned else step, donate_argnums=0)
-    choice = (lambda _: False) if xla else conv._own_gradients
+    program = {
+      'scan': scan,
+      'members': jax.vmap(step, in_axes=(0, None, 0)),
+    }.get(how, step)
+    if how == 'members':
+      init = jax.vmap(init)
+      self.key = jax.random.split(self.key, MEMBERS)
+    self.state = jax.jit(init)(self.key)
+    if how == 'pmap':
+      mapped = parallel.parallelise(step, parallel.local_devices(1))
+      self.state, self.key = mapped.put((self.state, self.key))
+      self.batch = mapped.put_batch(self.batch)
+      self._step = mapped.step
+      return
+    choice = (lambda _: False) if how == 'xla' else conv._own_gradients
     with mock.patch.object(conv, '_own_gradients', choice):
-      lowered = program.lower(self.state, self.batch, self.key)
-    self._compiled = lowered.compile()
+      lowered = jax.jit(program, donate_argnums=0).lower(
+        self.state, self.batch, self.key
+      )
+    self._step = lowered.compile()
 
   def __call__(self) -> game.Metrics:
     """One call of the compiled program; returns its metrics."""
-    self.state, metrics = self._compiled(self.state, self.batch, self.key)
+    self.state, metrics = self._step(self.state, self.batch, self.key)
     return metrics
 
   def run(self) -> turns.Spent:
-    """Takes STEPS steps."""
+    """Takes STEPS steps; of several members, the time of one of them."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(self.calls):
       self()
     jax.block_until_ready(self.state)
-    return turns.Spent(time.perf_counter() - wall, time.process_time() - cpu)
+    spent = time.perf_counter() - wall, time.process_time() - cpu
+    return turns.Spent(*(seconds / self.members for seconds in spent))
 
   def num_parameters(self) -> int:
-    """Number of trained numbers in both networks."""
+    """Number of trained numbers in both networks of one member."""
     both = (self.state.generator.params, self.state.discriminator.params)
-    return sum(x.size for x in jax.tree.leaves(both))
+    return sum(x.size for x in jax.tree.leaves(both)) // self.members
 
 
 def check_gradients(ours: Program, xla: Program) -> None:
@@ -133,26 +154,37 @@ def check_gradients(ours: Program, xla: Program) -> None:
   print(f"one step, own gradients less XLA's: {text}")
 
 
-def make_contenders(
-  torch: turns.Torch | None,
-) -> dict[str, Callable[[], turns.Spent]]:
-  """Compiles everything and checks that it is the same step."""
+def make_programs(short: bool) -> dict[str, Program]:
+  """Compiles the train steps in JAX and checks that they are the same."""
   ours = make_gan(
     dcgan.Generator(shape=SHAPE, width=SIZES['width']),
     dcgan.Discriminator(width=SIZES['width']),
   )
+  programs = {
+    'gan_jax': Program(ours),
+    'gan_jax, in a scan': Program(ours, 'scan'),
+    'gan_jax, pmap on one device': Program(ours, 'pmap'),
+    f'gan_jax, {MEMBERS} members by vmap': Program(ours, 'members'),
+  }
+  if short:
+    return programs
   plain = make_gan(
     dcgan_flax.Generator(SIZES['width'], SIZES['channels']),
     dcgan_flax.Discriminator(SIZES['width']),
   )
-  programs = {
-    'gan_jax': Program(ours),
-    'gan_jax, in a scan': Program(ours, scanned=True),
-    "gan_jax, XLA's gradients": Program(ours, xla=True),
+  programs |= {
+    "gan_jax, XLA's gradients": Program(ours, 'xla'),
     'plain Flax': Program(plain),
-    SLOW: Program(plain, scanned=True),
+    SLOW: Program(plain, 'scan'),
   }
   check_gradients(programs['gan_jax'], programs["gan_jax, XLA's gradients"])
+  return programs
+
+
+def make_contenders(
+  programs: dict[str, Program], torch: turns.Peer | None
+) -> dict[str, Callable[[], turns.Spent]]:
+  """What takes turns: the programs and, where it is there, PyTorch."""
   counts = {name: p.num_parameters() for name, p in programs.items()}
   contenders = {name: p.run for name, p in programs.items()}
   if torch is not None:
@@ -165,52 +197,37 @@ def make_contenders(
   return contenders
 
 
-def measure(
-  contenders: dict[str, Callable[[], turns.Spent]], rounds: int
-) -> dict[str, turns.Spent]:
-  """Lets the contenders take turns; medians over all rounds but the first."""
-  times = {name: [] for name in contenders}
-  for number in range(rounds):
-    for name, run in contenders.items():
-      if name != SLOW or not number:
-        times[name].append(run())
-    print(f'round {number + 1} of {rounds}', file=sys.stderr, flush=True)
-  return turns.medians(times)
-
-
 def table(medians: dict[str, turns.Spent]) -> str:
   """The results in Markdown."""
   torch = [s.cpu for name, s in medians.items() if name.startswith('PyTorch')]
-  lines = [
-    '| | wall ms / step | CPU ms / image | PyTorch / this | loop / scan |',
-    '|---|---:|---:|---:|---:|',
-  ]
+  header = ['', 'wall ms / step', 'CPU ms / image']
+  rows = []
   for name, spent in medians.items():
-    loop = medians[name.removesuffix(', in a scan')]
-    cells = [
-      name,
-      f'{1e3 * spent.wall / STEPS:.0f}',
-      f'{1e3 * spent.cpu / STEPS / SIZES["batch"]:.2f}',
-      f'{min(torch) / spent.cpu:.2f}' if torch else '',
-      f'{loop.cpu / spent.cpu:.2f}' if loop is not spent else '',
-    ]
-    lines.append(f'| {" | ".join(cells)} |')
-  return '\n'.join(lines)
+    loop = medians.get(name.split(',')[0], spent)
+    rows.append(
+      [
+        name,
+        1e3 * spent.wall / STEPS,
+        1e3 * spent.cpu / STEPS / SIZES['batch'],
+        min(torch) / spent.cpu if torch else None,
+        loop.cpu / spent.cpu if loop is not spent else None,
+      ]
+    )
+  return turns.table([*header, 'PyTorch / this', 'loop / this'], rows)
 
 
 def main() -> None:
   """Measures and prints."""
-  parser = argparse.ArgumentParser(description='Times one DCGAN train step.')
-  parser.add_argument('--torch_python', default='', help='Python with torch')
-  parser.add_argument('--rounds', type=int, default=9, help='first warms up')
+  parser = turns.torch_parser(__doc__, rounds=9)
+  parser.add_argument('--short', action='store_true', help='no plain Flax')
   options = parser.parse_args()
   parallel.prepare_cpu()
   torch = turns.start_torch(
     options.torch_python, 'dcgan_torch.py', json.dumps(SIZES)
   )
   print(turns.machine(torch))
-  contenders = make_contenders(torch)
-  medians = measure(contenders, options.rounds)
+  contenders = make_contenders(make_programs(options.short), torch)
+  medians = turns.take_turns(contenders, options.rounds, once=[SLOW])
   print(f'\n{table(medians)}')
   if torch is not None:
     torch.close()

@@ -10,9 +10,9 @@ each with a line of JSON on its standard output.
 import copy
 import json
 import sys
-import time
 
 import torch
+import turns
 from torch import nn
 from torch.nn import functional as F
 
@@ -135,18 +135,12 @@ def main() -> None:
     'threads': torch.get_num_threads(),
     'parameters': trainers['contiguous'].parameters,
   }
-  print(json.dumps(about), flush=True)
-  for line in sys.stdin:
-    request = json.loads(line)
-    trainer = trainers[request['layout']]
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(request['steps']):
-      trainer.step()
-    spent = {
-      'wall': time.perf_counter() - wall,
-      'cpu': time.process_time() - cpu,
-    }
-    print(json.dumps(spent), flush=True)
+
+  def work(layout, steps):
+    for _ in range(steps):
+      trainers[layout].step()
+
+  turns.serve(about, work)
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ _SUBMODULES = (
   'compose',
   'data',
   'diagnostics',
+  'dry_run',
   'ema',
   'ensemble',
   'evaluation',

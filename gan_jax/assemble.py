@@ -23,8 +23,10 @@ from gan_jax import (
   terms,
 )
 
-_NOT_MODELS = ('blocks', 'conv', 'winograd')
-_NOT_OPTIONS = ('parent', 'name', 'shape', 'axis_name', 'return_features')
+_NOT_MODELS = ('blocks', 'conv', 'spectral', 'winograd')
+_NOT_OPTIONS = {
+  *('parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype')
+}
 
 
 def model_names() -> list[str]:
@@ -48,6 +50,13 @@ def _module(spec: Mapping[str, Any], role: str, **fixed):
   }
   given = {k: v for k, v in spec.items() if k != 'name'}
   options = settings.check_options(f'{role} {name}', given, allowed)
+  if 'dtype' not in {f.name for f in dataclasses.fields(cls)}:
+    if fixed['dtype'] != jnp.float32:
+      raise ValueError(
+        f'compute_dtype={fixed["dtype"].name!r}: the {role} model {name!r} '
+        "has no field 'dtype' and computes in float32"
+      )
+    del fixed['dtype']
   return cls(**fixed, **options), {'name': name, **options}
 
 
@@ -115,6 +124,7 @@ def _discriminator(chosen, output, d_terms_and_g_terms):
       f'loss={chosen.loss!r} the discriminator returns features alone'
     )
   fixed = {'return_features': True} if wants or output == 'scores' else {}
+  fixed['dtype'] = jnp.dtype(chosen.compute_dtype)
   return _module(chosen.discriminator, 'discriminator', **fixed)
 
 
@@ -142,7 +152,12 @@ def build_gan(
   )
   noise, noise_hyper, noise_spec = compose.make_noise(chosen.instance_noise)
   lookahead_hyper, lookahead_spec = compose.make_lookahead(chosen.lookahead)
-  generator, g_spec = _module(chosen.generator, 'generator', shape=shape)
+  generator, g_spec = _module(
+    chosen.generator,
+    'generator',
+    shape=shape,
+    dtype=jnp.dtype(chosen.compute_dtype),
+  )
   discriminator, d_spec = _discriminator(chosen, output, [*d_terms, *g_terms])
   g_optimizer, g_hyper, g_opt_spec = _optimizer(
     chosen.g_optimizer, 'g', chosen.num_steps

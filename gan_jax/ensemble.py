@@ -68,8 +68,8 @@ def together(run: Fused, *, way: str = '') -> Fused:
     way: 'vmap' computes each operation for all members at once: for GPU and
       TPU, which small networks leave idle. 'map' computes one member after
       the other, for the whole call: for CPU, where a small matrix product is
-      no slower by itself than among others, and a member is bit for bit what
-      it would be alone. '' takes the one for the default device.
+      no slower by itself than among others, and a member is what it would be
+      alone, to the bit or nearly. '' takes the one for the default device.
 
   Returns:
     (states, feed, draws, count) -> (states, metrics `[M, limit]`), where the

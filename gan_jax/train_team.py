@@ -100,7 +100,7 @@ def points_of(
   ]
 
 
-def _diverged(state, step: int) -> list[int]:
+def diverged(state, step: int) -> list[int]:
   """Members that stopped before a step: theirs would not have been finite."""
   steps = np.asarray(jax.device_get(state.step))
   return [int(i) for i in np.flatnonzero(steps < step)]
@@ -130,7 +130,7 @@ class Scorer:
 
   def __call__(self, state: Any, step: int) -> list[list[scoring.Row] | None]:
     """Rows of each member; None for those that diverged."""
-    lost, shape = set(_diverged(state, step)), self._team.shape
+    lost, shape = set(diverged(state, step)), self._team.shape
     found = []
     for index in range(len(self._team.members)):
       if index in lost:
@@ -146,7 +146,7 @@ class Scorer:
 
 def _save_pictures(path, team, scorer, state, step) -> None:
   """Samples of the first members that have not diverged, a row for each."""
-  lost = set(_diverged(state, step))
+  lost = set(diverged(state, step))
   shown = [i for i in range(len(team.members)) if i not in lost][:_PICTURES]
   if not shown:
     return
@@ -217,7 +217,7 @@ def train(
       last = step == chosen.num_steps or stopping
       if last or due(chosen.log_every):
         pace.rest()
-        means, lost = curves.close(), _diverged(state, step)
+        means, lost = curves.close(), diverged(state, step)
         listed = {name: _finite(values) for name, values in means.items()}
         lines.write({'step': step, 'diverged': lost, 'metrics': listed})
         rate = curves.rates[-1] if curves.rates else 0.0

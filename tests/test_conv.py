@@ -8,29 +8,40 @@ import pytest
 
 from gan_jax.models import conv
 
-# kernel, stride, padding, image
+# kernel, stride, padding, height, width
 GEOMETRIES = [
-  (4, 2, 1, 8),
-  (3, 1, 1, 7),
-  (4, 1, 0, 4),
-  (5, 2, 2, 10),
-  (3, 2, 0, 8),  # the last row and column of the image are never seen
+  (4, 2, 1, 8, 9),
+  (3, 1, 1, 7, 8),
+  (4, 1, 0, 4, 5),
+  (5, 2, 2, 10, 11),
+  (3, 2, 0, 8, 9),  # the last row of the image is never seen
 ]
+NARROW, WIDE = (5, 6), (33, 40)  # channels in and out
 FUNCTIONS = [conv.convolve, conv.convolve_transpose]
+CASES = [(*g, NARROW) for g in GEOMETRIES] + [
+  (4, 2, 1, 8, 12, WIDE),
+  (4, 2, 1, 14, 6, WIDE),  # tiles that reach beyond the image
+  (4, 2, 1, 2, 4, WIDE),
+  (4, 2, 1, 9, 8, WIDE),
+  (4, 2, 0, 8, 10, WIDE),
+]
 
 
-def operands(function, kernel, image):
-  x = jax.random.normal(jax.random.key(0), (3, image, image + 1, 5))
+def operands(function, kernel, image, width=None, channels=NARROW):
+  into, out = channels
+  shape = (3, image, width or image + 1, into)
+  x = jax.random.normal(jax.random.key(0), shape)
   transposed = function is conv.convolve_transpose
-  shape = (kernel, kernel, 6, 5) if transposed else (kernel, kernel, 5, 6)
-  return x, jax.random.normal(jax.random.key(1), shape)
+  last = (out, into) if transposed else (into, out)
+  return x, jax.random.normal(jax.random.key(1), (kernel, kernel, *last))
 
 
 @pytest.mark.parametrize('function', FUNCTIONS)
-@pytest.mark.parametrize('geometry', GEOMETRIES)
-def test_value_and_gradients_of_both_orders(function, geometry):
-  size, stride, padding, image = geometry
-  x, kernel = operands(function, size, image)
+@pytest.mark.parametrize('case', CASES)
+def test_value_and_gradients_of_both_orders(function, case):
+  size, stride, padding, *shape = case
+  x, kernel = operands(function, size, *shape)
+  kernel /= x.shape[-1] ** 0.5  # so that tanh is not flat
 
   def everything(own, x, kernel):
     options = dict(stride=stride, padding=padding, own_gradients=own)
@@ -46,13 +57,35 @@ def test_value_and_gradients_of_both_orders(function, geometry):
     jax.jit(everything, static_argnums=0)(own, x, kernel)
     for own in (True, False)
   )
+  tolerance = 1e-5 if shape[-1] is WIDE else 3e-6
   for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(xla)):
     chex.assert_equal_shape([a, b])
-    np.testing.assert_allclose(a, b, atol=3e-6 * float(jnp.abs(b).max()))
+    np.testing.assert_allclose(a, b, atol=tolerance * float(jnp.abs(b).max()))
 
 
-def test_third_order():
-  x, kernel = operands(conv.convolve, 4, 8)
+def products(function, x, kernel, **options):
+  """Which of XLA's operations a convolution and its gradients are made of."""
+  run = lambda x, k: function(x, k, stride=2, padding=1, **options).sum()
+  jaxpr = str(jax.make_jaxpr(jax.grad(run, (0, 1)))(x, kernel))
+  return {n for n in ('dot_general', 'conv_general_dilated') if n in jaxpr}
+
+
+@pytest.mark.parametrize('function', FUNCTIONS)
+def test_wide_ones_are_matrix_products_in_32_bits_on_cpu(function):
+  narrow, wide = (operands(function, 4, 8, 8, c) for c in (NARROW, WIDE))
+  half = [a.astype(jnp.bfloat16) for a in wide]
+  given = dict(own_gradients=True)
+  assert products(function, *wide, **given) == {'dot_general'}
+  for case in (narrow, half):
+    assert products(function, *case, **given) == {'conv_general_dilated'}
+  given = dict(own_gradients=False)
+  assert products(function, *wide, **given) == {'conv_general_dilated'}
+
+
+@pytest.mark.parametrize('channels', [NARROW, WIDE])
+def test_third_order(channels):
+  x, kernel = operands(conv.convolve, 4, 8, 8, channels)
+  kernel /= x.shape[-1] ** 0.5
 
   def third(own):
     f = lambda k: jnp.sin(
@@ -61,16 +94,18 @@ def test_third_order():
     g = lambda k: jnp.square(jax.grad(f)(k)).sum()
     return jax.grad(lambda k: jnp.square(jax.grad(g)(k)).sum())(kernel)
 
-  ours, xla = third(True), third(False)
-  np.testing.assert_allclose(ours, xla, atol=1e-5 * float(jnp.abs(xla).max()))
+  ours, xla = (jax.jit(third, static_argnums=0)(own) for own in (True, False))
+  np.testing.assert_allclose(ours, xla, atol=3e-5 * float(jnp.abs(xla).max()))
 
 
 @pytest.mark.parametrize('function', FUNCTIONS)
-def test_in_scan_and_vmap_as_in_a_loop(function):
-  x, kernel = operands(function, 4, 8)
-  xs, kernels = jnp.stack([x, 2 * x]), jnp.stack([kernel, kernel + 1])
+@pytest.mark.parametrize('channels', [NARROW, WIDE])
+def test_in_scan_and_vmap_as_in_a_loop(function, channels):
+  x, kernel = operands(function, 4, 8, 8, channels)
+  kernel /= x.shape[-1] ** 0.5
+  xs, kernels = jnp.stack([x, 2 * x]), jnp.stack([kernel, 1.5 * kernel])
   run = lambda x, k: jnp.tanh(function(x, k, stride=2, padding=1)).sum()
-  grad = jax.grad(run, (0, 1))
+  grad = jax.jit(jax.grad(run, (0, 1)))
   loop = [grad(a, b) for a, b in zip(xs, kernels)]
   loop = jax.tree.map(lambda *parts: jnp.stack(parts), *loop)
   _, scanned = jax.lax.scan(lambda c, ab: (c, grad(*ab)), 0, (xs, kernels))
@@ -79,10 +114,11 @@ def test_in_scan_and_vmap_as_in_a_loop(function):
   chex.assert_trees_all_close(mapped, loop, rtol=1e-5, atol=1e-4)
 
 
-def test_transpose_is_the_adjoint():
+@pytest.mark.parametrize('channels', [NARROW, WIDE])
+def test_transpose_is_the_adjoint(channels):
   # <conv(x), y> == <x, transpose(y)>
-  x, kernel = operands(conv.convolve, 4, 8)
-  x, options = x[:, :, :8], dict(stride=2, padding=1)
+  x, kernel = operands(conv.convolve, 4, 8, 8, channels)
+  options = dict(stride=2, padding=1)
   forward = conv.convolve(x, kernel, **options)
   y = jax.random.normal(jax.random.key(2), forward.shape)
   back = conv.convolve_transpose(y, kernel, **options)

@@ -148,6 +148,7 @@ LAYERS = {
   'team.py': (None, {'jax', 'numpy'}),
   'train_team.py': (None, {'jax', 'numpy'}),
   'extract.py': (None, set()),
+  'dry_run.py': ({'assemble', 'data', 'programs'}, {'jax', 'numpy'}),
 }
 
 

@@ -1,20 +1,21 @@
 """Layers that the architectures share: Flax Linen on gan_jax's convolutions.
 
-A spectrally normalised layer keeps its power-iteration vectors among the
-statistics, and what it last divided by: one iteration per application in
-training, none at evaluation.
+Each computes in its `dtype`, to which input and parameters are cast where they
+are used. Parameters, spectral norm, and the statistics of normalisation and
+of the minibatch are float32 whatever it is.
 """
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import traverse_util
 
 from gan_jax import networks
 from gan_jax.models import conv
+from gan_jax.models.spectral import SpectralScale
+from gan_jax.models.spectral import spectral_norms as spectral_norms
 
 Array = jax.Array
 Initializer = Callable[..., Array]
@@ -28,6 +29,7 @@ INITIALIZERS: dict[str, Initializer] = {
   'orthogonal': nn.initializers.orthogonal(),
   'zeros': nn.initializers.zeros,
 }
+_TINY, _FEW = 64, 256  # weights, and examples, that need no matrix product
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
   'relu': nn.relu,
   'leaky_relu': lambda x: nn.leaky_relu(x, 0.2),
@@ -55,60 +57,6 @@ def choose(table: Any, name: str, what: str) -> Any:
   return table[name] if isinstance(table, dict) else name
 
 
-class SpectralScale(nn.Module):
-  """Divides a kernel by an estimate of its largest singular value.
-
-  The kernel, output channels last, is taken as a matrix of [all else, output].
-  The estimate v' W u is the PyTorch one: one power iteration per application
-  in training, which stores the estimate, and no gradient through u and v.
-  Evaluation computes it anew, from u, v and the kernel it is given.
-
-  References:
-    Miyato et al., Spectral Normalization for Generative Adversarial
-    Networks, https://arxiv.org/abs/1802.05957, 2018, algorithm 1.
-  """
-
-  @nn.compact
-  def __call__(self, kernel: Array, *, train: bool) -> Array:
-    matrix = kernel.reshape(-1, kernel.shape[-1])
-    unit = lambda x: x / (jnp.linalg.norm(x) + 1e-12)
-    draw = lambda: jax.random.normal(self.make_rng('params'), matrix.shape[1:])
-    # 'power_': a moving average of the network copies these, see ema.py.
-    u = self.variable('batch_stats', 'power_u', lambda: unit(draw()))
-    v = self.variable('batch_stats', 'power_v', lambda: unit(matrix @ u.value))
-    estimate = lambda: jnp.maximum(v.value @ matrix @ u.value, 1e-12)
-    last = self.variable('batch_stats', 'power_sigma', estimate)
-    if train:
-      fixed = jax.lax.stop_gradient(matrix)
-      v.value = unit(fixed @ u.value)
-      u.value = unit(v.value @ fixed)
-    sigma = estimate()
-    if train:
-      last.value = jax.lax.stop_gradient(sigma)
-    return kernel / sigma
-
-
-def spectral_norms(stats: Mapping[str, Any]) -> dict[str, Array]:
-  """What each spectrally normalised layer last divided its kernel by.
-
-  That is the estimate of its largest singular value, from below. In BigGAN
-  some of the generator's grow throughout training and explode at collapse.
-
-  Args:
-    stats: statistics of a network.
-
-  Returns:
-    Path of the layer, joined with '/', to a scalar above 0 (`[N]` for the
-    stacked statistics of N networks). Empty without spectral normalisation.
-
-  References:
-    Brock et al., BigGAN, https://arxiv.org/abs/1809.11096, 2019, section 4.1.
-  """
-  flat = traverse_util.flatten_dict(stats)
-  found = {k[:-2]: v for k, v in flat.items() if k[-1] == 'power_sigma'}
-  return {'/'.join(path): sigma for path, sigma in found.items()}
-
-
 class _Layer(nn.Module):
   """What the linear layers share: fields and how their kernel is made."""
 
@@ -117,24 +65,24 @@ class _Layer(nn.Module):
   spectral: bool = False
   kernel_init: Initializer = INITIALIZERS['normal']
   bias_init: Initializer = INITIALIZERS['zeros']
+  dtype: Any = jnp.float32
 
   def kernel(
     self, shape: tuple[int, ...], train: bool, output_axis: int = -1
   ) -> Array:
     name = 'kernel' if output_axis == -1 else 'dual_kernel'  # [.., out, in]
     kernel = self.param(name, self.kernel_init, shape)
-    if not self.spectral:
-      return kernel
-    matrix_like = jnp.moveaxis(kernel, output_axis, -1)
-    scaled = SpectralScale()(matrix_like, train=train)
-    return jnp.moveaxis(scaled, -1, output_axis)
+    if self.spectral:
+      matrix_like = jnp.moveaxis(kernel, output_axis, -1)
+      scaled = SpectralScale()(matrix_like, train=train)
+      kernel = jnp.moveaxis(scaled, -1, output_axis)
+    return kernel.astype(self.dtype)
 
   def biased(self, y: Array) -> Array:
     if not self.use_bias:
       return y
-    return y + self.param('bias', self.bias_init, (self.features,)).reshape(
-      (1,) * (y.ndim - 1) + (-1,)
-    )
+    bias = self.param('bias', self.bias_init, (self.features,))
+    return y + bias.astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
 
 
 class Dense(_Layer):
@@ -142,7 +90,13 @@ class Dense(_Layer):
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool = False) -> Array:
-    return self.biased(x @ self.kernel((x.shape[-1], self.features), train))
+    kernel = self.kernel((x.shape[-1], self.features), train)
+    x = x.astype(self.dtype)
+    if x.ndim == 2 and kernel.size <= _TINY and x.shape[0] <= _FEW:
+      # Sums of products instead of a matrix product: XLA:CPU fuses them, and
+      # makes one kernel of a whole training loop of such layers.
+      return self.biased((x[:, :, None] * kernel[None]).sum(axis=1))
+    return self.biased(x @ kernel)
 
 
 class Conv(_Layer):
@@ -157,7 +111,7 @@ class Conv(_Layer):
     shape = (self.size, self.size, x.shape[-1], self.features)
     kernel = self.kernel(shape, train)
     options = dict(stride=self.stride, padding=self.padding)
-    return self.biased(conv.convolve(x, kernel, **options))
+    return self.biased(conv.convolve(x.astype(self.dtype), kernel, **options))
 
 
 class ConvTranspose(_Layer):
@@ -172,7 +126,9 @@ class ConvTranspose(_Layer):
     shape = (self.size, self.size, self.features, x.shape[-1])
     kernel = self.kernel(shape, train, output_axis=2)
     options = dict(stride=self.stride, padding=self.padding)
-    return self.biased(conv.convolve_transpose(x, kernel, **options))
+    return self.biased(
+      conv.convolve_transpose(x.astype(self.dtype), kernel, **options)
+    )
 
 
 class Embed(nn.Module):
@@ -187,6 +143,7 @@ class Embed(nn.Module):
   features: int
   spectral: bool = False
   embedding_init: Initializer = INITIALIZERS['normal']
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, label: Array, *, train: bool = False) -> Array:
@@ -197,7 +154,7 @@ class Embed(nn.Module):
     if self.spectral:
       table = SpectralScale()(table, train=train)
     outside = dict(mode='fill', fill_value=jnp.nan, wrap_negative_indices=False)
-    return table.at[label].get(**outside)
+    return table.at[label].get(**outside).astype(self.dtype)
 
 
 class MinibatchStd(nn.Module):
@@ -213,6 +170,7 @@ class MinibatchStd(nn.Module):
     group_size: examples in a group, at least 2; -1, as in the paper, for the
       whole batch, of all devices where axis_name is set.
     axis_name: the mapped axis of devices, or None.
+    dtype: of what it returns.
 
   References:
     Karras et al., Progressive Growing of GANs,
@@ -221,6 +179,7 @@ class MinibatchStd(nn.Module):
 
   group_size: int
   axis_name: str | None = None
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
@@ -233,7 +192,7 @@ class MinibatchStd(nn.Module):
       raise ValueError(f'group_size={size} does not divide a batch of {batch}')
     over = self.axis_name if whole else None
     over_devices = lambda y: y if over is None else jax.lax.pmean(y, over)
-    groups = x.reshape(batch // size, size, *x.shape[1:])
+    groups = x.reshape(batch // size, size, *x.shape[1:]).astype(jnp.float32)
     mean = over_devices(groups.mean(axis=1, keepdims=True))
     variance = over_devices(jnp.square(groups - mean).mean(axis=1))
     # The root has no derivative at 0, where the generator has collapsed.
@@ -242,7 +201,8 @@ class MinibatchStd(nn.Module):
       batch, *[1] * (x.ndim - 1)
     )
     column = jnp.broadcast_to(column, (*x.shape[:-1], 1))
-    return jnp.concatenate([x, column], axis=-1)
+    parts = [x.astype(self.dtype), column.astype(self.dtype)]
+    return jnp.concatenate(parts, axis=-1)
 
 
 def scores(
@@ -258,7 +218,7 @@ def scores(
 
   Returns:
     Logits `[B]` for one output, else `[B, outputs]`; with features,
-    networks.Scores of these and the features as `[B, F]`.
+    networks.Scores of these and the features as `[B, F]`. All are float32.
 
   Raises:
     ValueError: for outputs below 1.
@@ -266,9 +226,11 @@ def scores(
   if last.features < 1:
     raise ValueError(f'outputs={last.features}: must be at least 1')
   flat = lambda y: y.reshape(y.shape[0], -1)
-  y = last(flat(x), train=train)
+  y = last(flat(x), train=train).astype(jnp.float32)
   logits = y[:, 0] if last.features == 1 else y
-  return logits if features is None else networks.Scores(logits, flat(features))
+  if features is None:
+    return logits
+  return networks.Scores(logits, flat(features).astype(jnp.float32))
 
 
 class Norm(nn.Module):
@@ -280,10 +242,12 @@ class Norm(nn.Module):
   Attributes:
     kind: one of NORMS.
     axis_name: the mapped axis of devices, or None.
+    dtype: of what it returns.
   """
 
   kind: str
   axis_name: str | None = None
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
@@ -294,7 +258,9 @@ class Norm(nn.Module):
         momentum=0.9,
         epsilon=1e-5,
         axis_name=self.axis_name,
+        dtype=self.dtype,
       )(x)
     if self.kind == 'layer':
-      return nn.LayerNorm(reduction_axes=tuple(range(1, x.ndim)))(x)
+      axes = tuple(range(1, x.ndim))
+      return nn.LayerNorm(reduction_axes=axes, dtype=self.dtype)(x)
     return x

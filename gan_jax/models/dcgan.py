@@ -12,6 +12,8 @@ References:
   Generative Adversarial Networks, https://arxiv.org/abs/1511.06434, 2015.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -44,27 +46,30 @@ class Generator(nn.Module):
       halving.
     norm: of hidden layers, a name in blocks.NORMS.
     axis_name: the mapped axis of devices, for batch norm.
+    dtype: of the arithmetic; parameters and what is returned are float32.
   """
 
   shape: tuple[int, ...]
   width: int = 64
   norm: str = 'batch'
   axis_name: str | None = None
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     stages = _stages(self.shape)
     biased = self.norm in ('none', 'spectral')
-    spectral = self.norm == 'spectral'
+    common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
     channels = self.width * 2 ** (stages - 1)
     side = self.shape[0] >> stages
     # A transposed convolution of one pixel to 4 x 4 is a dense layer.
-    x = blocks.Dense(side * side * channels, use_bias=False, spectral=spectral)(
-      x, train=train
-    )
+    dense = blocks.Dense(side * side * channels, use_bias=False, **common)
+    x = dense(x, train=train)
     x = x.reshape(-1, side, side, channels)
     for stage in range(stages):
-      x = nn.relu(blocks.Norm(self.norm, self.axis_name)(x, train=train))
+      x = nn.relu(
+        blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+      )
       last = stage == stages - 1
       channels = self.shape[2] if last else channels // 2
       x = blocks.ConvTranspose(
@@ -72,9 +77,9 @@ class Generator(nn.Module):
         stride=2,
         padding=1,
         use_bias=last or biased,
-        spectral=spectral,
+        **common,
       )(x, train=train)
-    return jnp.tanh(x)
+    return jnp.tanh(x.astype(jnp.float32))
 
 
 class Discriminator(nn.Module):
@@ -93,6 +98,7 @@ class Discriminator(nn.Module):
       joins the last activations; -1 for the whole batch, 0 for none. It makes
       an example's logit depend on others: not for penalties on gradients.
     axis_name: the mapped axis of devices, for batch norm and minibatch_std.
+    dtype: of the arithmetic; parameters and what is returned are float32.
   """
 
   width: int = 64
@@ -101,10 +107,11 @@ class Discriminator(nn.Module):
   return_features: bool = False
   minibatch_std: int = 0
   axis_name: str | None = None
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
-    spectral = self.norm == 'spectral'
+    common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
     biased = self.norm in ('none', 'spectral')
     for stage in range(_stages(x.shape[1:])):
       x = blocks.Conv(
@@ -112,13 +119,13 @@ class Discriminator(nn.Module):
         stride=2,
         padding=1,
         use_bias=stage == 0 or biased,
-        spectral=spectral,
+        **common,
       )(x, train=train)
       if stage:
-        x = blocks.Norm(self.norm, self.axis_name)(x, train=train)
+        x = blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       x = nn.leaky_relu(x, 0.2)
     features = x if self.return_features else None
     if self.minibatch_std:
-      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name)(x)
-    last = blocks.Dense(self.outputs, spectral=spectral)
+      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
+    last = blocks.Dense(self.outputs, **common)
     return blocks.scores(last, x, features, train=train)

@@ -7,17 +7,23 @@ References:
   networks, https://d2l.ai, 2023.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from gan_jax.models import blocks
 
 Array = jax.Array
 
 
-def _dense(features: int, kernel_init: str, bias_init: str) -> blocks.Dense:
+def _dense(
+  features: int, kernel_init: str, bias_init: str, dtype: Any
+) -> blocks.Dense:
   return blocks.Dense(
     features,
+    dtype=dtype,
     kernel_init=blocks.choose(blocks.INITIALIZERS, kernel_init, 'kernel_init'),
     bias_init=blocks.choose(blocks.INITIALIZERS, bias_init, 'bias_init'),
   )
@@ -30,11 +36,13 @@ class Generator(nn.Module):
     shape: shape of one example; it must have one axis.
     kernel_init: how the weights start, a name in blocks.INITIALIZERS.
     bias_init: likewise for the biases.
+    dtype: of the arithmetic; parameters and what is returned are float32.
   """
 
   shape: tuple[int, ...]
   kernel_init: str = 'normal'
   bias_init: str = 'normal'
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
@@ -42,7 +50,9 @@ class Generator(nn.Module):
       raise ValueError(
         f'the linear generator makes vectors; the data are of {self.shape}'
       )
-    return _dense(self.shape[0], self.kernel_init, self.bias_init)(x)
+    inits = self.kernel_init, self.bias_init
+    y = _dense(self.shape[0], *inits, self.dtype)(x)
+    return y.astype(jnp.float32)
 
 
 class Discriminator(nn.Module):
@@ -55,15 +65,18 @@ class Discriminator(nn.Module):
       features `[B, outputs]`, for losses that compare features.
     return_features: whether to return networks.Scores, with the flattened
       input, all the features there are, beside the logits.
+    dtype: of the arithmetic; parameters and what is returned are float32.
   """
 
   kernel_init: str = 'normal'
   bias_init: str = 'normal'
   outputs: int = 1
   return_features: bool = False
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
-    last = _dense(self.outputs, self.kernel_init, self.bias_init)
+    inits = self.kernel_init, self.bias_init
+    last = _dense(self.outputs, *inits, self.dtype)
     features = x if self.return_features else None
     return blocks.scores(last, x, features, train=train)

@@ -1,9 +1,11 @@
 """Fully connected networks: D2L's toy and the 2-D mixtures."""
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from gan_jax.models import blocks
 
@@ -21,6 +23,7 @@ class Generator(nn.Module):
     activation: of hidden layers, a name in blocks.ACTIVATIONS.
     kernel_init: a name in blocks.INITIALIZERS.
     axis_name: the mapped axis of devices, for batch norm.
+    dtype: of the arithmetic; parameters and what is returned are float32.
 
   References:
     Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.
@@ -32,6 +35,7 @@ class Generator(nn.Module):
   activation: str = 'relu'
   kernel_init: str = 'he_normal'
   axis_name: str | None = None
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
@@ -41,11 +45,17 @@ class Generator(nn.Module):
     init = blocks.choose(blocks.INITIALIZERS, self.kernel_init, 'kernel_init')
     spectral = self.norm == 'spectral'
     for width in self.features:
-      dense = blocks.Dense(width, spectral=spectral, kernel_init=init)
+      dense = blocks.Dense(
+        width, spectral=spectral, kernel_init=init, dtype=self.dtype
+      )
       x = dense(x, train=train)
-      x = activation(blocks.Norm(self.norm, self.axis_name)(x, train=train))
-    x = blocks.Dense(math.prod(self.shape), kernel_init=init)(x)
-    return x.reshape(-1, *self.shape)
+      x = activation(
+        blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+      )
+    last = blocks.Dense(
+      math.prod(self.shape), kernel_init=init, dtype=self.dtype
+    )
+    return last(x).astype(jnp.float32).reshape(-1, *self.shape)
 
 
 class Discriminator(nn.Module):
@@ -67,6 +77,7 @@ class Discriminator(nn.Module):
       joins the last hidden layer; -1 for the whole batch, 0 for none. It makes
       an example's logit depend on others: not for penalties on gradients.
     axis_name: the mapped axis of devices, for batch norm and minibatch_std.
+    dtype: of the arithmetic; parameters and what is returned are float32.
 
   References:
     Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.
@@ -83,13 +94,15 @@ class Discriminator(nn.Module):
   return_features: bool = False
   minibatch_std: int = 0
   axis_name: str | None = None
+  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     maxout = lambda x: x.reshape(x.shape[0], -1, self.pieces).max(axis=-1)
     activations = blocks.ACTIVATIONS | {'maxout': maxout}
     activation = blocks.choose(activations, self.activation, 'activation')
-    inits = {
+    options = {
+      'dtype': self.dtype,
       'kernel_init': blocks.choose(
         blocks.INITIALIZERS, self.kernel_init, 'kernel_init'
       ),
@@ -101,11 +114,13 @@ class Discriminator(nn.Module):
     pieces = self.pieces if self.activation == 'maxout' else 1
     x = x.reshape(x.shape[0], -1)
     for width in self.features:
-      dense = blocks.Dense(width * pieces, spectral=spectral, **inits)
+      dense = blocks.Dense(width * pieces, spectral=spectral, **options)
       x = dense(x, train=train)
-      x = activation(blocks.Norm(self.norm, self.axis_name)(x, train=train))
+      x = activation(
+        blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+      )
     features = x if self.return_features else None
     if self.minibatch_std:
-      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name)(x)
-    last = blocks.Dense(self.outputs, spectral=spectral, **inits)
+      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
+    last = blocks.Dense(self.outputs, spectral=spectral, **options)
     return blocks.scores(last, x, features, train=train)

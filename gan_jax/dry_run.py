@@ -1,0 +1,121 @@
+"""What a run will cost, by shapes alone: nothing is trained or written."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax import assemble, programs
+from gan_jax.data import feeds
+
+
+class Cost(NamedTuple):
+  """Of one train step on one device, and of what lives there.
+
+  Attributes:
+    g_parameters: trained numbers of the generator.
+    d_parameters: of the discriminator.
+    state_bytes: both networks, optimizers, the average, memories of terms.
+    resident_bytes: examples that live on the device; 0 where they stream.
+    moved_bytes: copied from the host to this device for a step.
+    reduced_bytes: averaged over devices in a step; 0 on one device.
+    flops: floating-point operations, as XLA counts them before optimizing.
+    accessed_bytes: memory read and written, likewise: an upper bound.
+    temporary_bytes: largest memory beside arguments and results, as compiled
+      for this machine.
+  """
+
+  g_parameters: int
+  d_parameters: int
+  state_bytes: int
+  resident_bytes: int
+  moved_bytes: int
+  reduced_bytes: int
+  flops: float
+  accessed_bytes: float
+  temporary_bytes: int
+
+
+def _bytes(tree: Any) -> int:
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _float_bytes(tree: Any) -> int:
+  leaves = jax.tree.leaves(tree)
+  return _bytes([x for x in leaves if np.issubdtype(x.dtype, np.floating)])
+
+
+def measure(built: Any) -> Cost:
+  """Compiles one step for shapes of the experiment and reads what XLA says.
+
+  Args:
+    built: an experiment.Experiment.
+
+  Returns:
+    The cost for one device, with its share of the batch.
+  """
+  chosen, count = built.settings, len(built.devices)
+  shapes = built.state_shapes()
+  example = built.train[np.zeros(1, np.int64)]
+  lead = (chosen.d_steps, chosen.batch_size // count)
+  batch = {
+    name: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
+    for name, x in example.items()
+  }
+  step = assemble.make_step(built.gan, chosen, None)
+  lowered = jax.jit(step, donate_argnums=0).lower(
+    shapes, batch, jax.eval_shape(lambda: jax.random.key(0))
+  )
+  counted = lowered.cost_analysis() or {}
+  memory = lowered.compile().memory_analysis()
+  size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
+  resident = programs.is_resident(built.train, chosen)
+  g, d = shapes.generator, shapes.discriminator
+  reduced = (_float_bytes((d.params, d.stats)) * chosen.d_steps) + _float_bytes(
+    (g.params, g.stats)
+  )
+  return Cost(
+    g_parameters=size(g),
+    d_parameters=size(d),
+    state_bytes=_bytes(shapes),
+    resident_bytes=feeds.nbytes(built.train) if resident else 0,
+    moved_bytes=0 if resident else _bytes(batch),
+    reduced_bytes=reduced if count > 1 else 0,
+    flops=counted.get('flops', float('nan')),
+    accessed_bytes=counted.get('bytes accessed', float('nan')),
+    temporary_bytes=getattr(memory, 'temp_size_in_bytes', 0),
+  )
+
+
+def lines(cost: Cost, built: Any, members: int = 1) -> list[str]:
+  """What there is to say of a cost.
+
+  Args:
+    cost: of one step on one device.
+    built: its experiment.
+    members: of an ensemble.
+
+  Returns:
+    Sentences, a line each.
+  """
+  mega = lambda n: f'{n / 2**20:,.2f} MB'
+  share = built.settings.batch_size // len(built.devices)
+  every = f', {members} members' if members > 1 else ''
+  return [
+    f'parameters  G {cost.g_parameters:,}, D {cost.d_parameters:,}{every}',
+    f'state       {mega(cost.state_bytes * members)} (networks, optimizers, '
+    'average)',
+    f'temporary   {mega(cost.temporary_bytes)} for a step of {share} examples '
+    'on a device, as compiled here',
+    f'examples    {mega(cost.resident_bytes)} live on each device'
+    if cost.resident_bytes
+    else f'examples    {mega(cost.moved_bytes)} copied to each device a step',
+    f'devices     {mega(cost.reduced_bytes)} averaged over '
+    f'{len(built.devices)} a step',
+    f'a step      {cost.flops * members / 1e9:,.3f} GFLOP, '
+    f'{mega(cost.accessed_bytes * members)} read and written at most '
+    '(before XLA optimizes)',
+    f'the run     {built.settings.num_steps:,} steps, '
+    f'{cost.flops * members * built.settings.num_steps / 1e12:,.2f} TFLOP on '
+    'each device',
+  ]

@@ -1,0 +1,197 @@
+"""Networks that compute in bfloat16: what stays float32, and how near it is."""
+
+import functools
+import importlib
+import re
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import (
+  assemble,
+  game,
+  latents,
+  losses,
+  networks,
+  optimizers,
+  penalties,
+  state,
+  steps,
+)
+from gan_jax.models import blocks, dcgan
+
+HALF = jnp.bfloat16
+SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
+SMALL = {'dcgan': {'width': 4}, 'mlp': {'features': (8,)}}
+# bfloat16 has 8 bits, so each layer rounds by up to 2^-9 of a number.
+TOLERANCE = 0.03
+
+
+def module(name, role, **options):
+  cls = getattr(importlib.import_module(f'gan_jax.models.{name}'), role)
+  if role == 'Generator':
+    options['shape'] = SHAPES.get(name, (16, 16, 3))
+  return cls(**SMALL.get(name, {}), **options)
+
+
+def distance(a, b):
+  """Of two trees, relative to the norm of the second."""
+  difference = jax.tree.map(lambda a, b: a - b, a, b)
+  norm = lambda tree: np.sqrt(sum((x**2).sum() for x in jax.tree.leaves(tree)))
+  return norm(difference) / norm(b)
+
+
+def products(function, *args):
+  """Types of what a function multiplies as matrices or convolves."""
+  lines = jax.jit(function).lower(*args).as_text().splitlines()
+  found = [x for x in lines if re.search('dot_general|convolution', x)]
+  return {t for x in found for t in re.findall(r'x(b?f\d+)>', x)}
+
+
+@pytest.mark.parametrize('name', assemble.model_names())
+@pytest.mark.parametrize('role', ['Generator', 'Discriminator'])
+def test_outputs_and_variables_are_float32_and_products_are_not(
+  name, role, monkeypatch
+):
+  monkeypatch.setattr(blocks, '_TINY', 0)  # all products to be seen as such
+  options = {'return_features': True} if role == 'Discriminator' else {}
+  whole, half = (
+    networks.from_linen(module(name, role, dtype=dtype, **options))
+    for dtype in (jnp.float32, HALF)
+  )
+  shape = (5,) if role == 'Generator' else SHAPES.get(name, (16, 16, 3))
+  x = jax.random.normal(jax.random.key(0), (6, *shape))
+  params, stats = half.init(jax.random.key(1), x)
+  chex.assert_trees_all_equal((params, stats), whole.init(jax.random.key(1), x))
+  y, new = half.apply(params, stats, x, train=True)
+  for leaf in jax.tree.leaves((params, stats, y, new)):
+    assert leaf.dtype == jnp.float32
+  expected, _ = whole.apply(params, stats, x, train=True)
+  chex.assert_trees_all_equal_shapes(y, expected)
+  assert 0 < distance(y, expected) < TOLERANCE
+  run = lambda network: lambda x: network.apply(params, stats, x, train=True)[0]
+  assert products(run(half), x) == {'bf16'}
+  assert products(run(whole), x) == {'f32'}
+
+
+def penalty_gradient(name, dtype, norm):
+  """A penalty on a DCGAN discriminator and its gradient by the weights."""
+  d = networks.from_linen(dcgan.Discriminator(width=8, norm=norm, dtype=dtype))
+  real, fake = jax.random.normal(jax.random.key(0), (2, 8, 16, 16, 3))
+  keys = latents.example_keys(jax.random.key(1), jnp.arange(8))
+  params, stats = d.init(jax.random.key(2), real)
+  # Kernels of the size that training gives them, for gradients around 1.
+  params = jax.tree.map(lambda w: 4 * w, params)
+
+  def loss(params):
+    logits_fn = lambda x: d.apply(params, stats, x, train=True)[0]
+    if name == 'r1':
+      return penalties.r1(logits_fn, real).mean()
+    return penalties.wgan_gp(logits_fn, real, fake, keys).mean()
+
+  return jax.jit(jax.value_and_grad(loss))(params)
+
+
+@pytest.mark.parametrize('name', ['r1', 'wgan_gp'])
+@pytest.mark.parametrize('norm', ['none', 'layer', 'spectral'])
+def test_gradient_penalties(name, norm):
+  value, gradient = penalty_gradient(name, HALF, norm)
+  expected, expected_gradient = penalty_gradient(name, jnp.float32, norm)
+  chex.assert_tree_all_finite((value, gradient))
+  for leaf in jax.tree.leaves((value, gradient)):
+    assert leaf.dtype == jnp.float32
+  np.testing.assert_allclose(value, expected, rtol=TOLERANCE)
+  assert 0 < distance(gradient, expected_gradient) < 2 * TOLERANCE
+
+
+def dcgan_game(norm, dtype):
+  common = dict(width=4, norm=norm, dtype=dtype)
+  return game.GAN(
+    generator=networks.from_linen(dcgan.Generator(shape=(16, 16, 3), **common)),
+    discriminator=networks.from_linen(dcgan.Discriminator(**common)),
+    loss=losses.LOSSES['non_saturating'],
+    latent_dim=5,
+    g_optimizer=optimizers.from_hyper('adam', 'g'),
+    d_optimizer=optimizers.from_hyper('adam', 'd'),
+  )
+
+
+@pytest.mark.parametrize('norm', blocks.NORMS)
+def test_all_that_a_step_keeps_is_float32(norm):
+  adam = optimizers.hyper_defaults('adam')
+  hyper = {f'{p}_{name}': v for p in 'gd' for name, v in adam.items()}
+  hyper |= {'g_learning_rate': 1e-3, 'd_learning_rate': 1e-3, 'ema_decay': 0.9}
+  key = jax.random.key(0)
+  batch = {'x': jax.random.normal(key, (1, 8, 16, 16, 3))}
+
+  def run(dtype):
+    gan = dcgan_game(norm, dtype)
+    first = state.init_state(gan, key, {'x': batch['x'][0]}, hyper)
+    body = lambda now, _: steps.make_train_step(gan)(now, batch, key)
+    return jax.lax.scan(body, first, length=2)
+
+  half, metrics = jax.jit(run, static_argnums=0)(HALF)
+  whole, _ = jax.eval_shape(functools.partial(run, jnp.float32))
+  chex.assert_trees_all_equal_shapes_and_dtypes(half, whole)
+  kept = (half.generator, half.discriminator, half.ema, metrics)
+  floats = [x for x in jax.tree.leaves(kept) if x.dtype.kind != 'i']
+  assert {x.dtype for x in floats} == {jnp.dtype(jnp.float32)}
+  chex.assert_tree_all_finite(kept)
+
+
+@pytest.mark.parametrize('kind', ['batch', 'layer'])
+def test_statistics_of_norms_are_taken_in_float32(kind):
+  # In bfloat16 the mean would be 256 and the spread lost.
+  x = 256 + 2.0 * jax.random.randint(jax.random.key(0), (512, 4), 0, 3)
+  norm = blocks.Norm(kind, dtype=HALF)
+  y, variables = norm.init_with_output(jax.random.key(1), x, train=False)
+  y, new = norm.apply(
+    variables, x.astype(HALF), train=True, mutable=['batch_stats']
+  )
+  assert y.dtype == HALF
+  axis = 0 if kind == 'batch' else 1
+  x = np.asarray(x)
+  spread = np.sqrt(x.var(axis, keepdims=True) + 1e-5)
+  expected = (x - x.mean(axis, keepdims=True)) / spread
+  np.testing.assert_allclose(y.astype(np.float32), expected, atol=0.02)
+  if kind == 'batch':
+    stats = new['batch_stats']['BatchNorm_0']
+    np.testing.assert_allclose(stats['mean'], 0.1 * x.mean(0), rtol=1e-5)
+    expected = 0.9 + 0.1 * x.var(0)
+    np.testing.assert_allclose(stats['var'], expected, rtol=1e-2)
+
+
+def test_spectral_norm_iterates_in_float32():
+  x = jnp.ones((2, 7))
+  layers = [
+    blocks.Dense(5, spectral=True, dtype=d) for d in (HALF, jnp.float32)
+  ]
+  variables = layers[1].init(jax.random.key(0), x)
+  (y, half), (_, whole) = (
+    layer.apply(variables, x, train=True, mutable=['batch_stats'])
+    for layer in layers
+  )
+  assert y.dtype == HALF
+  chex.assert_trees_all_equal(half, whole)
+
+
+def test_minibatch_std_is_taken_in_float32():
+  # Neighbours in bfloat16: their mean, and what is left of it, are not there.
+  x = jnp.tile(jnp.array([[256.0], [258.0]]), (2, 3)).astype(HALF)
+  y = blocks.MinibatchStd(2, dtype=HALF).apply({}, x)
+  assert y.dtype == HALF and y.shape == (4, 4)
+  np.testing.assert_array_equal(y[:, :3], x)
+  np.testing.assert_allclose(y[:, 3].astype(np.float32), 1, rtol=1e-6)
+
+
+def test_embedding_returns_its_type():
+  layer = blocks.Embed(3, 4, dtype=HALF)
+  variables = layer.init(jax.random.key(0), jnp.array([0]))
+  y = layer.apply(variables, jnp.array([2]))
+  assert y.dtype == HALF
+  table = variables['params']['embedding']
+  assert table.dtype == jnp.float32
+  np.testing.assert_array_equal(y[0], table[2].astype(HALF))
