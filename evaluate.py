@@ -25,6 +25,9 @@ _WORKDIR = flags.DEFINE_string('workdir', '', 'The run to score.')
 _CHECKPOINT = flags.DEFINE_string(
   'checkpoint', 'latest', "Of the run: 'latest', 'best', or a step."
 )
+_MEMBER = flags.DEFINE_integer(
+  'member', None, 'Of an ensemble: the number of the member to score.'
+)
 _WEIGHTS = flags.DEFINE_enum(
   'weights', 'ema', ['ema', 'raw'], "The run's moving average, or its weights."
 )
@@ -164,7 +167,10 @@ def scored_samples(count: int | None, devices):
     facts = {'samples': _SAMPLES.value, 'count': len(source)}
     return source, facts | {'digest': features.digest(source)[:16]}, None
   sampler = experiment.load(
-    _WORKDIR.value, weights=_WEIGHTS.value, which=_CHECKPOINT.value
+    _WORKDIR.value,
+    weights=_WEIGHTS.value,
+    which=_CHECKPOINT.value,
+    member=_MEMBER.value,
   )
   count = count or sampler.settings.eval['num_samples']
   source = sampler.source(
@@ -176,6 +182,8 @@ def scored_samples(count: int | None, devices):
     'weights': _WEIGHTS.value,
     'seed': _SEED.value,
   }
+  if _MEMBER.value is not None:
+    facts['member'] = _MEMBER.value
   return source, facts, sampler.settings
 
 
@@ -221,9 +229,9 @@ def record_path(facts: dict, names: tuple[str, ...]) -> pathlib.Path:
 def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
-  from gan_jax import parallel
+  from gan_jax import parallel, startup
 
-  parallel.prepare_cpu()
+  startup.prepare()
   from gan_jax import feature_store, progress, scoring, writers
   from gan_jax import judge as judge_lib
 

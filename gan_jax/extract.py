@@ -8,6 +8,7 @@ be scored, sampled, and continued like any other.
 
 import argparse
 import json
+import logging
 import pathlib
 import sys
 
@@ -54,6 +55,7 @@ def main() -> None:
   parser.add_argument('member', type=int, help='its number, from 0')
   parser.add_argument('out', help='directory of the new run')
   options = parser.parse_args()
+  logging.getLogger('absl').setLevel(logging.ERROR)  # orbax tells of all
   try:
     step = extract(options.workdir, options.member, options.out)
   except (ValueError, OSError) as error:

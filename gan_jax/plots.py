@@ -115,17 +115,26 @@ def _scale(values) -> str:
 
 
 def _seeds(panel, name, axes, points, floor) -> None:
-  """Mean and standard error over seeds, as a bar with its whisker."""
+  """Every seed's score, sorted, beside their mean and its standard error."""
   del axes
-  mean, error = points[0].scores[name]
-  panel.bar([0], [mean], width=0.5, color=_COLOURS[0], alpha=0.6)
-  if error is not None:
-    panel.errorbar([0], [mean], [error], color='black', capsize=5)
-  _floor(panel, floor)
-  seeds = len(points[0].members) - len(points[0].diverged)
-  panel.set(
-    xticks=[0], xticklabels=[f'{seeds} seeds'], xlim=(-1, 1), title=name
+  (mean, error), values = points[0].scores[name], sorted(points[0].values[name])
+  panel.plot(
+    range(1, len(values) + 1),
+    values,
+    'o',
+    ms=3,
+    color=_COLOURS[0],
+    label='seeds',
   )
+  about = f'mean {mean:.3g}' + (f' ± {error:.2g}' if error else '')
+  panel.axhline(mean, color=_COLOURS[0], label=about)
+  if error:
+    panel.axhspan(
+      mean - error, mean + error, color=_COLOURS[0], alpha=0.2, lw=0
+    )
+  _floor(panel, floor)
+  scale = _scale([*values, floor[0]])
+  panel.set(title=name, xlabel='seeds, in order of their score', yscale=scale)
   panel.legend(fontsize=8)
 
 

@@ -29,21 +29,27 @@ def of_points(
   axes: Sequence[Any],
   points: Sequence[Any],
   floors: Mapping[str, tuple[float, float | None]],
+  count: int,
 ) -> table.Table:
   """Scores of an ensemble, over seeds, by point of its sweep.
 
   Args:
     axes: sweep.Axis of each dimension.
-    points: train_team.Point of each point.
+    points: train_team.Point of each point that is shown.
     floors: name of a score -> (its value for real data, standard error).
+    count: of all points.
   """
-  scores = table.Table(box=box.SIMPLE, pad_edge=False)
+  shown = len(points)
+  caption = f'the best {shown} of {count} points' if shown < count else None
+  scores = table.Table(box=box.SIMPLE, pad_edge=False, caption=caption)
   for axis in axes:
-    scores.add_column(axis.name, justify='right')
-  for name in ('seeds', 'diverged', *floors):
+    scores.add_column(axis.name.replace('.', '.\n'), justify='right')
+  for name in ('seeds', 'diverged'):
     scores.add_column(name, justify='right')
+  for name in floors:
+    scores.add_column(name, justify='right', no_wrap=False, min_width=17)
   for point in points:
-    swept = [f'{point.values[axis.leaves[0]]:.4g}' for axis in axes]
+    swept = [f'{point.at[axis.leaves[0]]:.4g}' for axis in axes]
     counts = [str(len(point.members)), str(len(point.diverged) or '')]
     found = [value(*point.scores[name], None) for name in floors]
     scores.add_row(*swept, *counts, *found)

@@ -30,6 +30,7 @@ from gan_jax import team as team_lib
 
 MEMBERS_FILE = 'members.json'
 CURVES_FILE = 'members.jsonl'
+_LISTED = 16  # points of a sweep that the terminal shows, the best
 _PICTURES = 8  # members in a picture of samples
 
 
@@ -57,16 +58,18 @@ class Point(NamedTuple):
   """The members of one point of a sweep, which differ in their seeds.
 
   Attributes:
-    values: setting -> value; empty without a sweep.
+    at: setting -> value; empty without a sweep.
     members: their places.
     diverged: of these, the ones that are frozen.
     scores: name of a score -> (mean over seeds, standard error).
+    values: name of a score -> its value for each seed that did not diverge.
   """
 
-  values: dict[str, float]
+  at: dict[str, float]
   members: list[int]
   diverged: list[int]
   scores: dict[str, tuple[float, float | None]]
+  values: dict[str, list[float]]
 
 
 def points_of(
@@ -86,18 +89,35 @@ def points_of(
   for i, member in enumerate(members):
     groups.setdefault(tuple(member.point.items()), []).append(i)
   names = next(([r.name for r in rows] for rows in scores if rows), [])
-  return [
-    Point(
-      dict(at),
-      places,
-      [i for i in places if scores[i] is None],
-      {
-        name: mean_and_error([scores[i][n].value for i in places if scores[i]])
-        for n, name in enumerate(names)
-      },
-    )
-    for at, places in groups.items()
-  ]
+  found = []
+  for at, places in groups.items():
+    lost = [i for i in places if scores[i] is None]
+    values = {
+      name: [scores[i][n].value for i in places if scores[i]]
+      for n, name in enumerate(names)
+    }
+    means = {name: mean_and_error(values[name]) for name in names}
+    found.append(Point(dict(at), places, lost, means, values))
+  return found
+
+
+def best_first(points: Sequence[Point], better: str) -> list[Point]:
+  """Points in the order of their first score; as they are where they are few.
+
+  Args:
+    points: of a sweep.
+    better: of the score, as scoring.Row has it.
+  """
+  if len(points) <= _LISTED:
+    return list(points)
+  sign = -1 if better == 'higher' else 1
+
+  def key(point):
+    mean = next(iter(point.scores.values()), (math.nan, None))[0]
+    mean = abs(mean - 0.5) if better == 'near 0.5' else sign * mean
+    return mean if math.isfinite(mean) else math.inf
+
+  return sorted(points, key=key)[:_LISTED]
 
 
 def diverged(state, step: int) -> list[int]:
@@ -247,6 +267,7 @@ def train(
 def _finish(team, axes, workdir, report, scorer, scored, curves) -> None:
   """summary.json, the table and the picture."""
   points = points_of(team.members, scored)
+  better = next((rows[0].better for rows in scored if rows), '')
   floors = {
     row.name: (row.floor, row.floor_error)
     for row in next((rows for rows in scored if rows), [])
@@ -270,7 +291,7 @@ def _finish(team, axes, workdir, report, scorer, scored, curves) -> None:
     picture, axes, points, floors, jsonl.read(workdir / CURVES_FILE)
   )
   report.ensemble_end(
-    tables.of_points(axes, points, floors),
+    tables.of_points(axes, best_first(points, better), floors, len(points)),
     curves.rates,
     len(team.members),
     picture if drawn else None,

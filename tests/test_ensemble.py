@@ -281,6 +281,21 @@ class TestRecords:
       runs.start(other, tmp_path / 'crew')
 
 
+def test_the_best_points_are_listed():
+  point = lambda i, mean: train_team.Point(
+    {'a': i}, [i], [], {'score': (mean, None)}, {'score': [mean]}
+  )
+  means = [3.0, math.nan, 1.0, *range(10, 30)]
+  points = [point(i, mean) for i, mean in enumerate(means)]
+  listed = lambda better: [
+    p.scores['score'][0] for p in train_team.best_first(points, better)
+  ]
+  assert listed('lower')[:3] == [1.0, 3.0, 10] and len(listed('lower')) == 16
+  assert listed('higher')[:2] == [29, 28]
+  assert listed('near 0.5')[0] == 1.0
+  assert train_team.best_first(points[:3], 'lower') == points[:3]
+
+
 def test_mean_and_error():
   mean, error = train_team.mean_and_error([1.0, 3.0, None, math.nan])
   assert mean == 2 and error == pytest.approx(1.0)
@@ -294,7 +309,15 @@ class TestPlots:
     for i in range(math.prod(shape)):
       lost = [2 * i] if i == 1 else []
       scores = {'score': (1.0 + i, 0.1), 'other': (math.nan, None)}
-      found.append(train_team.Point({'a': i}, [2 * i, 2 * i + 1], lost, scores))
+      found.append(
+        train_team.Point(
+          {'a': i},
+          [2 * i, 2 * i + 1],
+          lost,
+          scores,
+          {'score': [1.0, 2.0], 'other': []},
+        )
+      )
     return found
 
   @pytest.mark.parametrize('shape', [(), (3,), (3, 2)])
