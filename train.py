@@ -71,6 +71,7 @@ def main(_):
   except ValueError as error:
     sys.exit(f'train.py: {error}')
   startup.prepare(members=many)
+  from gan_jax import best as best_lib
   from gan_jax import (
     checkpoint,
     experiment,
@@ -133,7 +134,7 @@ def main(_):
     ) as checkpoints,
     writers.ScalarWriter(workdir, start=step) as scalars,
     program.feed(step) as feed,
-    runs.Best(workdir, config.eval, start=step)
+    best_lib.Best(workdir, config.eval, start=step)
     if score_every
     else contextlib.nullcontext() as best,
     report.bar(total=config.num_steps, done=step) as bar,

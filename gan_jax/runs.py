@@ -14,9 +14,7 @@ from gan_jax import (
   checkpoint,
   ensemble,
   game,
-  jsonl,
   sampling,
-  scoring,
   settings,
   standing,
   state,
@@ -26,7 +24,6 @@ from gan_jax import (
 CONFIG_FILE = 'config.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'
-SCORES_FILE = 'scores.jsonl'
 
 
 def describe(built: Any) -> dict[str, Any]:
@@ -163,8 +160,9 @@ def _of_member(
     return config
   found = sweep.members(config)
   if member is None or not 0 <= member < len(found):
+    given = 'no member was named' if member is None else f'member={member}'
     raise ValueError(
-      f'member={member}: {workdir} holds an ensemble; its members are 0 to '
+      f'{given}: {workdir} holds an ensemble; its members are 0 to '
       f'{len(found) - 1}'
     )
   return found[member].settings
@@ -253,77 +251,3 @@ def load(
     gan, restored.ema if weights == 'ema' else raw
   )
   return sampling.Sampler(chosen, shape, int(restored.step), picked, gan)
-
-
-class Best:
-  """The checkpoint with the best scores so far, and the history of scores.
-
-  Attributes:
-    step: of the best; None before there is one.
-  """
-
-  def __init__(
-    self,
-    workdir: pathlib.Path,
-    options: Mapping[str, Any],
-    *,
-    start: int = 0,
-  ):
-    """Reads the history; lines later than `start` are dropped.
-
-    Args:
-      workdir: the run's directory.
-      options: of the scores; those under others are not comparable, so that
-        a run continued with others looks for a new best.
-      start: steps already done.
-    """
-    self._options = {k: v for k, v in options.items() if k != 'every'}
-    self._lines = jsonl.Lines(workdir / SCORES_FILE, start=start)
-    self._saved = checkpoint.Checkpoints(workdir / BEST, keep=1)
-    same = [line for line in self._lines.kept if self._comparable(line)]
-    self._done = {line['step'] for line in same}
-    ranks = [
-      (line['rank'], line['step'])
-      for line in same
-      if line['step'] in self._saved.steps()
-    ]
-    self._rank, self.step = min(ranks, default=(None, None))
-    for step in self._saved.steps():
-      if step != self.step:  # of steps to come, or of other scores
-        self._saved.delete(step)
-
-  def _comparable(self, line: Mapping[str, Any]) -> bool:
-    return line['options'] == json.loads(json.dumps(self._options))
-
-  def has(self, step: int) -> bool:
-    """Whether the scores of a step are noted."""
-    return step in self._done
-
-  def offer(self, step: int, state: Any, rows: list[scoring.Row]) -> bool:
-    """Notes scores, and saves the state where they are the best so far.
-
-    Args:
-      step: of the state.
-      state: arrays.
-      rows: its scores; checkpoints are compared by scoring.rank of them.
-
-    Returns:
-      Whether they are the best.
-    """
-    rank, scores = scoring.rank(rows), scoring.as_json(rows)
-    better = self._rank is None or rank < self._rank
-    if better:
-      self._saved.save(step, state)
-      self._saved.wait()  # the line below must not be without it
-      self._rank, self.step = rank, step
-    line = {'step': step, 'rank': rank, 'options': self._options}
-    self._lines.write({**line, 'scores': scores})
-    self._done.add(step)
-    return better
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *unused):
-    self._saved.close()
-    self._lines.close()

@@ -1,6 +1,7 @@
 """Four CPU devices and JAX at its strictest, for every test."""
 
 import os
+import pathlib
 
 # Threads of two test processes on few cores wait for one another.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
@@ -8,6 +9,10 @@ os.environ.setdefault('PJRT_NPROC', '32')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Most of the time of these tests is compilation; =0 tests what users run.
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+# Tests compile many programs twice, and the next run compiles them again.
+_CACHE = pathlib.Path(__file__).parent.parent / '.jax_cache'
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(_CACHE))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 
 import jax  # noqa: E402
 

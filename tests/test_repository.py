@@ -145,6 +145,7 @@ LAYERS = {
   ),
   'runs.py': (None, {'jax', 'numpy'}),
   'experiment.py': (None, {'jax', 'numpy'}),
+  'best.py': ({'checkpoint', 'jsonl', 'runs', 'scoring'}, set()),
   'team.py': (None, {'jax', 'numpy'}),
   'train_team.py': (None, {'jax', 'numpy'}),
   'extract.py': (None, set()),

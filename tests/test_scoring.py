@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax import best as best_lib
 from gan_jax import (
   experiment,
   extractors,
@@ -17,7 +18,6 @@ from gan_jax import (
   measures,
   metrics,
   references,
-  runs,
   scoring,
   settings,
 )
@@ -437,7 +437,7 @@ def run_of_scores(path, offers, options=None, start=0):
   row = scoring.Row(
     'fd', 'fd', 0.0, 0, 0, 0, None, None, 'lower', '', {}, 'train'
   )
-  with runs.Best(path, options or {'metrics': 'fd'}, start=start) as best:
+  with best_lib.Best(path, options or {'metrics': 'fd'}, start=start) as best:
     better = [
       best.offer(step, {'w': np.float32([step])}, [row._replace(value=value)])
       for step, value in offers
@@ -452,7 +452,7 @@ def test_the_best_is_kept_over_a_continuation(tmp_path):
   better = run_of_scores(tmp_path, [(6, 4), (8, np.nan), (10, 2)], start=4)
   assert better == ([False, False, True], 10)
   assert [p.name for p in (tmp_path / 'best').iterdir()] == ['10']
-  with runs.Best(tmp_path, {'metrics': 'fd', 'every': 7}, start=10) as best:
+  with best_lib.Best(tmp_path, {'metrics': 'fd', 'every': 7}, start=10) as best:
     assert best.step == 10 and best.has(8) and not best.has(9)
 
 
