@@ -1,14 +1,18 @@
 # make train   makes .venv, installs, trains on real data, no download
 # make test    makes .venv, installs, runs every test
 # make lint    checks style
+# make bench   makes .venv, installs, runs the benchmarks, writes docs/
+# make clean   removes .venv and what tools keep here
 # Options: PYTHON=python3.12  VENV=.venv312  ARGS='--config=configs/x.py'
+#   TORCH_PYTHON=PATH  a Python with PyTorch, which make bench compares with
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+TORCH_PYTHON ?=
 BIN := $(VENV)/bin
 
-.PHONY: train test lint clean
+.PHONY: train test lint bench clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py $(ARGS)
@@ -19,6 +23,9 @@ test: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/suite.py --torch_python='$(TORCH_PYTHON)' $(ARGS)
 
 $(VENV)/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \

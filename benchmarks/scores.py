@@ -12,16 +12,13 @@ precision to coverage, each size in a process of its own for its peak memory.
 """
 
 import argparse
-import pathlib
 import resource
 import subprocess
 import sys
 import time
 
 import numpy as np
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import turns
 
 
 def features(seed, count, dim):
@@ -64,7 +61,7 @@ def by_gan_jax(p, q):
 
 def trace_table(dim, rounds):
   """Time and value of the trace, three ways, full rank and not."""
-  print(f'tr (P^1/2 Q P^1/2)^1/2, {dim} x {dim}: medians of {rounds} rounds')
+  print(f'tr (P^1/2 Q P^1/2)^1/2, {dim} x {dim}: medians of {rounds} rounds\n')
   print('| samples | by | seconds | CPU seconds | value | relative gap |')
   print('|---|---|---|---|---|---|')
   ways = {
@@ -97,7 +94,7 @@ def self_table(dim):
 
   from gan_jax.evaluation import frechet
 
-  print(f'\nFrechet distance of a set to itself, {dim} features; truth: 0')
+  print(f'\nFrechet distance of a set to itself, {dim} features; truth: 0\n')
   print('| samples | trace | float64 | float32 |')
   print('|---|---|---|---|')
 
@@ -145,7 +142,7 @@ def manifold_row(size):
 
 def manifold_table(sizes):
   """Time and peak memory of precision, recall, density and coverage."""
-  print('\nPrecision, recall, density, coverage of two normal sets, k = 5')
+  print('\nPrecision, recall, density, coverage of two normal sets, k = 5\n')
   print(
     '| samples a side | features | seconds | CPU seconds | GiB before '
     '| peak GiB | precision | recall | density | coverage |'
@@ -169,6 +166,7 @@ def main():
   args = parser.parse_args()
   if args.row:
     return manifold_row(args.row)
+  print(f'{turns.machine()}\n', flush=True)
   if 'trace' in args.tables:
     trace_table(args.dim, args.rounds)
   if 'self' in args.tables:

@@ -1,5 +1,10 @@
-"""What benchmarks share: seconds, a PyTorch process, medians of turns."""
+"""What benchmarks share: seconds, processes that take turns, medians, tables.
 
+Needs no package, so that a peer in another Python can import it, too;
+importing it makes gan_jax and configs of this repository importable.
+"""
+
+import argparse
 import importlib.metadata
 import importlib.util
 import json
@@ -10,7 +15,12 @@ import re
 import statistics
 import subprocess
 import sys
-from typing import Any, NamedTuple
+import time
+from typing import Any, Callable, Collection, Iterable, Mapping, NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+  sys.path.insert(0, str(ROOT))
 
 
 class Spent(NamedTuple):
@@ -25,39 +35,88 @@ class Spent(NamedTuple):
   cpu: float
 
 
-class Torch:
-  """The PyTorch side, in a process of its own.
+Contenders = Mapping[str, Callable[[], Spent]]
+
+
+def timed(work: Callable[[], Any]) -> Spent:
+  """Seconds of a call in this process; it must wait for its own result."""
+  wall, cpu = time.perf_counter(), time.process_time()
+  work()
+  return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+class Peer:
+  """A program in a process of its own, which works on demand; see `serve`.
 
   Attributes:
-    about: its version, threads, and what the program says of itself.
+    about: what the program says of itself.
   """
 
-  def __init__(self, python: str, program: str, *arguments: str):
-    """Starts `program`, a file beside this one, which prints what it is."""
+  def __init__(
+    self, python: str, program: str, *arguments: str, **environment: str
+  ):
+    """Starts `program`, a file beside this one.
+
+    Args:
+      python: that runs it.
+      program: name of the file.
+      *arguments: of the program.
+      **environment: variables that are added to those of this process.
+    """
     path = str(pathlib.Path(__file__).with_name(program))
     self.process = subprocess.Popen(
       [python, path, *arguments],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
+      env=os.environ | environment,
     )
-    self.about = self._read()
+    self._name = program
+    self.about = self.receive()
 
-  def _read(self) -> dict[str, Any]:
+  def send(self, **request: Any) -> None:
+    """Asks for work, and does not wait."""
+    print(json.dumps(request), file=self.process.stdin, flush=True)
+
+  def receive(self) -> dict[str, Any]:
+    """Waits for an answer.
+
+    Raises:
+      RuntimeError: where the process has ended.
+    """
     line = self.process.stdout.readline()
     if not line:
-      raise RuntimeError('the PyTorch process ended; its error is above')
+      self.close()
+      raise RuntimeError(f'{self._name} ended; its error is above')
     return json.loads(line)
 
   def run(self, **request: Any) -> Spent:
-    """Does what is asked; its answer has the seconds."""
-    print(json.dumps(request), file=self.process.stdin, flush=True)
-    return Spent(**self._read())
+    """Does what is asked; the seconds that it took."""
+    self.send(**request)
+    return Spent(**self.receive())
 
   def close(self) -> None:
     """Ends the process."""
     self.process.stdin.close()
     self.process.wait()
+    self.process.stdout.close()
+
+
+Torch = Peer  # the PyTorch side
+
+
+def serve(about: Mapping[str, Any], work: Callable[..., Any]) -> None:
+  """The peer's side: times `work(**request)` for each request, till the last.
+
+  Args:
+    about: what the program says of itself, JSON.
+    work: what to time.
+  """
+  print(json.dumps(about), flush=True)
+  for line in sys.stdin:
+    request = json.loads(line)
+    spent = timed(lambda: work(**request))
+    print(json.dumps(spent._asdict()), flush=True)
 
 
 def medians(times: dict[str, list[Spent]]) -> dict[str, Spent]:
@@ -69,7 +128,50 @@ def medians(times: dict[str, list[Spent]]) -> dict[str, Spent]:
   }
 
 
-def machine(torch: Torch | None) -> str:
+def take_turns(
+  contenders: Contenders, rounds: int, once: Collection[str] = ()
+) -> dict[str, Spent]:
+  """Lets contenders take turns.
+
+  Args:
+    contenders: name -> what does the work and returns its seconds.
+    rounds: of all, of which the first warms up and does not count.
+    once: names of those that are in the first round alone.
+
+  Returns:
+    Medians over the rounds.
+  """
+  times: dict[str, list[Spent]] = {name: [] for name in contenders}
+  for number in range(rounds):
+    for name, run in contenders.items():
+      if name not in once or not number:
+        times[name].append(run())
+    print(f'round {number + 1} of {rounds}', file=sys.stderr, flush=True)
+  return medians(times)
+
+
+def short(value: float) -> str:
+  """A number in three digits, or whole from 100 on."""
+  return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+  """A table in Markdown: text on the left, what follows on the right.
+
+  Args:
+    header: names of the columns.
+    rows: cells; floats are shown by `short`, None is left empty.
+  """
+  header = list(header)
+  show = lambda cell: (
+    '' if cell is None else short(cell) if isinstance(cell, float) else cell
+  )
+  lines = [header, ['---', *['---:'] * (len(header) - 1)]]
+  lines += [[str(show(cell)) for cell in row] for row in rows]
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def machine(torch: Peer | None = None) -> str:
   """Processor, cores and versions, in a line."""
   cpuinfo = pathlib.Path('/proc/cpuinfo')
   text = cpuinfo.read_text() if cpuinfo.exists() else ''
@@ -85,7 +187,45 @@ def machine(torch: Torch | None) -> str:
   )
 
 
-def start_torch(python: str, program: str, *arguments: str) -> Torch | None:
+def parser(documentation: str, rounds: int) -> argparse.ArgumentParser:
+  """Options that benchmarks share: --rounds.
+
+  Args:
+    documentation: of the program; its first line is shown by --help.
+    rounds: the default.
+  """
+  options = argparse.ArgumentParser(description=documentation.splitlines()[0])
+  options.add_argument(
+    '--rounds', type=int, default=rounds, help='the first warms up'
+  )
+  return options
+
+
+def torch_parser(documentation: str, rounds: int) -> argparse.ArgumentParser:
+  """As `parser`, with --torch_python."""
+  options = parser(documentation, rounds)
+  options.add_argument(
+    '--torch_python', default='', help='a Python that has PyTorch'
+  )
+  return options
+
+
+def has_torch(python: str) -> bool:
+  """Whether there is a PyTorch to compare with; says so where there is none.
+
+  Args:
+    python: that has torch; '' for this one.
+  """
+  if python or importlib.util.find_spec('torch') is not None:
+    return True
+  print(
+    'PyTorch is left out: this Python has none. Install torch, or name a '
+    'Python that has it with --torch_python=PATH.'
+  )
+  return False
+
+
+def start_torch(python: str, program: str, *arguments: str) -> Peer | None:
   """The PyTorch side, or None where there is no PyTorch.
 
   Args:
@@ -93,10 +233,6 @@ def start_torch(python: str, program: str, *arguments: str) -> Torch | None:
     program: a file beside this one.
     *arguments: of the program.
   """
-  if not python and importlib.util.find_spec('torch') is None:
-    print(
-      'PyTorch is left out: this Python has none. Install torch, or name a '
-      'Python that has it with --torch_python=PATH.'
-    )
+  if not has_torch(python):
     return None
-  return Torch(python or sys.executable, program, *arguments)
+  return Peer(python or sys.executable, program, *arguments)

@@ -87,6 +87,15 @@ def measure(built: Any) -> Cost:
   )
 
 
+def _units(number: float, base: int, unit: str) -> str:
+  """1.91 MB, 0.916 GFLOP and the like."""
+  prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
+  while number >= base and len(prefixes) > 1:
+    number /= base
+    prefixes.pop(0)
+  return f'{number:.3g} {prefixes[0]}{unit}'
+
+
 def lines(cost: Cost, built: Any, members: int = 1) -> list[str]:
   """What there is to say of a cost.
 
@@ -98,24 +107,23 @@ def lines(cost: Cost, built: Any, members: int = 1) -> list[str]:
   Returns:
     Sentences, a line each.
   """
-  mega = lambda n: f'{n / 2**20:,.2f} MB'
+  size, flop = lambda n: _units(n, 1024, 'B'), lambda n: _units(n, 1000, 'FLOP')
   share = built.settings.batch_size // len(built.devices)
   every = f', {members} members' if members > 1 else ''
   return [
     f'parameters  G {cost.g_parameters:,}, D {cost.d_parameters:,}{every}',
-    f'state       {mega(cost.state_bytes * members)} (networks, optimizers, '
+    f'state       {size(cost.state_bytes * members)} (networks, optimizers, '
     'average)',
-    f'temporary   {mega(cost.temporary_bytes)} for a step of {share} examples '
+    f'temporary   {size(cost.temporary_bytes)} for a step of {share} examples '
     'on a device, as compiled here',
-    f'examples    {mega(cost.resident_bytes)} live on each device'
+    f'examples    {size(cost.resident_bytes)} live on each device'
     if cost.resident_bytes
-    else f'examples    {mega(cost.moved_bytes)} copied to each device a step',
-    f'devices     {mega(cost.reduced_bytes)} averaged over '
+    else f'examples    {size(cost.moved_bytes)} copied to each device a step',
+    f'devices     {size(cost.reduced_bytes)} averaged over '
     f'{len(built.devices)} a step',
-    f'a step      {cost.flops * members / 1e9:,.3f} GFLOP, '
-    f'{mega(cost.accessed_bytes * members)} read and written at most '
+    f'a step      {flop(cost.flops * members)}, '
+    f'{size(cost.accessed_bytes * members)} read and written at most '
     '(before XLA optimizes)',
     f'the run     {built.settings.num_steps:,} steps, '
-    f'{cost.flops * members * built.settings.num_steps / 1e12:,.2f} TFLOP on '
-    'each device',
+    f'{flop(cost.flops * members * built.settings.num_steps)} on each device',
   ]

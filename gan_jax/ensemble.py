@@ -60,16 +60,16 @@ def stacked_shapes(one: PyTree, count: int) -> PyTree:
   )
 
 
-def together(run: Fused, *, way: str = '') -> Fused:
+def together(run: Fused, way: str = '') -> Fused:
   """The program of many members, of the program of one.
 
   Args:
     run: (state, feed, draws, count) -> (state, metrics), of fuse.fuse.
     way: 'vmap' computes each operation for all members at once: for GPU and
-      TPU, which small networks leave idle. 'map' computes one member after
-      the other, for the whole call: for CPU, where a small matrix product is
-      no slower by itself than among others, and a member is what it would be
-      alone, to the bit or nearly. '' takes the one for the default device.
+      TPU, which one small network leaves idle. 'map' computes one member
+      after the other, for the whole call; each is then what it would be
+      alone, to the bit or nearly. '' takes 'map' on CPU, where neither is
+      faster but for toys, which 'map' makes one kernel of, and 'vmap' elsewhere.
 
   Returns:
     (states, feed, draws, count) -> (states, metrics `[M, limit]`), where the

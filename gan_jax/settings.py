@@ -110,7 +110,8 @@ class Settings:
     compute_dtype: of the networks' arithmetic, 'float32' or 'bfloat16';
       parameters, optimizers, losses, penalties and statistics are float32.
     ensemble: {'seeds': how many, from `seed` on; 'sweep': settings and their
-      values, see sweep.parse; ''}: that many runs as one program.
+      values, see sweep.parse; 'way': in ensemble.WAYS, '' for the device's}:
+      that many runs as one program.
     log_every: steps between lines of metrics.
     sample_every: steps between pictures; 0 for the last alone.
     checkpoint_every: steps between checkpoints; 0 for the last alone.
@@ -164,7 +165,7 @@ class Settings:
   steps_per_call: int = 0
   resident_mb: int = 1024
   compute_dtype: str = 'float32'
-  ensemble: Mapping[str, Any] = _part(seeds=1, sweep='')
+  ensemble: Mapping[str, Any] = _part(seeds=1, sweep='', way='')
   log_every: int = 100
   sample_every: int = 1000
   checkpoint_every: int = 1000
@@ -189,6 +190,7 @@ CONTINUABLE = (
   'num_devices',
   'steps_per_call',
   'resident_mb',
+  'ensemble.way',
   'log_every',
   'sample_every',
   'checkpoint_every',
@@ -270,6 +272,10 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
   ensemble = check_options('ensemble', values['ensemble'], base['ensemble'])
   if ensemble['seeds'] < 1:
     raise ValueError(f'ensemble.seeds={ensemble["seeds"]}: must be at least 1')
+  if ensemble['way'] not in ('', 'vmap', 'map'):
+    raise ValueError(
+      f"ensemble.way={ensemble['way']!r}: choose one of ('', 'vmap', 'map')"
+    )
   values['ensemble'] = ensemble
   return Settings(**values)
 

@@ -93,16 +93,17 @@ class Team:
     """Many train steps of all members as one compiled call, and its feed.
 
     Args:
-      way: of ensemble.together; '' for the device's.
+      way: of ensemble.together; '' takes `ensemble.way` of the settings.
     """
     built, chosen = self.base, self.settings
+    way = way or chosen.ensemble['way']
     step = ensemble.freeze(assemble.make_step(built.gan, chosen, None))
     return programs.make_program(
       step,
       built.train,
       chosen,
       self.devices,
-      many=lambda run: ensemble.together(run, way=way),
+      many=lambda run: ensemble.together(run, way),
     )
 
 
@@ -133,7 +134,9 @@ def _check_swept(chosen: settings.Settings, shape) -> None:
         continue
       one = sweep.Axis((leaf,), axis.values)
       text = f'{leaf}={",".join(map(repr, one.values))}'
-      alone = dataclasses.replace(chosen, ensemble={'seeds': 1, 'sweep': text})
+      alone = dataclasses.replace(
+        chosen, ensemble={'seeds': 1, 'sweep': text, 'way': ''}
+      )
       hyper = _hyper(sweep.members(alone), shape)
       if all(len(set(values)) == 1 for values in hyper.values()):
         raise ValueError(

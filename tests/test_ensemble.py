@@ -176,7 +176,10 @@ def test_devices_divide_the_members():
 
 def test_another_way_is_refused():
   with pytest.raises(ValueError, match="way='pmap': choose one of"):
-    ensemble.together(lambda: None, way='pmap')
+    ensemble.together(lambda: None, 'pmap')
+  bad = {'seeds': 2, 'sweep': '', 'way': 'pmap'}
+  with pytest.raises(ValueError, match="ensemble.way='pmap': choose one of"):
+    team.build({**test_fuse.TOY, 'ensemble': bad})
 
 
 def diverging(step, bad_at):
@@ -385,5 +388,5 @@ class TestTrainPy:
 
     workdir = tmp_path / 'none'
     out = run(*self.ARGUMENTS, '--dry_run', f'--workdir={workdir}')
-    assert 'parameters  G 6, D' in out and 'GFLOP' in out
+    assert 'parameters  G 6, D' in out and 'kFLOP' in out
     assert not workdir.exists()

@@ -1,0 +1,56 @@
+"""A run's or an ensemble's compiled program, as a contender."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import turns
+
+
+class Fused:
+  """A program that goes on from where it is, call by call.
+
+  Attributes:
+    state: the training state, or the states of all members.
+  """
+
+  def __init__(self, built: Any, count: int, **options: Any):
+    """Places everything, and compiles.
+
+    Args:
+      built: an experiment.Experiment or team.Team whose examples are resident.
+      count: train steps of a call; at most `steps_per_call`.
+      **options: of `built.program`.
+    """
+    program = built.program(**options)
+    self._run, self._count = program.run, np.int32(count)
+    self.state = program.put(built.init_state())
+    self._draws = program.put(built.draws)
+    with program.feed(0) as feed:
+      self._examples, lasting = feed.take(0, count, lambda: None)
+    if lasting < count:
+      raise ValueError(f'{count} steps in a call: the examples last {lasting}')
+    self._done = 0
+    self.run()
+
+  def run(self, calls: int = 1) -> turns.Spent:
+    """Takes `calls` times `count` steps, and waits for them.
+
+    Raises:
+      RuntimeError: where the state says that it has taken fewer, as that of a
+        member does that is no longer finite.
+    """
+
+    def work():
+      for _ in range(calls):
+        self.state, metrics = self._run(
+          self.state, self._examples, self._draws, self._count
+        )
+      jax.block_until_ready((self.state, metrics))
+
+    spent = turns.timed(work)
+    self._done += calls * int(self._count)
+    steps = np.asarray(self.state.step)
+    if (steps != self._done).any():
+      raise RuntimeError(f'{self._done} steps were to be taken: {steps}')
+    return spent

@@ -1,0 +1,174 @@
+"""Runs the benchmarks and writes what they print into docs/.
+
+  python benchmarks/suite.py --torch_python=PATH         all
+  python benchmarks/suite.py --only toy feed             some
+  make bench TORCH_PYTHON=PATH                           all, in .venv
+
+What a benchmark prints takes the place of what is between the lines
+`<!-- NAME begin -->` and `<!-- NAME end -->` of its document; the rest stays.
+Where there is no PyTorch, its rows are left out, with a line that says how to
+get them. A benchmark that fails leaves its old table, is named at the end, and
+makes the exit status 1; one that could measure nothing (gpu on a machine that
+has none) leaves it, too. Takes half an hour to an hour on two cores, most of it
+for scores.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import turns
+
+DOCS = turns.ROOT / 'docs'
+
+
+class Benchmark(NamedTuple):
+  """A file of this directory, and where its output goes.
+
+  Attributes:
+    name: of the file, and of its place in the document.
+    document: in docs/.
+    torch: whether it takes --torch_python.
+    always: whether it runs where it is not asked for by name.
+  """
+
+  name: str
+  document: str = 'benchmarks.md'
+  torch: bool = False
+  always: bool = True
+
+
+BENCHMARKS = (
+  Benchmark('startup'),
+  Benchmark('toy', torch=True),
+  Benchmark('mixture_speed', torch=True),
+  Benchmark('dcgan_step', torch=True),
+  Benchmark('gpu', torch=True),
+  Benchmark('feed'),
+  Benchmark('scaling', 'scaling.md'),
+  Benchmark('scores'),
+  Benchmark('inception', torch=True, always=False),  # needs --weights
+)
+
+
+def replace(text: str, name: str, body: str) -> str:
+  """A document with another text between a benchmark's two marks.
+
+  Args:
+    text: the document.
+    name: of the benchmark.
+    body: what will be there.
+
+  Raises:
+    ValueError: where the marks are missing, doubled or in the wrong order.
+  """
+  begin, end = (f'<!-- {name} {side} -->' for side in ('begin', 'end'))
+  before, _, rest = text.partition(begin)
+  _, found, after = rest.partition(end)
+  if not found or begin in rest or end in before + after:
+    raise ValueError(
+      f'the document must have {begin!r} once, and {end!r} once after it'
+    )
+  return f'{before}{begin}\n\n{body.strip()}\n\n{end}{after}'
+
+
+def has_table(output: str) -> bool:
+  """Whether something was measured: there is a table with a row."""
+  return re.search(r'^\| ?:?---.*\n\| ', output, re.MULTILINE) is not None
+
+
+def run(benchmark: Benchmark, arguments: list[str]) -> str:
+  """Runs a benchmark in a process of its own.
+
+  Args:
+    benchmark: which.
+    arguments: of its command.
+
+  Returns:
+    What it has printed, which is shown, too.
+
+  Raises:
+    subprocess.CalledProcessError: where it fails.
+  """
+  path = str(pathlib.Path(__file__).with_name(f'{benchmark.name}.py'))
+  command = [sys.executable, path, *arguments]
+  lines = []
+  with subprocess.Popen(
+    command, cwd=turns.ROOT, stdout=subprocess.PIPE, text=True
+  ) as process:
+    for line in process.stdout:
+      print(line, end='', flush=True)
+      lines.append(line)
+  if process.returncode:
+    raise subprocess.CalledProcessError(process.returncode, command)
+  return ''.join(lines)
+
+
+def refresh(benchmark: Benchmark, arguments: list[str]) -> str:
+  """Runs a benchmark and writes its document anew.
+
+  Args:
+    benchmark: which.
+    arguments: of its command.
+
+  Returns:
+    What is to be said of it at the end.
+  """
+  path = DOCS / benchmark.document
+  replace(path.read_text(), benchmark.name, '')  # raises before an hour
+  start = time.perf_counter()
+  output = run(benchmark, arguments)
+  if not has_table(output):
+    return f'nothing measured: {output.strip()}'
+  path.write_text(replace(path.read_text(), benchmark.name, output))
+  minutes = (time.perf_counter() - start) / 60
+  return f'written to docs/{benchmark.document} ({minutes:.1f} minutes)'
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+  """The options, and those that are handed on to the benchmarks."""
+  names = [benchmark.name for benchmark in BENCHMARKS]
+  parser = argparse.ArgumentParser(
+    description=__doc__.splitlines()[0],
+    allow_abbrev=False,
+    epilog='Other options, such as --rounds=3, go to every one that runs.',
+  )
+  parser.add_argument('--only', nargs='*', choices=names, default=[])
+  parser.add_argument(
+    '--torch_python', default='', help='a Python that has PyTorch'
+  )
+  options, more = parser.parse_known_args()
+  if options.torch_python:  # benchmarks run in the repository's root
+    options.torch_python = os.path.abspath(options.torch_python)
+  return options, more
+
+
+def main() -> None:
+  """Runs, writes, and says what became of each."""
+  options, more = parse()
+  wanted = [b for b in BENCHMARKS if b.name in options.only or not options.only]
+  outcomes, failed = {}, False
+  for benchmark in wanted:
+    if not benchmark.always and benchmark.name not in options.only:
+      outcomes[benchmark.name] = f'left out; run by --only {benchmark.name}'
+      continue
+    given = [f'--torch_python={options.torch_python}']
+    print(f'\n== {benchmark.name}', flush=True)
+    try:
+      outcome = refresh(benchmark, [*given * benchmark.torch, *more])
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+      outcome, failed = f'FAILED: {error}', True
+    outcomes[benchmark.name] = outcome
+  print()
+  for name, outcome in outcomes.items():
+    print(f'{name:14} {outcome}')
+  sys.exit(failed)
+
+
+if __name__ == '__main__':
+  main()
