@@ -218,7 +218,8 @@ def test_discriminators_return_features(name, outputs):
   (expected, _), weights = call(plain, x, True)
   (scores, _), same = call(d, x, True)
   chex.assert_trees_all_equal(weights, same)
-  np.testing.assert_array_equal(scores.logits, expected)
+  # Two programs: XLA may sum in another order when a part is kept.
+  np.testing.assert_allclose(scores.logits, expected, rtol=2e-5, atol=1e-6)
   chex.assert_shape(scores.features, (6, WIDTHS[name]))
   # The logits are the last layer's, of these features.
   last = weights[0][max(n for n in weights[0] if n.startswith('Dense'))]
