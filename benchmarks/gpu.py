@@ -20,7 +20,7 @@ import numpy as np
 import turns
 
 from configs import common, folder
-from gan_jax import experiment, parallel
+from gan_jax import dry_run, experiment
 from gan_jax.data.arrays import ArraySource
 
 # Peaks as published, dense, TFLOP/s: bfloat16, and TF32 (XLA's and PyTorch's
@@ -49,16 +49,6 @@ def make_experiment(size: int, dtype: str, options) -> experiment.Experiment:
   shape = (EXAMPLES, size, size, 3)
   images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
   return experiment.build(mapping, train=ArraySource(images))
-
-
-def step_flops(built: experiment.Experiment) -> float:
-  """Operations of a train step, as XLA counts them before it optimizes."""
-  chosen = built.settings
-  shape = (1, chosen.batch_size, *built.shape)
-  batch = {'x': jax.ShapeDtypeStruct(shape, np.uint8)}
-  step = jax.jit(parallel.emulate(built.train_step, 1))
-  lowered = step.lower(built.state_shapes(), batch, built.key)
-  return (lowered.cost_analysis() or {}).get('flops', float('nan'))
 
 
 def find_peak(kind: str, dtype: str, given: float) -> float | None:
@@ -109,7 +99,7 @@ def measure(size: int, dtype: str, options) -> list[list]:
   medians = turns.take_turns(contenders, options.rounds)
   if torch:
     torch.close()
-  flops = step_flops(built)
+  flops = dry_run.count_flops(dry_run.lower(built))
   kind = jax.devices()[0].device_kind
   peak = find_peak(kind, dtype, options.peak_tflops)
   eager, compiled = (

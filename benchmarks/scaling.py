@@ -20,7 +20,7 @@ import numpy as np
 import turns
 
 from configs import cifar10, folder
-from gan_jax import experiment, parallel
+from gan_jax import dry_run, experiment, parallel
 from gan_jax.data.arrays import ArraySource
 
 STEPS = 2  # of a turn
@@ -131,13 +131,9 @@ def measure_step(built: experiment.Experiment):
 
 
 def flops_per_image(built: experiment.Experiment) -> float:
-  """Operations of a train step by XLA's count, for each image of its batch."""
-  chosen = built.settings
-  shape = (chosen.d_steps, chosen.batch_size, *built.shape)
-  batch = {'x': jax.ShapeDtypeStruct(shape, np.uint8)}
-  step = jax.jit(parallel.emulate(built.train_step, 1))
-  lowered = step.lower(built.state_shapes(), batch, built.key)
-  return lowered.cost_analysis()['flops'] / chosen.batch_size
+  """Operations of a train step by XLA's count, for each image of a device."""
+  share = built.settings.batch_size // len(built.devices)
+  return dry_run.count_flops(dry_run.lower(built)) / share
 
 
 def start(devices: int, *arguments: str) -> turns.Peer:

@@ -45,6 +45,28 @@ def _float_bytes(tree: Any) -> int:
   return _bytes([x for x in leaves if np.issubdtype(x.dtype, np.floating)])
 
 
+def lower(built: Any) -> jax.stages.Lowered:
+  """One train step on one device, for its share of the batch, not compiled.
+
+  Args:
+    built: an experiment.Experiment.
+  """
+  share = lambda x: x.update(
+    shape=(x.shape[0], x.shape[1] // len(built.devices), *x.shape[2:])
+  )
+  step = assemble.make_step(built.gan, built.settings, None)
+  return jax.jit(step, donate_argnums=0).lower(
+    built.state_shapes(),
+    jax.tree.map(share, built.batch_shapes()),
+    jax.eval_shape(lambda: jax.random.key(0)),
+  )
+
+
+def count_flops(lowered: jax.stages.Lowered) -> float:
+  """Floating-point operations, as XLA counts them before it optimizes."""
+  return (lowered.cost_analysis() or {}).get('flops', float('nan'))
+
+
 def measure(built: Any) -> Cost:
   """Compiles one step for shapes of the experiment and reads what XLA says.
 
@@ -56,16 +78,7 @@ def measure(built: Any) -> Cost:
   """
   chosen, count = built.settings, len(built.devices)
   shapes = built.state_shapes()
-  example = built.train[np.zeros(1, np.int64)]
-  lead = (chosen.d_steps, chosen.batch_size // count)
-  batch = {
-    name: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
-    for name, x in example.items()
-  }
-  step = assemble.make_step(built.gan, chosen, None)
-  lowered = jax.jit(step, donate_argnums=0).lower(
-    shapes, batch, jax.eval_shape(lambda: jax.random.key(0))
-  )
+  lowered = lower(built)
   counted = lowered.cost_analysis() or {}
   memory = lowered.compile().memory_analysis()
   size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
@@ -79,9 +92,9 @@ def measure(built: Any) -> Cost:
     d_parameters=size(d),
     state_bytes=_bytes(shapes),
     resident_bytes=feeds.nbytes(built.train) if resident else 0,
-    moved_bytes=0 if resident else _bytes(batch),
+    moved_bytes=0 if resident else _bytes(built.batch_shapes()) // count,
     reduced_bytes=reduced if count > 1 else 0,
-    flops=counted.get('flops', float('nan')),
+    flops=count_flops(lowered),
     accessed_bytes=counted.get('bytes accessed', float('nan')),
     temporary_bytes=getattr(memory, 'temp_size_in_bytes', 0),
   )

@@ -82,6 +82,15 @@ class Experiment:
   def _memory(self) -> dict[str, Any]:
     return assemble.memory_options(self.settings)
 
+  def batch_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and types of a step's batch on all devices, uint8 or float."""
+    example = self.train[np.zeros(1, np.int64)]
+    lead = (self.settings.d_steps, self.settings.batch_size)
+    return {
+      name: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
+      for name, x in example.items()
+    }
+
   def parallelise(self) -> parallel.Parallel:
     """The train step on the devices, with what places its arguments."""
     return parallel.parallelise(
@@ -207,7 +216,10 @@ def build(
     train=train,
     test=train if test is None else test,
     devices=devices,
-    train_step=assemble.make_step(gan, chosen, parallel.AXIS),
+    # As a jit it is traced once, for the check below and for the program.
+    train_step=jax.jit(
+      assemble.make_step(gan, chosen, parallel.AXIS), inline=True
+    ),
   )
   _check_shapes(built)
   return built
@@ -215,23 +227,17 @@ def build(
 
 def _check_shapes(built: Experiment) -> None:
   """Traces a step without compiling it: shapes that do not fit raise here."""
-  chosen = built.settings
-  abstract = built.state_shapes()
-  example = built.train[np.zeros(1, np.int64)]
-  label = example.get('label')
-  if label is not None and (label.shape != (1,) or label.dtype != np.int32):
+  batch = built.batch_shapes()
+  label = batch.get('label')
+  if label is not None and (len(label.shape) != 2 or label.dtype != np.int32):
     raise ValueError(
-      f'labels of type {label.dtype} and shape [n, *{label.shape[1:]}]; must '
+      f'labels of type {label.dtype} and shape [n, *{label.shape[2:]}]; must '
       'be int32 of shape [n]'
     )
-  lead = (chosen.d_steps, chosen.batch_size // len(built.devices))
-  batch = {
-    name: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
-    for name, x in example.items()
-  }
-  step = parallel.emulate(built.train_step, 1)
+  placed = built.parallelise()
+  step = lambda state, x, key: placed.step(state, placed.put_batch(x), key)
   try:
-    jax.eval_shape(step, abstract, batch, built.key)
+    jax.eval_shape(step, built.state_shapes(), batch, built.key)
   except AssertionError as error:  # chex: shapes that would broadcast
     raise ValueError(f'the step does not fit together: {error}') from error
 
