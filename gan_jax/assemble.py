@@ -1,8 +1,6 @@
 """A game from settings: names looked up, options checked and filled in."""
 
 import dataclasses
-import importlib
-import pkgutil
 import warnings
 from typing import Any, Callable, Mapping
 
@@ -13,87 +11,14 @@ from gan_jax import (
   compose,
   ema,
   game,
-  models,
   networks,
-  optimizers,
+  parts,
   rules,
   settings,
   state,
   steps,
   terms,
 )
-
-_NOT_MODELS = ('blocks', 'conv', 'spectral', 'winograd')
-_NOT_OPTIONS = {
-  *('parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype')
-}
-
-
-def model_names() -> list[str]:
-  """Names of the architectures: the files in gan_jax/models."""
-  found = (m.name for m in pkgutil.iter_modules(models.__path__))
-  return sorted(name for name in found if name not in _NOT_MODELS)
-
-
-def _module(spec: Mapping[str, Any], role: str, **fixed):
-  """A Flax module of a spec, and the spec filled in."""
-  name = spec.get('name')
-  names = {n: n for n in model_names()}
-  compose.choose(names, name, f'{role} model')
-  cls = getattr(
-    importlib.import_module(f'gan_jax.models.{name}'), role.capitalize()
-  )
-  allowed = {
-    f.name: f.default
-    for f in dataclasses.fields(cls)
-    if f.name not in _NOT_OPTIONS
-  }
-  given = {k: v for k, v in spec.items() if k != 'name'}
-  options = settings.check_options(f'{role} {name}', given, allowed)
-  if 'dtype' not in {f.name for f in dataclasses.fields(cls)}:
-    if fixed['dtype'] != jnp.float32:
-      raise ValueError(
-        f'compute_dtype={fixed["dtype"].name!r}: the {role} model {name!r} '
-        "has no field 'dtype' and computes in float32"
-      )
-    del fixed['dtype']
-  return cls(**fixed, **options), {'name': name, **options}
-
-
-def _optimizer(spec: Mapping[str, Any], prefix: str, num_steps: int):
-  """How to build an optimizer, its hyper-parameters, the spec filled in."""
-  what = f'{prefix}_optimizer'
-  name = spec.get('name')
-  compose.choose(optimizers.OPTIMIZERS, name, what)
-  allowed = {
-    'learning_rate': 2e-4,
-    'schedule': 'constant',
-    'schedule_steps': 0,
-    'warmup_steps': 0,
-  }
-  hyper = {
-    'learning_rate': allowed['learning_rate'],
-    'weight_clip': 0.0,
-    **optimizers.hyper_defaults(name),
-  }
-  given = {k: v for k, v in spec.items() if k != 'name'}
-  options = settings.check_options(f'{what} {name}', given, allowed | hyper)
-  for option in hyper:
-    if not options[option] >= 0:
-      raise ValueError(f'{what}.{option}={options[option]}: must be at least 0')
-  factor = None
-  if options['schedule'] != 'constant' or options['warmup_steps']:
-    if options['schedule'] != 'constant':
-      options['schedule_steps'] = options['schedule_steps'] or num_steps
-    factor = optimizers.schedule(
-      options['schedule'], options['schedule_steps'], options['warmup_steps']
-    )
-  values = {f'{prefix}_{option}': options[option] for option in hyper}
-  clip = options['weight_clip'] > 0
-  if not clip:
-    del values[f'{prefix}_weight_clip']
-  build_fn = optimizers.from_hyper(name, prefix, factor, clip=clip)
-  return build_fn, values, {'name': name, **options}
 
 
 def _warn_of_batch_norm(names, spec, player) -> None:
@@ -125,7 +50,7 @@ def _discriminator(chosen, output, d_terms_and_g_terms):
     )
   fixed = {'return_features': True} if wants or output == 'scores' else {}
   fixed['dtype'] = jnp.dtype(chosen.compute_dtype)
-  return _module(chosen.discriminator, 'discriminator', **fixed)
+  return parts.make_module(chosen.discriminator, 'discriminator', **fixed)
 
 
 def build_gan(
@@ -152,17 +77,17 @@ def build_gan(
   )
   noise, noise_hyper, noise_spec = compose.make_noise(chosen.instance_noise)
   lookahead_hyper, lookahead_spec = compose.make_lookahead(chosen.lookahead)
-  generator, g_spec = _module(
+  generator, g_spec = parts.make_module(
     chosen.generator,
     'generator',
     shape=shape,
     dtype=jnp.dtype(chosen.compute_dtype),
   )
   discriminator, d_spec = _discriminator(chosen, output, [*d_terms, *g_terms])
-  g_optimizer, g_hyper, g_opt_spec = _optimizer(
+  g_optimizer, g_hyper, g_opt_spec = parts.make_optimizer(
     chosen.g_optimizer, 'g', chosen.num_steps
   )
-  d_optimizer, d_hyper, d_opt_spec = _optimizer(
+  d_optimizer, d_hyper, d_opt_spec = parts.make_optimizer(
     chosen.d_optimizer, 'd', chosen.num_steps * chosen.d_steps
   )
   _warn_of_batch_norm(d_terms, d_spec, 'discriminator')

@@ -16,6 +16,7 @@ import numpy as np
 
 from gan_jax import (
   assemble,
+  continuation,
   data,
   fuse,
   game,
@@ -246,7 +247,7 @@ def describe_data(spec: Mapping[str, Any]) -> dict[str, Any]:
   """A data spec without what does not change its examples."""
   mere = [
     leaf.partition('.')[2]
-    for leaf in settings.CONTINUABLE
+    for leaf in continuation.CONTINUABLE
     if leaf.startswith('data.')
   ]
   return {'data': {k: v for k, v in spec.items() if k not in mere}}

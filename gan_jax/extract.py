@@ -12,7 +12,7 @@ import logging
 import pathlib
 import sys
 
-from gan_jax import checkpoint, runs, settings, writers
+from gan_jax import checkpoint, continuation, runs, settings, writers
 
 
 def extract(
@@ -63,7 +63,7 @@ def main() -> None:
   print(f'{options.out}: member {options.member} at step {step}')
   before = settings.parse(runs.read_config(options.workdir)['settings'])
   after = settings.parse(runs.read_config(options.out)['settings'])
-  changed = settings.differences(
+  changed = continuation.differences(
     settings.as_mapping(before), settings.as_mapping(after)
   )
   given = ' '.join(

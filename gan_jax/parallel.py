@@ -31,10 +31,10 @@ def prepare_cpu(*, members: bool = False) -> None:
   """Sets XLA's CPU backend up; before the first JAX call.
 
   Loops that touch little memory become one kernel, which runs the toys
-  several times as fast, and products go by Eigen. Several CPU devices are kept from dead-locking: XLA's
-  collectives wait for threads that a machine of few cores may not have (seen
-  on JAX 0.10 and 0.11 as an abort after 40 seconds). What the environment
-  says goes first.
+  several times as fast, and products go by Eigen. Several CPU devices are
+  kept from dead-locking: XLA's collectives wait for threads that a machine of
+  few cores may not have (an abort after 40 seconds on JAX 0.10 and 0.11).
+  What the environment says goes first.
 
   Args:
     members: whether the members of an ensemble will be shared out over

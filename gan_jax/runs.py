@@ -12,6 +12,7 @@ from gan_jax import (
   __version__,
   assemble,
   checkpoint,
+  continuation,
   ensemble,
   game,
   sampling,
@@ -99,7 +100,7 @@ def start(
   if step is not None:
     config = read_config(workdir)
     _refuse(
-      settings.differences(
+      continuation.differences(
         config['settings'] | {'examples': config['examples']},
         dataclasses.asdict(built.settings)
         | {'examples': count_examples(built)},
@@ -125,7 +126,7 @@ def start(
     **{name: getattr(chosen, name) for name in parts},
   }
   _refuse(
-    settings.differences(
+    continuation.differences(
       facts(other, shape), facts(built.settings, built.shape)
     ),
     f'the networks of {init_from} do not fit; they differ in',

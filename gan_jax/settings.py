@@ -12,14 +12,12 @@ from typing import Any, Mapping
 from gan_jax.options import check_options, unknown
 
 __all__ = [
-  'CONTINUABLE',
   'PENALTIES',
   'PENALTY_COMMON',
   'Settings',
   'as_mapping',
   'check_options',
   'defaults',
-  'differences',
   'flatten',
   'is_ensemble',
   'parse',
@@ -183,24 +181,6 @@ class Settings:
   )
 
 
-# May differ between a run and its continuation: they change no update.
-CONTINUABLE = (
-  'num_steps',
-  'parallel',
-  'num_devices',
-  'steps_per_call',
-  'resident_mb',
-  'ensemble.way',
-  'log_every',
-  'sample_every',
-  'checkpoint_every',
-  'keep_checkpoints',
-  'num_samples',
-  'data.data_dir',
-  'data.threads',
-  'data.memory_mb',
-  *(f'eval.{name}' for name in Settings().eval),
-)
 _AT_LEAST = {
   'seed': 0,
   'num_steps': 1,
@@ -246,7 +226,8 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
       type, or one out of range; names of models and the like are checked
       where they are built.
   """
-  base = {f.name: getattr(Settings(), f.name) for f in _fields()}
+  default = Settings()
+  base = {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
   values = check_options('the config', mapping, base)
   values['eval'] = check_options('eval', values['eval'], base['eval'])
   for name, least in {'every': 0, 'num_samples': 2, 'num_real': 0}.items():
@@ -280,10 +261,6 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
   return Settings(**values)
 
 
-def _fields():
-  return dataclasses.fields(Settings)
-
-
 def flatten(mapping: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   """Nested mappings as {'a.b': leaf}, tuples made lists as JSON has them."""
   flat = {}
@@ -294,27 +271,6 @@ def flatten(mapping: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
       is_tuple = isinstance(value, tuple)
       flat[f'{prefix}{name}'] = list(value) if is_tuple else value
   return flat
-
-
-def differences(
-  old: Mapping[str, Any], new: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
-  """Leaves in which two configurations differ and a run may not.
-
-  Args:
-    old: settings of the run.
-    new: settings of its continuation.
-
-  Returns:
-    leaf -> (old value, new value), with None for one that is missing;
-    leaves in CONTINUABLE are left out.
-  """
-  a, b = flatten(old), flatten(new)
-  return {
-    leaf: (a.get(leaf), b.get(leaf))
-    for leaf in sorted(a.keys() | b.keys())
-    if a.get(leaf) != b.get(leaf) and leaf not in CONTINUABLE
-  }
 
 
 def as_mapping(chosen: Settings) -> dict[str, Any]:

@@ -8,7 +8,15 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import checkpoint, experiment, runs, settings
+from gan_jax import (
+  assemble,
+  checkpoint,
+  continuation,
+  experiment,
+  parallel,
+  runs,
+  settings,
+)
 from gan_jax.data.arrays import ArraySource
 
 TINY = {
@@ -35,6 +43,32 @@ def test_defaults_are_filled_in():
   assert built.shape == (2,)
   assert built.hyper['d_learning_rate'] == 2e-4
   json.dumps(runs.describe(built))
+
+
+def test_the_check_and_the_program_share_a_trace(monkeypatch):
+  traced, make_step = [], assemble.make_step
+
+  def make_counted(*arguments):
+    step = make_step(*arguments)
+
+    def counted(state, batch, key):
+      traced.append(batch['x'].shape)
+      return step(state, batch, key)
+
+    counted.axis_name = step.axis_name
+    return counted
+
+  monkeypatch.setattr(assemble, 'make_step', make_counted)
+  for backend in parallel.BACKENDS:
+    built = build(parallel=backend)
+    assert len(traced) == 1
+    program = built.program()
+    state, draws = program.put(built.init_state()), program.put(built.draws)
+    with program.feed(0) as feed:
+      examples, count = feed.take(0, 2, lambda: None)
+    program.run(state, examples, draws, np.int32(count))
+    assert len(traced) == 1
+    traced.clear()
 
 
 def test_building_again_from_what_was_described():
@@ -233,7 +267,7 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
 def test_settings_differences_name_leaves():
   old = settings.defaults()
   new = {**old, 'seed': 3, 'num_steps': 7, 'data': {'name': 'ring'}}
-  assert settings.differences(old, new) == {
+  assert continuation.differences(old, new) == {
     'data.name': ('digits', 'ring'),
     'seed': (0, 3),
   }

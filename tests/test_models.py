@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import assemble, networks, parallel
+from gan_jax import networks, parallel, parts
 from gan_jax.models import blocks, dcgan, linear, mlp
 
 SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
@@ -43,7 +43,7 @@ def call(network, x, train, key=None):
   return run(params, stats, x), (params, stats)
 
 
-@pytest.mark.parametrize('name', assemble.model_names())
+@pytest.mark.parametrize('name', parts.model_names())
 @pytest.mark.parametrize('train', [True, False])
 def test_shapes_types_and_statistics(name, train):
   g, d, shape = pair(name)
@@ -196,7 +196,7 @@ def test_maxout_is_the_largest_of_its_pieces():
   np.testing.assert_allclose(logits, [3, 2])  # max(x, -x)
 
 
-@pytest.mark.parametrize('name', assemble.model_names())
+@pytest.mark.parametrize('name', parts.model_names())
 def test_discriminators_of_several_outputs(name):
   d, shape = discriminator(name, outputs=5)
   x = jax.random.normal(jax.random.key(1), (6, *shape))
@@ -208,7 +208,7 @@ def test_discriminators_of_several_outputs(name):
       d.init(jax.random.key(0), x)
 
 
-@pytest.mark.parametrize('name', assemble.model_names())
+@pytest.mark.parametrize('name', parts.model_names())
 @pytest.mark.parametrize('outputs', [1, 5])
 def test_discriminators_return_features(name, outputs):
   plain, shape = discriminator(name, outputs=outputs)

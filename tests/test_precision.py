@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from gan_jax import (
-  assemble,
   game,
   latents,
   losses,
   networks,
   optimizers,
+  parts,
   penalties,
   state,
   steps,
@@ -51,7 +51,7 @@ def products(function, *args):
   return {t for x in found for t in re.findall(r'x(b?f\d+)>', x)}
 
 
-@pytest.mark.parametrize('name', assemble.model_names())
+@pytest.mark.parametrize('name', parts.model_names())
 @pytest.mark.parametrize('role', ['Generator', 'Discriminator'])
 def test_outputs_and_variables_are_float32_and_products_are_not(
   name, role, monkeypatch

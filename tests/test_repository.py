@@ -119,14 +119,18 @@ LAYERS = {
     {'scoring', 'tables', 'window', 'writers'},
     {'jax', 'numpy', 'rich'},
   ),
+  'continuation.py': ({'settings'}, set()),
+  'parts.py': (
+    {'compose', 'models', 'optimizers', 'settings'},
+    {'flax', 'jax'},
+  ),
   'assemble.py': (
     {
       'compose',
       'ema',
       'game',
-      'models',
       'networks',
-      'optimizers',
+      'parts',
       'rules',
       'settings',
       'state',

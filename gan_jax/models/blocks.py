@@ -29,13 +29,13 @@ INITIALIZERS: dict[str, Initializer] = {
   'orthogonal': nn.initializers.orthogonal(),
   'zeros': nn.initializers.zeros,
 }
-_TINY, _FEW = 64, 256  # weights, and examples, that need no matrix product
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
   'relu': nn.relu,
   'leaky_relu': lambda x: nn.leaky_relu(x, 0.2),
   'silu': nn.silu,
   'tanh': jnp.tanh,
 }
+_TINY, _FEW = 64, 256  # weights, and examples, that need no matrix product
 
 
 def choose(table: Any, name: str, what: str) -> Any:
