@@ -37,7 +37,7 @@ def ensemble(
   Args:
     path: of the PNG.
     axes: sweep.Axis of each dimension.
-    points: train_team.Point of each point.
+    points: points.Point of each point.
     floors: name of a score -> (its value for real data, standard error).
     lines: of members.jsonl.
 

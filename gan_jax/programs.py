@@ -33,15 +33,20 @@ class Program(NamedTuple):
 
 def is_resident(source: data.Source, chosen: settings.Settings) -> bool:
   """Whether all of a source fits on each device, by `resident_mb`."""
-  return feeds.nbytes(source) <= chosen.resident_mb * 2**20
+  return _fits(feeds.nbytes(source), chosen)
 
 
-def limit_of(chosen: settings.Settings, source: data.Source) -> int:
+def _fits(nbytes: int, chosen: settings.Settings) -> bool:
+  return nbytes <= chosen.resident_mb * 2**20
+
+
+def limit_of(chosen: settings.Settings, nbytes: int, size: int) -> int:
   """The most steps of one call of the program.
 
   Args:
     chosen: the settings; `steps_per_call` above 0 is the answer.
-    source: of the examples.
+    nbytes: of all training examples.
+    size: number of them.
 
   Returns:
     At least 1. A resident set needs no more than are between two lines of
@@ -50,12 +55,12 @@ def limit_of(chosen: settings.Settings, source: data.Source) -> int:
   """
   if chosen.steps_per_call:
     return chosen.steps_per_call
-  if is_resident(source, chosen):
+  if _fits(nbytes, chosen):
     return min(chosen.log_every, _RESIDENT_STEPS)
   if jax.default_backend() == 'cpu':
     return 1
-  example = feeds.nbytes(source) / len(source)
-  step_bytes = max(1, int(example * chosen.batch_size * chosen.d_steps))
+  step_examples = chosen.batch_size * chosen.d_steps
+  step_bytes = max(1, int(nbytes / size * step_examples))
   return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // step_bytes))
 
 
@@ -81,8 +86,9 @@ def make_program(
   Returns:
     The program; nothing is compiled or placed yet.
   """
-  limit = limit_of(chosen, source)
-  resident = is_resident(source, chosen)
+  nbytes = feeds.nbytes(source)
+  limit = limit_of(chosen, nbytes, len(source))
+  resident = _fits(nbytes, chosen)
   order = dict(batch_size=chosen.batch_size, d_steps=chosen.d_steps)
   pick = fuse.from_chunk
   if resident:

@@ -13,7 +13,6 @@ A setting can be swept that is a number with a decimal point and lives in
 average, label smoothing, strength of augmentation and the like.
 """
 
-import copy
 import dataclasses
 import itertools
 import re
@@ -141,15 +140,13 @@ def members(chosen: settings.Settings) -> list[Member]:
     ValueError: for a sweep of what is not a continuous setting.
   """
   axes = parse(chosen.ensemble['sweep'])
-  alone = dataclasses.replace(
-    chosen, ensemble=dict(settings.Settings().ensemble)
-  )
+  alone = dataclasses.replace(chosen, ensemble=settings.Settings().ensemble)
   found = []
   for values in itertools.product(*(axis.values for axis in axes)):
     point = {
       leaf: value for axis, value in zip(axes, values) for leaf in axis.leaves
     }
-    mapping = copy.deepcopy(dataclasses.asdict(alone))
+    mapping = settings.as_mapping(alone)
     for leaf, value in point.items():
       _with_leaf(mapping, leaf, value)
     for number in range(chosen.ensemble['seeds']):

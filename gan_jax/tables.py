@@ -35,7 +35,7 @@ def of_points(
 
   Args:
     axes: sweep.Axis of each dimension.
-    points: train_team.Point of each point that is shown.
+    points: points.Point of each point that is shown.
     floors: name of a score -> (its value for real data, standard error).
     count: of all points.
   """

@@ -109,11 +109,11 @@ class Team:
 
 def _hyper(found: list[sweep.Member], shape) -> dict[str, np.ndarray]:
   """Values of state.hyper by member; refuses what does not end up there."""
-  by_point = {}
-  for member in found:
-    at = tuple(member.point.items())
-    if at not in by_point:
-      by_point[at] = assemble.build_gan(member.settings, shape)[1]
+  points = [tuple(member.point.items()) for member in found]
+  by_point = {
+    point: assemble.build_gan(member.settings, shape)[1]
+    for point, member in dict(zip(points, found)).items()
+  }
   names = {frozenset(values) for values in by_point.values()}
   if len(names) > 1:
     apart = sorted(frozenset.union(*names) - frozenset.intersection(*names))
@@ -122,22 +122,20 @@ def _hyper(found: list[sweep.Member], shape) -> dict[str, np.ndarray]:
       'values and not for others (a weight of 0 leaves its term out): all must '
       'be above 0'
     )
-  rows = [by_point[tuple(member.point.items())] for member in found]
+  rows = [by_point[point] for point in points]
   return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _check_swept(chosen: settings.Settings, shape) -> None:
   """Refuses settings that are part of the program, not of `state.hyper`."""
   for axis in sweep.parse(chosen.ensemble['sweep']):
+    low, high = min(axis.values), max(axis.values)
+    if low == high:
+      continue
     for leaf in axis.leaves:
-      if len(set(axis.values)) < 2:
-        continue
-      one = sweep.Axis((leaf,), axis.values)
-      text = f'{leaf}={",".join(map(repr, one.values))}'
-      alone = dataclasses.replace(
-        chosen, ensemble={'seeds': 1, 'sweep': text, 'way': ''}
-      )
-      hyper = _hyper(sweep.members(alone), shape)
+      alone = {'seeds': 1, 'sweep': f'{leaf}={low!r},{high!r}'}
+      varied = dataclasses.replace(chosen, ensemble=chosen.ensemble | alone)
+      hyper = _hyper(sweep.members(varied), shape)
       if all(len(set(values)) == 1 for values in hyper.values()):
         raise ValueError(
           f'ensemble.sweep: {leaf} is part of the program and the same for all '

@@ -20,117 +20,28 @@ from gan_jax import (
   runs,
   sampling,
   scoring,
+  settings,
   standing,
   sweep,
   tables,
   window,
   writers,
 )
+from gan_jax import points as points_lib
 from gan_jax import team as team_lib
 
 MEMBERS_FILE = 'members.json'
 CURVES_FILE = 'members.jsonl'
-_LISTED = 16  # points of a sweep that the terminal shows, the best
-_PICTURES = 8  # members in a picture of samples
+_PICTURES = 8  # members in a picture of samples, a row of it for each
+_COLUMNS = 12
+
+Scores = Sequence[Sequence[scoring.Row] | None]  # None for who diverged
 
 
-def _finite(values: np.ndarray) -> list[float | None]:
-  return [float(v) if math.isfinite(v) else None for v in values]
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-  """Mean of what is finite, and its standard error; NaN of nothing.
-
-  Args:
-    values: one per member.
-
-  Returns:
-    The mean, and the standard error of the mean, None for less than two.
-  """
-  good = np.asarray([v for v in values if v is not None and math.isfinite(v)])
-  if not len(good):
-    return math.nan, None
-  error = good.std(ddof=1) / math.sqrt(len(good)) if len(good) > 1 else None
-  return float(good.mean()), error
-
-
-class Point(NamedTuple):
-  """The members of one point of a sweep, which differ in their seeds.
-
-  Attributes:
-    at: setting -> value; empty without a sweep.
-    members: their places.
-    diverged: of these, the ones that are frozen.
-    scores: name of a score -> (mean over seeds, standard error).
-    values: name of a score -> its value for each seed that did not diverge.
-  """
-
-  at: dict[str, float]
-  members: list[int]
-  diverged: list[int]
-  scores: dict[str, tuple[float, float | None]]
-  values: dict[str, list[float]]
-
-
-def points_of(
-  members: Sequence[sweep.Member],
-  scores: Sequence[Sequence[scoring.Row] | None],
-) -> list[Point]:
-  """Scores by point of the sweep, over seeds.
-
-  Args:
-    members: of the ensemble.
-    scores: rows of each; None for one that diverged.
-
-  Returns:
-    The points, in order.
-  """
-  groups: dict[tuple, list[int]] = {}
-  for i, member in enumerate(members):
-    groups.setdefault(tuple(member.point.items()), []).append(i)
-  names = next(([r.name for r in rows] for rows in scores if rows), [])
-  found = []
-  for at, places in groups.items():
-    lost = [i for i in places if scores[i] is None]
-    values = {
-      name: [scores[i][n].value for i in places if scores[i]]
-      for n, name in enumerate(names)
-    }
-    means = {name: mean_and_error(values[name]) for name in names}
-    found.append(Point(dict(at), places, lost, means, values))
-  return found
-
-
-def best_first(points: Sequence[Point], better: str) -> list[Point]:
-  """Points in the order of their first score; as they are where they are few.
-
-  Args:
-    points: of a sweep.
-    better: of the score, as scoring.Row has it.
-  """
-  if len(points) <= _LISTED:
-    return list(points)
-  sign = -1 if better == 'higher' else 1
-
-  def key(point):
-    mean = next(iter(point.scores.values()), (math.nan, None))[0]
-    mean = abs(mean - 0.5) if better == 'near 0.5' else sign * mean
-    return mean if math.isfinite(mean) else math.inf
-
-  return sorted(points, key=key)[:_LISTED]
-
-
-def diverged(state, step: int) -> list[int]:
+def diverged(state: Any, step: int) -> list[int]:
   """Members that stopped before a step: theirs would not have been finite."""
   steps = np.asarray(jax.device_get(state.step))
   return [int(i) for i in np.flatnonzero(steps < step)]
-
-
-def _describe(team: team_lib.Team) -> list[dict[str, Any]]:
-  return [
-    {'member': i, 'seed': m.settings.seed, **m.point}
-    for i, m in enumerate(team.members)
-  ]
 
 
 class Scorer:
@@ -148,37 +59,134 @@ class Scorer:
     average = jax.device_get(ensemble.take(state.ema, index))
     return standing.for_evaluation(self._team.base.gan, average)
 
-  def __call__(self, state: Any, step: int) -> list[list[scoring.Row] | None]:
+  def __call__(self, state: Any, step: int) -> Scores:
     """Rows of each member; None for those that diverged."""
-    lost, shape = set(diverged(state, step)), self._team.shape
-    found = []
-    for index in range(len(self._team.members)):
-      if index in lost:
-        found.append(None)
-        continue
-      weights = self.weights(state, index)
-      source = sampling.Generated(
-        self._draw_at, weights, shape, self._count, seed=1
-      )
-      found.append(self.judge(source))
-    return found
+    lost = set(diverged(state, step))
+    count = len(self._team.members)
+    return [None if i in lost else self._rows(state, i) for i in range(count)]
+
+  def _rows(self, state, index):
+    weights, shape = self.weights(state, index), self._team.shape
+    return self.judge(
+      sampling.Generated(self._draw_at, weights, shape, self._count, seed=1)
+    )
 
 
-def _save_pictures(path, team, scorer, state, step) -> None:
-  """Samples of the first members that have not diverged, a row for each."""
-  lost = set(diverged(state, step))
-  shown = [i for i in range(len(team.members)) if i not in lost][:_PICTURES]
-  if not shown:
-    return
-  draw = sampling.make_draw(team.base.gan, team.devices[:1])
-  image = len(team.shape) == 3
-  count = 12 if image else team.settings.num_samples
-  rows = [draw(scorer.weights(state, i), count) for i in shown]
-  if image:
-    writers.save_grid(path, np.concatenate(rows), columns=count)
-  else:
-    real = team.test[np.arange(min(count, len(team.test)))]['x']
-    writers.save_samples(path, rows[0], real)
+class Due(NamedTuple):
+  """What there is to do after a call of the program.
+
+  Attributes:
+    line: of the log.
+    checkpoint: of all members.
+    scores: of all members.
+  """
+
+  line: bool
+  checkpoint: bool
+  scores: bool
+
+
+def due(chosen: settings.Settings, step: int, stopping: bool) -> Due:
+  """What there is to do after a step.
+
+  Args:
+    chosen: the settings.
+    step: train steps done.
+    stopping: whether the run stops here, before its end.
+  """
+  at = lambda every: bool(every) and step % every == 0
+  ended = step == chosen.num_steps
+  last = ended or stopping
+  return Due(
+    line=last or at(chosen.log_every),
+    checkpoint=last or at(chosen.checkpoint_every),
+    scores=ended or at(chosen.eval['every']),
+  )
+
+
+class _Records:
+  """What training leaves: lines of metrics and of scores, checkpoints.
+
+  Attributes:
+    curves: metrics since the last line.
+    scored: the last scores; None before the first.
+  """
+
+  def __init__(
+    self,
+    scorer: Scorer,
+    report: progress.Report,
+    checkpoints: checkpoint.Checkpoints,
+    lines: jsonl.Lines,
+  ):
+    self.curves = window.Curves()
+    self.scored: Scores | None = None
+    self._scorer, self._report = scorer, report
+    self._checkpoints, self._lines = checkpoints, lines
+
+  def keep(self, now: Due, state: Any, step: int) -> None:
+    """Does what is due; the clock of the curves leaves out what takes long."""
+    if now.line:
+      self._line(state, step)
+    if now.checkpoint:
+      self._checkpoints.save(step, state)
+    if now.scores:
+      self._score(state, step)
+    if now.checkpoint or now.scores:
+      self.curves.clock.restart()
+
+  def _line(self, state, step):
+    means, lost = self.curves.close(), diverged(state, step)
+    listed = {
+      name: [float(v) if math.isfinite(v) else None for v in values]
+      for name, values in means.items()
+    }
+    self._lines.write({'step': step, 'diverged': lost, 'metrics': listed})
+    self._report.members_line(step, means, lost, self.curves.clock.rate)
+
+  def _score(self, state, step):
+    self.scored = self._scorer(state, step)
+    values = [
+      rows and {row.name: row.value for row in rows} for rows in self.scored
+    ]
+    self._lines.write({'step': step, 'scores': values})
+
+
+def _loop(
+  team: team_lib.Team,
+  start: Any,
+  step: int,
+  records: _Records,
+  report: progress.Report,
+  stopped: Callable[[], bool],
+) -> tuple[Any, int]:
+  """Trains from a step on; the states at the end or the stop, and the step."""
+  chosen, program = team.settings, team.program()
+  state, draws = program.put(start), program.put(team.draws)
+  pace = programs.Pace(chosen, program.limit)
+  first, stopping = step, False
+  with (
+    program.feed(step) as feed,
+    report.bar(total=chosen.num_steps, done=step) as bar,
+  ):
+    while step < chosen.num_steps and not stopping:
+      began = time.perf_counter()
+      examples, count = feed.take(step, pace.count(step), pace.wait)
+      state, metrics = program.run(state, examples, draws, np.int32(count))
+      step += count
+      pace.started(count, metrics)
+      records.curves.add(metrics, count)
+      if step == first + count:
+        pace.wait()
+        report.compiled(time.perf_counter() - began)
+        records.curves.clock.restart()
+      stopping = stopped()
+      now = due(chosen, step, stopping)
+      if any(now):
+        pace.rest()
+      records.keep(now, state, step)
+      bar.update(step, 0.0, 0.0)
+  return state, step
 
 
 def train(
@@ -201,98 +209,81 @@ def train(
   Raises:
     ValueError: where the workdir holds another run, or a score does not fit.
   """
-  chosen, axes = team.settings, sweep.parse(team.settings.ensemble['sweep'])
   scorer = Scorer(team, report.track)
-  start_state, note = runs.start(team, workdir)
+  start, note = runs.start(team, workdir)
   writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(team))
   writers.write_json(workdir / MEMBERS_FILE, _describe(team))
   report.ensemble(team, workdir, note)
-  program = team.program()
-  state, draws = program.put(start_state), program.put(team.draws)
-  step = first = runs.latest(workdir) or 0
-  pace, curves = programs.Pace(chosen, program.limit), window.Curves()
-  scored: list | None = None
+  step, keep = runs.latest(workdir) or 0, team.settings.keep_checkpoints
   with (
-    checkpoint.Checkpoints(
-      workdir / runs.CHECKPOINTS, keep=chosen.keep_checkpoints
-    ) as checkpoints,
+    checkpoint.Checkpoints(workdir / runs.CHECKPOINTS, keep=keep) as saved,
     jsonl.Lines(workdir / CURVES_FILE, start=step) as lines,
-    program.feed(step) as feed,
-    report.bar(total=chosen.num_steps, done=step) as bar,
   ):
-    due = lambda every: every and step % every == 0
-    stopping = False
-    while step < chosen.num_steps and not stopping:
-      began = time.perf_counter()
-      examples, count = feed.take(step, pace.count(step), pace.wait)
-      state, metrics = program.run(state, examples, draws, np.int32(count))
-      step += count
-      pace.started(count, metrics)
-      curves.add(metrics, count)
-      if step == first + count:
-        pace.wait()
-        report.compiled(time.perf_counter() - began)
-        curves.restart()
-      stopping = stopped()
-      last = step == chosen.num_steps or stopping
-      if last or due(chosen.log_every):
-        pace.rest()
-        means, lost = curves.close(), diverged(state, step)
-        listed = {name: _finite(values) for name, values in means.items()}
-        lines.write({'step': step, 'diverged': lost, 'metrics': listed})
-        rate = curves.rates[-1] if curves.rates else 0.0
-        report.members_line(step, means, lost, rate)
-      if last or due(chosen.checkpoint_every):
-        checkpoints.save(step, state)
-      if due(chosen.eval['every']) or step == chosen.num_steps:
-        pace.rest()
-        scored = scorer(state, step)
-        values = [
-          rows and {row.name: row.value for row in rows} for rows in scored
-        ]
-        lines.write({'step': step, 'scores': values})
-      if last or due(chosen.checkpoint_every) or due(chosen.eval['every']):
-        curves.restart()
-      bar.update(step, 0.0, 0.0)
-  if step < chosen.num_steps:
+    records = _Records(scorer, report, saved, lines)
+    state, step = _loop(team, start, step, records, report, stopped)
+  if step < team.settings.num_steps:
     report.interrupted(step, workdir)
     return False
-  if scored is None:  # it had come to the end before
-    scored = scorer(state, step)
+  # It may have come to the end before.
+  scored = records.scored or scorer(state, step)
   _save_pictures(workdir / 'samples.png', team, scorer, state, step)
-  _finish(team, axes, workdir, report, scorer, scored, curves)
+  rates = records.curves.clock.rates
+  _finish(team, workdir, report, scored, scorer.judge.notes, rates)
   return True
 
 
-def _finish(team, axes, workdir, report, scorer, scored, curves) -> None:
+def _describe(team: team_lib.Team) -> list[dict[str, Any]]:
+  return [
+    {'member': i, 'seed': m.settings.seed, **m.point}
+    for i, m in enumerate(team.members)
+  ]
+
+
+def _save_pictures(path, team, scorer, state, step) -> None:
+  """Images of the first members that have not diverged; points of the first."""
+  lost = set(diverged(state, step))
+  live = [i for i in range(len(team.members)) if i not in lost]
+  if not live:
+    return
+  draw = sampling.make_draw(team.base.gan, team.devices[:1])
+  drawn = lambda i, count: draw(scorer.weights(state, i), count)
+  if len(team.shape) == 3:
+    rows = [drawn(i, _COLUMNS) for i in live[:_PICTURES]]
+    writers.save_grid(path, np.concatenate(rows), columns=_COLUMNS)
+  else:
+    count = team.settings.num_samples
+    real = team.test[np.arange(min(count, len(team.test)))]['x']
+    writers.save_samples(path, drawn(live[0], count), real)
+
+
+def _finish(team, workdir, report, scored, notes, rates) -> None:
   """summary.json, the table and the picture."""
-  points = points_of(team.members, scored)
-  better = next((rows[0].better for rows in scored if rows), '')
-  floors = {
-    row.name: (row.floor, row.floor_error)
-    for row in next((rows for rows in scored if rows), [])
-  }
+  axes = sweep.parse(team.settings.ensemble['sweep'])
+  points = points_lib.points_of(team.members, scored)
+  rows = next((rows for rows in scored if rows), [])
+  floors = {row.name: (row.floor, row.floor_error) for row in rows}
   path = workdir / 'summary.json'
+  # A finished ensemble that is scored again keeps its speed.
   result = json.loads(path.read_text()) if path.exists() else {}
-  if curves.rates:
-    result['median_steps_per_second'] = float(np.median(curves.rates))
+  if rates:
+    result['median_steps_per_second'] = float(np.median(rates))
   result |= {
     'points': [point._asdict() for point in points],
     'floors': floors,
     'members': [
-      row | {'scores': None if rows is None else scoring.as_json(rows)}
-      for row, rows in zip(_describe(team), scored)
+      member | {'scores': None if rows is None else scoring.as_json(rows)}
+      for member, rows in zip(_describe(team), scored)
     ],
-    'notes': scorer.judge.notes,
+    'notes': notes,
   }
   writers.write_json(path, result)
   picture = workdir / 'ensemble.png'
-  drawn = plots.ensemble(
-    picture, axes, points, floors, jsonl.read(workdir / CURVES_FILE)
-  )
+  curves = jsonl.read(workdir / CURVES_FILE)
+  drawn = plots.ensemble(picture, axes, points, floors, curves)
+  listed = points_lib.best_first(points, rows[0].better if rows else '')
   report.ensemble_end(
-    tables.of_points(axes, best_first(points, better), floors, len(points)),
-    curves.rates,
+    tables.of_points(axes, listed, floors, len(points)),
+    rates,
     len(team.members),
     picture if drawn else None,
     workdir,

@@ -14,6 +14,48 @@ class NonFinite(ArithmeticError):
   """A metric or the state became NaN or infinite."""
 
 
+class Clock:
+  """Train steps per second, in the windows between two lines of the log.
+
+  Attributes:
+    rate: of the last window.
+    rates: of every window.
+  """
+
+  def __init__(self):
+    self.rate = 0.0
+    self.rates: list[float] = []
+    self.restart()
+
+  @property
+  def seconds(self) -> float:
+    """Since the window began, without what was paused."""
+    return time.perf_counter() - self._from
+
+  def add(self, count: int) -> None:
+    """Counts steps."""
+    self._steps += count
+
+  @contextlib.contextmanager
+  def paused(self) -> Iterator[None]:
+    """What is done within does not count."""
+    start = time.perf_counter()
+    yield
+    self._from += time.perf_counter() - start
+
+  def lap(self) -> float:
+    """Notes the rate of the window, if it has steps; its seconds."""
+    seconds = self.seconds
+    if self._steps:
+      self.rate = self._steps / seconds
+      self.rates.append(self.rate)
+    return seconds
+
+  def restart(self) -> None:
+    """Begins a window; steps that no lap has noted are forgotten."""
+    self._steps, self._from = 0, time.perf_counter()
+
+
 class Window:
   """The metrics since the last line of the log, and the speed.
 
@@ -21,8 +63,6 @@ class Window:
 
   Attributes:
     means: of the last closed window.
-    rate: steps per second of the last closed window.
-    rates: of every closed window.
     examples_per_step: real examples that one step reads.
   """
 
@@ -36,15 +76,22 @@ class Window:
       waited: seconds that the device has stood still for data, ever.
     """
     self.means: dict[str, float] = {}
-    self.rate = 0.0
-    self.rates: list[float] = []
     self.examples_per_step = examples_per_step
     self._waited, self._waited_before = waited, 0.0
     self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
     self._values: list[Mapping[str, np.ndarray]] = []
-    self._timed_from = time.perf_counter()
-    self._timed_steps = 0
+    self._clock = Clock()
     self._all_finite = jax.jit(state_lib.all_finite)
+
+  @property
+  def rate(self) -> float:
+    """Steps per second of the last closed window."""
+    return self._clock.rate
+
+  @property
+  def rates(self) -> list[float]:
+    """Steps per second of every closed window."""
+    return self._clock.rates
 
   @property
   def examples_per_second(self) -> float:
@@ -56,9 +103,8 @@ class Window:
     """What is done within does not count against the speed."""
     if self._pending:
       jax.block_until_ready(self._pending[-1][-1])
-    start = time.perf_counter()
-    yield
-    self._timed_from += time.perf_counter() - start
+    with self._clock.paused():
+      yield
 
   def add(self, step: int, metrics: Mapping[str, Any], count: int = 1) -> None:
     """Takes the metrics of some steps.
@@ -70,14 +116,13 @@ class Window:
       count: number of steps.
     """
     self._pending.append((step, count, metrics))
-    self._timed_steps += count
+    self._clock.add(count)
 
   def wait(self) -> float:
     """Waits for the last step; seconds since the clock started, restarts it."""
     jax.block_until_ready(self._pending[-1][-1])
-    now = time.perf_counter()
-    seconds, self._timed_from = now - self._timed_from, now
-    self._timed_steps = 0
+    seconds = self._clock.seconds
+    self._clock.restart()
     return seconds
 
   def _fetch(self) -> None:
@@ -102,11 +147,7 @@ class Window:
   def close(self) -> dict[str, float]:
     """Means since the last close, with the speed; raises NonFinite."""
     self._fetch()
-    seconds = time.perf_counter() - self._timed_from
-    if self._timed_steps:
-      self.rate = self._timed_steps / seconds
-      self.rates.append(self.rate)
-    waited = self._waited()
+    seconds, waited = self._clock.lap(), self._waited()
     self.means = {
       name: float(np.concatenate([v[name] for v in self._values]).mean())
       for name in self._values[0]
@@ -116,7 +157,7 @@ class Window:
       'data_wait': min(1.0, (waited - self._waited_before) / seconds),
     }
     self._values, self._waited_before = [], waited
-    self._timed_from, self._timed_steps = time.perf_counter(), 0
+    self._clock.restart()
     return self.means
 
 
@@ -124,31 +165,24 @@ class Curves:
   """Metrics of all members between two lines of the log.
 
   Attributes:
-    rates: train steps per second (of all members together) of each window.
+    clock: of their train steps, a step of all members being one.
   """
 
   def __init__(self):
-    self.rates: list[float] = []
+    self.clock = Clock()
     self._pending: list[tuple[int, Mapping[str, Any]]] = []
-    self._steps, self._from = 0, time.perf_counter()
 
   def add(self, metrics: Mapping[str, Any], count: int) -> None:
     """Takes the metrics `[M, limit]` of a call of `count` steps."""
     self._pending.append((count, metrics))
-    self._steps += count
-
-  def restart(self) -> None:
-    """Restarts the clock, after what is not training."""
-    self._steps, self._from = 0, time.perf_counter()
+    self.clock.add(count)
 
   def close(self) -> dict[str, np.ndarray]:
     """Means since the last close, `[M]` each; not finite for who diverged."""
-    fetched = jax.device_get(self._pending)
-    if self._steps:
-      self.rates.append(self._steps / (time.perf_counter() - self._from))
+    fetched, self._pending = jax.device_get(self._pending), []
+    self.clock.lap()
+    self.clock.restart()
     rows = [{k: v[:, :n] for k, v in m.items()} for n, m in fetched]
-    self._pending = []
-    self.restart()
     return {
       name: np.concatenate([row[name] for row in rows], axis=1).mean(axis=1)
       for name in rows[0]

@@ -146,6 +146,30 @@ def test_contenders_take_turns(turns, capsys):
   assert found['a'].wall == 5 and found['b'].wall == 6 and found['c'].wall == 3
 
 
+def test_the_fastest_is_found_by_column(turns):
+  times = {'PyTorch, a': (4.0, 6.0), 'PyTorch, b': (2.0, 8.0)}
+  times |= {'gan_jax': (1.0, 1.0)}
+  assert turns.fastest(times, 'PyTorch') == (2.0, 6.0)
+  assert turns.fastest(times, 'nobody') is None
+  assert turns.Spent(4.0, 6.0).per(2) == (2.0, 3.0)
+
+
+def test_networks_of_different_sizes_are_not_compared(turns):
+  turns.check_sizes({'a': 3, 'b': 3})
+  with pytest.raises(AssertionError, match="differ in size: {'a': 3, 'b': 4}"):
+    turns.check_sizes({'a': 3, 'b': 4})
+
+
+def test_without_pytorch_it_is_said_once(turns, monkeypatch, capsys):
+  monkeypatch.setattr(turns.importlib.util, 'find_spec', lambda name: None)
+  turns.has_torch.cache_clear()
+  for _ in range(2):
+    with turns.start_torch('', 'toy_torch.py') as torch:
+      assert torch is None
+  turns.has_torch.cache_clear()
+  assert capsys.readouterr().out.count('PyTorch is left out') == 1
+
+
 def test_tables_are_markdown(turns):
   rows = [['a', 1.23456, 1234.5], ['b', None, '7'], ['c', 0.0123456, 8]]
   assert turns.table(['', 'x', 'y'], rows).splitlines() == [
@@ -170,9 +194,9 @@ def test_a_peer_works_on_demand(turns, tmp_path, monkeypatch):
   monkeypatch.setattr(turns, '__file__', str(tmp_path / 'turns.py'))
   peer = turns.Peer(sys.executable, 'peer.py', 'one', TONE='two')
   assert peer.about == {'got': ['one', 'two']}
-  spent = peer.run(seconds=0.05)
+  with peer:
+    spent = peer.run(seconds=0.05)
   assert spent.wall >= 0.05 > spent.cpu
-  peer.close()
   assert peer.process.returncode == 0
 
 

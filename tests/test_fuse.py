@@ -1,15 +1,13 @@
 """Many steps in one program: the same bits as one at a time."""
 
-import dataclasses
-
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import experiment, fuse, order, parallel, programs, settings, steps
-from gan_jax.data import arrays, feeds
+from gan_jax import experiment, fuse, order, parallel, programs, steps
+from gan_jax.data import feeds
 
 TOY = {
   'data': {'name': 'gaussian', 'size': 50},
@@ -175,111 +173,6 @@ def test_more_steps_than_there_is_room_for_are_not_lost_in_silence():
 def test_bad_arguments(call, message):
   with pytest.raises(ValueError, match=message):
     call()
-
-
-class TestFeeds:
-  def source(self):
-    x = np.arange(20, dtype=np.float32)[:, None]
-    return arrays.ArraySource(x, np.arange(20) % 3)
-
-  def chunks(self, until, **more):
-    options = dict(seed=0, batch_size=4, d_steps=2, start=0, size=3)
-    return feeds.Chunks(
-      self.source(), until=until, put=lambda x: x, **options | more
-    )
-
-  def test_chunks_end_where_something_is_due(self):
-    with self.chunks(lambda step: 5 - step % 5) as feed:
-      lengths, step = [], 0
-      for _ in range(4):
-        chunk, count = feed.take(step, 99, lambda: None)
-        assert chunk['x'].shape == (3, 2, 4, 1)
-        lengths.append(count)
-        step += count
-    assert lengths == [3, 2, 3, 2]
-
-  def test_a_chunk_holds_the_batches_of_its_steps(self):
-    source = self.source()
-    with self.chunks(lambda _: 3, start=6) as feed:
-      chunk, _ = feed.take(6, 1, lambda: None)
-    for place in range(3):
-      for i in range(2):
-        indices = order.batch_indices(0, 2 * (6 + place) + i, 20, 4)
-        np.testing.assert_array_equal(
-          chunk['x'][place, i], source[indices]['x']
-        )
-        np.testing.assert_array_equal(
-          chunk['label'][place, i], source[indices]['label']
-        )
-
-  def test_a_chunk_for_another_step_is_refused(self):
-    with self.chunks(lambda _: 3) as feed:
-      with pytest.raises(ValueError, match='step 2 asked for the chunk of'):
-        feed.take(2, 1, lambda: None)
-
-  def test_waiting_counts_from_when_the_device_is_done(self):
-    """A slow source: what is waited beside the device's own time counts."""
-    import time
-
-    class Slow(arrays.ArraySource):
-      def __getitem__(self, indices):
-        time.sleep(0.2)
-        return super().__getitem__(indices)
-
-    options = dict(seed=0, batch_size=4, d_steps=1, start=0, size=1, ahead=1)
-    slow = Slow(np.zeros((20, 1), np.float32))
-    for device_seconds, low, high in ((0, 0.1, 1.0), (0.4, 0, 0.1)):
-      with feeds.Chunks(
-        slow, until=lambda _: 9, put=lambda x: x, **options
-      ) as feed:
-        feed.take(0, 1, lambda: time.sleep(device_seconds))
-        assert low <= feed.waited <= high
-
-  def test_all_of_a_source_lives_on_the_device(self):
-    feed = feeds.Resident(self.source(), lambda x: x)
-    examples, count = feed.take(0, 17, lambda: None)
-    np.testing.assert_array_equal(examples['x'], self.source().x)
-    np.testing.assert_array_equal(examples['label'], np.arange(20) % 3)
-    assert count == 17 and feed.waited == 0
-    assert feeds.nbytes(self.source()) == 20 * 8
-
-
-class TestPace:
-  def settings(self, **more):
-    return settings.parse({'num_steps': 100, 'log_every': 40, **more})
-
-  def test_calls_end_where_something_is_due(self):
-    chosen = self.settings(steps_per_call=16, checkpoint_every=50)
-    pace, step, ends = programs.Pace(chosen, 16), 0, []
-    while step < 100:
-      step += pace.count(step)
-      ends.append(step)
-    assert ends == [16, 32, 40, 50, 66, 80, 96, 100]
-
-  def test_the_first_call_is_one_step_and_later_ones_fill_the_time(self):
-    pace = programs.Pace(self.settings(), 1000)
-    assert pace.count(0) == 1
-    pace.seconds = 0.05
-    assert pace.count(1) == 5  # 0.25 s
-    pace.seconds = 1e-5
-    assert pace.count(1) == 39  # to the line of the log
-    pace.seconds = 3.0
-    assert pace.count(1) == 1
-
-  def test_due_at_the_end(self):
-    assert settings.until_due(self.settings(), 99) == 1
-    assert settings.until_due(self.settings(), 100) == 0
-
-
-def test_limits():
-  built = build()
-  chosen = dataclasses.replace(built.settings, log_every=5000)
-  assert programs.limit_of(chosen, built.train) == 1000
-  assert programs.limit_of(built.settings, built.train) == 10
-  streamed = dataclasses.replace(chosen, resident_mb=0)
-  assert programs.limit_of(streamed, built.train) == 1  # on CPU
-  fixed = dataclasses.replace(streamed, steps_per_call=7)
-  assert programs.limit_of(fixed, built.train) == 7
 
 
 def test_latents_drawn_once_are_those_of_both_steps():

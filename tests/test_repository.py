@@ -50,6 +50,7 @@ LAYERS = {
   'fuse.py': ({'game', 'latents', 'order', 'rules', 'state'}, MATHS),
   'ensemble.py': ({'fuse', 'rules', 'state'}, MATHS),
   'sweep.py': ({'settings'}, {'numpy'}),
+  'points.py': ({'scoring', 'sweep'}, {'numpy'}),
   'standing.py': ({'ema', 'game', 'latents'}, MATHS),
   'terms.py': (
     {'augment', 'game', 'losses', 'optimizers', 'penalties'},

@@ -10,13 +10,28 @@ import numpy as np
 
 from gan_jax.data import pipeline
 
-WHOLE = 4096  # examples read at a time
+_AT_A_TIME = 2048  # examples, where all of a source is read
 
 
 def nbytes(source: Any) -> int:
   """Bytes that all examples of a source take, labels included."""
   example = source[np.zeros(1, np.int64)]
   return len(source) * sum(x.nbytes for x in example.values())
+
+
+def read_all(source: Any) -> dict[str, np.ndarray]:
+  """All examples of a source, read in parts.
+
+  Args:
+    source: as data.Source.
+
+  Returns:
+    Leaves `[N, ...]`.
+  """
+  indices = np.arange(len(source))
+  cuts = range(_AT_A_TIME, len(source), _AT_A_TIME)
+  parts = [source[part] for part in np.split(indices, cuts)]
+  return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 
 class Resident:
@@ -35,14 +50,7 @@ class Resident:
       source: as data.Source.
       put: places arrays on the devices.
     """
-    starts = range(0, len(source), WHOLE)
-    parts = [
-      source[np.arange(start, min(start + WHOLE, len(source)))]
-      for start in starts
-    ]
-    self.examples = put(
-      {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    )
+    self.examples = put(read_all(source))
 
   def take(self, step: int, count: int, wait: Callable[[], Any]):
     """The set, which lasts for any number of steps."""

@@ -5,10 +5,8 @@ import pathlib
 
 import numpy as np
 
-from gan_jax.data import images
+from gan_jax.data import feeds, images
 from gan_jax.data.arrays import ArraySource
-
-_CHUNK = 2048
 
 
 def _prepare_command(dataset: str, data_dir: str) -> str:
@@ -197,10 +195,5 @@ def tfds_images(
   streamed = _Streamed(records, feature_names(builder), size, channels)
   if len(records) * size * size * channels > memory_mb * 2**20:
     return streamed
-  starts = range(0, len(records), _CHUNK)
-  parts = [
-    streamed[np.arange(start, min(start + _CHUNK, len(records)))]
-    for start in starts
-  ]
-  together = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+  together = feeds.read_all(streamed)
   return ArraySource(together['x'], together.get('label'))

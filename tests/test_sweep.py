@@ -1,0 +1,106 @@
+"""Which runs an ensemble holds, and what cannot be swept."""
+
+import numpy as np
+import pytest
+
+from gan_jax import assemble, experiment, settings, sweep, team
+from tests.test_ensemble import RATE, mapping
+
+
+@pytest.mark.parametrize(
+  ('text', 'values'),
+  [
+    ('a=0.1,1e-2,3', (0.1, 0.01, 3.0)),
+    ('a = linspace(0, 1, 3)', (0.0, 0.5, 1.0)),
+    ('a=logspace(-3,2,6)', (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)),
+    ('a=geomspace(1,16,5)', (1.0, 2.0, 4.0, 8.0, 16.0)),
+  ],
+)
+def test_values(text, values):
+  (axis,) = sweep.parse(text)
+  assert axis.leaves == ('a',)
+  np.testing.assert_allclose(axis.values, values)
+
+
+def test_several_settings():
+  one, two = sweep.parse('a+b.c=1,2; d=3')
+  assert one == sweep.Axis(('a', 'b.c'), (1.0, 2.0)) and one.name == 'a+b.c'
+  assert two == sweep.Axis(('d',), (3.0,))
+  assert sweep.parse('') == ()
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('a', "ensemble.sweep='a': must be like"),
+    ('a=', "values '': must be like"),
+    ('a=1,x', "values '1,x': must be like"),
+    ('a=logspace(1,2)', "values 'logspace\\(1,2\\)': must be like"),
+    ('a=logspace(1,2,0)', 'must be like'),
+    ('a=logspce(1,2,3)', "unknown range 'logspce'.*'logspace'"),
+    ('a=1,2;a=3,4', 'names a twice'),
+  ],
+)
+def test_bad_text(text, message):
+  with pytest.raises(ValueError, match=message):
+    sweep.parse(text)
+
+
+def test_members_are_ordinary_settings():
+  built = experiment.build(mapping(seeds=2, swept=f'{RATE}=0.1,0.2', seed=5))
+  found = sweep.members(built.settings)
+  assert [m.settings.seed for m in found] == [5, 6, 5, 6]
+  rates = [m.settings.g_optimizer['learning_rate'] for m in found]
+  assert rates == [0.1, 0.1, 0.2, 0.2]
+  assert not any(settings.is_ensemble(m.settings) for m in found)
+
+
+@pytest.mark.parametrize(
+  ('swept', 'message'),
+  [
+    (
+      'g_optimizer.learning_rat=1,2',
+      "unknown continuous setting.*mean 'g_optimizer.learning_rate'",
+    ),
+    ('batch_size=8,16', 'batch_size=8 is not a continuous setting'),
+    ('d_loss_scale=1,2', 'd_loss_scale is part of the program'),
+    (f'{RATE}+d_loss_scale=1,2', 'd_loss_scale is part of the program'),
+    ('penalties.r1.weight=0,1', 'r1_weight would be in the program for some'),
+    ('ema_decay=0.5,1.5', 'ema_decay=1.5: must be between 0 and 1'),
+    (f'{RATE}=-1,1', 'learning_rate=-1.0: must be at least 0'),
+  ],
+)
+def test_what_cannot_be_swept(swept, message):
+  with pytest.raises(ValueError, match=message):
+    team.build(mapping(swept=swept))
+
+
+def test_seeds_below_one():
+  with pytest.raises(ValueError, match='ensemble.seeds=0: must be at least'):
+    team.build(mapping(seeds=0))
+
+
+def test_data_that_stream_are_refused():
+  with pytest.raises(ValueError, match='resident_mb=0: the members of an'):
+    team.build(mapping(seeds=2, resident_mb=0))
+
+
+def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
+  built = []
+  build_gan = assemble.build_gan
+
+  def counted(chosen, shape):
+    built.append(chosen)
+    return build_gan(chosen, shape)
+
+  monkeypatch.setattr(assemble, 'build_gan', counted)
+  b1 = 'd_optimizer.b1'
+  swept = f'{RATE}=logspace(-3,-1,5); {b1}=0.5,0.6; ema_decay=0.9'
+  crew = team.build(mapping(seeds=3, swept=swept))
+  # The experiment, two for each of what varies, and one for each point.
+  assert len(built) == 1 + 2 * 2 + 10
+  assert len(crew.members) == 30
+  rates = np.repeat(np.logspace(-3, -1, 5), 6)
+  np.testing.assert_allclose(crew.hyper['g_learning_rate'], rates)
+  moments = np.tile(np.repeat([0.5, 0.6], 3), 5)
+  np.testing.assert_array_equal(crew.hyper['d_b1'], moments)

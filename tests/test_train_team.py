@@ -1,0 +1,209 @@
+"""The training of an ensemble: its records, its scores, its pictures."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from gan_jax import (
+  plots,
+  points,
+  progress,
+  runs,
+  settings,
+  sweep,
+  team,
+  train_team,
+  writers,
+)
+from tests import test_fuse
+from tests.test_ensemble import RATE, mapping
+
+
+@pytest.mark.parametrize(
+  ('step', 'stopping', 'expected'),
+  [
+    (1, False, (False, False, False)),
+    (1, True, (True, True, False)),
+    (10, False, (True, False, False)),
+    (15, False, (False, True, False)),
+    (20, False, (True, False, True)),
+    (60, False, (True, True, True)),
+    (61, False, (True, True, True)),
+  ],
+)
+def test_what_is_due(step, stopping, expected):
+  several = {'log_every': 10, 'checkpoint_every': 15, 'eval': {'every': 20}}
+  chosen = settings.parse({'num_steps': 61, **several})
+  assert train_team.due(chosen, step, stopping) == expected
+
+
+def test_due_at_the_end_alone():
+  several = {'checkpoint_every': 0, 'eval': {'every': 0}}
+  chosen = settings.parse({'num_steps': 200, 'log_every': 100, **several})
+  assert train_team.due(chosen, 100, False) == (True, False, False)
+  assert train_team.due(chosen, 200, False) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+  ('data', 'lost', 'drawn'),
+  [('points', [0], [1]), ('images', [1], [0, 2])],
+)
+def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
+  several = {'ensemble': {'seeds': 3, 'sweep': ''}}
+  given = mapping() if data == 'points' else test_fuse.IMAGES
+  crew = team.build(given | several | {'num_devices': 1})
+  state = crew.init_state()
+  state = state.replace(
+    step=np.array([0 if i in lost else 4 for i in range(3)])
+  )
+  asked, saved = [], []
+
+  class Scorer(train_team.Scorer):
+    def weights(self, state, index):
+      asked.append(index)
+      return super().weights(state, index)
+
+  scorer = Scorer(crew, None)
+  save = lambda path, x, *_, **more: saved.append((x.shape, more))
+  monkeypatch.setattr(writers, 'save_samples', save)
+  monkeypatch.setattr(writers, 'save_grid', save)
+  train_team._save_pictures(tmp_path / 'x.png', crew, scorer, state, 4)
+  assert asked == drawn
+  if data == 'points':
+    assert saved == [((64, 2), {})]
+  else:
+    assert saved == [((24, 8, 8, 1), {'columns': 12})]
+
+
+def test_the_best_points_are_listed():
+  point = lambda i, mean: points.Point(
+    {'a': i}, [i], [], {'score': (mean, None)}, {'score': [mean]}
+  )
+  means = [3.0, math.nan, 1.0, *range(10, 30)]
+  found = [point(i, mean) for i, mean in enumerate(means)]
+  listed = lambda better: [
+    p.scores['score'][0] for p in points.best_first(found, better)
+  ]
+  assert listed('lower')[:3] == [1.0, 3.0, 10] and len(listed('lower')) == 16
+  assert listed('higher')[:2] == [29, 28]
+  assert listed('near 0.5')[0] == 1.0
+  assert points.best_first(found[:3], 'lower') == found[:3]
+
+
+def test_mean_and_error():
+  mean, error = points.mean_and_error([1.0, 3.0, None, math.nan])
+  assert mean == 2 and error == pytest.approx(1.0)
+  assert points.mean_and_error([4.0]) == (4.0, None)
+  assert math.isnan(points.mean_and_error([])[0])
+
+
+class TestPlots:
+  def points(self, shape):
+    found = []
+    for i in range(math.prod(shape)):
+      lost = [2 * i] if i == 1 else []
+      scores = {'score': (1.0 + i, 0.1), 'other': (math.nan, None)}
+      found.append(
+        points.Point(
+          {'a': i},
+          [2 * i, 2 * i + 1],
+          lost,
+          scores,
+          {'score': [1.0, 2.0], 'other': []},
+        )
+      )
+    return found
+
+  @pytest.mark.parametrize('shape', [(), (3,), (3, 2)])
+  def test_a_picture(self, tmp_path, shape):
+    pytest.importorskip('matplotlib', reason="pip install 'gan_jax[plots]'")
+    axes = [
+      sweep.Axis((name,), tuple(range(1, n + 1)))
+      for name, n in zip('ab', shape)
+    ]
+    lines = [
+      {'step': s, 'metrics': {'d_loss': [1, None], 'g_loss': [2.0, 3.0]}}
+      for s in (1, 2)
+    ]
+    floors = {'score': (0.5, 0.01), 'other': (0.5, None)}
+    path = tmp_path / 'x.png'
+    assert plots.ensemble(path, axes, self.points(shape), floors, lines)
+    assert path.stat().st_size > 5000
+
+  def test_no_picture_of_three_dimensions(self, tmp_path):
+    axes = [sweep.Axis((name,), (1.0,)) for name in 'abc']
+    floors = {'score': (0.5, 0.01)}
+    path = tmp_path / 'x.png'
+    assert not plots.ensemble(path, axes, self.points(()), floors, [])
+
+
+@pytest.mark.slow
+def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
+  def train(workdir, stopped):
+    given = mapping(seeds=2, num_steps=30, num_devices=1)
+    crew = team.build(given | {'eval': {'every': 10, 'num_samples': 20}})
+    return train_team.train(crew, workdir, progress.Report(), lambda: stopped)
+
+  def lines(workdir):
+    text = (workdir / train_team.CURVES_FILE).read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+  assert not train(tmp_path / 'a', stopped=True)
+  assert not (tmp_path / 'a' / 'summary.json').exists()
+  assert runs.latest(tmp_path / 'a') == 1
+  assert [line['step'] for line in lines(tmp_path / 'a')] == [1]
+  for name in 'ab':
+    assert train(tmp_path / name, stopped=False)
+  scores = lambda name: [x for x in lines(tmp_path / name) if 'scores' in x]
+  assert [line['step'] for line in scores('a')] == [10, 20, 30]
+  for found, expected in zip(scores('a'), scores('b'), strict=True):
+    for one, other in zip(found['scores'], expected['scores'], strict=True):
+      assert one == pytest.approx(other, rel=1e-3)
+
+
+@pytest.mark.slow
+class TestTrainPy:
+  ARGUMENTS = (
+    '--config=configs/d2l_gaussian.py:test',
+    '--config.num_steps=4',
+    '--config.ensemble.seeds=2',
+    f'--config.ensemble.sweep={RATE}=1e-3,1e38',
+  )
+
+  def test_an_ensemble_and_its_continuation(self, tmp_path):
+    from tests.test_train import run
+
+    workdir = f'--workdir={tmp_path}'
+    out = run(*self.ARGUMENTS, workdir)
+    assert 'members  4: 2 seeds from 0' in out
+    assert '2 of 4 diverged' in out
+    rows = json.loads((tmp_path / 'summary.json').read_text())
+    assert [len(p['diverged']) for p in rows['points']] == [0, 2]
+    assert rows['members'][0]['scores'] and not rows['members'][3]['scores']
+    more = run(*self.ARGUMENTS, '--config.num_steps=8', workdir)
+    assert 'continues from the checkpoint of step 4' in more
+    lines = (tmp_path / 'members.jsonl').read_text().splitlines()
+    logged = [json.loads(line) for line in lines]
+    steps = [line['step'] for line in logged if 'metrics' in line]
+    assert steps == sorted(set(steps)) and steps[-1] == 8
+
+  def test_bad_input_is_one_line(self, tmp_path):
+    from tests.test_train import run
+
+    out = run(
+      '--config=configs/d2l_gaussian.py:test',
+      '--config.ensemble.sweep=batch_size=8,16',
+      f'--workdir={tmp_path}',
+      rc=1,
+    )
+    assert out.startswith('train.py: ensemble.sweep: batch_size=8 is not')
+
+  def test_dry_run_writes_nothing(self, tmp_path):
+    from tests.test_train import run
+
+    workdir = tmp_path / 'none'
+    out = run(*self.ARGUMENTS, '--dry_run', f'--workdir={workdir}')
+    assert 'parameters  G 6, D' in out and 'kFLOP' in out
+    assert not workdir.exists()

@@ -1,0 +1,61 @@
+"""The clock of training, and the metrics of an ensemble."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import window
+
+
+@pytest.fixture
+def now(monkeypatch):
+  """The time, in a list of one that a test may change."""
+  seconds = [100.0]
+  monkeypatch.setattr(window.time, 'perf_counter', lambda: seconds[0])
+  return seconds
+
+
+def test_the_clock_leaves_out_pauses_and_what_was_not_noted(now):
+  clock = window.Clock()
+  assert clock.rate == 0 and clock.rates == []
+  clock.add(3)
+  clock.add(5)
+  now[0] += 2
+  with clock.paused():
+    now[0] += 50
+  assert clock.seconds == 2 == clock.lap()
+  clock.restart()
+  clock.add(7)
+  clock.restart()
+  now[0] += 1
+  assert clock.lap() == 1  # without a step there is no rate
+  assert clock.rate == 4 and clock.rates == [4]
+
+
+def test_a_window_by_its_clock(now):
+  log = window.Window(8, waited=lambda: (now[0] - 100) / 10)
+  log.add(1, {'loss': jnp.ones(1)}, 1)
+  now[0] += 3
+  assert log.wait() == 3
+  log.add(5, {'loss': jnp.arange(9.0)}, 4)
+  now[0] += 1
+  with log.paused():
+    now[0] += 6
+  now[0] += 1
+  means = log.close()
+  assert means['loss'] == pytest.approx((1 + 0 + 1 + 2 + 3) / 5)
+  assert log.rates == [2.0] and log.rate == 2.0
+  assert log.examples_per_second == means['examples_per_second'] == 16
+  assert means['data_wait'] == pytest.approx(1.1 / 2)
+
+
+def test_curves_are_means_of_the_steps_that_were_taken(now):
+  curves = window.Curves()
+  curves.add({'loss': jnp.array([[1.0, 2.0, 99], [3.0, 5.0, 99]])}, 2)
+  curves.add({'loss': jnp.array([[6.0, 99, 99], [jnp.nan, 99, 99]])}, 1)
+  now[0] += 3
+  np.testing.assert_array_equal(curves.close()['loss'], [3.0, np.nan])
+  curves.add({'loss': jnp.ones((2, 3))}, 3)
+  now[0] += 1
+  np.testing.assert_array_equal(curves.close()['loss'], [1, 1])
+  assert curves.clock.rates == [1.0, 3.0]
