@@ -16,12 +16,12 @@ Takes about six minutes on two cores; --short leaves out what is slow.
 
 import functools
 import json
-import time
 from typing import Callable
 from unittest import mock
 
 import dcgan_flax
 import flax.linen as nn
+import fused
 import jax
 import jax.numpy as jnp
 import turns
@@ -33,13 +33,14 @@ from gan_jax import (
   networks,
   optimizers,
   parallel,
+  startup,
   state,
   steps,
 )
 from gan_jax.models import conv, dcgan
 
-SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'channels': 3}
-SHAPE = (32, 32, SIZES['channels'])
+SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'size': 32}
+SHAPE = (SIZES['size'], SIZES['size'], 3)
 STEPS = 5  # at a time: the length of the scan, and of the loop beside it
 MEMBERS = 4
 HYPER = {
@@ -125,17 +126,17 @@ class Program:
 
   def run(self) -> turns.Spent:
     """Takes STEPS steps; of several members, the time of one of them."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(self.calls):
-      self()
-    jax.block_until_ready(self.state)
-    spent = time.perf_counter() - wall, time.process_time() - cpu
-    return turns.Spent(*(seconds / self.members for seconds in spent))
+
+    def work():
+      for _ in range(self.calls):
+        self()
+      jax.block_until_ready(self.state)
+
+    return turns.timed(work).per(self.members)
 
   def num_parameters(self) -> int:
     """Number of trained numbers in both networks of one member."""
-    both = (self.state.generator.params, self.state.discriminator.params)
-    return sum(x.size for x in jax.tree.leaves(both)) // self.members
+    return fused.num_parameters(self.state) // self.members
 
 
 def check_gradients(ours: Program, xla: Program) -> None:
@@ -169,7 +170,7 @@ def make_programs(short: bool) -> dict[str, Program]:
   if short:
     return programs
   plain = make_gan(
-    dcgan_flax.Generator(SIZES['width'], SIZES['channels']),
+    dcgan_flax.Generator(SIZES['width'], SHAPE[-1]),
     dcgan_flax.Discriminator(SIZES['width']),
   )
   programs |= {
@@ -193,23 +194,24 @@ def make_contenders(
       contenders[f'PyTorch, {layout}'] = functools.partial(
         torch.run, layout=layout, steps=STEPS
       )
-  assert len(set(counts.values())) == 1, f'networks differ in size: {counts}'
+  turns.check_sizes(counts)
   return contenders
 
 
 def table(medians: dict[str, turns.Spent]) -> str:
   """The results in Markdown."""
-  torch = [s.cpu for name, s in medians.items() if name.startswith('PyTorch')]
+  each = {name: spent.per(STEPS) for name, spent in medians.items()}
+  best = turns.fastest(each, 'PyTorch')
   header = ['', 'wall ms / step', 'CPU ms / image']
   rows = []
-  for name, spent in medians.items():
-    loop = medians.get(name.split(',')[0], spent)
+  for name, spent in each.items():
+    loop = each.get(name.split(',')[0], spent)
     rows.append(
       [
         name,
-        1e3 * spent.wall / STEPS,
-        1e3 * spent.cpu / STEPS / SIZES['batch'],
-        min(torch) / spent.cpu if torch else None,
+        1e3 * spent.wall,
+        1e3 * spent.cpu / SIZES['batch'],
+        best and best.cpu / spent.cpu,
         loop.cpu / spent.cpu if loop is not spent else None,
       ]
     )
@@ -221,16 +223,14 @@ def main() -> None:
   parser = turns.torch_parser(__doc__, rounds=9)
   parser.add_argument('--short', action='store_true', help='no plain Flax')
   options = parser.parse_args()
-  parallel.prepare_cpu()
-  torch = turns.start_torch(
+  startup.prepare_cpu()
+  with turns.start_torch(
     options.torch_python, 'dcgan_torch.py', json.dumps(SIZES)
-  )
-  print(turns.machine(torch))
-  contenders = make_contenders(make_programs(options.short), torch)
-  medians = turns.take_turns(contenders, options.rounds, once=[SLOW])
+  ) as torch:
+    print(turns.machine(torch))
+    contenders = make_contenders(make_programs(options.short), torch)
+    medians = turns.take_turns(contenders, options.rounds, once=[SLOW])
   print(f'\n{table(medians)}')
-  if torch is not None:
-    torch.close()
 
 
 if __name__ == '__main__':

@@ -23,7 +23,7 @@ import turns
 from PIL import Image
 
 from configs import digits, folder
-from gan_jax import experiment, fuse, parallel, programs
+from gan_jax import experiment, fuse, parallel, programs, startup
 from gan_jax.data.arrays import ArraySource
 
 BATCH = 64
@@ -177,7 +177,7 @@ def main() -> None:
   parser.add_argument('--width', type=int, default=16, help='of DCGAN-64')
   parser.add_argument('--steps', type=int, default=150, help='of DCGAN-64')
   options = parser.parse_args()
-  parallel.prepare_cpu()
+  startup.prepare_cpu()
   print(turns.machine())
   rows = streamed_rows(options.pictures, options.width, options.steps)
   rows += resident_rows(options.rounds)

@@ -1,10 +1,16 @@
-"""A run's or an ensemble's compiled program, as a contender."""
+"""A run's or an ensemble's compiled program, as a contender; its size."""
 
 from typing import Any
 
 import jax
 import numpy as np
 import turns
+
+
+def num_parameters(state: Any) -> int:
+  """Number of trained numbers in both networks of a training state."""
+  players = (state.generator.params, state.discriminator.params)
+  return sum(x.size for x in jax.tree.leaves(players))
 
 
 class Fused:

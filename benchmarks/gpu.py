@@ -33,6 +33,8 @@ PEAKS = {
   'L4': (121, 60),
 }
 EXAMPLES = 4096
+LATENT_DIM = 100
+EAGER, COMPILED = 'PyTorch, eager', 'PyTorch, compiled'
 
 
 def make_experiment(size: int, dtype: str, options) -> experiment.Experiment:
@@ -41,7 +43,7 @@ def make_experiment(size: int, dtype: str, options) -> experiment.Experiment:
   common.dcgan(config, width=options.width, d_norm='batch', r1=0.0)
   mapping = config.to_dict() | {
     'batch_size': options.batch,
-    'latent_dim': 100,
+    'latent_dim': LATENT_DIM,
     'compute_dtype': dtype,
     'num_devices': 1,
     'steps_per_call': options.steps,
@@ -67,13 +69,13 @@ def find_peak(kind: str, dtype: str, given: float) -> float | None:
   return None
 
 
-def start_torch(size: int, dtype: str, options) -> turns.Peer | None:
-  """PyTorch's side of one experiment."""
+def start_torch(size: int, dtype: str, options):
+  """PyTorch's side of one experiment, for `with`."""
   sizes = {
     'size': size,
     'width': options.width,
     'batch': options.batch,
-    'latent_dim': 100,
+    'latent_dim': LATENT_DIM,
     'examples': EXAMPLES,
   }
   return turns.start_torch(
@@ -81,38 +83,45 @@ def start_torch(size: int, dtype: str, options) -> turns.Peer | None:
   )
 
 
+def compare(
+  built: experiment.Experiment, torch: turns.Peer | None, options
+) -> dict[str, turns.Spent]:
+  """Seconds of a step, of the fused program and of PyTorch's."""
+  ours = fused.Fused(built, options.steps)
+  parameters = {'gan_jax': fused.num_parameters(ours.state)}
+  contenders = {'gan_jax': ours.run}
+  if torch is not None:
+    if torch.about['device'] == 'cpu' and jax.default_backend() != 'cpu':
+      raise RuntimeError(
+        f'PyTorch {torch.about["version"]} sees no GPU: name a Python whose '
+        'PyTorch does with --torch_python=PATH'
+      )
+    parameters['PyTorch'] = torch.about['parameters']
+    for name, compiled in {EAGER: False, COMPILED: True}.items():
+      contenders[name] = functools.partial(
+        torch.run, compiled=compiled, steps=options.steps
+      )
+  turns.check_sizes(parameters)
+  medians = turns.take_turns(contenders, options.rounds)
+  return {name: s.per(options.steps) for name, s in medians.items()}
+
+
 def measure(size: int, dtype: str, options) -> list[list]:
   """Rows of one experiment."""
   built = make_experiment(size, dtype, options)
-  ours = fused.Fused(built, options.steps)
-  players = (ours.state.generator.params, ours.state.discriminator.params)
-  count = sum(x.size for x in jax.tree.leaves(players))
-  contenders = {'gan_jax': ours.run}
-  torch = options.torch and start_torch(size, dtype, options)
-  if torch:
-    if torch.about['parameters'] != count:
-      raise AssertionError(f'sizes: {count}, {torch.about["parameters"]}')
-    for name, compiled in {'eager': False, 'compiled': True}.items():
-      contenders[f'PyTorch, {name}'] = functools.partial(
-        torch.run, compiled=compiled, steps=options.steps
-      )
-  medians = turns.take_turns(contenders, options.rounds)
-  if torch:
-    torch.close()
+  with start_torch(size, dtype, options) as torch:
+    steps = compare(built, torch, options)
   flops = dry_run.count_flops(dry_run.lower(built))
   kind = jax.devices()[0].device_kind
   peak = find_peak(kind, dtype, options.peak_tflops)
-  eager, compiled = (
-    medians.get(f'PyTorch, {n}') for n in ('eager', 'compiled')
-  )
+  eager, compiled = steps.get(EAGER), steps.get(COMPILED)
   rows = []
-  for name, spent in medians.items():
-    rate = options.steps / spent.wall
-    speed = rate * flops / 1e12
+  for name, spent in steps.items():
+    speed = flops / spent.wall / 1e12
     rows.append(
       [
         f'DCGAN-{size}, {dtype}, {name}',
-        rate * options.batch,
+        options.batch / spent.wall,
         eager and eager.wall / spent.wall,
         compiled and compiled.wall / spent.wall,
         speed,
@@ -140,7 +149,6 @@ def main() -> None:
   if device.platform == 'cpu' and not options.allow_cpu:
     print('No accelerator: JAX sees a CPU alone; nothing was measured.')
     return
-  options.torch = turns.has_torch(options.torch_python)
   print(f'{device.device_kind}; {turns.machine()}')
   rows = []
   for size in options.sizes:

@@ -35,11 +35,11 @@ def make_run(path: str, images: np.ndarray, results: dict):
 
 def table(medians: dict[str, turns.Spent], images: int) -> str:
   """The results in Markdown."""
-  theirs = [spent.cpu for name, spent in medians.items() if name != 'gan_jax']
-  best = min(theirs, default=None)
+  each = {name: spent.per(images) for name, spent in medians.items()}
+  best = turns.fastest(each, 'torch-fidelity')
   rows = [
-    [name, *(1e3 * x / images for x in spent), best and best / spent.cpu]
-    for name, spent in medians.items()
+    [name, *(1e3 * seconds for seconds in spent), best and best.cpu / spent.cpu]
+    for name, spent in each.items()
   ]
   header = ('', 'wall ms / image', 'CPU ms / image', 'torch-fidelity / this')
   return turns.table(header, rows)
@@ -58,24 +58,20 @@ def main() -> None:
   with tempfile.TemporaryDirectory() as scratch:
     saved, out = (str(pathlib.Path(scratch, n)) for n in ('x.npy', 'out.npy'))
     np.save(saved, images)
-    torch = turns.start_torch(
+    with turns.start_torch(
       options.torch_python, 'inception_torch.py', options.weights, saved
-    )
-    if torch is not None:
-      contenders |= {
-        f'torch-fidelity, {layout}': functools.partial(
+    ) as torch:
+      for layout in LAYOUTS if torch else ():
+        contenders[f'torch-fidelity, {layout}'] = functools.partial(
           torch.run, layout=layout, out=out
         )
-        for layout in LAYOUTS
-      }
-    print(turns.machine(torch))
-    medians = turns.take_turns(contenders, options.rounds)
+      print(turns.machine(torch))
+      medians = turns.take_turns(contenders, options.rounds)
     print(f'\n{table(medians, options.images)}\n')
     if torch is not None:
       theirs = np.load(out)
       gap = np.linalg.norm(results['gan_jax'] - theirs)
       print(f'relative difference {gap / np.linalg.norm(theirs):.1e}')
-      torch.close()
 
 
 if __name__ == '__main__':

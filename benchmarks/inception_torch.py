@@ -26,8 +26,7 @@ def main() -> None:
       (features,) = extractor(batch)
     np.save(out, features.numpy())
 
-  about = {'version': torch.__version__, 'threads': torch.get_num_threads()}
-  turns.serve(about, work)
+  turns.serve({'version': torch.__version__}, work)
 
 
 if __name__ == '__main__':

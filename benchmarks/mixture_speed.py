@@ -11,17 +11,15 @@ in CPU seconds of all threads. Takes about three minutes on two cores.
 
 import functools
 import json
-import math
 import os
 import sys
 import time
 
 import fused
-import jax
 import turns
 
 from configs import grid
-from gan_jax import ensemble, experiment, parallel, team
+from gan_jax import ensemble, experiment, startup, team
 
 STEPS = 20  # of each run, at a time
 FEWER = 5  # where threads that wait for one another may take very long
@@ -91,11 +89,9 @@ def make_contenders(
   many = fused.Fused(team.build(settings(members)), STEPS, way=way)
   alone = settings(1) | {'num_devices': 1}
   one = fused.Fused(experiment.build(alone), STEPS)
-  players = (one.state.generator.params, one.state.discriminator.params)
-  counts = {sum(x.size for x in jax.tree.leaves(players))}
-  counts |= {p.about['parameters'] for ps in peers.values() for p in ps}
-  if len(counts) > 1:
-    raise AssertionError(f'networks differ in size: {counts}')
+  sizes = {'gan_jax': fused.num_parameters(one.state)}
+  sizes |= {name: p[0].about['parameters'] for name, p in peers.items()}
+  turns.check_sizes(sizes)
   return {
     f'gan_jax, {members} members as one program': many.run,
     f'gan_jax, {members} calls of one run': functools.partial(one.run, members),
@@ -107,22 +103,19 @@ def make_contenders(
 
 def table(medians: dict[str, turns.Spent], members: int) -> str:
   """The results in Markdown."""
-  per_step = {}
-  for name, spent in medians.items():
-    steps = members * steps_of(name)
-    per_step[name] = turns.Spent(spent.wall / steps, spent.cpu / steps)
-  theirs = [s for name, s in per_step.items() if name.startswith('PyTorch')]
-  best = [min(column) for column in zip(*theirs)] or [math.nan, math.nan]
-  ratio = lambda peer, mine: None if math.isnan(peer) else peer / mine
+  each = {
+    name: spent.per(members * steps_of(name)) for name, spent in medians.items()
+  }
+  best = turns.fastest(each, 'PyTorch')
   rows = [
     [
       name,
       1 / spent.wall,
       1e3 * spent.cpu,
-      ratio(best[0], spent.wall),
-      ratio(best[1], spent.cpu),
+      best and best.wall / spent.wall,
+      best and best.cpu / spent.cpu,
     ]
-    for name, spent in per_step.items()
+    for name, spent in each.items()
   ]
   header = (
     '',
@@ -142,7 +135,7 @@ def main() -> None:
     '--way', default='', choices=('', *ensemble.WAYS), help='of the members'
   )
   options = parser.parse_args()
-  parallel.prepare_cpu(members=True)
+  startup.prepare_cpu(members=True)
   peers = start_peers(options.torch_python, options.members)
   processes = [process for group in peers.values() for process in group]
   print(turns.machine(processes[0] if processes else None))

@@ -7,10 +7,10 @@ that has PyTorch. Its runs go one after the other.
 import json
 import sys
 
+import players_torch
 import torch
 import turns
 from torch import nn
-from torch.nn import functional as F
 
 
 class Maxout(nn.Module):
@@ -50,55 +50,48 @@ def draw_data(size: int, side: int, spacing: float, sigma: float):
 
 
 class Trainer:
-  """One run: both networks, their optimizers and the data.
+  """One run: both players and the data.
 
   Attributes:
-    parameters: number of trained numbers in both networks.
+    players: the networks and their optimizers.
   """
 
   def __init__(self, seed: int, sizes: dict):
     torch.manual_seed(seed)
     self.batch, self.latent_dim = sizes['batch'], sizes['latent_dim']
     self.data = draw_data(**sizes['data'])
-    self.g = make_generator(self.latent_dim, sizes['g_widths'])
-    self.d = make_discriminator(sizes['d_widths'], sizes['pieces'])
-    for network in (self.g, self.d):
-      for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-          nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
-    optimizer = lambda network: torch.optim.Adam(
-      network.parameters(), lr=1e-4, betas=(0.8, 0.999), fused=True
+    networks = (
+      make_generator(self.latent_dim, sizes['g_widths']),
+      make_discriminator(sizes['d_widths'], sizes['pieces']),
     )
-    self.g_optimizer, self.d_optimizer = optimizer(self.g), optimizer(self.d)
+    for layer in [x for network in networks for x in network.modules()]:
+      if isinstance(layer, nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
+    self.players = players_torch.Players(*networks, lr=1e-4, betas=(0.8, 0.999))
     self.batches: list[torch.Tensor] = []
-    both = (self.g, self.d)
-    self.parameters = sum(x.numel() for n in both for x in n.parameters())
 
   def generate(self) -> torch.Tensor:
     """A batch of points from fresh latents."""
-    return self.g(torch.randn(self.batch, self.latent_dim))
+    return self.players.g(torch.randn(self.batch, self.latent_dim))
 
-  def step(self) -> None:
-    """One update of each player."""
+  def d_loss(self) -> torch.Tensor:
+    """Of the next batch and as many fake points."""
     if not self.batches:
       self.batches = list(torch.randperm(len(self.data)).split(self.batch))
     real = self.data[self.batches.pop()]
     with torch.no_grad():
       fake = self.generate()
     # No layer of D mixes the batch: one larger product instead of two.
-    real_logits, fake_logits = self.d(torch.cat([real, fake])).chunk(2)
-    d_loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
-    self.d_optimizer.zero_grad(set_to_none=True)
-    d_loss.backward()
-    self.d_optimizer.step()
+    logits = self.players.d(torch.cat([real, fake]))
+    return players_torch.d_loss(*logits.chunk(2))
 
-    # The G step needs no gradients of D's weights.
-    self.d.requires_grad_(False)
-    g_loss = F.softplus(-self.d(self.generate())).mean()
-    self.g_optimizer.zero_grad(set_to_none=True)
-    g_loss.backward()
-    self.g_optimizer.step()
-    self.d.requires_grad_(True)
+  def g_loss(self) -> torch.Tensor:
+    """Of fresh latents."""
+    return players_torch.g_loss(self.players.d(self.generate()))
+
+  def step(self) -> None:
+    """One update of each player."""
+    self.players.step(self.d_loss, self.g_loss)
 
 
 def main() -> None:
@@ -114,7 +107,7 @@ def main() -> None:
 
   about = {
     'version': torch.__version__,
-    'parameters': trainers[0].parameters,
+    'parameters': trainers[0].players.parameters,
   }
   turns.serve(about, work)
 

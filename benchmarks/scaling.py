@@ -20,7 +20,7 @@ import numpy as np
 import turns
 
 from configs import cifar10, folder
-from gan_jax import dry_run, experiment, parallel
+from gan_jax import dry_run, experiment, startup
 from gan_jax.data.arrays import ArraySource
 
 STEPS = 2  # of a turn
@@ -178,9 +178,8 @@ def count_networks(width: int) -> dict[str, dict]:
   found = {}
   for size in (32, 64):
     sizes = ('--size', str(size), '--width', str(width), '--per_device', '4')
-    peer = start(2, *sizes)
-    found[f'DCGAN-{size}'] = peer.about
-    peer.close()
+    with start(2, *sizes) as peer:
+      found[f'DCGAN-{size}'] = peer.about
   return found
 
 
@@ -238,7 +237,7 @@ def estimate_table(found: dict[str, dict]) -> str:
 
 def serve(options) -> None:
   """The work of one process."""
-  parallel.prepare_cpu()
+  startup.prepare_cpu()
   built = make_experiment(options.size, options.per_device, options.width)
   turns.serve(*measure_step(built))
 

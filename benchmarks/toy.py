@@ -16,7 +16,7 @@ import fused
 import turns
 
 from configs import d2l_gaussian
-from gan_jax import ensemble, experiment, parallel, team
+from gan_jax import ensemble, experiment, startup, team
 
 STEPS = 5_000  # of a call
 CALLS = 20  # of one run, at a time
@@ -61,16 +61,17 @@ def make_contenders(
 
 def table(medians: dict[str, turns.Spent], examples: dict[str, int]) -> str:
   """The results in Markdown."""
-  speeds = {
-    name: (examples[name] / spent.wall, examples[name] / spent.cpu)
-    for name, spent in medians.items()
-  }
-  theirs = [s for name, s in speeds.items() if name.startswith('PyTorch')]
-  best = [max(column) for column in zip(*theirs)] or [None, None]
-  ratio = lambda speed, peer: speed / peer if peer else None
+  each = {name: spent.per(examples[name]) for name, spent in medians.items()}
+  best = turns.fastest(each, 'PyTorch')
   rows = [
-    [name, wall, cpu, ratio(wall, best[0]), ratio(cpu, best[1])]
-    for name, (wall, cpu) in speeds.items()
+    [
+      name,
+      1 / spent.wall,
+      1 / spent.cpu,
+      best and best.wall / spent.wall,
+      best and best.cpu / spent.cpu,
+    ]
+    for name, spent in each.items()
   ]
   header = (
     '',
@@ -90,14 +91,12 @@ def main() -> None:
     '--way', default='', choices=('', *ensemble.WAYS), help='of the members'
   )
   options = parser.parse_args()
-  parallel.prepare_cpu(members=True)
-  torch = turns.start_torch(options.torch_python, 'toy_torch.py')
-  print(turns.machine(torch))
-  contenders, examples = make_contenders(options.members, options.way, torch)
-  medians = turns.take_turns(contenders, options.rounds)
+  startup.prepare_cpu(members=True)
+  with turns.start_torch(options.torch_python, 'toy_torch.py') as torch:
+    print(turns.machine(torch))
+    contenders, examples = make_contenders(options.members, options.way, torch)
+    medians = turns.take_turns(contenders, options.rounds)
   print(f'\n{table(medians, examples)}')
-  if torch is not None:
-    torch.close()
 
 
 if __name__ == '__main__':

@@ -5,6 +5,8 @@ importing it makes gan_jax and configs of this repository importable.
 """
 
 import argparse
+import contextlib
+import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -34,6 +36,10 @@ class Spent(NamedTuple):
   wall: float
   cpu: float
 
+  def per(self, count: float) -> 'Spent':
+    """Seconds for one of `count` equal parts of the work."""
+    return Spent(self.wall / count, self.cpu / count)
+
 
 Contenders = Mapping[str, Callable[[], Spent]]
 
@@ -47,6 +53,8 @@ def timed(work: Callable[[], Any]) -> Spent:
 
 class Peer:
   """A program in a process of its own, which works on demand; see `serve`.
+
+  `with` closes it at the end.
 
   Attributes:
     about: what the program says of itself.
@@ -101,8 +109,11 @@ class Peer:
     self.process.wait()
     self.process.stdout.close()
 
+  def __enter__(self) -> 'Peer':
+    return self
 
-Torch = Peer  # the PyTorch side
+  def __exit__(self, *error: Any) -> None:
+    self.close()
 
 
 def serve(about: Mapping[str, Any], work: Callable[..., Any]) -> None:
@@ -121,10 +132,10 @@ def serve(about: Mapping[str, Any], work: Callable[..., Any]) -> None:
 
 def medians(times: dict[str, list[Spent]]) -> dict[str, Spent]:
   """Of each contender over its rounds, without the first where it has more."""
-  timed = {name: spent[1:] or spent for name, spent in times.items()}
+  counted = {name: spent[1:] or spent for name, spent in times.items()}
   return {
     name: Spent(*(statistics.median(column) for column in zip(*spent)))
-    for name, spent in timed.items()
+    for name, spent in counted.items()
   }
 
 
@@ -148,6 +159,28 @@ def take_turns(
         times[name].append(run())
     print(f'round {number + 1} of {rounds}', file=sys.stderr, flush=True)
   return medians(times)
+
+
+def fastest(times: Mapping[str, Spent], prefix: str) -> Spent | None:
+  """The least seconds of those whose names begin so; None where none does.
+
+  Wall and CPU seconds may be those of two contenders.
+  """
+  found = [spent for name, spent in times.items() if name.startswith(prefix)]
+  return Spent(*map(min, zip(*found))) if found else None
+
+
+def check_sizes(parameters: Mapping[str, int]) -> None:
+  """Makes sure that networks are compared with networks of their size.
+
+  Args:
+    parameters: name -> number of them.
+
+  Raises:
+    AssertionError: where numbers differ.
+  """
+  if len(set(parameters.values())) > 1:
+    raise AssertionError(f'networks differ in size: {parameters}')
 
 
 def short(value: float) -> str:
@@ -210,8 +243,9 @@ def torch_parser(documentation: str, rounds: int) -> argparse.ArgumentParser:
   return options
 
 
+@functools.cache
 def has_torch(python: str) -> bool:
-  """Whether there is a PyTorch to compare with; says so where there is none.
+  """Whether there is a PyTorch to compare with; says once where there is none.
 
   Args:
     python: that has torch; '' for this one.
@@ -225,8 +259,10 @@ def has_torch(python: str) -> bool:
   return False
 
 
-def start_torch(python: str, program: str, *arguments: str) -> Peer | None:
-  """The PyTorch side, or None where there is no PyTorch.
+def start_torch(
+  python: str, program: str, *arguments: str
+) -> contextlib.AbstractContextManager[Peer | None]:
+  """The PyTorch side, for `with`: a Peer, or None where there is no PyTorch.
 
   Args:
     python: that has torch; '' for this one.
@@ -234,5 +270,5 @@ def start_torch(python: str, program: str, *arguments: str) -> Peer | None:
     *arguments: of the program.
   """
   if not has_torch(python):
-    return None
+    return contextlib.nullcontext()
   return Peer(python or sys.executable, program, *arguments)

@@ -111,7 +111,7 @@ LAYERS = {
   'tables.py': (set(), {'rich'}),
   'window.py': ({'state'}, {'jax', 'numpy'}),
   'plots.py': (set(), {'matplotlib', 'numpy'}),
-  'startup.py': ({'evaluation', 'parallel'}, {'jax'}),
+  'startup.py': ({'evaluation'}, {'jax'}),
   'programs.py': (
     {'data', 'fuse', 'parallel', 'settings'},
     {'jax'},

@@ -1,0 +1,147 @@
+"""DCGAN and its train step in PyTorch, at 32 or 64 pixels.
+
+As a good user of PyTorch writes it: fused Adam, a moving average without a
+loop over tensors, the memory layout of choice, automatic mixed precision,
+both losses compiled where that is asked for. dcgan_torch.py times it on a CPU
+and gpu_torch.py on an accelerator.
+"""
+
+import copy
+import functools
+from typing import Callable
+
+import players_torch
+import torch
+from torch import nn
+
+
+class InLayout(nn.Module):
+  """Puts activations into a memory layout."""
+
+  def __init__(self, layout: torch.memory_format):
+    super().__init__()
+    self.layout = layout
+
+  def forward(self, x: torch.Tensor) -> torch.Tensor:
+    """The same numbers."""
+    return x.contiguous(memory_format=self.layout)
+
+
+def stage_widths(width: int, size: int) -> list[int]:
+  """Features of each stage, from the pixels to 4 x 4; 3 stages at 32."""
+  return [width * 2**stage for stage in range(size.bit_length() - 3)]
+
+
+def make_generator(
+  latent_dim: int, width: int, size: int, layout: torch.memory_format
+) -> nn.Module:
+  """Latents `[B, Z]` to images `[B, 3, size, size]`."""
+  widths = stage_widths(width, size)[::-1]
+  layers = [
+    nn.Linear(latent_dim, 16 * widths[0], bias=False),
+    nn.Unflatten(1, (widths[0], 4, 4)),
+    InLayout(layout),
+  ]
+  for inputs, outputs in zip(widths, [*widths[1:], 3]):
+    layers += [
+      nn.BatchNorm2d(inputs),
+      nn.ReLU(inplace=True),
+      nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=inputs == width),
+    ]
+  return nn.Sequential(*layers, nn.Tanh())
+
+
+def make_discriminator(width: int, size: int) -> nn.Module:
+  """Images `[B, 3, size, size]` to logits `[B, 1]`."""
+  widths = stage_widths(width, size)
+  layers = [nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+  for inputs, outputs in zip(widths, widths[1:]):
+    layers += [
+      nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False),
+      nn.BatchNorm2d(outputs),
+      nn.LeakyReLU(0.2, inplace=True),
+    ]
+  return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * widths[-1], 1))
+
+
+def draw_weights(module: nn.Module) -> None:
+  """N(0, 0.02) for kernels, as DCGAN has them."""
+  for layer in module.modules():
+    if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+      nn.init.normal_(layer.weight, std=0.02)
+      if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def float_tensors(network: nn.Module) -> list[torch.Tensor]:
+  """Parameters and statistics."""
+  tensors = network.state_dict().values()
+  return [x for x in tensors if x.is_floating_point()]
+
+
+class Trainer:
+  """Both players, the average of G, and one step of all.
+
+  Attributes:
+    players: the networks and their optimizers.
+  """
+
+  def __init__(
+    self,
+    sizes: dict[str, int],
+    layout: torch.memory_format,
+    *,
+    device: str = 'cpu',
+    dtype: str = 'float32',
+    compiled: bool = False,
+    prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
+  ):
+    """Draws the weights.
+
+    Args:
+      sizes: batch, latent_dim, width and size, the side of an image.
+      layout: of kernels and activations in memory.
+      device: where all of it is.
+      dtype: 'float32', or 'bfloat16' for automatic mixed precision.
+      compiled: whether both losses are.
+      prepare: makes floats in [-1, 1] of a batch, as a part of D's loss.
+    """
+    torch.manual_seed(0)
+    self._latents = functools.partial(
+      torch.randn, sizes['batch'], sizes['latent_dim'], device=device
+    )
+    networks = (
+      make_generator(
+        sizes['latent_dim'], sizes['width'], sizes['size'], layout
+      ),
+      make_discriminator(sizes['width'], sizes['size']),
+    )
+    for network in networks:
+      draw_weights(network)
+      network.to(device=device, memory_format=layout)
+    self.players = players_torch.Players(*networks, lr=2e-4, betas=(0.5, 0.999))
+    self._average = copy.deepcopy(self.players.g).requires_grad_(False)
+    self._pair = float_tensors(self._average), float_tensors(self.players.g)
+    self._prepare = prepare
+    precision = torch.autocast(
+      device, dtype=torch.bfloat16, enabled=dtype == 'bfloat16'
+    )
+    choose = torch.compile if compiled else lambda function: function
+    self._d_loss = precision(choose(self._loss_of_d))
+    self._g_loss = precision(choose(self._loss_of_g))
+
+  def _loss_of_d(self, images: torch.Tensor) -> torch.Tensor:
+    real = self._prepare(images)
+    with torch.no_grad():
+      fake = self.players.g(self._latents())
+    return players_torch.d_loss(self.players.d(real), self.players.d(fake))
+
+  def _loss_of_g(self) -> torch.Tensor:
+    fake = self.players.g(self._latents())
+    return players_torch.g_loss(self.players.d(fake))
+
+  def step(self, images: torch.Tensor) -> None:
+    """One D step on a batch, one G step, one update of the average."""
+    self.players.step(lambda: self._d_loss(images), self._g_loss)
+    with torch.no_grad():
+      torch._foreach_lerp_(*self._pair, 1e-3)
