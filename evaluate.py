@@ -213,8 +213,9 @@ def record_path(facts: dict, names: tuple[str, ...]) -> pathlib.Path:
   if _OUT.value:
     path = pathlib.Path(_OUT.value)
   elif 'step' in facts:
-    name = f'evaluation-{facts["step"]:08d}-{facts["weights"]}-{named}.json'
-    path = pathlib.Path(_WORKDIR.value) / name
+    member = f'member{facts["member"]}-' if 'member' in facts else ''
+    of = f'{facts["step"]:08d}-{member}{facts["weights"]}'
+    path = pathlib.Path(_WORKDIR.value) / f'evaluation-{of}-{named}.json'
   else:
     path = pathlib.Path(_SAMPLES.value or 'floor').resolve()
     path = path.with_name(f'{path.name}.evaluation-{named}.json')

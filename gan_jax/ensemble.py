@@ -20,7 +20,7 @@ WAYS = ('vmap', 'map')
 
 
 def freeze(step: Step) -> Step:
-  """A step that is not taken where it would leave something not finite.
+  """A step that is not taken where state or metrics would not be finite.
 
   The state stays as it was, its step number too. So the next attempt has the
   same batch and the same noise, and fails again: a member that diverged is
@@ -35,7 +35,7 @@ def freeze(step: Step) -> Step:
 
   def guarded(state, batch, key):
     new, metrics = step(state, batch, key)
-    good = state_lib.all_finite(new)
+    good = state_lib.all_finite((new, metrics))
     keep = lambda a, b: jnp.where(good, a, b)
     return jax.tree.map(keep, new, state), metrics
 

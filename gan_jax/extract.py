@@ -31,12 +31,12 @@ def extract(
 
   Raises:
     FileNotFoundError: where there is no ensemble, or no checkpoint of it.
-    FileExistsError: where `out` holds a run.
+    FileExistsError: where `out` holds anything.
     ValueError: for a member that is not there.
   """
   out = pathlib.Path(out)
-  if (out / runs.CONFIG_FILE).exists():
-    raise FileExistsError(f'{out} holds a run already')
+  if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    raise FileExistsError(f'{out} is there already: name a new directory')
   _, chosen, _, state = runs.restore(workdir, member=member)
   config = runs.read_config(workdir)
   step = int(state.step)
@@ -60,7 +60,11 @@ def main() -> None:
     step = extract(options.workdir, options.member, options.out)
   except (ValueError, OSError) as error:
     sys.exit(f'extract: {error}')
-  print(f'{options.out}: member {options.member} at step {step}')
+  told = f'{options.out}: member {options.member} at step {step}'
+  reached = runs.latest(options.workdir)
+  if step < reached:
+    told += f', after which it diverged (the others are at {reached})'
+  print(told)
   before = settings.parse(runs.read_config(options.workdir)['settings'])
   after = settings.parse(runs.read_config(options.out)['settings'])
   changed = continuation.differences(
@@ -71,7 +75,10 @@ def main() -> None:
     for leaf, (_, new) in changed.items()
     if not leaf.startswith('ensemble.')
   )
-  print(f'to go on: train.py --config=... {given} --workdir={options.out}')
+  print(
+    'to go on: the command of the ensemble without --config.ensemble, and with '
+    f'{given} --workdir={options.out}'
+  )
 
 
 if __name__ == '__main__':

@@ -134,6 +134,7 @@ def _seeds(panel, name, axes, points, floor) -> None:
     )
   _floor(panel, floor)
   scale = _scale([*values, floor[0]])
+  panel.xaxis.get_major_locator().set_params(integer=True)
   panel.set(title=name, xlabel='seeds, in order of their score', yscale=scale)
   panel.legend(fontsize=8)
 
@@ -185,12 +186,17 @@ def _heat(panel, name, axes, points, floor) -> None:
   logarithmic = _positive([*good, floor[0]])
   norm = colors.LogNorm() if logarithmic and len(good) else None
   image = panel.imshow(mean, origin='lower', aspect='auto', norm=norm)
-  panel.figure.colorbar(image, ax=panel, label=f'floor {floor[0]:.3g}')
+  panel.figure.colorbar(image, ax=panel, label=name)
   share = np.array([len(p.diverged) / len(p.members) for p in points])
   rows, columns = np.nonzero(share.reshape(shape))
   panel.scatter(columns, rows, marker='x', color='tab:red', s=25)
   label = lambda axis: [f'{v:.2g}' for v in axis.values]
   panel.set_xticks(range(shape[1]), label(axes[1]), rotation=60, fontsize=7)
   panel.set_yticks(range(shape[0]), label(axes[0]), fontsize=7)
-  crossed = '; x: seeds diverged' if len(rows) else ''
-  panel.set(xlabel=axes[1].name, ylabel=axes[0].name, title=name + crossed)
+  crossed = '; x: some seeds diverged' if len(rows) else ''
+  panel.set(
+    xlabel=axes[1].name,
+    ylabel=axes[0].name,
+    title=f'{name}; real data (floor) {floor[0]:.3g}{crossed}',
+  )
+  panel.title.set_fontsize(9)

@@ -1,7 +1,7 @@
 """Scores of an ensemble by point of its sweep: means over seeds."""
 
 import math
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -16,9 +16,10 @@ class Point(NamedTuple):
   Attributes:
     at: setting -> value; empty without a sweep.
     members: their places.
-    diverged: of these, the ones that are frozen.
-    scores: name of a score -> (mean over seeds, standard error).
-    values: name of a score -> its value for each seed that did not diverge.
+    diverged: of these, the ones that are frozen or whose scores are not
+      finite.
+    scores: name of a score -> (mean over the others, standard error).
+    values: name of a score -> its value for each of the others.
   """
 
   at: dict[str, float]
@@ -26,6 +27,12 @@ class Point(NamedTuple):
   diverged: list[int]
   scores: dict[str, tuple[float, float | None]]
   values: dict[str, list[float]]
+
+  def as_json(self) -> dict[str, Any]:
+    """For a JSON file: None for a mean of nothing."""
+    known = lambda pair: [None if math.isnan(pair[0]) else pair[0], pair[1]]
+    scores = {name: known(pair) for name, pair in self.scores.items()}
+    return self._asdict() | {'scores': scores}
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
@@ -63,18 +70,24 @@ def points_of(
   names = next(([r.name for r in rows] for rows in scores if rows), [])
   found = []
   for at, places in groups.items():
-    lost = [i for i in places if scores[i] is None]
+    good = [i for i in places if _is_finite(scores[i])]
+    lost = [i for i in places if i not in good]
     values = {
-      name: [scores[i][n].value for i in places if scores[i]]
-      for n, name in enumerate(names)
+      name: [scores[i][n].value for i in good] for n, name in enumerate(names)
     }
     means = {name: mean_and_error(values[name]) for name in names}
     found.append(Point(dict(at), places, lost, means, values))
   return found
 
 
+def _is_finite(rows: Sequence[scoring.Row] | None) -> bool:
+  return rows is not None and all(math.isfinite(row.value) for row in rows)
+
+
 def best_first(points: Sequence[Point], better: str) -> list[Point]:
   """Points in the order of their first score; as they are where they are few.
+
+  Those of which fewer members diverged are before others.
 
   Args:
     points: of a sweep.
@@ -87,6 +100,6 @@ def best_first(points: Sequence[Point], better: str) -> list[Point]:
   def key(point):
     mean = next(iter(point.scores.values()), (math.nan, None))[0]
     mean = abs(mean - 0.5) if better == 'near 0.5' else sign * mean
-    return mean if math.isfinite(mean) else math.inf
+    return len(point.diverged), mean if math.isfinite(mean) else math.inf
 
   return sorted(points, key=key)[:_LISTED]

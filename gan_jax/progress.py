@@ -15,6 +15,10 @@ from gan_jax import scoring, tables, writers
 from gan_jax.window import Window
 
 
+def _short(x: float) -> str:
+  return f'{x:.3f}' if abs(x) < 1e6 else f'{x:.3g}'
+
+
 class Report:
   """Prints a run: what it is, how it goes, how it ended."""
 
@@ -84,7 +88,12 @@ class Report:
     out(f'data     {chosen.data["name"]}: {len(team.base.train)} {what}')
     swept = chosen.ensemble['sweep'] or 'nothing swept'
     out(f'members  {count}: {seeds} seeds from {chosen.seed}; {swept}')
-    out(f'devices  {len(team.devices)} x {kind}, each with a share of them')
+    used = len(team.devices)
+    idle = (chosen.num_devices or jax.local_device_count()) - used
+    rest = (
+      f'; {idle} idle: {count} members do not divide by more' if idle else ''
+    )
+    out(f'devices  {used} x {kind}, {count // used} members on each{rest}')
     out(f'workdir  {workdir}: {note}')
 
   def members_line(
@@ -101,7 +110,8 @@ class Report:
     count = len(next(iter(means.values())))
     live = [i for i in range(count) if i not in set(lost)]
     text = '  '.join(
-      f'{name} {np.mean(values[live]):.3f}' for name, values in means.items()
+      f'{name} {_short(np.mean(values[live]))}'
+      for name, values in means.items()
     )
     gone = f'  {len(lost)} of {count} diverged' if lost else ''
     self._console.print(
@@ -131,12 +141,15 @@ class Report:
     if rates:
       rate = float(np.median(rates))
       out(
-        f'speed    {rate:.1f} steps/s, {rate * members:.0f} of a single '
-        'member/s (median)'
+        f'speed    {rate:.1f} steps/s of each member, {rate * members:.0f} of '
+        'all together (median)'
       )
     out(points)
     if picture is None:
-      out("picture  none: pip install 'gan_jax[plots]', two settings at most")
+      out(
+        'picture  none: it takes matplotlib, one swept setting or two, and a '
+        'member that did not diverge'
+      )
     else:
       out(f'picture  {picture}')
     out(

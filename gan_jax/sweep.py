@@ -15,6 +15,7 @@ average, label smoothing, strength of augmentation and the like.
 
 import dataclasses
 import itertools
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -33,6 +34,9 @@ _GRAMMAR = (
   "geomspace and linspace; several with ';', and 'a+b=...' for settings that "
   'have the same value'
 )
+
+
+MOST = 10_000  # members; of more, the states alone of a toy fill a machine
 
 
 class Axis(NamedTuple):
@@ -64,7 +68,7 @@ class Member(NamedTuple):
   point: dict[str, float]
 
 
-def _values(text: str) -> tuple[float, ...]:
+def _values(text: str, names: str) -> tuple[float, ...]:
   called = re.fullmatch(r'(\w+)\(([^()]*)\)', text)
   if called and called[1] not in _SPACES:
     raise ValueError(settings.unknown(called[1], _SPACES, 'range'))
@@ -77,7 +81,10 @@ def _values(text: str) -> tuple[float, ...]:
       raise ValueError
     return tuple(float(x) for x in _SPACES[called[1]](low, high, count))
   except (ValueError, IndexError):
-    raise ValueError(f'values {text!r}: {_GRAMMAR}') from None
+    raise ValueError(
+      f'ensemble.sweep: {names} has the values {text!r}: {_GRAMMAR}. What can '
+      'be swept are continuous settings'
+    ) from None
 
 
 def parse(text: str) -> tuple[Axis, ...]:
@@ -100,7 +107,10 @@ def parse(text: str) -> tuple[Axis, ...]:
     names, equals, values = part.replace(' ', '').partition('=')
     if not equals or not all(names.split('+')):
       raise ValueError(f'ensemble.sweep={part!r}: {_GRAMMAR}')
-    axes.append(Axis(tuple(names.split('+')), _values(values)))
+    axis = Axis(tuple(names.split('+')), _values(values, names))
+    if len(set(axis.values)) < len(axis.values):
+      raise ValueError(f'ensemble.sweep={part!r}: a value is there twice')
+    axes.append(axis)
   leaves = [leaf for axis in axes for leaf in axis.leaves]
   twice = sorted({leaf for leaf in leaves if leaves.count(leaf) > 1})
   if twice:
@@ -119,11 +129,29 @@ def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
     floats = [k for k, v in flat.items() if isinstance(v, float)]
     if known:
       raise ValueError(
-        f'ensemble.sweep: {leaf}={inner[last]!r} is not a continuous setting; '
-        'members must share shapes and code'
+        f'ensemble.sweep: {leaf} is not a continuous setting (it is '
+        f'{inner[last]!r} in the config); members must share shapes and code, '
+        'so that what can be swept are learning rates, betas, weights of '
+        'penalties, ema_decay, label_smoothing and the like'
       )
     raise ValueError(settings.unknown(leaf, floats, 'continuous setting'))
   inner[last] = value
+
+
+def check_size(chosen: settings.Settings) -> None:
+  """Refuses an ensemble of too many members, before any is made.
+
+  Raises:
+    ValueError: naming the number; and as `parse`.
+  """
+  sizes = [len(axis.values) for axis in parse(chosen.ensemble['sweep'])]
+  count = math.prod([*sizes, chosen.ensemble['seeds']])
+  if count > MOST:
+    raise ValueError(
+      f'ensemble: {" x ".join(f"{n:,}" for n in sizes)} points and '
+      f'{chosen.ensemble["seeds"]:,} seeds are {count:,} members; must be at '
+      f'most {MOST:,}'
+    )
 
 
 def members(chosen: settings.Settings) -> list[Member]:

@@ -40,24 +40,31 @@ def of_points(
     count: of all points.
   """
   shown = len(points)
-  caption = f'the best {shown} of {count} points' if shown < count else None
+  captions = [f'the best {shown} of {count} points'] if shown < count else []
+  if any(point.diverged for point in points):
+    captions.append('means leave out seeds that diverged')
+  caption = '; '.join(captions) or None
   scores = table.Table(box=box.SIMPLE, pad_edge=False, caption=caption)
   for axis in axes:
-    scores.add_column(axis.name.replace('.', '.\n'), justify='right')
-  for name in ('seeds', 'diverged'):
-    scores.add_column(name, justify='right')
+    scores.add_column(
+      axis.name.replace('.', '.\n'),
+      justify='right',
+      overflow='fold',
+    )
+  scores.add_column('seeds', justify='right')
   for name in floors:
     scores.add_column(name, justify='right', no_wrap=False, min_width=17)
   for point in points:
     swept = [f'{point.at[axis.leaves[0]]:.4g}' for axis in axes]
-    counts = [str(len(point.members)), str(len(point.diverged) or '')]
+    count, lost = len(point.members), len(point.diverged)
+    counts = [f'{count - lost} of {count}' if lost else str(count)]
     found = [value(*point.scores[name], None) for name in floors]
     scores.add_row(*swept, *counts, *found)
   last = [value(*floor, None) for floor in floors.values()]
   if axes:
-    scores.add_row(*[''] * (len(axes) - 1), 'real data', '', '', *last)
+    scores.add_row(*[''] * (len(axes) - 1), 'real data', '', *last)
   else:
-    scores.add_row('real data', '', *last)
+    scores.add_row('real data', *last)
   return scores
 
 

@@ -25,6 +25,7 @@ from gan_jax import (
   state,
   sweep,
 )
+from gan_jax.data import feeds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +120,8 @@ def _hyper(found: list[sweep.Member], shape) -> dict[str, np.ndarray]:
     apart = sorted(frozenset.union(*names) - frozenset.intersection(*names))
     raise ValueError(
       f'ensemble.sweep: {", ".join(apart)} would be in the program for some '
-      'values and not for others (a weight of 0 leaves its term out): all must '
-      'be above 0'
+      'values and not for others (0 leaves the term out): all must be above 0; '
+      'run the control without it by itself'
     )
   rows = [by_point[point] for point in points]
   return {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -148,7 +149,7 @@ def build(mapping: Mapping[str, Any], **sources: Any) -> Team:
 
   Args:
     mapping: settings, see settings.Settings, `ensemble` among them.
-    **sources: `train` and `test` of experiment.build.
+    **sources: `train` and `test` of experiment.build, for data of your own.
 
   Returns:
     The ensemble. Its devices are as many of those asked for as divide the
@@ -159,18 +160,21 @@ def build(mapping: Mapping[str, Any], **sources: Any) -> Team:
       data too large to live on the device.
   """
   given = settings.parse(mapping)
+  sweep.check_size(given)
   devices = parallel.local_devices(given.num_devices)
   # Devices share members, not batches: each member has one device.
   base = experiment.build(dict(mapping) | {'num_devices': 1}, **sources)
   chosen = dataclasses.replace(base.settings, num_devices=given.num_devices)
-  base = dataclasses.replace(base, settings=chosen)
   found = sweep.members(chosen)
   _check_swept(chosen, base.shape)
+  # The game is a member's: what is swept may be absent from the base, at 0.
+  gan, one, _ = assemble.build_gan(found[0].settings, base.shape)
+  base = dataclasses.replace(base, settings=chosen, gan=gan, hyper=one)
   if not programs.is_resident(base.train, chosen):
     raise ValueError(
       f'resident_mb={chosen.resident_mb}: the members of an ensemble draw '
       'their own batches from examples that live on the device, and these '
-      'are larger'
+      f'are {feeds.nbytes(base.train) / 2**20:.1f} MB'
     )
   most = max(n for n in range(1, len(devices) + 1) if len(found) % n == 0)
   return Team(base, found, _hyper(found, base.shape), tuple(devices[:most]))

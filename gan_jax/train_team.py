@@ -45,10 +45,16 @@ def diverged(state: Any, step: int) -> list[int]:
 
 
 class Scorer:
-  """Scores each member as if it were a run by itself."""
+  """Scores each member as if it were a run by itself.
+
+  Attributes:
+    judge: what gives the scores.
+    notes: that go with them; those of some members alone name them.
+  """
 
   def __init__(self, team: team_lib.Team, track: Callable[..., Any]):
     built = team.base
+    self.notes: list[str] = []
     self.judge = built.judge(store=feature_store.default(), track=track)
     self._team = team
     self._draw_at = sampling.make_draw_at(built.gan, team.devices[:1])
@@ -61,9 +67,18 @@ class Scorer:
 
   def __call__(self, state: Any, step: int) -> Scores:
     """Rows of each member; None for those that diverged."""
-    lost = set(diverged(state, step))
-    count = len(self._team.members)
-    return [None if i in lost else self._rows(state, i) for i in range(count)]
+    lost, said = set(diverged(state, step)), {}
+    count, found = len(self._team.members), []
+    for index in range(count):
+      found.append(None if index in lost else self._rows(state, index))
+      for note in self.judge.notes if found[-1] else ():
+        said.setdefault(note, []).append(index)
+    live = count - len(lost)
+    self.notes = [
+      note if len(of) == live else f'member {", ".join(map(str, of))}: {note}'
+      for note, of in said.items()
+    ]
+    return found
 
   def _rows(self, state, index):
     weights, shape = self.weights(state, index), self._team.shape
@@ -147,7 +162,8 @@ class _Records:
   def _score(self, state, step):
     self.scored = self._scorer(state, step)
     values = [
-      rows and {row.name: row.value for row in rows} for rows in self.scored
+      rows and {row['name']: row['value'] for row in scoring.as_json(rows)}
+      for rows in self.scored
     ]
     self._lines.write({'step': step, 'scores': values})
 
@@ -228,7 +244,7 @@ def train(
   scored = records.scored or scorer(state, step)
   _save_pictures(workdir / 'samples.png', team, scorer, state, step)
   rates = records.curves.clock.rates
-  _finish(team, workdir, report, scored, scorer.judge.notes, rates)
+  _finish(team, workdir, report, scored, scorer.notes, rates)
   return True
 
 
@@ -268,7 +284,7 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
   if rates:
     result['median_steps_per_second'] = float(np.median(rates))
   result |= {
-    'points': [point._asdict() for point in points],
+    'points': [point.as_json() for point in points],
     'floors': floors,
     'members': [
       member | {'scores': None if rows is None else scoring.as_json(rows)}

@@ -75,6 +75,28 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   assert len(np.unique(different.reshape(8, -1), axis=0)) == 8
 
 
+ABSENT_AT_0 = (
+  'penalties.r1.weight',
+  'instance_noise.sigma',
+  'label_smoothing',
+  'consensus_weight',
+  'd_optimizer.weight_clip',
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('leaf', ABSENT_AT_0)
+def test_what_is_0_in_the_config_can_be_swept(leaf):
+  crew = team.build(mapping(swept=f'{leaf}=0.1,0.3', num_devices=1))
+  now, rows = train(crew, 3, 'map')
+  states = [ensemble.take(now, index) for index in range(2)]
+  expected, metrics = alone(crew.members[1], 3)
+  assert_alike(states[1], expected)
+  assert_alike({k: np.asarray(v[1]) for k, v in rows.items()}, metrics)
+  kernels = [s.discriminator.params['Dense_0']['kernel'] for s in states]
+  assert np.abs(kernels[0] - kernels[1]).max() > 1e-6
+
+
 @pytest.mark.slow
 def test_members_with_convolutions():
   crew = team.build(
@@ -202,7 +224,7 @@ class TestRecords:
 
   def test_extract_overwrites_nothing(self, tmp_path):
     self.saved(tmp_path / 'crew')
-    with pytest.raises(FileExistsError, match='holds a run already'):
+    with pytest.raises(FileExistsError, match='is there already'):
       extract.extract(tmp_path / 'crew', 0, tmp_path / 'crew')
 
   def test_another_sweep_is_refused(self, tmp_path):

@@ -33,9 +33,11 @@ def test_several_settings():
   ('text', 'message'),
   [
     ('a', "ensemble.sweep='a': must be like"),
-    ('a=', "values '': must be like"),
-    ('a=1,x', "values '1,x': must be like"),
-    ('a=logspace(1,2)', "values 'logspace\\(1,2\\)': must be like"),
+    ('a=', "a has the values '': must be like"),
+    ('a=1,x', "a has the values '1,x': must be like"),
+    ('a=logspace(1,2)', "the values 'logspace\\(1,2\\)': must be like"),
+    ('a=geomspace(0,1,3)', "the values 'geomspace\\(0,1,3\\)'"),
+    ('a=0.9,0.9', 'a value is there twice'),
     ('a=logspace(1,2,0)', 'must be like'),
     ('a=logspce(1,2,3)', "unknown range 'logspce'.*'logspace'"),
     ('a=1,2;a=3,4', 'names a twice'),
@@ -62,7 +64,8 @@ def test_members_are_ordinary_settings():
       'g_optimizer.learning_rat=1,2',
       "unknown continuous setting.*mean 'g_optimizer.learning_rate'",
     ),
-    ('batch_size=8,16', 'batch_size=8 is not a continuous setting'),
+    ('batch_size=8,16', 'batch_size is not a continuous setting .it is 8'),
+    ('loss=hinge,minimax', "loss has the values 'hinge,minimax'.*continuous"),
     ('d_loss_scale=1,2', 'd_loss_scale is part of the program'),
     (f'{RATE}+d_loss_scale=1,2', 'd_loss_scale is part of the program'),
     ('penalties.r1.weight=0,1', 'r1_weight would be in the program for some'),
@@ -73,6 +76,12 @@ def test_members_are_ordinary_settings():
 def test_what_cannot_be_swept(swept, message):
   with pytest.raises(ValueError, match=message):
     team.build(mapping(swept=swept))
+
+
+def test_too_many_members_are_refused_at_once():
+  swept = f'{RATE}=linspace(0.1,1,1000);ema_decay=linspace(0.1,0.9,100000)'
+  with pytest.raises(ValueError, match='200,000,000 members; must be at most'):
+    team.build(mapping(seeds=2, swept=swept))
 
 
 def test_seeds_below_one():
@@ -97,8 +106,8 @@ def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
   b1 = 'd_optimizer.b1'
   swept = f'{RATE}=logspace(-3,-1,5); {b1}=0.5,0.6; ema_decay=0.9'
   crew = team.build(mapping(seeds=3, swept=swept))
-  # The experiment, two for each of what varies, and one for each point.
-  assert len(built) == 1 + 2 * 2 + 10
+  # The experiment, two for each of what varies, the game, one for each point.
+  assert len(built) == 1 + 2 * 2 + 1 + 10
   assert len(crew.members) == 30
   rates = np.repeat(np.logspace(-3, -1, 5), 6)
   np.testing.assert_allclose(crew.hyper['g_learning_rate'], rates)

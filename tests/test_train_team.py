@@ -1,5 +1,6 @@
 """The training of an ensemble: its records, its scores, its pictures."""
 
+import collections
 import json
 import math
 
@@ -97,6 +98,19 @@ def test_mean_and_error():
   assert mean == 2 and error == pytest.approx(1.0)
   assert points.mean_and_error([4.0]) == (4.0, None)
   assert math.isnan(points.mean_and_error([])[0])
+
+
+def test_scores_that_are_not_finite_are_of_who_diverged():
+  row = collections.namedtuple('Row', ['name', 'value'])
+  member = lambda seed: sweep.Member(settings.parse({'seed': seed}), {})
+  scores = [[row('a', v), row('b', v)] for v in (1.0, math.nan, 3.0)]
+  (point,) = points.points_of([member(i) for i in range(4)], [*scores, None])
+  assert point.members == [0, 1, 2, 3] and point.diverged == [1, 3]
+  assert point.scores['a'] == (2.0, pytest.approx(1.0))
+  assert point.values == {'a': [1.0, 3.0], 'b': [1.0, 3.0]}
+  (nothing,) = points.points_of([member(0)], [scores[1]])
+  text = json.dumps(nothing.as_json(), allow_nan=False)
+  assert json.loads(text)['scores'] == {'a': [None, None], 'b': [None, None]}
 
 
 class TestPlots:
@@ -198,7 +212,7 @@ class TestTrainPy:
       f'--workdir={tmp_path}',
       rc=1,
     )
-    assert out.startswith('train.py: ensemble.sweep: batch_size=8 is not')
+    assert out.startswith('train.py: ensemble.sweep: batch_size is not a cont')
 
   def test_dry_run_writes_nothing(self, tmp_path):
     from tests.test_train import run
