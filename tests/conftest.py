@@ -1,5 +1,6 @@
 """Four CPU devices and JAX at its strictest, for every test."""
 
+import gc
 import os
 import pathlib
 
@@ -15,8 +16,30 @@ os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(_CACHE))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 if os.environ['JAX_PLATFORMS'] == 'cpu':
   jax.config.update('jax_num_cpu_devices', 4)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
+
+_GROWTH = 2**30  # bytes
+_kept = 0
+
+
+def _resident() -> int:
+  """Bytes of memory that this process has; 0 where nobody says."""
+  statm = pathlib.Path('/proc/self/statm')
+  pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+  return pages * 4096
+
+
+@pytest.fixture(autouse=True)
+def _forget_programs():
+  """Drops compiled programs before they fill the memory of a laptop."""
+  global _kept
+  yield
+  if _resident() > _kept + _GROWTH:
+    jax.clear_caches()
+    gc.collect()
+    _kept = _resident()
