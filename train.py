@@ -7,6 +7,8 @@
   python train.py --config=configs/x.py --config.ensemble.seeds=16
 
 Starting again with the same --workdir continues from the last checkpoint.
+Exit status: 0 at the end; 75 where SIGINT or SIGTERM stopped the run, which is
+saved and can be continued; 1 for an error, told in a line.
 """
 
 import contextlib
@@ -35,6 +37,10 @@ _DRY_RUN = flags.DEFINE_bool(
 )
 
 
+RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
+MENDABLE = (ValueError, OSError, ModuleNotFoundError)
+
+
 class Interrupt:
   """Remembers the first SIGINT or SIGTERM; a second one ends at once."""
 
@@ -58,26 +64,53 @@ def default_workdir() -> pathlib.Path:
   return pathlib.Path('runs') / (stem + variant.replace(':', '-'))
 
 
+@contextlib.contextmanager
+def told(*kinds, where=lambda: ''):
+  """Errors that a user can mend end the program with a line."""
+  try:
+    yield
+  except kinds as error:
+    sys.exit(f'train.py: {where()}{error}')
+
+
 def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)  # orbax tells of every file
   # Imported here, so that --help and errors in flags come at once.
-  import numpy as np
-
   from gan_jax import settings, startup
 
-  try:
+  with told(ValueError):
     many = settings.is_ensemble(settings.parse(_CONFIG.value.to_dict()))
-  except ValueError as error:
-    sys.exit(f'train.py: {error}')
   startup.prepare(members=many)
+  from gan_jax import progress
+
+  workdir = pathlib.Path(_WORKDIR.value or default_workdir())
+  if _DRY_RUN.value:
+    print_costs(many)
+    return
+  train = train_ensemble if many else train_run
+  if not train(workdir, progress.Report()):
+    sys.exit(RESUMABLE)
+
+
+def train_run(workdir: pathlib.Path, report) -> bool:
+  """Trains one run, and leaves in the workdir what there is to see.
+
+  Args:
+    workdir: of the run.
+    report: prints.
+
+  Returns:
+    Whether it came to the end.
+  """
+  import numpy as np
+
   from gan_jax import best as best_lib
   from gan_jax import (
-    checkpoint,
     experiment,
     feature_store,
+    files,
     programs,
-    progress,
     runs,
     sampling,
     scoring,
@@ -87,19 +120,12 @@ def main(_):
   )
 
   # ---- Build everything, and refuse what is wrong, before compiling.
-  workdir = pathlib.Path(_WORKDIR.value or default_workdir())
-  report = progress.Report()
-  if _DRY_RUN.value:
-    return print_costs(many)
-  if many:
-    return train_ensemble(report, workdir)
-  try:
+  with told(*MENDABLE):
     built = experiment.build(_CONFIG.value.to_dict())
     check = built.overfitting_check()
     judge = built.judge(store=feature_store.default(), track=report.track)
+    held = files.Hold(workdir)
     start_state, note = runs.start(built, workdir, _INIT_FROM.value)
-  except (ValueError, OSError, ModuleNotFoundError) as error:
-    sys.exit(f'train.py: {error}')
   config = built.settings
   writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
   report.header(built, start_state, workdir, note)
@@ -122,16 +148,13 @@ def main(_):
     weights = standing.for_evaluation(built.gan, state.ema)
     count = scoring.samples_for(config.eval['num_samples'])
     source = sampling.Generated(draw_at, weights, built.shape, count, seed=1)
-    try:
+    with told(ValueError, OSError, where=lambda: f'scores of step {step}: '):
       return judge(source)
-    except (ValueError, OSError) as error:
-      sys.exit(f'train.py: scores of step {step}: {error}')
 
   score_every, scored = config.eval['every'], {}
   with (
-    checkpoint.Checkpoints(
-      workdir / runs.CHECKPOINTS, keep=config.keep_checkpoints
-    ) as checkpoints,
+    told(OSError, where=lambda: f'at step {step}: '),
+    runs.checkpoints(built, workdir) as checkpoints,
     writers.ScalarWriter(workdir, start=step) as scalars,
     program.feed(step) as feed,
     best_lib.Best(workdir, config.eval, start=step)
@@ -160,10 +183,9 @@ def main(_):
       score_and_offer()  # the run ended before its scores were there
     stopping = False
     while step < config.num_steps and not stopping:
-      try:
+      with told(ValueError, where=lambda: f'at step {step}: '):
+        # A picture may have broken since.
         examples, count = feed.take(step, pace.count(step), pace.wait)
-      except (ValueError, OSError) as error:  # a picture that broke since
-        sys.exit(f'train.py: at step {step}: {error}')
       state, metrics = program.run(state, examples, draws, np.int32(count))
       step += count
       pace.started(count, metrics)
@@ -193,12 +215,14 @@ def main(_):
 
   if step < config.num_steps:
     report.interrupted(step, workdir)
-    sys.exit(128 + interrupt.signal)
+    return False
 
   # ---- The end: how good it is, and where to look.
   save_picture(workdir / 'samples.png')
   rows = scored.get(step) or score()
   report.summary(log, rows, judge.notes, workdir)
+  held.close()
+  return True
 
 
 def print_costs(many: bool) -> None:
@@ -206,32 +230,27 @@ def print_costs(many: bool) -> None:
   from gan_jax import dry_run, experiment, team
 
   mapping, count = _CONFIG.value.to_dict(), 1
-  try:
+  with told(*MENDABLE):
     if many:
       crew = team.build(mapping)
       built, count = crew.base, len(crew.members)
     else:
       built = experiment.build(mapping)
     print(*dry_run.lines(dry_run.measure(built), built, count), sep='\n')
-  except (ValueError, OSError, ModuleNotFoundError) as error:
-    sys.exit(f'train.py: {error}')
 
 
-def train_ensemble(report, workdir: pathlib.Path) -> None:
+def train_ensemble(workdir: pathlib.Path, report) -> bool:
   """Trains many runs as one program; see gan_jax/train_team.py."""
-  from gan_jax import team, train_team
+  from gan_jax import files, team, train_team
 
   if _INIT_FROM.value:
     sys.exit('train.py: --init_from is for one run, not for an ensemble')
   interrupt = Interrupt()
   stopped = lambda: interrupt.signal is not None
-  try:
+  with told(*MENDABLE):
     members = team.build(_CONFIG.value.to_dict())
-    ended = train_team.train(members, workdir, report, stopped)
-  except (ValueError, OSError, ModuleNotFoundError) as error:
-    sys.exit(f'train.py: {error}')
-  if not ended:
-    sys.exit(128 + interrupt.signal)
+    with files.Hold(workdir):
+      return train_team.train(members, workdir, report, stopped)
 
 
 def one_line(error: Exception) -> str:

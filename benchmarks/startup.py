@@ -42,10 +42,12 @@ def run_process(command: list[str]) -> turns.Spent:
 
 
 def train_imports() -> str:
-  """The import that train.py's main begins with, as it stands there."""
+  """The imports of train.py for one run, as they stand there."""
   tree = ast.parse((turns.ROOT / 'train.py').read_text())
-  (main,) = (n for n in tree.body if getattr(n, 'name', '') == 'main')
-  found = [n for n in main.body if isinstance(n, ast.ImportFrom)]
+  both = [
+    n for n in tree.body if getattr(n, 'name', '') in ('main', 'train_run')
+  ]
+  found = [n for f in both for n in f.body if isinstance(n, ast.ImportFrom)]
   names = {alias.name for node in found for alias in node.names}
   return f'from gan_jax import {", ".join(sorted(names))}'
 

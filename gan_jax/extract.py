@@ -41,10 +41,12 @@ def extract(
   config = runs.read_config(workdir)
   step = int(state.step)
   out.mkdir(parents=True, exist_ok=True)
-  with checkpoint.Checkpoints(out / runs.CHECKPOINTS, keep=1) as saved:
-    saved.save(step, state)
   kept = json.loads(json.dumps(settings.as_mapping(chosen)))
-  writers.write_json(out / runs.CONFIG_FILE, config | {'settings': kept})
+  about = config | {'settings': kept}
+  directory = out / runs.CHECKPOINTS
+  with checkpoint.Checkpoints(directory, keep=1, about=about) as saved:
+    saved.save(step, state)
+  writers.write_json(out / runs.CONFIG_FILE, about)
   return step
 
 

@@ -1,15 +1,18 @@
 """Files of one JSON object a line, continued where a run is continued."""
 
+import errno
 import json
 import os
 import pathlib
 from typing import Any, Mapping
 
+from gan_jax import files
+
 
 def read(path: pathlib.Path) -> list[dict[str, Any]]:
   """The lines of a file; what a killed run was writing is left out."""
   found = []
-  for line in path.read_text().splitlines():
+  for line in path.read_text(errors='replace').splitlines():
     try:
       value = json.loads(line)
       value['step']
@@ -20,7 +23,7 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 class Lines:
-  """Lines with a 'step', written one after the other.
+  """Lines with a 'step', each written by one call, whole or not at all.
 
   Attributes:
     kept: those that were there already, up to the step of the start.
@@ -35,17 +38,27 @@ class Lines:
     """
     lines = read(path) if path.exists() else []
     self.kept = [line for line in lines if line['step'] <= start]
-    beside = path.with_suffix('.tmp')
-    beside.write_text(''.join(json.dumps(v) + '\n' for v in self.kept))
-    os.replace(beside, path)
-    self._file = path.open('a', buffering=1)
+    files.replace(path, ''.join(json.dumps(v) + '\n' for v in self.kept))
+    self._path = path
+    self._file = path.open('ab', buffering=0)
 
   def write(self, value: Mapping[str, Any]) -> None:
-    """Writes one line."""
-    self._file.write(json.dumps(value) + '\n')
+    """Writes one line.
+
+    Raises:
+      OSError: where it cannot be written, as on a full disk; it names the
+        file, which stays as it was.
+    """
+    line, end = (json.dumps(value) + '\n').encode(), self._file.tell()
+    try:
+      if self._file.write(line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+      self._file.truncate(end)
+      raise OSError(error.errno, error.strerror, str(self._path)) from error
 
   def close(self) -> None:
-    """Flushes and closes the file."""
+    """Closes the file."""
     self._file.close()
 
   def __enter__(self):

@@ -4,6 +4,7 @@ Seeds alone: the losses over steps with a band, and every member's score. One
 swept setting: the score against it with a band. Two: a heat map.
 """
 
+import io
 import math
 import os
 import pathlib
@@ -11,6 +12,8 @@ import warnings
 from typing import Any, Mapping, Sequence
 
 import numpy as np
+
+from gan_jax import files
 
 _SCORES = 3  # the most in a picture
 _COLOURS = ('tab:blue', 'tab:orange', 'tab:green')
@@ -62,10 +65,10 @@ def ensemble(
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # of fonts and tight spaces
     figure.tight_layout()
-    beside = path.with_suffix('.tmp.png')
-    figure.savefig(beside, dpi=110)
+    png = io.BytesIO()
+    figure.savefig(png, dpi=110)
   plt.close(figure)
-  beside.replace(path)
+  files.replace(path, png.getvalue())
   return True
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 from typing import Any, Mapping
 
 import jax
@@ -25,6 +26,7 @@ from gan_jax import (
 CONFIG_FILE = 'config.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'
+DAMAGED = 'damaged'
 
 
 def describe(built: Any) -> dict[str, Any]:
@@ -88,34 +90,21 @@ def start(
       step) a fresh run takes; '' for none.
 
   Returns:
-    The state, and a sentence that says where it comes from.
+    The state, and a sentence that says where it comes from. Checkpoints that
+    are damaged are named in it and set aside, in `damaged/`.
 
   Raises:
     ValueError: where the directory holds a run of another config, or
-      init_from one of other networks; the leaves that differ are named.
+      init_from one of other networks; the leaves that differ are named. Where
+      all checkpoints are damaged.
     FileNotFoundError: where init_from holds no run.
   """
-  workdir.mkdir(parents=True, exist_ok=True)
-  step = latest(workdir)
-  if step is not None:
-    config = read_config(workdir)
-    _refuse(
-      continuation.differences(
-        config['settings'] | {'examples': config['examples']},
-        dataclasses.asdict(built.settings)
-        | {'examples': count_examples(built)},
-      ),
-      f'{workdir} holds a run of another config; it differs in',
-      'Choose another --workdir, or the old values.',
-    )
+  found = _newest(built, workdir)
+  if found is not None:
+    restored, step, note = found
     total = built.settings.num_steps
-    if step > total:
-      raise ValueError(
-        f'num_steps={total}: {workdir} has already done {step} steps'
-      )
-    with checkpoint.Checkpoints(workdir / CHECKPOINTS, read_only=True) as saved:
-      restored = saved.restore(built.state_shapes(), step)
-    return restored, f'continues from the checkpoint of step {step} of {total}'
+    told = f'{note}continues from the checkpoint of step {step} of {total}'
+    return restored, told
   fresh = built.init_state()
   if not init_from:
     return fresh, 'a new run'
@@ -140,6 +129,63 @@ def start(
   )
   note = f'a new run from the weights of {init_from}, step {trained.step}'
   return fresh, note
+
+
+def _newest(built, workdir) -> tuple[state.GANState, int, str] | None:
+  """The newest good checkpoint, its step, what is to be said of newer ones."""
+  kept = workdir / CHECKPOINTS
+  if not kept.is_dir():
+    return None
+  damaged: dict[int, str] = {}
+  with checkpoint.Checkpoints(kept, read_only=True) as saved:
+    for step in reversed(saved.steps()):
+      try:
+        _check_continues(built, workdir, step, saved.about(step))
+        restored = saved.restore(built.state_shapes(), step)
+        break
+      except checkpoint.Damaged as error:
+        damaged[step] = str(error)
+    else:
+      if damaged:
+        raise ValueError(
+          'no checkpoint is left to continue from: '
+          f'{"; ".join(damaged.values())}. Choose another --workdir, or remove '
+          f'{kept} to start anew'
+        )
+      return None
+  for number in damaged:
+    aside = workdir / DAMAGED
+    aside.mkdir(exist_ok=True)
+    shutil.rmtree(aside / str(number), ignore_errors=True)
+    (kept / str(number)).rename(aside / str(number))
+  said = ''.join(f'{text} (moved to {DAMAGED}/); ' for text in damaged.values())
+  return restored, step, said
+
+
+def _check_continues(built, workdir, step, about) -> None:
+  """Refuses a checkpoint of another run, or beyond the end of this."""
+  _refuse(
+    continuation.differences(
+      about['settings'] | {'examples': about['examples']},
+      dataclasses.asdict(built.settings) | {'examples': count_examples(built)},
+    ),
+    f'{workdir} holds a run of another config; it differs in',
+    'Choose another --workdir, or the old values.',
+  )
+  if step > built.settings.num_steps:
+    raise ValueError(
+      f'num_steps={built.settings.num_steps}: {workdir} has already done '
+      f'{step} steps'
+    )
+
+
+def checkpoints(built: Any, workdir: pathlib.Path) -> checkpoint.Checkpoints:
+  """The checkpoints of a run, to write; each says of which run it is."""
+  return checkpoint.Checkpoints(
+    workdir / CHECKPOINTS,
+    keep=built.settings.keep_checkpoints,
+    about=describe(built),
+  )
 
 
 def _refuse(different: Mapping[str, tuple], reason: str, advice: str) -> None:

@@ -230,9 +230,9 @@ def train(
   writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(team))
   writers.write_json(workdir / MEMBERS_FILE, _describe(team))
   report.ensemble(team, workdir, note)
-  step, keep = runs.latest(workdir) or 0, team.settings.keep_checkpoints
+  step = runs.latest(workdir) or 0
   with (
-    checkpoint.Checkpoints(workdir / runs.CHECKPOINTS, keep=keep) as saved,
+    runs.checkpoints(team, workdir) as saved,
     jsonl.Lines(workdir / CURVES_FILE, start=step) as lines,
   ):
     records = _Records(scorer, report, saved, lines)

@@ -4,25 +4,24 @@ Files that someone may be reading are written beside and moved into place.
 Images are NHWC in [-1, 1].
 """
 
+import io
 import json
 import math
-import os
 import pathlib
 from typing import Any, Mapping
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gan_jax import jsonl
+from gan_jax import files, jsonl
 
 _REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes JSON, whole or not at all."""
-  beside = path.with_suffix('.tmp')
-  beside.write_text(json.dumps(value, indent=2, sort_keys=True) + '\n')
-  os.replace(beside, path)
+  text = json.dumps(value, indent=2, sort_keys=True)
+  files.replace(path, text + '\n')
 
 
 class ScalarWriter:
@@ -67,9 +66,9 @@ class ScalarWriter:
 
 def _save(image: Image.Image, path: pathlib.Path) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
-  beside = path.with_suffix('.tmp')
-  image.save(beside, 'PNG')
-  os.replace(beside, path)
+  png = io.BytesIO()
+  image.save(png, 'PNG')
+  files.replace(path, png.getvalue())
 
 
 def save_grid(

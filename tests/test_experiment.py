@@ -174,7 +174,7 @@ def train_and_save(workdir: pathlib.Path, **changes):
   now, key = runner.put(first), runner.put(built.key)
   with (
     built.batches(int(first.step), runner.put_batch) as batches,
-    checkpoint.Checkpoints(workdir / runs.CHECKPOINTS) as saved,
+    runs.checkpoints(built, workdir) as saved,
   ):
     for _ in range(int(first.step), built.settings.num_steps):
       now, _ = runner.step(now, next(batches), key)

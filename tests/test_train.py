@@ -97,7 +97,7 @@ def test_interrupt_saves_and_the_same_command_continues(tmp_path, number):
       process.send_signal(number)
       break
   out, _ = process.communicate(timeout=120)
-  assert process.returncode == 128 + number, out
+  assert process.returncode == 75, out
   assert 'the same command continues' in out
   step = lines(tmp_path)[-1]['step']
   assert f'stopped at step {step}' in out
@@ -105,6 +105,26 @@ def test_interrupt_saves_and_the_same_command_continues(tmp_path, number):
   assert f'continues from the checkpoint of step {step} of' in out
   seen = [line['step'] for line in lines(tmp_path)]
   assert seen == sorted(set(seen)) and seen[-1] == step + 5
+
+
+def test_two_runs_in_one_workdir(tmp_path):
+  arguments = (TOY, f'--workdir={tmp_path}', '--config.num_steps=1000000')
+  with subprocess.Popen(
+    command(*arguments),
+    cwd=ROOT,
+    env=environment(),
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as process:
+    for line in process.stdout:
+      if line.startswith('step'):
+        break
+    out = run(*arguments, rc=1)
+    process.kill()
+  assert f'{tmp_path} is in use by process {process.pid} on' in out
+  # Killed without a word, it holds nothing any more.
+  out = run(TOY, f'--workdir={tmp_path}', '--config.seed=1', rc=1)
+  assert 'in use' not in out and 'seed: 0 there, 1 now' in out
 
 
 def test_init_from(tmp_path):

@@ -1,0 +1,80 @@
+"""Files that are whole or not there, and directories of one process alone."""
+
+import os
+import pathlib
+import socket
+
+try:
+  import fcntl
+except ImportError:  # Windows
+  fcntl = None
+
+
+def replace(path: pathlib.Path, content: str | bytes) -> None:
+  """Writes a file beside and moves it into place, whole or not at all.
+
+  Args:
+    path: of the file.
+    content: all of it.
+
+  Raises:
+    OSError: where it cannot be written; it names the file, which stays as it
+      was.
+  """
+  data = content.encode() if isinstance(content, str) else content
+  beside = path.with_name(f'{path.name}.tmp')
+  try:
+    beside.write_bytes(data)
+    os.replace(beside, path)
+  except OSError as error:
+    beside.unlink(missing_ok=True)
+    raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+class Busy(OSError):
+  """Another process holds the directory."""
+
+
+class Hold:
+  """A directory that no other process may hold until this one ends or lets go.
+
+  The system lets go when the process ends, however it ends. Where it cannot
+  lock files (some network file systems, Windows) nobody is refused.
+  """
+
+  def __init__(self, directory: pathlib.Path):
+    """Takes the directory, made if missing.
+
+    Args:
+      directory: to hold.
+
+    Raises:
+      Busy: where another process holds it; it says which.
+      OSError: where nothing can be written there.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    self._file = (directory / '.lock').open('a+')
+    if fcntl is None:
+      return
+    try:
+      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      self._file.seek(0)
+      holder = self._file.read().strip() or 'another process'
+      self._file.close()
+      raise Busy(f'{directory} is in use by {holder}') from error
+    except OSError:  # locks are not to be had here
+      return
+    self._file.truncate(0)
+    self._file.write(f'process {os.getpid()} on {socket.gethostname()}')
+    self._file.flush()
+
+  def close(self) -> None:
+    """Lets go."""
+    self._file.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()

@@ -1,0 +1,158 @@
+"""Checkpoints that were cut short, changed or could not be written."""
+
+import errno
+import json
+import os
+import pathlib
+import shutil
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import checkpoint, runs
+from tests.test_experiment import build, train_and_save
+
+TREE = {'w': jnp.arange(4096.0), 'half': jnp.ones(3, jnp.bfloat16), 'none': {}}
+
+
+def save(directory, *steps, **options):
+  with checkpoint.Checkpoints(directory, keep=5, **options) as saved:
+    for step in steps:
+      saved.save(step, TREE | {'n': jnp.int32(step)})
+
+
+def restore(directory, step=None):
+  with checkpoint.Checkpoints(directory, read_only=True) as saved:
+    return saved.restore(TREE | {'n': jnp.int32(0)}, step)
+
+
+def files_of(directory: pathlib.Path, least=1):
+  """Files with some bytes, in order."""
+  found = [p for p in directory.rglob('*') if p.is_file()]
+  return sorted(p for p in found if p.stat().st_size >= least)
+
+
+def test_what_is_written_beside(tmp_path):
+  save(tmp_path, 3, about={'versions': {'jax': 'x'}})
+  with checkpoint.Checkpoints(tmp_path, read_only=True) as saved:
+    assert saved.about(3) == {'versions': {'jax': 'x'}}
+  chex.assert_trees_all_equal(restore(tmp_path), TREE | {'n': 3})
+
+
+def test_any_file_cut_short_or_changed_is_found_out(tmp_path):
+  """Or does not matter: the state is that which was written."""
+  save(tmp_path / 'good', 1)
+  names = [
+    p.relative_to(tmp_path / 'good') for p in files_of(tmp_path / 'good')
+  ]
+  found = 0
+  for name in names:
+    for way in ('cut', 'flip', 'remove'):
+      bad = tmp_path / 'bad'
+      shutil.copytree(tmp_path / 'good', bad)
+      data = bytearray((bad / name).read_bytes())
+      if way == 'cut':
+        del data[len(data) // 2 :]
+      data[len(data) // 2 : len(data) // 2 + 1] = b'\xff'
+      (bad / name).write_bytes(data)
+      if way == 'remove':
+        (bad / name).unlink()
+      try:
+        chex.assert_trees_all_equal(restore(bad, 1), TREE | {'n': 1})
+      except checkpoint.Damaged as error:
+        found += 1
+        assert f'{bad / "1"} is damaged: ' in str(error)
+      shutil.rmtree(bad)
+  assert found >= len(names)
+
+
+def test_an_array_that_changed_is_named(tmp_path, monkeypatch):
+  monkeypatch.setattr(
+    checkpoint, '_checksums', lambda tree: {"['w']": float(tree['w'].sum())}
+  )
+  save(tmp_path, 1)
+  monkeypatch.setattr(checkpoint, '_checksums', lambda tree: {"['w']": 0})
+  with pytest.raises(checkpoint.Damaged, match="'w'.* not what was written"):
+    restore(tmp_path)
+
+
+def test_checksums_see_a_bit():
+  tree = {'a': np.zeros(3, np.float32), 'b': jnp.float32(0)}
+  first = checkpoint._checksums(tree)
+  assert first.keys() == {"['a']", "['b']"}
+  tree['a'][1] = -0.0
+  second = checkpoint._checksums(tree)
+  assert first["['a']"] != second["['a']"] and first["['b']"] == second["['b']"]
+
+
+def test_the_one_before_a_damaged_one_is_continued(tmp_path):
+  train_and_save(tmp_path, num_steps=3)
+  train_and_save(tmp_path, num_steps=5)
+  for path in files_of(tmp_path / 'checkpoints' / '5'):
+    path.write_bytes(path.read_bytes()[:-3])
+  state, note = runs.start(build(num_steps=7), tmp_path)
+  assert int(state.step) == 3
+  assert 'checkpoints/5 is damaged' in note and 'moved to damaged/' in note
+  assert note.endswith('continues from the checkpoint of step 3 of 7')
+  assert (tmp_path / 'damaged' / '5').is_dir()
+  assert runs.latest(tmp_path) == 3
+  whole, _ = train_and_save(tmp_path / 'b', num_steps=7)
+  resumed, note = train_and_save(tmp_path, num_steps=7)
+  assert 'damaged' not in note
+  chex.assert_trees_all_equal(resumed, whole)
+
+
+def test_no_good_checkpoint_is_an_error_not_a_new_run(tmp_path):
+  train_and_save(tmp_path, num_steps=3)
+  for path in files_of(tmp_path / 'checkpoints' / '3'):
+    path.write_bytes(b'')
+  with pytest.raises(ValueError, match='no checkpoint is left.*3 is damaged'):
+    runs.start(build(num_steps=3), tmp_path)
+  assert (tmp_path / 'checkpoints' / '3').is_dir()
+
+
+def test_config_is_that_of_the_checkpoint(tmp_path):
+  """Even where config.json is gone."""
+  train_and_save(tmp_path, num_steps=3)
+  (tmp_path / runs.CONFIG_FILE).unlink()
+  with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
+    runs.start(build(num_steps=5, seed=1), tmp_path)
+  assert 'continues' in runs.start(build(num_steps=5), tmp_path)[1]
+
+
+def test_restored_on_one_device_whatever_it_was_saved_on(tmp_path):
+  mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), ('all',))
+  whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+  with checkpoint.Checkpoints(tmp_path) as saved:
+    saved.save(1, jax.device_put(TREE, whole))
+  with checkpoint.Checkpoints(tmp_path, read_only=True) as saved:
+    found = saved.restore(TREE)
+  chex.assert_trees_all_equal(found, TREE)
+  assert len(found['w'].devices()) == 1
+
+
+def test_a_full_disk_names_the_directory_and_keeps_the_old(
+  tmp_path, monkeypatch
+):
+  save(tmp_path, 1)
+  with pytest.raises(OSError, match=f'could be written to {tmp_path}'):
+    with checkpoint.Checkpoints(tmp_path) as saved:
+
+      def full(*unused, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+      monkeypatch.setattr(saved._manager, 'save', full)
+      saved.save(2, TREE | {'n': jnp.int32(2)})
+  chex.assert_trees_all_equal(restore(tmp_path), TREE | {'n': 1})
+
+
+def test_described_settings_are_json(tmp_path):
+  train_and_save(tmp_path, num_steps=3)
+  with checkpoint.Checkpoints(
+    tmp_path / 'checkpoints', read_only=True
+  ) as saved:
+    about = saved.about(3)
+  assert about == json.loads((tmp_path / runs.CONFIG_FILE).read_text())

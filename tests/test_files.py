@@ -1,0 +1,84 @@
+"""Files that are whole or not there, and directories of one process alone."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gan_jax import files, jsonl
+
+
+class Full:
+  """A file on a disk that has room for some bytes more."""
+
+  def __init__(self, file, room):
+    self._file, self._room = file, room
+
+  def write(self, data):
+    if not self._room:
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    written = self._file.write(data[: self._room])
+    self._room -= written
+    return written
+
+  def __getattr__(self, name):
+    return getattr(self._file, name)
+
+
+def test_a_line_is_whole_or_not_there(tmp_path):
+  path = tmp_path / 'metrics.jsonl'
+  with jsonl.Lines(path) as lines:
+    lines.write({'step': 1, 'loss': 0.5})
+    before = path.read_bytes()
+    for room in (0, 1, 10):
+      lines._file = Full(lines._file, room)
+      with pytest.raises(OSError, match='No space left.*metrics.jsonl'):
+        lines.write({'step': 2, 'loss': 0.5})
+      assert path.read_bytes() == before
+      lines._file = lines._file._file
+    lines.write({'step': 2})
+  assert [line['step'] for line in jsonl.read(path)] == [1, 2]
+
+
+def test_a_line_is_there_when_it_is_written(tmp_path):
+  with jsonl.Lines(tmp_path / 'x.jsonl') as lines:
+    lines.write({'step': 1})
+    assert jsonl.read(tmp_path / 'x.jsonl') == [{'step': 1}]
+
+
+def test_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+  path = tmp_path / 'summary.json'
+  files.replace(path, 'old')
+
+  def full(path, data):
+    path.touch()
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  monkeypatch.setattr(type(path), 'write_bytes', full)
+  with pytest.raises(OSError, match='No space left.*summary.json'):
+    files.replace(path, 'new')
+  assert path.read_text() == 'old'
+  assert [p.name for p in tmp_path.iterdir()] == ['summary.json']
+
+
+def test_a_directory_of_one_process(tmp_path):
+  held = files.Hold(tmp_path / 'run')
+  code = (
+    'import pathlib, sys; from gan_jax import files; '
+    'files.Hold(pathlib.Path(sys.argv[1]))'
+  )
+  other = lambda: subprocess.run(
+    [sys.executable, '-c', code, str(tmp_path / 'run')],
+    capture_output=True,
+    text=True,
+  )
+  refused = other()
+  assert refused.returncode == 1
+  assert f'run is in use by process {os.getpid()} on ' in refused.stderr
+  held.close()
+  assert other().returncode == 0
+  with files.Hold(tmp_path / 'run'):
+    text = (tmp_path / 'run' / '.lock').read_text()
+    assert text.startswith(f'process {os.getpid()} on ')
