@@ -1,33 +1,64 @@
 """Checkpoints of a run; the only module that knows orbax.
 
 A checkpoint holds the state, what its writer says of itself (its config and
-versions), and a checksum of every array, so that one that was cut short or
-changed on the disk is found out when it is read.
+versions), and a checksum of every file, so that one that was cut short or
+changed on the disk is found out before it is read.
 """
 
 import contextlib
+import json
 import pathlib
 import zlib
 from typing import Any, Iterator, Mapping
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
+from gan_jax import files
+
 PyTree = Any
+_SUMS = 'checksums.json'
+_NOT_SUMMED = ('_CHECKPOINT_METADATA',)  # times; written once more at the end
 
 
 class Damaged(ValueError):
   """A checkpoint does not read back as what was written."""
 
 
-def _checksums(tree: PyTree) -> dict[str, int]:
-  """CRC-32 of the bytes of every array, by its path in the tree."""
-  found = {}
-  for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree)):
-    flat = np.ascontiguousarray(leaf).reshape(-1).view(np.uint8)
-    found[jax.tree_util.keystr(path)] = zlib.crc32(flat)
-  return found
+def _seal(directory: pathlib.Path) -> None:
+  """Notes the size and CRC-32 of every file of a complete checkpoint."""
+  sums = {
+    str(path.relative_to(directory)): _sum(path)
+    for path in sorted(directory.rglob('*'))
+    if path.is_file() and path.name not in _NOT_SUMMED
+  }
+  files.replace(directory / _SUMS, json.dumps(sums))
+
+
+def _sum(path: pathlib.Path) -> list[int]:
+  """Size and CRC-32 of a file."""
+  size = crc = 0
+  with path.open('rb') as file:
+    while part := file.read(2**20):
+      size, crc = size + len(part), zlib.crc32(part, crc)
+  return [size, crc]
+
+
+def _find_damage(directory: pathlib.Path) -> str:
+  """What is wrong with the files of a checkpoint; '' for nothing."""
+  sums = directory / _SUMS
+  if not sums.is_file():
+    return f'{_SUMS} is missing'
+  try:
+    noted = json.loads(sums.read_text())
+    for name, sum_ in noted.items():
+      if not (directory / name).is_file():
+        return f'{name} is missing'
+      if _sum(directory / name) != sum_:
+        return f'{name} is not what was written'
+  except (OSError, ValueError, AttributeError) as error:
+    return f'{_SUMS} cannot be read: {_reason(error)}'
+  return ''
 
 
 def _reason(error: Exception) -> str:
@@ -75,17 +106,21 @@ class Checkpoints:
       options = ocp.CheckpointManagerOptions(read_only=True)
     else:
       options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep, cleanup_tmp_directories=True
+        max_to_keep=keep,
+        cleanup_tmp_directories=True,
+        async_options=ocp.options.AsyncOptions(
+          post_finalization_callback=self._finalized
+        ),
       )
     self.directory = pathlib.Path(directory).absolute()
-    self._about = dict(about or {})
+    self._about, self._saving = dict(about or {}), -1
     self._manager = ocp.CheckpointManager(
       self.directory,
       options=options,
-      item_names=('state', 'facts'),
+      item_names=('state', 'about'),
       item_handlers={
         'state': ocp.StandardCheckpointHandler(),
-        'facts': ocp.JsonCheckpointHandler(),
+        'about': ocp.JsonCheckpointHandler(),
       },
     )
 
@@ -110,34 +145,30 @@ class Checkpoints:
     """
     if step in self._manager.all_steps():
       return
-    facts = {'about': self._about, 'checksums': _checksums(state)}
     with _writing(self.directory):
+      self._manager.wait_until_finished()
+      self._saving = step
       self._manager.save(
         step,
         args=ocp.args.Composite(
-          state=ocp.args.StandardSave(state), facts=ocp.args.JsonSave(facts)
+          state=ocp.args.StandardSave(state),
+          about=ocp.args.JsonSave(self._about),
         ),
         force=True,
       )
+
+  def _finalized(self) -> None:
+    # Still under its temporary name: it is moved, whole, into its place next.
+    for directory in self.directory.glob(f'{self._saving}.orbax-checkpoint-*'):
+      _seal(directory)
 
   def about(self, step: int) -> dict[str, Any]:
     """What was written beside a state.
 
     Raises:
-      Damaged: where it cannot be read.
+      Damaged: where the checkpoint is not as it was written.
     """
-    return self._facts(step)['about']
-
-  def _facts(self, step: int) -> dict[str, Any]:
-    args = ocp.args.Composite(facts=ocp.args.JsonRestore())
-    try:
-      facts = self._manager.restore(step, args=args)['facts']
-      return {name: facts[name] for name in ('about', 'checksums')}
-    except Exception as error:
-      raise self._damaged(step, _reason(error)) from error
-
-  def _damaged(self, step: int, reason: str) -> Damaged:
-    return Damaged(f'{self.directory / str(step)} is damaged: {reason}')
+    return self._read(step, about=ocp.args.JsonRestore())
 
   def restore(self, like: PyTree, step: int | None = None) -> PyTree:
     """Reads a checkpoint.
@@ -151,30 +182,28 @@ class Checkpoints:
 
     Raises:
       FileNotFoundError: where there is none.
-      Damaged: where it does not read back as it was written.
+      Damaged: where it is not as it was written.
     """
     step = self.latest() if step is None else step
     if step is None:
       raise FileNotFoundError(f'no checkpoint in {self.directory}')
-    facts = self._facts(step)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     abstract = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), like
     )
-    args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+    return self._read(step, state=ocp.args.StandardRestore(abstract))
+
+  def _read(self, step: int, **item: Any) -> Any:
+    """One item of a checkpoint, after a look at all its files."""
+    directory = self.directory / str(step)
+    damage = _find_damage(directory)
+    if damage:
+      raise Damaged(f'{directory} is damaged: {damage}')
+    (name,) = item
     try:
-      state = self._manager.restore(step, args=args)['state']
-    except Exception as error:
-      raise self._damaged(step, _reason(error)) from error
-    found = _checksums(state)
-    changed = sorted(
-      path
-      for path in found.keys() | facts['checksums'].keys()
-      if found.get(path) != facts['checksums'].get(path)
-    )
-    if changed:
-      raise self._damaged(step, f'{changed[0]} is not what was written')
-    return state
+      return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
+    except Exception as error:  # orbax and what is below it raise anything
+      raise Damaged(f'{directory} cannot be read: {_reason(error)}') from error
 
   def wait(self) -> None:
     """Waits for what is being written.

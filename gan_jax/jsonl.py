@@ -49,7 +49,8 @@ class Lines:
       OSError: where it cannot be written, as on a full disk; it names the
         file, which stays as it was.
     """
-    line, end = (json.dumps(value) + '\n').encode(), self._file.tell()
+    line = (json.dumps(value) + '\n').encode()
+    end = os.fstat(self._file.fileno()).st_size
     try:
       if self._file.write(line) < len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -99,6 +99,7 @@ def start(
       all checkpoints are damaged.
     FileNotFoundError: where init_from holds no run.
   """
+  workdir.mkdir(parents=True, exist_ok=True)
   found = _newest(built, workdir)
   if found is not None:
     restored, step, note = found

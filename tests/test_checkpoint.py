@@ -17,6 +17,8 @@ from tests.test_experiment import build, train_and_save
 
 TREE = {'w': jnp.arange(4096.0), 'half': jnp.ones(3, jnp.bfloat16), 'none': {}}
 
+MERE = ('commit_success.txt', '_CHECKPOINT_METADATA')  # of orbax alone
+
 
 def save(directory, *steps, **options):
   with checkpoint.Checkpoints(directory, keep=5, **options) as saved:
@@ -43,12 +45,10 @@ def test_what_is_written_beside(tmp_path):
 
 
 def test_any_file_cut_short_or_changed_is_found_out(tmp_path):
-  """Or does not matter: the state is that which was written."""
   save(tmp_path / 'good', 1)
   names = [
     p.relative_to(tmp_path / 'good') for p in files_of(tmp_path / 'good')
   ]
-  found = 0
   for name in names:
     for way in ('cut', 'flip', 'remove'):
       bad = tmp_path / 'bad'
@@ -56,36 +56,19 @@ def test_any_file_cut_short_or_changed_is_found_out(tmp_path):
       data = bytearray((bad / name).read_bytes())
       if way == 'cut':
         del data[len(data) // 2 :]
-      data[len(data) // 2 : len(data) // 2 + 1] = b'\xff'
+      else:
+        data[len(data) // 2] ^= 1
       (bad / name).write_bytes(data)
       if way == 'remove':
         (bad / name).unlink()
-      try:
+      if len(name.parts) == 2 and name.name in MERE:
         chex.assert_trees_all_equal(restore(bad, 1), TREE | {'n': 1})
-      except checkpoint.Damaged as error:
-        found += 1
-        assert f'{bad / "1"} is damaged: ' in str(error)
+        shutil.rmtree(bad)
+        continue
+      with pytest.raises(checkpoint.Damaged, match='1 is damaged: ') as error:
+        restore(bad, 1)
+      assert name.name == 'checksums.json' or name.name in str(error.value)
       shutil.rmtree(bad)
-  assert found >= len(names)
-
-
-def test_an_array_that_changed_is_named(tmp_path, monkeypatch):
-  monkeypatch.setattr(
-    checkpoint, '_checksums', lambda tree: {"['w']": float(tree['w'].sum())}
-  )
-  save(tmp_path, 1)
-  monkeypatch.setattr(checkpoint, '_checksums', lambda tree: {"['w']": 0})
-  with pytest.raises(checkpoint.Damaged, match="'w'.* not what was written"):
-    restore(tmp_path)
-
-
-def test_checksums_see_a_bit():
-  tree = {'a': np.zeros(3, np.float32), 'b': jnp.float32(0)}
-  first = checkpoint._checksums(tree)
-  assert first.keys() == {"['a']", "['b']"}
-  tree['a'][1] = -0.0
-  second = checkpoint._checksums(tree)
-  assert first["['a']"] != second["['a']"] and first["['b']"] == second["['b']"]
 
 
 def test_the_one_before_a_damaged_one_is_continued(tmp_path):

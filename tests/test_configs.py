@@ -1,13 +1,16 @@
 """Every file in configs/: it builds, and two shrunken steps run."""
 
 import importlib
+import inspect
+import itertools
 import pathlib
 
+import chex
 import jax
 import numpy as np
 import pytest
 
-from gan_jax import data, experiment, sampling
+from gan_jax import data, experiment, parallel, runs, sampling
 from gan_jax.data.arrays import ArraySource
 
 CONFIGS = sorted(
@@ -22,8 +25,8 @@ def get_config(name, variant=''):
   return importlib.import_module(f'configs.{name}').get_config(variant)
 
 
-@pytest.mark.parametrize('name', CONFIGS)
-def test_two_shrunken_steps(name, monkeypatch):
+def build(name, monkeypatch, **changes):
+  """A shrunken config, on noise where its data are not here."""
   config = get_config(name, 'test')
   options = config.data.to_dict()
   if options['name'] in ABSENT:
@@ -31,20 +34,90 @@ def test_two_shrunken_steps(name, monkeypatch):
     shape = (24, options['size'], options['size'], channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     fake = lambda split, **_: ArraySource(pixels, np.arange(24) % 10)
-    source = data.SOURCES[options['name']]
-    fake.__signature__ = __import__('inspect').signature(source)
+    fake.__signature__ = inspect.signature(data.SOURCES[options['name']])
     monkeypatch.setitem(data.SOURCES, options['name'], fake)
-  built = experiment.build(config.to_dict())
-  runner = built.parallelise()
-  now, key = runner.put(built.init_state()), runner.put(built.key)
-  with built.batches(put=runner.put_batch) as batches:
-    for _ in range(2):
-      now, metrics = runner.step(now, next(batches), key)
-  assert int(now.step) == 2
-  for name, value in jax.device_get(metrics).items():
-    assert np.isfinite(value), name
-  samples = sampling.make_draw(built.gan)(now.ema, 5)
+  return experiment.build(config.to_dict() | changes)
+
+
+class Loop:
+  """One train step a call, batches by the host."""
+
+  def __init__(self, built):
+    self._built, self._placed = built, built.parallelise()
+    self._key = self._placed.put(built.key)
+
+  def __call__(self, start, count):
+    """Trains for some steps from a state of the host; the state after them."""
+    now, put = self._placed.put(start), self._placed.put_batch
+    with self._built.batches(int(start.step), put) as batches:
+      for _ in range(count):
+        now, self.metrics = self._placed.step(now, next(batches), self._key)
+    return now
+
+
+class Fused:
+  """As Loop, by the program of many steps."""
+
+  def __init__(self, built):
+    self._program = built.program()
+    self._draws = self._program.put(built.draws)
+
+  def __call__(self, start, count):
+    now, step = self._program.put(start), int(start.step)
+    end = step + count
+    with self._program.feed(step) as feed:
+      while step < end:
+        examples, n = feed.take(step, end - step, lambda: None)
+        now, self.metrics = self._program.run(
+          now, examples, self._draws, np.int32(n)
+        )
+        step += n
+    return now
+
+
+def saved_and_restored(built, state, directory):
+  with runs.checkpoints(built, directory) as saved:
+    saved.save(int(state.step), state)
+  found, _ = runs.start(built, directory)
+  return found
+
+
+def check_resumes(built, way, directory):
+  """N + N steps, with a checkpoint between, are 2N, bit for bit."""
+  train = way(built)
+  whole = jax.device_get(train(built.init_state(), 4))
+  half = train(built.init_state(), 2)
+  again = train(saved_and_restored(built, half, directory), 2)
+  assert int(again.step) == 4
+  chex.assert_trees_all_equal(jax.device_get(again), whole)
+  for name, value in jax.device_get(train.metrics).items():
+    assert np.isfinite(value).all(), name
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_shrunken_steps_and_more_after_a_checkpoint(
+  name, tmp_path, monkeypatch
+):
+  built = build(name, monkeypatch, steps_per_call=4)
+  check_resumes(built, Fused, tmp_path)
+  samples = sampling.make_draw(built.gan)(built.init_state().ema, 5)
   assert samples.shape == (5, *built.shape)
+
+
+# Each config with another of these, so that all are met.
+PLACES = list(itertools.product((Loop, Fused), (1, 4), parallel.BACKENDS))[1:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('name', 'place'),
+  [(n, PLACES[i % len(PLACES)]) for i, n in enumerate(CONFIGS)]
+  + [('digits', place) for place in PLACES],
+)
+def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
+  way, devices, backend = place
+  built = build(name, monkeypatch, num_devices=devices, parallel=backend)
+  check_resumes(built, way, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 
 from gan_jax import (
   assemble,
-  checkpoint,
   continuation,
   experiment,
   parallel,
