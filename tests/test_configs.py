@@ -67,7 +67,8 @@ class Fused:
     end = step + count
     with self._program.feed(step) as feed:
       while step < end:
-        examples, n = feed.take(step, end - step, lambda: None)
+        most = min(end - step, self._program.limit)
+        examples, n = feed.take(step, most, lambda: None)
         now, self.metrics = self._program.run(
           now, examples, self._draws, np.int32(n)
         )
