@@ -75,7 +75,7 @@ def told(*kinds, where=lambda: ''):
 
 def main(_):
   if not flags.FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.ERROR)  # orbax tells of every file
+    logging.set_verbosity(logging.FATAL)  # orbax tells of all, and raises, too
   # Imported here, so that --help and errors in flags come at once.
   from gan_jax import settings, startup
 

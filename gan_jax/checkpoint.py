@@ -7,6 +7,7 @@ changed on the disk is found out before it is read.
 
 import contextlib
 import json
+import logging
 import pathlib
 import zlib
 from typing import Any, Iterator, Mapping
@@ -62,9 +63,9 @@ def _find_damage(directory: pathlib.Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-  """The first line of what orbax, or something below it, says."""
-  lines = str(error).strip().splitlines() or [type(error).__name__]
-  return lines[0][:200]
+  """What orbax, or something below it, says: a line, its ends if it is long."""
+  line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+  return line if len(line) < 240 else f'{line[:100]} ... {line[-120:]}'
 
 
 @contextlib.contextmanager
@@ -76,6 +77,18 @@ def _writing(directory: pathlib.Path) -> Iterator[None]:
     raise OSError(
       f'no checkpoint could be written to {directory}: {_reason(error)}'
     ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Keeps orbax from warning of what it was asked for."""
+  logger = logging.getLogger('absl')
+  level = logger.level
+  logger.setLevel(logging.ERROR)
+  try:
+    yield
+  finally:
+    logger.setLevel(level)
 
 
 class Checkpoints:
@@ -114,15 +127,16 @@ class Checkpoints:
       )
     self.directory = pathlib.Path(directory).absolute()
     self._about, self._saving = dict(about or {}), -1
-    self._manager = ocp.CheckpointManager(
-      self.directory,
-      options=options,
-      item_names=('state', 'about'),
-      item_handlers={
-        'state': ocp.StandardCheckpointHandler(),
-        'about': ocp.JsonCheckpointHandler(),
-      },
-    )
+    with _quiet():
+      self._manager = ocp.CheckpointManager(
+        self.directory,
+        options=options,
+        item_names=('state', 'about'),
+        item_handlers={
+          'state': ocp.StandardCheckpointHandler(),
+          'about': ocp.JsonCheckpointHandler(),
+        },
+      )
 
   def latest(self) -> int | None:
     """Step of the newest complete checkpoint; None where there is none."""
