@@ -113,7 +113,7 @@ PLACES = list(itertools.product((Loop, Fused), (1, 4), parallel.BACKENDS))[1:]
 @pytest.mark.parametrize(
   ('name', 'place'),
   [(n, PLACES[i % len(PLACES)]) for i, n in enumerate(CONFIGS)]
-  + [('digits', place) for place in PLACES],
+  + [('d2l_gaussian', place) for place in PLACES],
 )
 def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
   way, devices, backend = place
