@@ -141,7 +141,8 @@ def _newest(built, workdir) -> tuple[state.GANState, int, str] | None:
   with checkpoint.Checkpoints(kept, read_only=True) as saved:
     for step in reversed(saved.steps()):
       try:
-        _check_continues(built, workdir, step, saved.about(step))
+        about = saved.about(step) or read_config(workdir)
+        _check_continues(built, workdir, step, about)
         restored = saved.restore(built.state_shapes(), step)
         break
       except checkpoint.Damaged as error:

@@ -8,7 +8,6 @@ import pytest
 
 from gan_jax import (
   assemble,
-  checkpoint,
   ensemble,
   experiment,
   extract,
@@ -181,7 +180,7 @@ class TestRecords:
     now, _ = train(crew, 4)
     workdir.mkdir()
     writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(crew))
-    with checkpoint.Checkpoints(workdir / runs.CHECKPOINTS, keep=1) as saved:
+    with runs.checkpoints(crew, workdir) as saved:
       saved.save(4, now)
     return crew, now
 

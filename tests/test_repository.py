@@ -69,7 +69,7 @@ LAYERS = {
     {'data'},
     {'numpy', 'PIL', 'tensorflow_datasets', 'tensorflow', 'requests'},
   ),
-  'checkpoint.py': (set(), {'jax', 'numpy', 'orbax'}),
+  'checkpoint.py': ({'files'}, {'jax', 'orbax'}),
   'files.py': (set(), set()),
   'jsonl.py': ({'files'}, set()),
   'writers.py': ({'files', 'jsonl'}, {'numpy', 'PIL', 'tensorboardX'}),
