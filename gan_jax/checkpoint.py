@@ -115,19 +115,19 @@ class Checkpoints:
         cleaned up.
       about: what is written beside each state, JSON.
     """
-    if read_only:
-      options = ocp.CheckpointManagerOptions(read_only=True)
-    else:
-      options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep,
-        cleanup_tmp_directories=True,
-        async_options=ocp.options.AsyncOptions(
-          post_finalization_callback=self._finalized
-        ),
-      )
     self.directory = pathlib.Path(directory).absolute()
-    self._about, self._saving = dict(about or {}), -1
+    self._about, self._looked_at = dict(about or {}), set()
     with _quiet():
+      if read_only:
+        options = ocp.CheckpointManagerOptions(read_only=True)
+      else:
+        options = ocp.CheckpointManagerOptions(
+          max_to_keep=keep,
+          cleanup_tmp_directories=True,
+          async_options=ocp.options.AsyncOptions(
+            post_finalization_callback=self._finalized
+          ),
+        )
       self._manager = ocp.CheckpointManager(
         self.directory,
         options=options,
@@ -160,8 +160,6 @@ class Checkpoints:
     if step in self._manager.all_steps():
       return
     with _writing(self.directory):
-      self._manager.wait_until_finished()
-      self._saving = step
       self._manager.save(
         step,
         args=ocp.args.Composite(
@@ -173,7 +171,7 @@ class Checkpoints:
 
   def _finalized(self) -> None:
     # Still under its temporary name: it is moved, whole, into its place next.
-    for directory in self.directory.glob(f'{self._saving}.orbax-checkpoint-*'):
+    for directory in self.directory.glob('*.orbax-checkpoint-*'):
       _seal(directory)
 
   def about(self, step: int) -> dict[str, Any]:
@@ -208,11 +206,13 @@ class Checkpoints:
     return self._read(step, state=ocp.args.StandardRestore(abstract))
 
   def _read(self, step: int, **item: Any) -> Any:
-    """One item of a checkpoint, after a look at all its files."""
+    """One item of a checkpoint; before the first, a look at all its files."""
     directory = self.directory / str(step)
-    damage = _find_damage(directory)
-    if damage:
-      raise Damaged(f'{directory} is damaged: {damage}')
+    if step not in self._looked_at:
+      damage = _find_damage(directory)
+      if damage:
+        raise Damaged(f'{directory} is damaged: {damage}')
+      self._looked_at.add(step)
     (name,) = item
     try:
       return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
