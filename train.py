@@ -7,11 +7,14 @@
   python train.py --config=configs/x.py --config.ensemble.seeds=16
 
 Starting again with the same --workdir continues from the last checkpoint.
+Several processes on several machines are one run: see docs/running.md.
 Exit status: 0 at the end; 75 where SIGINT or SIGTERM stopped the run, which is
-saved and can be continued; 1 for an error, told in a line.
+saved and can be continued; 76 where another process died or hangs; 1 for an
+error, told in a line.
 """
 
 import contextlib
+import os
 import pathlib
 import signal
 import sys
@@ -37,8 +40,18 @@ _DRY_RUN = flags.DEFINE_bool(
 )
 
 
+_COORDINATOR = flags.DEFINE_string(
+  'coordinator', '', 'host:port of process 0, where there are several.'
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  'num_processes', 0, 'How many; 0: as SLURM, Open MPI or the TPU says.'
+)
+_PROCESS_ID = flags.DEFINE_integer('process_id', -1, 'Of this one, from 0.')
+
 RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
+LOST = 76  # another process died or hangs
 MENDABLE = (ValueError, OSError, ModuleNotFoundError)
+_TRIES = 3  # rollbacks to one checkpoint
 
 
 class Interrupt:
@@ -48,6 +61,10 @@ class Interrupt:
     self.signal = None
     for number in (signal.SIGINT, signal.SIGTERM):
       signal.signal(number, self._on_signal)
+
+  def __call__(self) -> bool:
+    """Whether there was one."""
+    return self.signal is not None
 
   def _on_signal(self, number, _):
     self.signal = number
@@ -65,12 +82,12 @@ def default_workdir() -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def told(*kinds, where=lambda: ''):
+def told(*kinds):
   """Errors that a user can mend end the program with a line."""
   try:
     yield
   except kinds as error:
-    sys.exit(f'train.py: {where()}{error}')
+    sys.exit(f'train.py: {error}')
 
 
 def main(_):
@@ -79,149 +96,153 @@ def main(_):
   # Imported here, so that --help and errors in flags come at once.
   from gan_jax import settings, startup
 
-  with told(ValueError):
-    many = settings.is_ensemble(settings.parse(_CONFIG.value.to_dict()))
-  startup.prepare(members=many)
-  from gan_jax import progress
-
-  workdir = pathlib.Path(_WORKDIR.value or default_workdir())
+  with told(ValueError, RuntimeError):
+    chosen = settings.parse(_CONFIG.value.to_dict())
+    many = settings.is_ensemble(chosen)
+    startup.prepare(members=many, deterministic=chosen.deterministic)
+    startup.join(
+      _COORDINATOR.value,
+      _NUM_PROCESSES.value,
+      _PROCESS_ID.value,
+      stall_seconds=chosen.stall_seconds,
+    )
   if _DRY_RUN.value:
     print_costs(many)
     return
   train = train_ensemble if many else train_run
-  if not train(workdir, progress.Report()):
-    sys.exit(RESUMABLE)
+  workdir = pathlib.Path(_WORKDIR.value or default_workdir())
+  with leaving_together():
+    if not train(workdir):
+      sys.exit(RESUMABLE)
 
 
-def train_run(workdir: pathlib.Path, report) -> bool:
+@contextlib.contextmanager
+def leaving_together():
+  """Ends one of several processes at once for an error: others may hang."""
+  from jax import errors
+
+  from gan_jax import processes
+
+  status = None
+  try:
+    yield
+  except SystemExit as error:
+    if processes.count() == 1 or error.code == RESUMABLE:
+      raise
+    print(error.code, file=sys.stderr)
+    status = 1
+  except errors.JaxRuntimeError as error:
+    if processes.count() == 1:
+      raise
+    reason = str(error).splitlines()[0]
+    print(f'train.py: another process was lost: {reason}', file=sys.stderr)
+    status = LOST
+  if status is not None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def last_words(step: int) -> None:
+  """Says why a process ends that waited for others."""
+  print(
+    f'train.py: no train step for {_CONFIG.value.stall_seconds} s after step '
+    f'{step}: another process died or hangs. Start all of them again to '
+    'continue from the last checkpoint.',
+    file=sys.stderr,
+    flush=True,
+  )
+
+
+def train_run(workdir: pathlib.Path) -> bool:
   """Trains one run, and leaves in the workdir what there is to see.
 
   Args:
     workdir: of the run.
-    report: prints.
 
   Returns:
     Whether it came to the end.
   """
-  import numpy as np
-
-  from gan_jax import best as best_lib
   from gan_jax import (
     experiment,
     feature_store,
     files,
-    programs,
+    fuse,
+    loop,
+    processes,
+    progress,
+    records,
     runs,
-    sampling,
-    scoring,
-    standing,
+    watchdog,
     window,
     writers,
   )
 
   # ---- Build everything, and refuse what is wrong, before compiling.
+  chief = processes.is_chief()
+  report = progress.Report(quiet=not chief)
+  kept, held = records.Nothing(), None
   with told(*MENDABLE):
-    built = experiment.build(_CONFIG.value.to_dict())
-    check = built.overfitting_check()
-    judge = built.judge(store=feature_store.default(), track=report.track)
-    held = files.Hold(workdir)
-    start_state, note = runs.start(built, workdir, _INIT_FROM.value)
+    with processes.together('build the run', *MENDABLE):
+      built = experiment.build(_CONFIG.value.to_dict())
+      if chief:
+        store = feature_store.default()
+        judge = built.judge(store=store, track=report.track)
+        held = files.Hold(workdir)
+        kept = records.Records(built, workdir, judge, report)
+    start = runs.start(built, workdir, _INIT_FROM.value)
   config = built.settings
-  writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
-  report.header(built, start_state, workdir, note)
+  if chief:
+    writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
+  report.header(built, start.state, workdir, start.note)
 
   program = built.program()
-  draw = sampling.make_draw(built.gan)
-  draw_at = sampling.make_draw_at(built.gan, built.devices)
-  real = experiment.examples(built.test, config.num_samples)
+  log = window.Window(config.batch_size * config.d_steps)
   interrupt = Interrupt()
-  state, draws = program.put(start_state), program.put(built.draws)
-  step = first = int(start_state.step)
-  pace = programs.Pace(config, program.limit)
-
-  def save_picture(path):
-    weights = standing.for_evaluation(built.gan, state.ema)
-    samples = draw(weights, config.num_samples)
-    writers.save_samples(path, samples, real)
-
-  def score():
-    weights = standing.for_evaluation(built.gan, state.ema)
-    count = scoring.samples_for(config.eval['num_samples'])
-    source = sampling.Generated(draw_at, weights, built.shape, count, seed=1)
-    with told(ValueError, OSError, where=lambda: f'scores of step {step}: '):
-      return judge(source)
-
-  score_every, scored = config.eval['every'], {}
+  tries = 0
+  stall = config.stall_seconds if processes.count() > 1 else 0
   with (
-    told(OSError, where=lambda: f'at step {step}: '),
-    runs.checkpoints(built, workdir) as checkpoints,
-    writers.ScalarWriter(workdir, start=step) as scalars,
-    program.feed(step) as feed,
-    best_lib.Best(workdir, config.eval, start=step)
-    if score_every
-    else contextlib.nullcontext() as best,
-    report.bar(total=config.num_steps, done=step) as bar,
+    told(loop.Failed, OSError),
+    watchdog.Watchdog(stall, last_words, LOST) as dog,
   ):
-    if step == 0:
-      writers.save_samples(workdir / 'real.png', real, real)
-
-    examples_per_step = config.batch_size * config.d_steps
-    log = window.Window(examples_per_step, lambda: feed.waited)
-
-    def score_and_offer():
-      with log.paused():
-        rows = score()
-        better = best.offer(step, state, rows)
-      scored.clear()
-      scored[step] = rows
-      scalars.write_events(step, scoring.scalars(rows))
-      report.scored(step, rows, better)
-
-    # ---- The loop: some train steps as one call, then what is due.
-    due = lambda every: every and step % every == 0
-    if step and due(score_every) and not best.has(step):
-      score_and_offer()  # the run ended before its scores were there
-    stopping = False
-    while step < config.num_steps and not stopping:
-      with told(ValueError, where=lambda: f'at step {step}: '):
-        # A picture may have broken since.
-        examples, count = feed.take(step, pace.count(step), pace.wait)
-      state, metrics = program.run(state, examples, draws, np.int32(count))
-      step += count
-      pace.started(count, metrics)
-      log.add(step, metrics, count)
-      if step == first + count:
-        report.compiled(log.wait())
-      stopping = interrupt.signal is not None
-      last = step == config.num_steps or stopping
-
+    # ---- Once, or again after each rollback.
+    while True:
       try:
-        if last or due(config.log_every):
-          pace.rest()
-          means = {**log.close(), **check(state)}
-          scalars.write(step, means)
-          report.line(step, means)
-        if last or due(config.checkpoint_every):
-          log.check(state)
-          checkpoints.save(step, state)
+        with kept.begin(start):
+          if kept.missed(start.step):  # it ended before they were there
+            kept.score(start.step, start.state)
+          state, step = loop.train(
+            start,
+            fuse.make_draws(config.seed, start.rollbacks),
+            config,
+            program,
+            log,
+            loop.run_keeper(kept, log),
+            stopped=interrupt,
+            report=report,
+            watchdog=dog,
+          )
+        break
       except window.NonFinite as error:
-        kept = checkpoints.latest() or 'none yet'
-        sys.exit(f'train.py: {error} The last good checkpoint: {kept}.')
-      if step == config.num_steps or due(config.sample_every):
-        save_picture(workdir / 'samples' / f'{step:08d}.png')
-      if due(score_every):
-        score_and_offer()
-      bar.update(step, log.rate, log.examples_per_second)
+        before = start
+        start = runs.start(built, workdir, _INIT_FROM.value)
+        tries = tries + 1 if start.step == before.step else 1
+        if config.nonfinite != 'rollback' or tries > _TRIES:
+          kept_at = start.step or 'none yet'
+          sys.exit(f'train.py: {error} The last good checkpoint: {kept_at}.')
+        start = start._replace(rollbacks=before.rollbacks + 1)
+        report.rolled_back(str(error), start)
 
   if step < config.num_steps:
     report.interrupted(step, workdir)
     return False
 
   # ---- The end: how good it is, and where to look.
-  save_picture(workdir / 'samples.png')
-  rows = scored.get(step) or score()
-  report.summary(log, rows, judge.notes, workdir)
-  held.close()
+  with told(ValueError, OSError):
+    kept.finish(step, state, log)
+  processes.meet('end')
+  if held:
+    held.close()
   return True
 
 
@@ -239,18 +260,19 @@ def print_costs(many: bool) -> None:
     print(*dry_run.lines(dry_run.measure(built), built, count), sep='\n')
 
 
-def train_ensemble(workdir: pathlib.Path, report) -> bool:
+def train_ensemble(workdir: pathlib.Path) -> bool:
   """Trains many runs as one program; see gan_jax/train_team.py."""
-  from gan_jax import files, team, train_team
+  from gan_jax import files, loop, processes, progress, team, train_team
 
   if _INIT_FROM.value:
     sys.exit('train.py: --init_from is for one run, not for an ensemble')
-  interrupt = Interrupt()
-  stopped = lambda: interrupt.signal is not None
-  with told(*MENDABLE):
+  if processes.count() > 1:
+    sys.exit('train.py: an ensemble trains in one process: --num_processes=1')
+  with told(*MENDABLE, loop.Failed):
     members = team.build(_CONFIG.value.to_dict())
     with files.Hold(workdir):
-      return train_team.train(members, workdir, report, stopped)
+      report, interrupt = progress.Report(), Interrupt()
+      return train_team.train(members, workdir, report, interrupt)
 
 
 def one_line(error: Exception) -> str:

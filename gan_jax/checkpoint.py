@@ -1,6 +1,7 @@
 """Checkpoints of a run; the only module that knows orbax.
 
-A checkpoint holds the state, what its writer says of itself (its config and
+The state is the same on every process, so one of them writes it, alone. A
+checkpoint holds the state, what its writer says of itself (its config and
 versions), and a checksum of every file, so that one that was cut short or
 changed on the disk is found out before it is read.
 """
@@ -91,6 +92,20 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(level)
 
 
+def _alone() -> dict[str, Any]:
+  """Keeps orbax from waiting for other processes; {} where there are none."""
+  if jax.process_count() == 1:
+    return {}
+  own = jax.process_index()
+  return {
+    'multiprocessing_options': ocp.options.MultiprocessingOptions(
+      primary_host=own,
+      active_processes={own},
+      barrier_sync_key_prefix=f'process{own}',
+    )
+  }
+
+
 class Checkpoints:
   """The checkpoints of one run, by step number; saving is asynchronous.
 
@@ -117,24 +132,28 @@ class Checkpoints:
     """
     self.directory = pathlib.Path(directory).absolute()
     self._about, self._looked_at = dict(about or {}), set()
+    alone = _alone()
     with _quiet():
       if read_only:
-        options = ocp.CheckpointManagerOptions(read_only=True)
+        options = ocp.CheckpointManagerOptions(read_only=True, **alone)
       else:
+        self.directory.mkdir(parents=True, exist_ok=True)
         options = ocp.CheckpointManagerOptions(
           max_to_keep=keep,
+          create=False,
           cleanup_tmp_directories=True,
           async_options=ocp.options.AsyncOptions(
             post_finalization_callback=self._finalized
           ),
+          **alone,
         )
       self._manager = ocp.CheckpointManager(
         self.directory,
         options=options,
         item_names=('state', 'about'),
         item_handlers={
-          'state': ocp.StandardCheckpointHandler(),
-          'about': ocp.JsonCheckpointHandler(),
+          'state': ocp.StandardCheckpointHandler(**alone),
+          'about': ocp.JsonCheckpointHandler(**alone),
         },
       )
 
@@ -159,6 +178,8 @@ class Checkpoints:
     """
     if step in self._manager.all_steps():
       return
+    if jax.process_count() > 1:  # orbax refuses arrays of one process
+      state = jax.device_get(state)
     with _writing(self.directory):
       self._manager.save(
         step,

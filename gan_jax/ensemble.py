@@ -10,37 +10,11 @@ from typing import Any, Sequence
 import jax
 import jax.numpy as jnp
 
-from gan_jax import state as state_lib
 from gan_jax.fuse import Draws, Fused
-from gan_jax.rules import Step
 from gan_jax.state import GANState
 
 PyTree = Any
 WAYS = ('vmap', 'map')
-
-
-def freeze(step: Step) -> Step:
-  """A step that is not taken where state or metrics would not be finite.
-
-  The state stays as it was, its step number too. So the next attempt has the
-  same batch and the same noise, and fails again: a member that diverged is
-  frozen for good, at the last state that was finite, while others go on.
-
-  Args:
-    step: (state, batch, key) -> (state, metrics).
-
-  Returns:
-    The guarded step; metrics are those of the attempt.
-  """
-
-  def guarded(state, batch, key):
-    new, metrics = step(state, batch, key)
-    good = state_lib.all_finite((new, metrics))
-    keep = lambda a, b: jnp.where(good, a, b)
-    return jax.tree.map(keep, new, state), metrics
-
-  guarded.axis_name = getattr(step, 'axis_name', None)
-  return guarded
 
 
 def stack(trees: Sequence[PyTree]) -> PyTree:

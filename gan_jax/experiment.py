@@ -21,8 +21,10 @@ from gan_jax import (
   fuse,
   game,
   metrics,
-  overfitting,
+  guards,
+  health,
   parallel,
+  processes,
   programs,
   references,
   scoring,
@@ -47,7 +49,7 @@ class Experiment:
     shape: of one example.
     train: the training source.
     test: the held-out source.
-    devices: that the train step will run on.
+    devices: that the train step will run on, of all processes.
     train_step: written for one device, with `axis_name=parallel.AXIS`.
   """
 
@@ -59,6 +61,11 @@ class Experiment:
   test: data.Source
   devices: tuple[jax.Device, ...]
   train_step: steps.Step
+
+  @property
+  def own_devices(self) -> list[jax.Device]:
+    """Those of the devices that belong to this process."""
+    return parallel.own_devices(self.devices)
 
   @property
   def key(self) -> jax.Array:
@@ -104,17 +111,11 @@ class Experiment:
       self.train_step, self.train, self.settings, self.devices
     )
 
-  def overfitting_check(self) -> Callable[[state.GANState], dict[str, float]]:
-    """State -> D's accuracy on real, fake and held-out data (overfitting.py).
-
-    Of 256 examples each or one batch, whichever is more; nothing is measured,
-    and the result is empty, unless `settings.diagnostics`.
-    """
-    if not self.settings.diagnostics:
-      return lambda state: {}
+  def health_check(self) -> Callable[[state.GANState], dict[str, float]]:
+    """State -> how both players do (health.py), of 256 examples or a batch."""
     size = self.settings.batch_size // len(self.devices)
     count = max(256, size)
-    return overfitting.make_check(
+    return health.make_check(
       self.gan,
       examples(self.train, count),
       examples(self.test, count),
@@ -146,7 +147,7 @@ class Experiment:
     return judge_lib.make_judge(
       real,
       self.settings.eval,
-      devices=self.devices,
+      devices=self.own_devices,
       seed=self.settings.seed,
       **more,
     )
@@ -160,6 +161,7 @@ class Experiment:
       d_steps=self.settings.d_steps,
       start=start,
       put=put,
+      part=(processes.index(), processes.count()),
     )
 
 
@@ -185,7 +187,7 @@ def build(
     FileNotFoundError: for data that are not there.
   """
   chosen = settings.parse(mapping)
-  devices = tuple(parallel.local_devices(chosen.num_devices))
+  devices = tuple(parallel.job_devices(chosen.num_devices))
   parallel.check_divides(chosen.batch_size, len(devices))
   if chosen.batch_size // len(devices) % chosen.micro_batches:
     raise ValueError(
@@ -209,6 +211,8 @@ def build(
     )
   shape = tuple(train.shape)
   gan, hyper, chosen = assemble.build_gan(chosen, shape)
+  step = assemble.make_step(gan, chosen, parallel.AXIS)
+  guard = guards.skip if chosen.nonfinite == 'skip' else lambda step: step
   built = Experiment(
     settings=chosen,
     gan=gan,
@@ -218,9 +222,7 @@ def build(
     test=train if test is None else test,
     devices=devices,
     # As a jit it is traced once, for the check below and for the program.
-    train_step=jax.jit(
-      assemble.make_step(gan, chosen, parallel.AXIS), inline=True
-    ),
+    train_step=jax.jit(guard(step), inline=True),
   )
   _check_shapes(built)
   return built
@@ -235,7 +237,13 @@ def _check_shapes(built: Experiment) -> None:
       f'labels of type {label.dtype} and shape [n, *{label.shape[2:]}]; must '
       'be int32 of shape [n]'
     )
-  placed = built.parallelise()
+  share = lambda x: x.update(
+    shape=(x.shape[0], x.shape[1] // processes.count(), *x.shape[2:])
+  )
+  batch = jax.tree.map(share, batch)
+  placed = parallel.parallelise(
+    built.train_step, built.own_devices, backend=built.settings.parallel
+  )
   step = lambda state, x, key: placed.step(state, placed.put_batch(x), key)
   try:
     jax.eval_shape(step, built.state_shapes(), batch, built.key)

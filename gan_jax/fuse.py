@@ -41,16 +41,20 @@ Pick = Callable[[Feed, Array, Array, Array], Batch]
 Fused = Callable[[GANState, Feed, Draws, Any], tuple[GANState, Metrics]]
 
 
-def make_draws(seed: int) -> Draws:
+def make_draws(seed: int, rollbacks: int = 0) -> Draws:
   """The draws of a run.
 
   Args:
     seed: of the run, from 0.
+    rollbacks: how often the run has gone back; each time all draws are others.
 
   Returns:
     The draws, on the default device.
   """
-  return Draws(jax.random.key(seed), jnp.uint32(seed % 2**32))
+  key = jax.random.key(seed)
+  if rollbacks:
+    key = jax.random.fold_in(key, rollbacks)
+  return Draws(key, jnp.uint32(order.salted(seed, rollbacks)))
 
 
 def from_resident(

@@ -22,6 +22,11 @@ def _mix(xp, x):
   return x ^ (x >> xp.uint32(16))
 
 
+def salted(seed: int, rollbacks: int) -> int:
+  """The seed of the order after some rollbacks of a run, below 2^32."""
+  return (seed + rollbacks * 0x9E3779B9) % 2**32
+
+
 def permute(seed: int, epoch, positions, size: int, xp=np):
   """Where positions go in the epoch's permutation of range(size).
 
@@ -48,6 +53,8 @@ def permute(seed: int, epoch, positions, size: int, xp=np):
   if isinstance(seed, int):
     seed = np.uint32(seed % 2**32)
   seed = xp.asarray(seed, dtype=xp.uint32).reshape(1)
+  if isinstance(epoch, int):  # of any size
+    epoch = np.uint32(epoch % 2**32)
   epoch = xp.asarray(epoch).reshape(1).astype(xp.uint32)
   key = _mix(xp, seed ^ _mix(xp, epoch + xp.uint32(0x9E3779B9)))
   keys = [
@@ -98,8 +105,13 @@ def batch_indices(seed: int, step, size: int, batch: int, xp=np):
     `[batch]` int32 in [0, size), no two equal.
 
   Raises:
-    ValueError: where the data are fewer than one batch.
+    ValueError: where the data are fewer than one batch, or for numbers that
+      are no integers.
   """
+  given = {'seed': seed, 'step': step, 'size': size, 'batch': batch}
+  for name, value in given.items():
+    if isinstance(value, float):
+      raise ValueError(f'{name}={value}: must be an integer')
   if not 1 <= batch <= size:
     raise ValueError(
       f'batch={batch}: must be between 1 and the {size} examples'

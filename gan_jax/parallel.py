@@ -2,7 +2,8 @@
 
 A step here is any function (state, batch, key) -> (state, metrics) written
 for one device with an axis name. The state goes in and comes out whole, the
-same on every device; the batch is split along one axis.
+same on every device; the batch is split along one axis. The devices may belong
+to several processes, each of which then gives its own part of the batch.
 """
 
 import functools
@@ -30,6 +31,43 @@ def local_devices(count: int = 0) -> list[jax.Device]:
       f'({devices[0].device_kind}); 0 takes all'
     )
   return devices[: count or None]
+
+
+def job_devices(count: int = 0) -> list[jax.Device]:
+  """The first `count` devices of every process, those of one after another.
+
+  Args:
+    count: of each process; 0 for all.
+
+  Raises:
+    ValueError: where this process has fewer, or another has more or fewer.
+  """
+  own = local_devices(count)
+  if jax.process_count() == 1:
+    return own
+  found: dict[int, list[jax.Device]] = {}
+  for device in sorted(jax.devices(), key=lambda d: (d.process_index, d.id)):
+    found.setdefault(device.process_index, []).append(device)
+  chosen = [devices[: count or None] for devices in found.values()]
+  for process, devices in zip(found, chosen):
+    if len(devices) != len(own):
+      raise ValueError(
+        f'num_devices={count}: process {process} has {len(devices)} devices, '
+        f'process {jax.process_index()} {len(own)}; must be as many on each'
+      )
+  return sum(chosen, [])
+
+
+def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
+  """Those of this process."""
+  return [d for d in devices if d.process_index == jax.process_index()]
+
+
+def on_this_process(tree: PyTree) -> PyTree:
+  """A tree that is whole on every device, without those of other processes."""
+  return jax.tree.map(
+    lambda x: x if x.is_fully_addressable else x.addressable_data(0), tree
+  )
 
 
 def check_divides(batch_size: int, num_devices: int) -> None:
@@ -71,7 +109,7 @@ class Parallel(NamedTuple):
     put: a tree to every device, whole (states, keys). The step must not be
       given the original afterwards: it may share memory with the copy.
     put_batch: a host batch to the devices, split (or whole, for a step that
-      picks its own part).
+      picks its own part); of several processes each gives its own part.
   """
 
   step: Callable[..., Any]
@@ -92,7 +130,7 @@ def parallelise(
   Args:
     step: (state, batch, key, ...) -> (state, metrics), made with
       `axis_name=parallel.AXIS`.
-    devices: of this process.
+    devices: of this process; of several, as many of each (job_devices).
     backend: 'pmap' or 'shard_map': the same program by either door.
     batch_axis: the axis of the batch's leaves to split (a train step's
       leaves are `[d_steps, B, ...]`: 1); None for a batch that every device
@@ -110,7 +148,9 @@ def parallelise(
   check_axis_name(step, len(devices))
   if backend not in BACKENDS:
     raise ValueError(f'parallel={backend!r}: choose one of {BACKENDS}')
-  mesh = Mesh(np.asarray(devices), (AXIS,))
+  # pmap takes what is on this process, and gives it back.
+  own = own_devices(devices) if backend == 'pmap' else devices
+  mesh = Mesh(np.asarray(own), (AXIS,))
   whole = batch_axis is None
   split = PartitionSpec(*[] if whole else [*[None] * batch_axis, AXIS])
   rest = arguments - 2
@@ -129,7 +169,7 @@ def parallelise(
   def put_batch(batch):
     if whole:
       return put(batch)
-    return place_split(split_batch(batch, len(devices), batch_axis))
+    return place_split(split_batch(batch, len(own), batch_axis))
 
   # Something must be mapped, and a batch that is whole on every device is not.
   mapped = jax.pmap(
@@ -140,7 +180,7 @@ def parallelise(
     donate_argnums=1,
     devices=devices,
   )
-  numbers = _place(mesh, PartitionSpec(AXIS))(np.arange(len(devices)))
+  numbers = _place(mesh, PartitionSpec(AXIS))(np.arange(len(own)))
   return Parallel(functools.partial(mapped, numbers), put, put_batch)
 
 
@@ -173,7 +213,17 @@ def spread_members(
 
 
 def _place(mesh: Mesh, spec: PartitionSpec) -> Callable[[PyTree], PyTree]:
-  return lambda tree: jax.device_put(tree, NamedSharding(mesh, spec))
+  sharding = NamedSharding(mesh, spec)
+  if sharding.is_fully_addressable:
+    return lambda tree: jax.device_put(tree, sharding)
+
+  def put(x):
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+      data = put(jax.random.key_data(x))
+      return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+    return jax.make_array_from_process_local_data(sharding, np.asarray(x))
+
+  return lambda tree: jax.tree.map(put, tree)
 
 
 class Spread(NamedTuple):

@@ -5,13 +5,14 @@ from typing import Any, Callable, NamedTuple
 
 import jax
 
-from gan_jax import data, fuse, parallel, settings
+from gan_jax import data, due, fuse, order, parallel, processes, settings
 from gan_jax.data import feeds
 
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_STEPS = 16  # of a streamed chunk, where nobody says
 _RESIDENT_STEPS = 1000  # the most of one call
 _CALL_SECONDS = 0.25  # what a call is paced to, so that Ctrl-C is answered
+_MEET_SECONDS = 1.0  # after which several processes agree anew
 
 
 class Program(NamedTuple):
@@ -21,7 +22,8 @@ class Program(NamedTuple):
     run: (state, feed, draws, count) -> (state, metrics), compiled; the state
       is donated. See fuse.fuse.
     put: states and draws to the devices, whole.
-    feed: (start) -> the feed from a step on, to be used as a context manager.
+    feed: (start, rollbacks=0) -> the feed from a step on, to be used as a
+      context manager; rollbacks as in fuse.make_draws.
     limit: the most steps of one call.
   """
 
@@ -89,11 +91,11 @@ def make_program(
   nbytes = feeds.nbytes(source)
   limit = limit_of(chosen, nbytes, len(source))
   resident = _fits(nbytes, chosen)
-  order = dict(batch_size=chosen.batch_size, d_steps=chosen.d_steps)
+  sizes = dict(batch_size=chosen.batch_size, d_steps=chosen.d_steps)
   pick = fuse.from_chunk
   if resident:
     axis_name = None if many else parallel.AXIS
-    pick = fuse.from_resident(len(source), axis_name=axis_name, **order)
+    pick = fuse.from_resident(len(source), axis_name=axis_name, **sizes)
   run = fuse.fuse(step, pick, limit=limit)
   if many:
     placed = parallel.spread_members(many(run), devices)
@@ -106,17 +108,18 @@ def make_program(
       arguments=4,
     )
 
-  def feed(start: int):
+  def feed(start: int, rollbacks: int = 0):
     if resident:
       return feeds.Resident(source, placed.put_batch)
     return feeds.Chunks(
       source,
-      seed=chosen.seed,
+      seed=order.salted(chosen.seed, rollbacks),
       start=start,
       size=limit,
-      until=lambda step: settings.until_due(chosen, step),
+      until=lambda step: due.steps_until(chosen, step),
       put=placed.put_batch,
-      **order,
+      part=(processes.index(), processes.count()),
+      **sizes,
     )
 
   return Program(placed.step, placed.put, feed, limit)
@@ -126,10 +129,11 @@ class Pace:
   """How many steps the next call takes: up to what is due, in bounded time.
 
   At most two calls are under way, so that the device never waits for the
-  host and a signal is answered soon.
+  host and a signal is answered soon. Several processes take the same calls:
+  they agree about once a second on the slowest one's time.
 
   Attributes:
-    seconds: of one step, as last measured; 0 before.
+    seconds: of one step, as last measured (and agreed on); 0 before.
   """
 
   def __init__(self, chosen: settings.Settings, limit: int):
@@ -137,21 +141,40 @@ class Pace:
     self._settings, self._limit = chosen, limit
     self._under_way: list[tuple[int, Any]] = []
     self._clock: float | None = None
+    self._measured, self._steps_left = 0.0, 0
+    self._alone = processes.count() == 1
 
   def count(self, step: int) -> int:
     """Steps of the call that begins at a step; at least 1."""
-    due = settings.until_due(self._settings, step)
+    until = due.steps_until(self._settings, step)
     if self._settings.steps_per_call:
-      return min(due, self._limit)
+      return min(until, self._limit)
     if not self.seconds:
       return 1
-    return max(1, min(due, self._limit, int(_CALL_SECONDS / self.seconds)))
+    return max(1, min(until, self._limit, int(_CALL_SECONDS / self.seconds)))
 
   def started(self, count: int, result: Any) -> None:
     """Notes a call, and waits for the one before it."""
     self._under_way.append((count, result))
+    self._steps_left -= count
     if len(self._under_way) > 1:
       self._finish()
+
+  def agree(self, stop: bool) -> bool:
+    """Whether to stop here, as some process wants to; sets the pace of all.
+
+    Args:
+      stop: whether this one wants to.
+    """
+    if self._alone:
+      return stop
+    if self._steps_left > 0:
+      return False
+    stops, seconds = processes.gather([stop, self._measured]).T
+    self.seconds = float(seconds.max())
+    if self.seconds:
+      self._steps_left = int(_MEET_SECONDS / self.seconds)
+    return bool(stops.any())
 
   def wait(self) -> None:
     """Waits for all calls."""
@@ -168,5 +191,7 @@ class Pace:
     jax.block_until_ready(result)
     now = time.perf_counter()
     if self._clock is not None:
-      self.seconds = max((now - self._clock) / count, 1e-9)
+      self._measured = max((now - self._clock) / count, 1e-9)
+    if self._alone:
+      self.seconds = self._measured
     self._clock = now

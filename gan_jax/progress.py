@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from rich import console, progress
 
-from gan_jax import scoring, tables, writers
+from gan_jax import processes, scoring, tables, writers
 from gan_jax.window import Window
 
 
@@ -22,9 +22,14 @@ def _short(x: float) -> str:
 class Report:
   """Prints a run: what it is, how it goes, how it ended."""
 
-  def __init__(self):
+  def __init__(self, *, quiet: bool = False):
+    """Opens the console.
+
+    Args:
+      quiet: prints nothing, as but the first of several processes.
+    """
     self._console = console.Console(
-      highlight=False, markup=False, soft_wrap=True
+      highlight=False, markup=False, soft_wrap=True, quiet=quiet
     )
 
   def header(self, built, state, workdir: pathlib.Path, note: str) -> None:
@@ -47,9 +52,10 @@ class Report:
       f'{config.discriminator["name"]} '
       f'{size(state.discriminator.params):,}; loss {config.loss}'
     )
+    several = f', {count} processes' if (count := processes.count()) > 1 else ''
     out(
-      f'devices  {len(built.devices)} x {kind} ({names}), {config.parallel}, '
-      f'batch {config.batch_size}'
+      f'devices  {len(built.devices)} x {kind} ({names}){several}, '
+      f'{config.parallel}, batch {config.batch_size}'
     )
     out(f'workdir  {workdir}: {note}')
 
@@ -66,6 +72,8 @@ class Report:
     hidden = ['steps_per_second', 'examples_per_second']
     if means.get('data_wait', 0) < 0.01:
       hidden.append('data_wait')
+    if not means.get('skipped'):
+      hidden.append('skipped')
     shown = {k: v for k, v in means.items() if k not in hidden}
     text = '  '.join(f'{name} {value:.3f}' for name, value in shown.items())
     self._console.print(
@@ -157,6 +165,22 @@ class Report:
       f'-m gan_jax.extract {workdir} NUMBER OUT'
     )
 
+  def warning(self, step: int, text: str) -> None:
+    """Something goes wrong in the game."""
+    self._console.print(f'step {step:>7}  warning: {text}')
+
+  def rolled_back(self, reason: str, start: Any) -> None:
+    """The run goes back to a checkpoint.
+
+    Args:
+      reason: why.
+      start: the runs.Start that it goes on from.
+    """
+    self._console.print(
+      f'{reason} Back to step {start.step} (rollback {start.rollbacks}), with '
+      'other batches and latents from there'
+    )
+
   def interrupted(self, step: int, workdir: pathlib.Path) -> None:
     """Says that the run was stopped and how to go on."""
     self._console.print(
@@ -164,16 +188,33 @@ class Report:
     )
 
   def summary(
-    self, window: Window, rows: list, notes: list[str], workdir: pathlib.Path
+    self,
+    window: Window,
+    rows: list,
+    notes: list[str],
+    warnings: list[dict[str, Any]],
+    workdir: pathlib.Path,
   ) -> None:
-    """The end of a run: losses, speed, score, where the pictures are."""
+    """The end of a run: losses, speed, score, where the pictures are.
+
+    Args:
+      window: of the last lines.
+      rows: scores.
+      notes: that go with them.
+      warnings: of all of the run, lines of warnings.jsonl.
+      workdir: of the run.
+    """
     speed = float(np.median(window.rates)) if window.rates else math.nan
     path = workdir / 'summary.json'
     # A finished run that is scored again keeps what it was trained with.
     result = json.loads(path.read_text()) if path.exists() else {}
     if window.means:
       result |= {'losses': window.means, 'median_steps_per_second': speed}
-    result |= {'scores': scoring.as_json(rows), 'notes': notes}
+    result |= {
+      'scores': scoring.as_json(rows),
+      'notes': notes,
+      'warnings': warnings,
+    }
     writers.write_json(path, result)
     out = self._console.print
     if window.means:
@@ -187,6 +228,8 @@ class Report:
         f'{speed * window.examples_per_step:.0f} examples/s (median)'
       )
     self.scores(rows, notes)
+    if warnings:
+      out(f'warnings {len(warnings)}, see {workdir / "warnings.jsonl"}')
     out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
 
   def evaluation(
@@ -296,9 +339,9 @@ class _Bar:
     )
     self._task = self._bar.add_task('', total=total, completed=done, rate='')
 
-  def update(self, step: int, rate: float, examples: float) -> None:
+  def update(self, step: int, rate: float) -> None:
     """Moves the bar."""
-    shown = f'{rate:.1f} steps/s {examples:.0f} examples/s' if rate else ''
+    shown = f'{rate:.1f} steps/s' if rate else ''
     self._bar.update(self._task, completed=step, rate=shown)
 
   def __enter__(self):

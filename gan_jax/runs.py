@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
-from typing import Any, Mapping
+from typing import Any, Mapping, NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from gan_jax import (
   continuation,
   ensemble,
   game,
+  processes,
   sampling,
   settings,
   standing,
@@ -78,10 +79,27 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
   return json.loads(path.read_text())
 
 
-def start(
-  built: Any, workdir: pathlib.Path, init_from: str = ''
-) -> tuple[state.GANState, str]:
-  """The state that a run begins with: its own checkpoint, or a fresh one.
+class Start(NamedTuple):
+  """What a run begins with.
+
+  Attributes:
+    state: its state, on the host or the first device.
+    step: train steps done; a frozen member's state may have done fewer.
+    rollbacks: how often it has gone back to a checkpoint for a NaN.
+    note: a sentence that says where the state comes from. Checkpoints that
+      are damaged are named in it and set aside, in `damaged/`.
+  """
+
+  state: state.GANState
+  step: int
+  rollbacks: int
+  note: str
+
+
+def start(built: Any, workdir: pathlib.Path, init_from: str = '') -> Start:
+  """What a run begins with: its own checkpoint, or a fresh state.
+
+  Of several processes the first one reads, and tells the others.
 
   Args:
     built: the experiment.Experiment.
@@ -89,26 +107,37 @@ def start(
     init_from: directory of another run, whose weights (not its optimizer or
       step) a fresh run takes; '' for none.
 
-  Returns:
-    The state, and a sentence that says where it comes from. Checkpoints that
-    are damaged are named in it and set aside, in `damaged/`.
-
   Raises:
     ValueError: where the directory holds a run of another config, or
       init_from one of other networks; the leaves that differ are named. Where
       all checkpoints are damaged.
     FileNotFoundError: where init_from holds no run.
   """
+  found = None
+  with processes.together('start', ValueError, OSError):
+    if processes.is_chief():
+      found = _start(built, workdir, init_from)
+  if processes.count() == 1:
+    return found
+  if found is None:
+    shapes = built.state_shapes()
+    empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    found = Start(empty, 0, 0, '')
+  numbers = np.array([found.step, found.rollbacks], np.int32)
+  whole, (step, rollbacks) = processes.from_chief((found.state, numbers))
+  return Start(whole, int(step), int(rollbacks), found.note)
+
+
+def _start(built, workdir, init_from) -> Start:
   workdir.mkdir(parents=True, exist_ok=True)
   found = _newest(built, workdir)
   if found is not None:
-    restored, step, note = found
     total = built.settings.num_steps
-    told = f'{note}continues from the checkpoint of step {step} of {total}'
-    return restored, told
+    told = f'continues from the checkpoint of step {found.step} of {total}'
+    return found._replace(note=found.note + told)
   fresh = built.init_state()
   if not init_from:
-    return fresh, 'a new run'
+    return Start(fresh, 0, 0, 'a new run')
   _, other, shape, trained = restore(init_from)
   parts = ('generator', 'discriminator', 'latent_dim', 'packing')
   facts = lambda chosen, shape: {
@@ -129,11 +158,11 @@ def start(
     ema=trained.ema,
   )
   note = f'a new run from the weights of {init_from}, step {trained.step}'
-  return fresh, note
+  return Start(fresh, 0, 0, note)
 
 
-def _newest(built, workdir) -> tuple[state.GANState, int, str] | None:
-  """The newest good checkpoint, its step, what is to be said of newer ones."""
+def _newest(built, workdir) -> Start | None:
+  """The newest good checkpoint, with what is to be said of newer ones."""
   kept = workdir / CHECKPOINTS
   if not kept.is_dir():
     return None
@@ -161,7 +190,7 @@ def _newest(built, workdir) -> tuple[state.GANState, int, str] | None:
     shutil.rmtree(aside / str(number), ignore_errors=True)
     (kept / str(number)).rename(aside / str(number))
   said = ''.join(f'{text} (moved to {DAMAGED}/); ' for text in damaged.values())
-  return restored, step, said
+  return Start(restored, step, about.get('rollbacks', 0), said)
 
 
 def _check_continues(built, workdir, step, about) -> None:
@@ -181,12 +210,20 @@ def _check_continues(built, workdir, step, about) -> None:
     )
 
 
-def checkpoints(built: Any, workdir: pathlib.Path) -> checkpoint.Checkpoints:
-  """The checkpoints of a run, to write; each says of which run it is."""
+def checkpoints(
+  built: Any, workdir: pathlib.Path, rollbacks: int = 0
+) -> checkpoint.Checkpoints:
+  """The checkpoints of a run, to write; each says of which run it is.
+
+  Args:
+    built: the experiment.Experiment, or team.Team.
+    workdir: the run's directory.
+    rollbacks: how often the run has gone back.
+  """
   return checkpoint.Checkpoints(
     workdir / CHECKPOINTS,
     keep=built.settings.keep_checkpoints,
-    about=describe(built),
+    about=describe(built) | {'rollbacks': rollbacks},
   )
 
 

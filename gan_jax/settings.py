@@ -22,7 +22,6 @@ __all__ = [
   'is_ensemble',
   'parse',
   'unknown',
-  'until_due',
 ]
 
 
@@ -110,6 +109,13 @@ class Settings:
     ensemble: {'seeds': how many, from `seed` on; 'sweep': settings and their
       values, see sweep.parse; 'way': in ensemble.WAYS, '' for the device's}:
       that many runs as one program.
+    nonfinite: what a NaN or an infinity does: 'halt' ends the run; 'skip'
+      drops the update and counts it; 'rollback' goes back to the last good
+      checkpoint, and on from there with other batches and latents.
+    deterministic: on GPU, whether operations are chosen that give the same
+      bits each time, slower (startup.DETERMINISTIC); a CPU always does.
+    stall_seconds: with several processes, how long one may wait for a train
+      step until it gives up: another one died or hangs.
     log_every: steps between lines of metrics.
     sample_every: steps between pictures; 0 for the last alone.
     checkpoint_every: steps between checkpoints; 0 for the last alone.
@@ -164,6 +170,9 @@ class Settings:
   resident_mb: int = 1024
   compute_dtype: str = 'float32'
   ensemble: Mapping[str, Any] = _part(seeds=1, sweep='', way='')
+  nonfinite: str = 'halt'
+  deterministic: bool = False
+  stall_seconds: int = 120
   log_every: int = 100
   sample_every: int = 1000
   checkpoint_every: int = 1000
@@ -195,6 +204,7 @@ _AT_LEAST = {
   'num_devices': 0,
   'steps_per_call': 0,
   'resident_mb': 0,
+  'stall_seconds': 1,
   'log_every': 1,
   'sample_every': 0,
   'checkpoint_every': 0,
@@ -204,6 +214,7 @@ _AT_LEAST = {
 _CHOICES = {
   'loss_reduction': ('mean', 'sum'),
   'compute_dtype': ('float32', 'bfloat16'),
+  'nonfinite': ('halt', 'skip', 'rollback'),
 }
 
 
@@ -281,23 +292,3 @@ def as_mapping(chosen: Settings) -> dict[str, Any]:
 def is_ensemble(chosen: Settings) -> bool:
   """Whether settings are of an ensemble, not of one run."""
   return chosen.ensemble['seeds'] > 1 or bool(chosen.ensemble['sweep'])
-
-
-def until_due(chosen: Settings, step: int) -> int:
-  """Train steps until something is due: a log line, a picture, the end.
-
-  Args:
-    chosen: the settings.
-    step: train steps done.
-
-  Returns:
-    At least 1 before the end, 0 at it.
-  """
-  everies = (
-    chosen.log_every,
-    chosen.sample_every,
-    chosen.checkpoint_every,
-    chosen.eval['every'],
-  )
-  due = [every - step % every for every in everies if every]
-  return max(0, min(chosen.num_steps - step, *due))

@@ -4,9 +4,11 @@ import hashlib
 import os
 import pathlib
 import platform
+from typing import Sequence
 
 import jax
 
+from gan_jax import processes
 from gan_jax.evaluation import weights
 
 # XLA ends the process for a flag that it does not know.
@@ -17,6 +19,11 @@ _ONE_KERNEL = (
 # Products by Eigen: in fusions of YNNPACK, JAX 0.10's default, those of a
 # network of 400 units took 1.3 times as long.
 _OWN_PRODUCTS = '--xla_cpu_experimental_ynn_fusion_type='
+# The same algorithms, in the same order, in each process: none by trial.
+DETERMINISTIC = (
+  '--xla_gpu_deterministic_ops=true',
+  '--xla_gpu_autotune_level=0',
+)
 _HAS_AFFINITY = hasattr(os, 'sched_getaffinity')
 _SHORTEST = 0.1  # seconds of a compilation that is worth keeping
 
@@ -42,8 +49,7 @@ def prepare_cpu(*, members: bool = False) -> None:
     wanted.append('--xla_cpu_multi_thread_eigen=false')
     cores = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count()
     jax.config.update('jax_num_cpu_devices', cores)
-  new = [flag for flag in wanted if flag.partition('=')[0] not in given]
-  os.environ['XLA_FLAGS'] = ' '.join([given, *new]).strip()
+  _add_flags(wanted)
   count = jax.config.jax_num_cpu_devices
   if forced or count > 1 and not share:
     os.environ.setdefault('PJRT_NPROC', str(max(32, 2 * count)))
@@ -78,11 +84,49 @@ def cache_compilations() -> pathlib.Path:
   return directory
 
 
-def prepare(*, members: bool = False) -> None:
+def prepare(*, members: bool = False, deterministic: bool = False) -> None:
   """Prepares JAX; before its first computation.
 
   Args:
     members: as in prepare_cpu.
+    deterministic: whether a GPU is to give the same bits each time
+      (DETERMINISTIC); a CPU does anyway.
   """
+  if deterministic:
+    _add_flags(DETERMINISTIC)
   prepare_cpu(members=members)
   cache_compilations()
+
+
+def join(
+  coordinator: str = '',
+  num_processes: int = 0,
+  process_id: int = -1,
+  *,
+  stall_seconds: int,
+) -> None:
+  """Joins the other processes of the job, if there are any; after prepare.
+
+  Args:
+    coordinator: as in processes.start.
+    num_processes: likewise.
+    process_id: likewise.
+    stall_seconds: after which our own watchdog gives up; the runtime does so
+      later, for what the watchdog does not see.
+
+  Raises:
+    ValueError: as processes.start.
+  """
+  processes.start(
+    coordinator,
+    num_processes,
+    process_id,
+    heartbeat_seconds=max(30, stall_seconds + stall_seconds // 2),
+  )
+
+
+def _add_flags(flags: Sequence[str]) -> None:
+  """Adds flags of XLA that the environment does not set."""
+  given = os.environ.get('XLA_FLAGS', '')
+  new = [flag for flag in flags if flag.partition('=')[0] not in given]
+  os.environ['XLA_FLAGS'] = ' '.join([given, *new]).strip()

@@ -19,6 +19,7 @@ from gan_jax import (
   ensemble,
   experiment,
   fuse,
+  guards,
   parallel,
   programs,
   settings,
@@ -98,7 +99,7 @@ class Team:
     """
     built, chosen = self.base, self.settings
     way = way or chosen.ensemble['way']
-    step = ensemble.freeze(assemble.make_step(built.gan, chosen, None))
+    step = guards.freeze(assemble.make_step(built.gan, chosen, None))
     return programs.make_program(
       step,
       built.train,

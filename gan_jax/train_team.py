@@ -3,27 +3,27 @@
 import json
 import math
 import pathlib
-import time
-from typing import Any, Callable, NamedTuple, Sequence
+from typing import Any, Callable, Sequence
 
 import jax
 import numpy as np
 
 from gan_jax import (
   checkpoint,
+  due,
   ensemble,
   feature_store,
   jsonl,
+  loop,
   plots,
-  programs,
   progress,
   runs,
   sampling,
   scoring,
-  settings,
   standing,
   sweep,
   tables,
+  watchdog,
   window,
   writers,
 )
@@ -87,38 +87,6 @@ class Scorer:
     )
 
 
-class Due(NamedTuple):
-  """What there is to do after a call of the program.
-
-  Attributes:
-    line: of the log.
-    checkpoint: of all members.
-    scores: of all members.
-  """
-
-  line: bool
-  checkpoint: bool
-  scores: bool
-
-
-def due(chosen: settings.Settings, step: int, stopping: bool) -> Due:
-  """What there is to do after a step.
-
-  Args:
-    chosen: the settings.
-    step: train steps done.
-    stopping: whether the run stops here, before its end.
-  """
-  at = lambda every: bool(every) and step % every == 0
-  ended = step == chosen.num_steps
-  last = ended or stopping
-  return Due(
-    line=last or at(chosen.log_every),
-    checkpoint=last or at(chosen.checkpoint_every),
-    scores=ended or at(chosen.eval['every']),
-  )
-
-
 class _Records:
   """What training leaves: lines of metrics and of scores, checkpoints.
 
@@ -133,22 +101,23 @@ class _Records:
     report: progress.Report,
     checkpoints: checkpoint.Checkpoints,
     lines: jsonl.Lines,
+    end: int,
   ):
     self.curves = window.Curves()
     self.scored: Scores | None = None
     self._scorer, self._report = scorer, report
     self._checkpoints, self._lines = checkpoints, lines
+    self._end = end
 
-  def keep(self, now: Due, state: Any, step: int) -> None:
+  def keep(self, now: due.Due, step: int, state: Any) -> None:
     """Does what is due; the clock of the curves leaves out what takes long."""
     if now.line:
       self._line(state, step)
-    if now.checkpoint:
-      self._checkpoints.save(step, state)
-    if now.scores:
-      self._score(state, step)
-    if now.checkpoint or now.scores:
-      self.curves.clock.restart()
+    with self.curves.paused():
+      if now.checkpoint:
+        self._checkpoints.save(step, state)
+      if now.scores or step == self._end:
+        self._score(state, step)
 
   def _line(self, state, step):
     means, lost = self.curves.close(), diverged(state, step)
@@ -157,7 +126,7 @@ class _Records:
       for name, values in means.items()
     }
     self._lines.write({'step': step, 'diverged': lost, 'metrics': listed})
-    self._report.members_line(step, means, lost, self.curves.clock.rate)
+    self._report.members_line(step, means, lost, self.curves.rate)
 
   def _score(self, state, step):
     self.scored = self._scorer(state, step)
@@ -166,43 +135,6 @@ class _Records:
       for rows in self.scored
     ]
     self._lines.write({'step': step, 'scores': values})
-
-
-def _loop(
-  team: team_lib.Team,
-  start: Any,
-  step: int,
-  records: _Records,
-  report: progress.Report,
-  stopped: Callable[[], bool],
-) -> tuple[Any, int]:
-  """Trains from a step on; the states at the end or the stop, and the step."""
-  chosen, program = team.settings, team.program()
-  state, draws = program.put(start), program.put(team.draws)
-  pace = programs.Pace(chosen, program.limit)
-  first, stopping = step, False
-  with (
-    program.feed(step) as feed,
-    report.bar(total=chosen.num_steps, done=step) as bar,
-  ):
-    while step < chosen.num_steps and not stopping:
-      began = time.perf_counter()
-      examples, count = feed.take(step, pace.count(step), pace.wait)
-      state, metrics = program.run(state, examples, draws, np.int32(count))
-      step += count
-      pace.started(count, metrics)
-      records.curves.add(metrics, count)
-      if step == first + count:
-        pace.wait()
-        report.compiled(time.perf_counter() - began)
-        records.curves.clock.restart()
-      stopping = stopped()
-      now = due(chosen, step, stopping)
-      if any(now):
-        pace.rest()
-      records.keep(now, state, step)
-      bar.update(step, 0.0, 0.0)
-  return state, step
 
 
 def train(
@@ -226,24 +158,34 @@ def train(
     ValueError: where the workdir holds another run, or a score does not fit.
   """
   scorer = Scorer(team, report.track)
-  start, note = runs.start(team, workdir)
+  start = runs.start(team, workdir)
   writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(team))
   writers.write_json(workdir / MEMBERS_FILE, _describe(team))
-  report.ensemble(team, workdir, note)
-  step = runs.latest(workdir) or 0
+  report.ensemble(team, workdir, start.note)
   with (
     runs.checkpoints(team, workdir) as saved,
-    jsonl.Lines(workdir / CURVES_FILE, start=step) as lines,
+    jsonl.Lines(workdir / CURVES_FILE, start=start.step) as lines,
+    watchdog.Watchdog(0, lambda step: None, 0) as dog,
   ):
-    records = _Records(scorer, report, saved, lines)
-    state, step = _loop(team, start, step, records, report, stopped)
+    records = _Records(scorer, report, saved, lines, team.settings.num_steps)
+    state, step = loop.train(
+      start,
+      team.draws,
+      team.settings,
+      team.program(),
+      records.curves,
+      records.keep,
+      stopped=stopped,
+      report=report,
+      watchdog=dog,
+    )
   if step < team.settings.num_steps:
     report.interrupted(step, workdir)
     return False
   # It may have come to the end before.
   scored = records.scored or scorer(state, step)
   _save_pictures(workdir / 'samples.png', team, scorer, state, step)
-  rates = records.curves.clock.rates
+  rates = records.curves.rates
   _finish(team, workdir, report, scored, scorer.notes, rates)
   return True
 

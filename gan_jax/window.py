@@ -2,12 +2,13 @@
 
 import contextlib
 import time
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 import jax
 import numpy as np
 
 from gan_jax import state as state_lib
+from gan_jax.guards import SKIPPED
 
 
 class NonFinite(ArithmeticError):
@@ -66,22 +67,29 @@ class Window:
     examples_per_step: real examples that one step reads.
   """
 
-  def __init__(
-    self, examples_per_step: int, waited: Callable[[], float] = lambda: 0.0
-  ):
+  def __init__(self, examples_per_step: int):
     """Starts the clock.
 
     Args:
       examples_per_step: real examples that one step reads.
-      waited: seconds that the device has stood still for data, ever.
     """
     self.means: dict[str, float] = {}
     self.examples_per_step = examples_per_step
-    self._waited, self._waited_before = waited, 0.0
+    self._feed, self._waited_before = None, 0.0
     self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
     self._values: list[Mapping[str, np.ndarray]] = []
     self._clock = Clock()
     self._all_finite = jax.jit(state_lib.all_finite)
+
+  def begin(self, feed: Any) -> None:
+    """Forgets what no line was written of, and takes the time of a feed.
+
+    Args:
+      feed: with `waited`, seconds that the device has stood still for data.
+    """
+    self._feed, self._waited_before = feed, feed.waited
+    self._pending, self._values = [], []
+    self._clock.restart()
 
   @property
   def rate(self) -> float:
@@ -145,13 +153,17 @@ class Window:
       raise NonFinite(f'not finite: the state after step {int(state.step)}.')
 
   def close(self) -> dict[str, float]:
-    """Means since the last close, with the speed; raises NonFinite."""
+    """Means since the last close, with the speed.
+
+    Steps that were skipped (guards.skip) are counted, and in no mean.
+
+    Raises:
+      NonFinite: for any metric, or where all steps were skipped.
+    """
     self._fetch()
-    seconds, waited = self._clock.lap(), self._waited()
-    self.means = {
-      name: float(np.concatenate([v[name] for v in self._values]).mean())
-      for name in self._values[0]
-    } | {
+    seconds = self._clock.lap()
+    waited = self._feed.waited if self._feed else 0.0
+    self.means = _means(self._values) | {
       'steps_per_second': self.rate,
       'examples_per_second': self.examples_per_second,
       'data_wait': min(1.0, (waited - self._waited_before) / seconds),
@@ -161,27 +173,65 @@ class Window:
     return self.means
 
 
-class Curves:
-  """Metrics of all members between two lines of the log.
+def _means(rows: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
+  values = {n: np.concatenate([row[n] for row in rows]) for n in rows[0]}
+  skipped = values.pop(SKIPPED, None)
+  if skipped is None:
+    return {name: float(x.mean()) for name, x in values.items()}
+  taken = skipped == 0
+  if not taken.any():
+    raise NonFinite(
+      f'not finite: all {len(taken)} steps since the last line, which were '
+      'skipped.'
+    )
+  means = {name: float(x[taken].mean()) for name, x in values.items()}
+  return means | {SKIPPED: float(skipped.sum())}
 
-  Attributes:
-    clock: of their train steps, a step of all members being one.
-  """
+
+class Curves:
+  """Metrics of all members between two lines of the log, and the speed."""
 
   def __init__(self):
-    self.clock = Clock()
+    self._clock = Clock()
     self._pending: list[tuple[int, Mapping[str, Any]]] = []
 
-  def add(self, metrics: Mapping[str, Any], count: int) -> None:
+  def begin(self, feed: Any) -> None:
+    """Starts the clock."""
+    del feed
+    self._clock.restart()
+
+  @property
+  def rate(self) -> float:
+    """Steps per second of the last closed window, a step being of all."""
+    return self._clock.rate
+
+  @property
+  def rates(self) -> list[float]:
+    """Steps per second of every closed window."""
+    return self._clock.rates
+
+  def paused(self):
+    """What is done within does not count against the speed."""
+    return self._clock.paused()
+
+  def add(self, step: int, metrics: Mapping[str, Any], count: int) -> None:
     """Takes the metrics `[M, limit]` of a call of `count` steps."""
+    del step
     self._pending.append((count, metrics))
-    self.clock.add(count)
+    self._clock.add(count)
+
+  def wait(self) -> float:
+    """Waits for the last step; seconds since the clock started, restarts it."""
+    jax.block_until_ready(self._pending[-1][-1])
+    seconds = self._clock.seconds
+    self._clock.restart()
+    return seconds
 
   def close(self) -> dict[str, np.ndarray]:
     """Means since the last close, `[M]` each; not finite for who diverged."""
     fetched, self._pending = jax.device_get(self._pending), []
-    self.clock.lap()
-    self.clock.restart()
+    self._clock.lap()
+    self._clock.restart()
     rows = [{k: v[:, :n] for k, v in m.items()} for n, m in fetched]
     return {
       name: np.concatenate([row[name] for row in rows], axis=1).mean(axis=1)

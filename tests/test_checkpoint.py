@@ -76,7 +76,7 @@ def test_the_one_before_a_damaged_one_is_continued(tmp_path):
   train_and_save(tmp_path, num_steps=5)
   for path in files_of(tmp_path / 'checkpoints' / '5'):
     path.write_bytes(path.read_bytes()[:-3])
-  state, note = runs.start(build(num_steps=7), tmp_path)
+  state, _, _, note = runs.start(build(num_steps=7), tmp_path)
   assert int(state.step) == 3
   assert 'checkpoints/5 is damaged' in note and 'moved to damaged/' in note
   assert note.endswith('continues from the checkpoint of step 3 of 7')
@@ -103,7 +103,7 @@ def test_config_is_that_of_the_checkpoint(tmp_path):
   (tmp_path / runs.CONFIG_FILE).unlink()
   with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
     runs.start(build(num_steps=5, seed=1), tmp_path)
-  assert 'continues' in runs.start(build(num_steps=5), tmp_path)[1]
+  assert 'continues' in runs.start(build(num_steps=5), tmp_path).note
 
 
 def test_restored_on_one_device_whatever_it_was_saved_on(tmp_path):
@@ -138,4 +138,6 @@ def test_described_settings_are_json(tmp_path):
     tmp_path / 'checkpoints', read_only=True
   ) as saved:
     about = saved.about(3)
-  assert about == json.loads((tmp_path / runs.CONFIG_FILE).read_text())
+  assert about == {'rollbacks': 0} | json.loads(
+    (tmp_path / runs.CONFIG_FILE).read_text()
+  )

@@ -79,8 +79,7 @@ class Fused:
 def saved_and_restored(built, state, directory):
   with runs.checkpoints(built, directory) as saved:
     saved.save(int(state.step), state)
-  found, _ = runs.start(built, directory)
-  return found
+  return runs.start(built, directory).state
 
 
 def check_resumes(built, way, directory):

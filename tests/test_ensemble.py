@@ -11,6 +11,7 @@ from gan_jax import (
   ensemble,
   experiment,
   extract,
+  guards,
   runs,
   settings,
   team,
@@ -158,7 +159,7 @@ def test_a_member_that_diverges_is_frozen_and_the_others_go_on():
 def test_frozen_at_the_last_finite_state():
   built = test_fuse.build()
   plain = assemble.make_step(built.gan, built.settings, None)
-  step = jax.jit(ensemble.freeze(diverging(plain, 3)))
+  step = jax.jit(guards.freeze(diverging(plain, 3)))
   batch = {'x': jnp.asarray(built.train.x[:8])[None]}
   now = built.init_state()
   states = []
@@ -186,7 +187,7 @@ class TestRecords:
 
   def test_restored_extracted_and_loaded(self, tmp_path):
     crew, now = self.saved(tmp_path / 'crew')
-    back, note = runs.start(self.crew(), tmp_path / 'crew')
+    back, _, _, note = runs.start(self.crew(), tmp_path / 'crew')
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
     assert extract.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
@@ -206,7 +207,7 @@ class TestRecords:
     built = experiment.build(
       {**settings.as_mapping(crew.members[1].settings), 'num_devices': 1}
     )
-    start, _ = runs.start(built, tmp_path / 'one')
+    start = runs.start(built, tmp_path / 'one').state
     program = built.program()
     now, draws = program.put(start), program.put(built.draws)
     with program.feed(4) as feed:

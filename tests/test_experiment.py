@@ -167,7 +167,7 @@ def test_own_source():
 def train_and_save(workdir: pathlib.Path, **changes):
   """What train.py does, without its talk."""
   built = build(**changes)
-  first, note = runs.start(built, workdir)
+  first, _, _, note = runs.start(built, workdir)
   (workdir / runs.CONFIG_FILE).write_text(json.dumps(runs.describe(built)))
   runner = built.parallelise()
   now, key = runner.put(first), runner.put(built.key)
@@ -243,13 +243,15 @@ def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
   assert message.count('there') == 2
   # What changes no update may differ.
   same = build(num_steps=9, log_every=7, checkpoint_every=3)
-  assert 'continues' in runs.start(same, tmp_path)[1]
+  assert 'continues' in runs.start(same, tmp_path).note
 
 
 def test_init_from_takes_weights_and_nothing_else(tmp_path):
   trained, _ = train_and_save(tmp_path / 'old')
   built = build(d_optimizer={'name': 'sgd'}, seed=5)
-  state, note = runs.start(built, tmp_path / 'new', str(tmp_path / 'old'))
+  state, _, _, note = runs.start(
+    built, tmp_path / 'new', str(tmp_path / 'old')
+  )
   assert 'step 4' in note and int(state.step) == 0
   for player in ('generator', 'discriminator'):
     mine, theirs = getattr(state, player), getattr(trained, player)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gan_jax import order, programs, settings
+from gan_jax import due, order, programs, settings
 from gan_jax.data import arrays, feeds
 from tests import test_fuse
 
@@ -121,8 +121,8 @@ class TestPace:
     assert pace.count(1) == 1
 
   def test_due_at_the_end(self):
-    assert settings.until_due(self.settings(), 99) == 1
-    assert settings.until_due(self.settings(), 100) == 0
+    assert due.steps_until(self.settings(), 99) == 1
+    assert due.steps_until(self.settings(), 100) == 0
 
 
 def test_limits():

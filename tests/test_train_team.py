@@ -23,31 +23,6 @@ from tests.test_ensemble import RATE, mapping
 
 
 @pytest.mark.parametrize(
-  ('step', 'stopping', 'expected'),
-  [
-    (1, False, (False, False, False)),
-    (1, True, (True, True, False)),
-    (10, False, (True, False, False)),
-    (15, False, (False, True, False)),
-    (20, False, (True, False, True)),
-    (60, False, (True, True, True)),
-    (61, False, (True, True, True)),
-  ],
-)
-def test_what_is_due(step, stopping, expected):
-  several = {'log_every': 10, 'checkpoint_every': 15, 'eval': {'every': 20}}
-  chosen = settings.parse({'num_steps': 61, **several})
-  assert train_team.due(chosen, step, stopping) == expected
-
-
-def test_due_at_the_end_alone():
-  several = {'checkpoint_every': 0, 'eval': {'every': 0}}
-  chosen = settings.parse({'num_steps': 200, 'log_every': 100, **several})
-  assert train_team.due(chosen, 100, False) == (True, False, False)
-  assert train_team.due(chosen, 200, False) == (True, True, True)
-
-
-@pytest.mark.parametrize(
   ('data', 'lost', 'drawn'),
   [('points', [0], [1]), ('images', [1], [0, 2])],
 )

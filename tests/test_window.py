@@ -33,7 +33,11 @@ def test_the_clock_leaves_out_pauses_and_what_was_not_noted(now):
 
 
 def test_a_window_by_its_clock(now):
-  log = window.Window(8, waited=lambda: (now[0] - 100) / 10)
+  class Feed:
+    waited = property(lambda self: (now[0] - 100) / 10)
+
+  log = window.Window(8)
+  log.begin(Feed())
   log.add(1, {'loss': jnp.ones(1)}, 1)
   now[0] += 3
   assert log.wait() == 3
@@ -51,11 +55,32 @@ def test_a_window_by_its_clock(now):
 
 def test_curves_are_means_of_the_steps_that_were_taken(now):
   curves = window.Curves()
-  curves.add({'loss': jnp.array([[1.0, 2.0, 99], [3.0, 5.0, 99]])}, 2)
-  curves.add({'loss': jnp.array([[6.0, 99, 99], [jnp.nan, 99, 99]])}, 1)
+  curves.add(2, {'loss': jnp.array([[1.0, 2.0, 99], [3.0, 5.0, 99]])}, 2)
+  curves.add(3, {'loss': jnp.array([[6.0, 99, 99], [jnp.nan, 99, 99]])}, 1)
   now[0] += 3
   np.testing.assert_array_equal(curves.close()['loss'], [3.0, np.nan])
-  curves.add({'loss': jnp.ones((2, 3))}, 3)
+  curves.add(6, {'loss': jnp.ones((2, 3))}, 3)
   now[0] += 1
   np.testing.assert_array_equal(curves.close()['loss'], [1, 1])
-  assert curves.clock.rates == [1.0, 3.0]
+  assert curves.rates == [1.0, 3.0]
+
+
+def test_skipped_steps_are_counted_and_in_no_mean():
+  log = window.Window(8)
+  log.add(4, {'loss': jnp.arange(4.0), 'skipped': jnp.array([0, 1, 1, 0.0])}, 4)
+  means = log.close()
+  assert means['loss'] == 1.5 and means['skipped'] == 2
+  log.add(6, {'loss': jnp.zeros(2), 'skipped': jnp.ones(2)}, 2)
+  with pytest.raises(window.NonFinite, match='all 2 steps since the last line'):
+    log.close()
+
+
+def test_a_window_that_begins_anew_forgets_what_was_bad():
+  class Feed:
+    waited = 0.0
+
+  log = window.Window(8)
+  log.add(1, {'loss': jnp.array(jnp.nan)}, 1)
+  log.begin(Feed())
+  log.add(1, {'loss': jnp.array(2.0)}, 1)
+  assert log.close()['loss'] == 2

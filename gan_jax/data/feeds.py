@@ -83,6 +83,7 @@ class Chunks:
     until: Callable[[int], int],
     put: Callable[[Any], Any],
     ahead: int = 2,
+    part: tuple[int, int] = (0, 1),
   ):
     """Starts reading.
 
@@ -96,13 +97,16 @@ class Chunks:
       until: step -> number of steps until a call must end; 0 at the end.
       put: places arrays `[size, d_steps, batch_size, ...]` on the devices.
       ahead: chunks to hold ready.
+      part: of each batch, as in pipeline.read.
     """
 
     def chunks():
       step = start
       while True:
         count = max(1, min(size, until(step)))
-        chunk = pipeline.read(source, seed, batch_size, d_steps, step, count)
+        chunk = pipeline.read(
+          source, seed, batch_size, d_steps, step, count, part
+        )
         fill = lambda x: np.concatenate(
           [x, np.repeat(x[-1:], size - count, axis=0)]
         )

@@ -108,6 +108,7 @@ class Pipeline:
     start: int = 0,
     put: Callable[[Any], Any] = lambda batch: batch,
     ahead: int = 2,
+    part: tuple[int, int] = (0, 1),
   ):
     """Starts reading.
 
@@ -119,6 +120,7 @@ class Pipeline:
       start: train steps already done.
       put: places a batch of numpy arrays on the devices.
       ahead: batches to hold ready.
+      part: of each batch, as in `read`.
 
     Raises:
       ValueError: where the source holds less than one batch.
@@ -129,14 +131,13 @@ class Pipeline:
         'examples of the training split'
       )
     self._source, self._seed = source, seed
-    self._batch_size, self._d_steps = batch_size, d_steps
+    self._batch_size, self._d_steps, self._part = batch_size, d_steps, part
     self._ahead = Ahead(self._batches(start, put), ahead)
 
   def host_batch(self, step: int) -> dict[str, np.ndarray]:
     """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
-    chunk = read(
-      self._source, self._seed, self._batch_size, self._d_steps, step, 1
-    )
+    size, d_steps, part = self._batch_size, self._d_steps, self._part
+    chunk = read(self._source, self._seed, size, d_steps, step, 1, part)
     return {name: x[0] for name, x in chunk.items()}
 
   def _batches(self, step, put):
@@ -162,7 +163,13 @@ class Pipeline:
 
 
 def read(
-  source: Any, seed: int, batch_size: int, d_steps: int, step: int, count: int
+  source: Any,
+  seed: int,
+  batch_size: int,
+  d_steps: int,
+  step: int,
+  count: int,
+  part: tuple[int, int] = (0, 1),
 ) -> dict[str, np.ndarray]:
   """The batches of `count` train steps from one on, out of a source.
 
@@ -173,14 +180,18 @@ def read(
     d_steps: discriminator steps per train step.
     step: the first.
     count: how many.
+    part: (i, n): of each batch the i-th of n parts alone, which follow one
+      another; n divides the batch.
 
   Returns:
-    Leaves `[count, d_steps, batch_size, ...]`, numpy.
+    Leaves `[count, d_steps, batch_size / n, ...]`, numpy.
   """
   numbers = range(step * d_steps, (step + count) * d_steps)
+  own = batch_size // part[1]
+  rows = slice(part[0] * own, (part[0] + 1) * own)
   indices = [
-    order.batch_indices(seed, t, len(source), batch_size) for t in numbers
+    order.batch_indices(seed, t, len(source), batch_size)[rows] for t in numbers
   ]
   batch = source[np.concatenate(indices)]
-  lead = (count, d_steps, batch_size)
+  lead = (count, d_steps, own)
   return {name: x.reshape(*lead, *x.shape[1:]) for name, x in batch.items()}

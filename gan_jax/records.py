@@ -1,0 +1,184 @@
+"""What a run leaves behind: lines, pictures, scores, warnings, checkpoints.
+
+Of several processes the first one keeps them; the others have `Nothing`.
+"""
+
+import contextlib
+import pathlib
+from typing import Any, Mapping
+
+from gan_jax import (
+  best,
+  experiment,
+  health,
+  jsonl,
+  parallel,
+  progress,
+  runs,
+  sampling,
+  scoring,
+  standing,
+  writers,
+)
+from gan_jax import due as due_lib
+from gan_jax import judge as judge_lib
+
+WARNINGS_FILE = 'warnings.jsonl'
+
+
+class Records:
+  """What a run leaves, from a start of it on. Use as a context manager."""
+
+  def __init__(
+    self,
+    built: experiment.Experiment,
+    workdir: pathlib.Path,
+    judge: judge_lib.Judge,
+    report: progress.Report,
+  ):
+    """Prepares; nothing is written before `begin`.
+
+    Args:
+      built: the experiment.
+      workdir: of the run.
+      judge: gives the scores.
+      report: prints.
+    """
+    self._built, self._workdir = built, workdir
+    self._judge, self._report = judge, report
+    self._chosen = built.settings
+    self._draw = sampling.make_draw(built.gan)
+    own = built.own_devices
+    self._draw_at = sampling.make_draw_at(built.gan, own)
+    self._real = experiment.examples(built.test, self._chosen.num_samples)
+    self._health = built.health_check()
+    self._rows: tuple[int, list] = (-1, [])
+
+  def begin(self, start: runs.Start) -> 'Records':
+    """Opens the files for what follows a step; what they have beyond goes."""
+    workdir, step = self._workdir, start.step
+    with contextlib.ExitStack() as stack:
+      enter = stack.enter_context
+      self._checkpoints = enter(
+        runs.checkpoints(self._built, workdir, start.rollbacks)
+      )
+      self._scalars = enter(writers.ScalarWriter(workdir, start=step))
+      path = workdir / WARNINGS_FILE
+      self._warnings = enter(jsonl.Lines(path, start=step))
+      self._watch, self._best = health.Watch(), None
+      if self._chosen.eval['every']:
+        self._best = enter(best.Best(workdir, self._chosen.eval, start=step))
+      if step == 0:
+        writers.save_samples(workdir / 'real.png', self._real, self._real)
+      self._stack = stack.pop_all()
+    return self
+
+  def missed(self, step: int) -> bool:
+    """Whether scores were due at a step, and the run ended before them."""
+    due = step and due_lib.after(self._chosen, step).scores
+    return bool(due) and not self._best.has(step)
+
+  def line(self, step: int, means: Mapping[str, float], state: Any) -> None:
+    """A line of the log."""
+    if self._chosen.diagnostics:
+      means = {**means, **self._health(parallel.on_this_process(state))}
+    self._scalars.write(step, means)
+    self._report.line(step, means)
+
+  def keep(self, now: due_lib.Due, step: int, state: Any) -> None:
+    """Does what is due after a step, but for the line of the log.
+
+    Args:
+      now: what is due.
+      step: train steps done.
+      state: the state, finite.
+
+    Raises:
+      OSError: where something cannot be written; it names the file.
+      ValueError: where scores cannot be computed.
+    """
+    state = parallel.on_this_process(state)
+    if now.checkpoint:
+      self._checkpoints.save(step, state)
+    if now.picture:
+      self._save_picture(self._workdir / f'samples/{step:08d}.png', state)
+      self._look(step, state)
+    if now.scores:
+      self.score(step, state)
+
+  def finish(self, step: int, state: Any, log: Any) -> None:
+    """The end of the run: last picture, scores, summary.
+
+    Args:
+      step: train steps done.
+      state: the last state.
+      log: the window.Window of the run.
+    """
+    state = parallel.on_this_process(state)
+    self._save_picture(self._workdir / 'samples.png', state)
+    scored, rows = self._rows
+    if scored != step:
+      rows = self._score(step, state)
+    noted = jsonl.read(self._workdir / WARNINGS_FILE)
+    self._report.summary(log, rows, self._judge.notes, noted, self._workdir)
+
+  def _weights(self, state):
+    return standing.for_evaluation(self._built.gan, state.ema)
+
+  def _save_picture(self, path, state):
+    samples = self._draw(self._weights(state), self._chosen.num_samples)
+    writers.save_samples(path, samples, self._real)
+
+  def _look(self, step, state):
+    for found in self._watch.look(self._health(state)):
+      self._warnings.write({'step': step, **found._asdict()})
+      self._report.warning(step, found.text)
+
+  def _score(self, step, state):
+    count = scoring.samples_for(self._chosen.eval['num_samples'])
+    source = sampling.Generated(
+      self._draw_at, self._weights(state), self._built.shape, count, seed=1
+    )
+    try:
+      return self._judge(source)
+    except ValueError as error:
+      raise ValueError(f'scores: {error}') from error
+
+  def score(self, step: int, state: Any) -> None:
+    """Scores a state, and keeps it where it is the best so far."""
+    rows = self._score(step, state)
+    self._rows = step, rows
+    better = self._best.offer(step, state, rows)
+    self._scalars.write_events(step, scoring.scalars(rows))
+    self._report.scored(step, rows, better)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    return self._stack.__exit__(*error)
+
+
+class Nothing:
+  """The same, of a process that keeps nothing."""
+
+  def begin(self, start):
+    """Nothing."""
+    del start
+    return self
+
+  def missed(self, step):
+    """No."""
+    del step
+    return False
+
+  def line(self, *unused):
+    """Nothing."""
+
+  keep = finish = score = line
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    pass

@@ -1,0 +1,42 @@
+"""What is due after which step."""
+
+import pytest
+
+from gan_jax import due, settings
+
+
+@pytest.mark.parametrize(
+  ('step', 'stopping', 'expected'),
+  [
+    (1, False, ''),
+    (1, True, 'line checkpoint'),
+    (10, False, 'line'),
+    (15, False, 'checkpoint'),
+    (20, False, 'line scores'),
+    (25, False, 'picture'),
+    (60, False, 'line checkpoint scores'),
+    (61, False, 'line checkpoint picture'),
+  ],
+)
+def test_what_is_due(step, stopping, expected):
+  chosen = settings.parse({
+    'num_steps': 61,
+    'log_every': 10,
+    'checkpoint_every': 15,
+    'sample_every': 25,
+    'eval': {'every': 20},
+  })
+  now = due.after(chosen, step, stopping)
+  named = [name for name, is_due in now._asdict().items() if is_due]
+  assert ' '.join(named) == expected
+  assert now.slow == bool({'checkpoint', 'picture', 'scores'} & set(named))
+
+
+def test_what_is_due_at_the_end_alone():
+  chosen = settings.parse({
+    'num_steps': 200,
+    'checkpoint_every': 0,
+    'sample_every': 0,
+  })
+  assert due.after(chosen, 100) == (True, False, False, False)
+  assert due.after(chosen, 200) == (True, True, True, False)
