@@ -78,6 +78,7 @@ def start(
     coordinator_address=coordinator,
     num_processes=num_processes,
     process_id=process_id,
+    cluster_detection_method='deactivate',
   )
   try:
     jax.distributed.initialize(

@@ -162,6 +162,11 @@ def build(mapping: Mapping[str, Any], **sources: Any) -> Team:
   """
   given = settings.parse(mapping)
   sweep.check_size(given)
+  if given.nonfinite != 'halt':
+    raise ValueError(
+      f'nonfinite={given.nonfinite!r}: a member of an ensemble that diverges is '
+      "frozen, and the others go on; must be 'halt'"
+    )
   devices = parallel.local_devices(given.num_devices)
   # Devices share members, not batches: each member has one device.
   base = experiment.build(dict(mapping) | {'num_devices': 1}, **sources)

@@ -222,3 +222,27 @@ def test_one_process_is_on_its_own():
   processes.meet('here')
   with pytest.raises(KeyError), processes.together('fail', KeyError):
     raise KeyError('x')
+
+
+@pytest.mark.slow
+def test_slurm_needs_no_flags(tmp_path):
+  port = str(free_port())
+  jobs = []
+  try:
+    for number in range(2):
+      env = environment() | {
+        'SLURM_JOB_ID': '1',
+        'SLURM_STEP_NODELIST': 'localhost',
+        'SLURM_NTASKS': '2',
+        'SLURM_PROCID': str(number),
+        'SLURM_LOCALID': str(number),
+        'JAX_COORDINATOR_PORT': port,
+      }
+      words = ['train.py', '--config=configs/d2l_gaussian.py:test']
+      jobs.append(Job([*words, f'--workdir={tmp_path}'], 1, env))
+    ((said, status),), ((_, other),) = (job.wait() for job in jobs)
+  finally:
+    for started in jobs:
+      started.__exit__()
+  assert status == other == 0, said
+  assert '2 processes' in said

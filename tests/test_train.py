@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 
+import chex
 import numpy as np
 import pytest
 from PIL import Image
+
+from gan_jax import checkpoint, runs
 
 ROOT = pathlib.Path(__file__).parent.parent
 TOY = '--config=configs/d2l_gaussian.py:test'
@@ -186,3 +189,90 @@ def test_one_line_for_what_is_wrong(tmp_path, arguments, message):
   out = run(f'--workdir={tmp_path}', *arguments, rc=1)
   assert message in out
   assert 'train.py:' in out
+
+
+FLAKY = """
+import numpy as np
+from configs import common, d2l_gaussian
+from gan_jax import data
+from gan_jax.data.arrays import ArraySource
+
+class Flaky(ArraySource):
+  reads = 0
+
+  def __getitem__(self, indices):
+    batch = super().__getitem__(indices)
+    if len(indices) == 8:  # a batch of training, in the order of the steps
+      Flaky.reads += 1
+      if Flaky.reads in (23, 24):
+        batch['x'] = np.full_like(batch['x'], np.nan)
+    return batch
+
+def flaky(split, *, size: int = 400):
+  rng = np.random.default_rng(0)
+  return Flaky(rng.normal(size=(size, 2)).astype(np.float32))
+
+def get_config(variant=''):
+  data.SOURCES['flaky'] = flaky
+  config = d2l_gaussian.get_config(variant)
+  config.data = common.part(name='flaky', size=400)
+  config.resident_mb = 0
+  config.num_steps = 40
+  config.log_every = config.checkpoint_every = 10
+  config.sample_every = 0
+  config.eval.num_samples = 50
+  return config
+"""
+
+
+@pytest.fixture
+def flaky(tmp_path):
+  """A config whose data are not finite at the steps 23 and 24, once."""
+  path = tmp_path / 'flaky.py'
+  path.write_text(FLAKY)
+  return f'--config={path}', f'--workdir={tmp_path / "run"}'
+
+
+def test_a_loss_that_is_not_finite_halts_the_run(flaky, tmp_path):
+  out = run(*flaky, rc=1)
+  assert 'not finite at step 23: d_loss = nan' in out
+  assert 'The last good checkpoint: 20.' in out
+  # It can be gone on with, by another policy.
+  out = run(*flaky, '--config.nonfinite=skip')
+  assert 'continues from the checkpoint of step 20 of 40' in out
+
+
+def test_updates_that_are_not_finite_are_skipped_and_counted(flaky, tmp_path):
+  out = run(*flaky, '--config.nonfinite=skip')
+  assert 'skipped 2.000' in out and 'skipped 0.000' not in out
+  found = {line['step']: line['skipped'] for line in lines(tmp_path / 'run')}
+  assert found == {10: 0, 20: 0, 30: 2, 40: 0}
+
+
+def test_a_run_rolls_back_to_the_last_good_checkpoint(flaky, tmp_path):
+  out = run(*flaky, '--config.nonfinite=rollback')
+  assert 'd_loss = nan' in out and 'Back to step 20 (rollback 1)' in out
+  assert [line['step'] for line in lines(tmp_path / 'run')] == [10, 20, 30, 40]
+  with checkpoint.Checkpoints(
+    tmp_path / 'run' / 'checkpoints', read_only=True
+  ) as saved:
+    assert saved.about(30)['rollbacks'] == saved.about(40)['rollbacks'] == 1
+
+
+def test_warnings_are_said_and_kept(tmp_path):
+  out = run(
+    *(TOY, f'--workdir={tmp_path}', '--config.g_optimizer.learning_rate=0.0'),
+  )
+  (line,) = (tmp_path / 'warnings.jsonl').read_text().splitlines()
+  assert json.loads(line)['kind'] == 'collapsed'
+  assert 'warning: G makes the same again and again' in out
+  summary = json.loads((tmp_path / 'summary.json').read_text())
+  assert summary['warnings'] == [json.loads(line)]
+
+
+def test_two_processes_of_one_seed_have_the_same_bits(tmp_path):
+  found = []
+  for name in 'ab':
+    run(TOY, f'--workdir={tmp_path / name}', '--config.deterministic=True')
+    found.append(runs.restore(tmp_path / name)[-1])
+  chex.assert_trees_all_equal(*found)

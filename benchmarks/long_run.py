@@ -1,0 +1,83 @@
+"""Whether a long run keeps its memory: the digits, for half an hour.
+
+  python benchmarks/long_run.py --minutes=30
+
+Trains `configs/digits.py` with all that a run writes, pictures, scores and
+checkpoints, reads the resident memory of the process every ten
+seconds, and stops the run by SIGTERM. Prints the mean memory of the first,
+middle and last minute after the first two, in which programs are compiled, and
+the slope of a line through all of these readings.
+"""
+
+import argparse
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import turns
+
+EVERY = 10.0  # seconds
+WARM = 120.0
+
+
+def resident(process: int) -> float:
+  """Resident memory of a process, in MiB."""
+  status = pathlib.Path(f'/proc/{process}/status').read_text()
+  return int(re.search(r'VmRSS:\s+(\d+) kB', status)[1]) / 1024
+
+
+def watch(workdir: pathlib.Path, minutes: float) -> tuple[np.ndarray, str]:
+  """Trains, and reads the memory.
+
+  Args:
+    workdir: of the run.
+    minutes: how long.
+
+  Returns:
+    `[n, 2]` seconds since the start and MiB, and the last line of the log.
+  """
+  command = [
+    *(sys.executable, 'train.py', f'--workdir={workdir}'),
+    *('--config.num_steps=100000000', '--config.checkpoint_every=1500'),
+    *('--config.sample_every=1500', '--config.eval.every=6000'),
+  ]
+  process = subprocess.Popen(
+    command, cwd=turns.ROOT, stdout=subprocess.PIPE, text=True
+  )
+  start, rows = time.monotonic(), []
+  while (seconds := time.monotonic() - start) < 60 * minutes:
+    if process.poll() is not None:
+      raise RuntimeError(f'the run ended by itself: {process.communicate()[0]}')
+    rows.append((seconds, resident(process.pid)))
+    time.sleep(EVERY)
+  process.send_signal(signal.SIGTERM)
+  said = process.communicate()[0]
+  return np.array(rows), [s for s in said.splitlines() if 'step ' in s][-1]
+
+
+def main() -> None:
+  """Reads the command line."""
+  options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  options.add_argument('--minutes', type=float, default=30)
+  given = options.parse_args()
+  with tempfile.TemporaryDirectory() as directory:
+    rows, last = watch(pathlib.Path(directory) / 'run', given.minutes)
+  seconds, mib = rows[rows[:, 0] >= min(WARM, 30 * given.minutes)].T
+  minute = max(1, round(60 / EVERY))
+  middle = len(mib) // 2
+  parts = mib[:minute], mib[middle : middle + minute], mib[-minute:]
+  slope = np.polyfit(seconds / 60, mib, 1)[0]
+  print(turns.machine())
+  print(f'\n{last}\n')
+  header = ('start, MiB', 'middle, MiB', 'end, MiB', 'slope, MiB a minute')
+  row = [*(f'{part.mean():.0f}' for part in parts), f'{slope:+.2f}']
+  print(turns.table(header, [row]))
+
+
+if __name__ == '__main__':
+  main()
