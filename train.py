@@ -13,10 +13,7 @@ saved and can be continued; 76 where another process died or hangs; 1 for an
 error, told in a line.
 """
 
-import contextlib
-import os
 import pathlib
-import signal
 import sys
 
 from absl import app, flags, logging
@@ -48,30 +45,7 @@ _NUM_PROCESSES = flags.DEFINE_integer(
 )
 _PROCESS_ID = flags.DEFINE_integer('process_id', -1, 'Of this one, from 0.')
 
-RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
-LOST = 76  # another process died or hangs
-MENDABLE = (ValueError, OSError, ModuleNotFoundError)
 _TRIES = 3  # rollbacks to one checkpoint
-
-
-class Interrupt:
-  """Remembers the first SIGINT or SIGTERM; a second one ends at once."""
-
-  def __init__(self):
-    self.signal = None
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, self._on_signal)
-
-  def __call__(self) -> bool:
-    """Whether there was one."""
-    return self.signal is not None
-
-  def _on_signal(self, number, _):
-    self.signal = number
-    signal.signal(number, signal.SIG_DFL)
-    print(
-      f'\n{signal.Signals(number).name}: saving after this step', flush=True
-    )
 
 
 def default_workdir() -> pathlib.Path:
@@ -81,20 +55,18 @@ def default_workdir() -> pathlib.Path:
   return pathlib.Path('runs') / (stem + variant.replace(':', '-'))
 
 
-@contextlib.contextmanager
 def told(*kinds):
   """Errors that a user can mend end the program with a line."""
-  try:
-    yield
-  except kinds as error:
-    sys.exit(f'train.py: {error}')
+  from gan_jax import exits
+
+  return exits.told('train.py', *(kinds or exits.MENDABLE))
 
 
 def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.FATAL)  # orbax tells of all, and raises, too
   # Imported here, so that --help and errors in flags come at once.
-  from gan_jax import settings, startup
+  from gan_jax import exits, settings, startup
 
   with told(ValueError, RuntimeError):
     chosen = settings.parse(_CONFIG.value.to_dict())
@@ -111,36 +83,9 @@ def main(_):
     return
   train = train_ensemble if many else train_run
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
-  with leaving_together():
+  with exits.together('train.py'):
     if not train(workdir):
-      sys.exit(RESUMABLE)
-
-
-@contextlib.contextmanager
-def leaving_together():
-  """Ends one of several processes at once for an error: others may hang."""
-  from jax import errors
-
-  from gan_jax import processes
-
-  status = None
-  try:
-    yield
-  except SystemExit as error:
-    if processes.count() == 1 or error.code == RESUMABLE:
-      raise
-    print(error.code, file=sys.stderr)
-    status = 1
-  except errors.JaxRuntimeError as error:
-    if processes.count() == 1:
-      raise
-    reason = str(error).splitlines()[0]
-    print(f'train.py: another process was lost: {reason}', file=sys.stderr)
-    status = LOST
-  if status is not None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+      sys.exit(exits.RESUMABLE)
 
 
 def last_words(step: int) -> None:
@@ -164,6 +109,7 @@ def train_run(workdir: pathlib.Path) -> bool:
     Whether it came to the end.
   """
   from gan_jax import (
+    exits,
     experiment,
     feature_store,
     files,
@@ -172,6 +118,7 @@ def train_run(workdir: pathlib.Path) -> bool:
     processes,
     progress,
     records,
+    resume,
     runs,
     watchdog,
     window,
@@ -182,15 +129,15 @@ def train_run(workdir: pathlib.Path) -> bool:
   chief = processes.is_chief()
   report = progress.Report(quiet=not chief)
   kept, held = records.Nothing(), None
-  with told(*MENDABLE):
-    with processes.together('build the run', *MENDABLE):
+  with told():
+    with processes.together('build the run', *exits.MENDABLE):
       built = experiment.build(_CONFIG.value.to_dict())
       if chief:
         store = feature_store.default()
         judge = built.judge(store=store, track=report.track)
         held = files.Hold(workdir)
         kept = records.Records(built, workdir, judge, report)
-    start = runs.start(built, workdir, _INIT_FROM.value)
+    start = resume.start(built, workdir, _INIT_FROM.value)
   config = built.settings
   if chief:
     writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
@@ -198,12 +145,12 @@ def train_run(workdir: pathlib.Path) -> bool:
 
   program = built.program()
   log = window.Window(config.batch_size * config.d_steps)
-  interrupt = Interrupt()
+  interrupt = exits.Interrupt()
   tries = 0
   stall = config.stall_seconds if processes.count() > 1 else 0
   with (
     told(loop.Failed, OSError),
-    watchdog.Watchdog(stall, last_words, LOST) as dog,
+    watchdog.Watchdog(stall, last_words, exits.LOST) as dog,
   ):
     # ---- Once, or again after each rollback.
     while True:
@@ -225,7 +172,7 @@ def train_run(workdir: pathlib.Path) -> bool:
         break
       except window.NonFinite as error:
         before = start
-        start = runs.start(built, workdir, _INIT_FROM.value)
+        start = resume.start(built, workdir, _INIT_FROM.value)
         tries = tries + 1 if start.step == before.step else 1
         if config.nonfinite != 'rollback' or tries > _TRIES:
           kept_at = start.step or 'none yet'
@@ -251,7 +198,7 @@ def print_costs(many: bool) -> None:
   from gan_jax import dry_run, experiment, team
 
   mapping, count = _CONFIG.value.to_dict(), 1
-  with told(*MENDABLE):
+  with told():
     if many:
       crew = team.build(mapping)
       built, count = crew.base, len(crew.members)
@@ -262,16 +209,24 @@ def print_costs(many: bool) -> None:
 
 def train_ensemble(workdir: pathlib.Path) -> bool:
   """Trains many runs as one program; see gan_jax/train_team.py."""
-  from gan_jax import files, loop, processes, progress, team, train_team
+  from gan_jax import (
+    exits,
+    files,
+    loop,
+    processes,
+    progress,
+    team,
+    train_team,
+  )
 
   if _INIT_FROM.value:
     sys.exit('train.py: --init_from is for one run, not for an ensemble')
   if processes.count() > 1:
     sys.exit('train.py: an ensemble trains in one process: --num_processes=1')
-  with told(*MENDABLE, loop.Failed):
+  with told(*exits.MENDABLE, loop.Failed):
     members = team.build(_CONFIG.value.to_dict())
     with files.Hold(workdir):
-      report, interrupt = progress.Report(), Interrupt()
+      report, interrupt = progress.Report(), exits.Interrupt()
       return train_team.train(members, workdir, report, interrupt)
 
 

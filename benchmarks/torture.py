@@ -28,7 +28,8 @@ import numpy as np
 import turns
 from PIL import Image
 
-RESUMABLE = 75
+from gan_jax import exits
+
 LIFE = 2.0  # seconds after the first step
 
 
@@ -137,7 +138,7 @@ def live(
   reader.join()
   if status == 0:
     return None
-  expected = RESUMABLE if number == signal.SIGTERM else -number
+  expected = exits.RESUMABLE if number == signal.SIGTERM else -number
   if status != expected:
     raise RuntimeError(f'status {status}, not {expected}:\n{"".join(first)}')
   print(

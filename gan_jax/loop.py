@@ -5,7 +5,15 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 
-from gan_jax import due, fuse, processes, programs, runs, settings, window
+from gan_jax import (
+  due,
+  fuse,
+  processes,
+  programs,
+  resume,
+  settings,
+  window,
+)
 from gan_jax.watchdog import Watchdog
 
 
@@ -14,7 +22,7 @@ class Failed(Exception):
 
 
 def train(
-  start: runs.Start,
+  start: resume.Start,
   draws: fuse.Draws,
   chosen: settings.Settings,
   program: programs.Program,

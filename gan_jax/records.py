@@ -14,6 +14,7 @@ from gan_jax import (
   jsonl,
   parallel,
   progress,
+  resume,
   runs,
   sampling,
   scoring,
@@ -54,7 +55,7 @@ class Records:
     self._health = built.health_check()
     self._rows: tuple[int, list] = (-1, [])
 
-  def begin(self, start: runs.Start) -> 'Records':
+  def begin(self, start: resume.Start) -> 'Records':
     """Opens the files for what follows a step; what they have beyond goes."""
     workdir, step = self._workdir, start.step
     with contextlib.ExitStack() as stack:

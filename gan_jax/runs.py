@@ -1,10 +1,9 @@
-"""What a run keeps in its directory, and how it is taken up again."""
+"""What a run keeps in its directory, and how that is read."""
 
 import dataclasses
 import json
 import pathlib
-import shutil
-from typing import Any, Mapping, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,10 +12,8 @@ from gan_jax import (
   __version__,
   assemble,
   checkpoint,
-  continuation,
   ensemble,
   game,
-  processes,
   sampling,
   settings,
   standing,
@@ -27,7 +24,6 @@ from gan_jax import (
 CONFIG_FILE = 'config.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'
-DAMAGED = 'damaged'
 
 
 def describe(built: Any) -> dict[str, Any]:
@@ -79,137 +75,6 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
   return json.loads(path.read_text())
 
 
-class Start(NamedTuple):
-  """What a run begins with.
-
-  Attributes:
-    state: its state, on the host or the first device.
-    step: train steps done; a frozen member's state may have done fewer.
-    rollbacks: how often it has gone back to a checkpoint for a NaN.
-    note: a sentence that says where the state comes from. Checkpoints that
-      are damaged are named in it and set aside, in `damaged/`.
-  """
-
-  state: state.GANState
-  step: int
-  rollbacks: int
-  note: str
-
-
-def start(built: Any, workdir: pathlib.Path, init_from: str = '') -> Start:
-  """What a run begins with: its own checkpoint, or a fresh state.
-
-  Of several processes the first one reads, and tells the others.
-
-  Args:
-    built: the experiment.Experiment.
-    workdir: the run's directory, made if missing.
-    init_from: directory of another run, whose weights (not its optimizer or
-      step) a fresh run takes; '' for none.
-
-  Raises:
-    ValueError: where the directory holds a run of another config, or
-      init_from one of other networks; the leaves that differ are named. Where
-      all checkpoints are damaged.
-    FileNotFoundError: where init_from holds no run.
-  """
-  found = None
-  with processes.together('start', ValueError, OSError):
-    if processes.is_chief():
-      found = _start(built, workdir, init_from)
-  if processes.count() == 1:
-    return found
-  if found is None:
-    shapes = built.state_shapes()
-    empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-    found = Start(empty, 0, 0, '')
-  numbers = np.array([found.step, found.rollbacks], np.int32)
-  whole, (step, rollbacks) = processes.from_chief((found.state, numbers))
-  return Start(whole, int(step), int(rollbacks), found.note)
-
-
-def _start(built, workdir, init_from) -> Start:
-  workdir.mkdir(parents=True, exist_ok=True)
-  found = _newest(built, workdir)
-  if found is not None:
-    total = built.settings.num_steps
-    told = f'continues from the checkpoint of step {found.step} of {total}'
-    return found._replace(note=found.note + told)
-  fresh = built.init_state()
-  if not init_from:
-    return Start(fresh, 0, 0, 'a new run')
-  _, other, shape, trained = restore(init_from)
-  parts = ('generator', 'discriminator', 'latent_dim', 'packing')
-  facts = lambda chosen, shape: {
-    'shape': list(shape),
-    **{name: getattr(chosen, name) for name in parts},
-  }
-  _refuse(
-    continuation.differences(
-      facts(other, shape), facts(built.settings, built.shape)
-    ),
-    f'the networks of {init_from} do not fit; they differ in',
-    'Weights can be taken from the same networks alone.',
-  )
-  take = lambda new, old: new.replace(params=old.params, stats=old.stats)
-  fresh = fresh.replace(
-    generator=take(fresh.generator, trained.generator),
-    discriminator=take(fresh.discriminator, trained.discriminator),
-    ema=trained.ema,
-  )
-  note = f'a new run from the weights of {init_from}, step {trained.step}'
-  return Start(fresh, 0, 0, note)
-
-
-def _newest(built, workdir) -> Start | None:
-  """The newest good checkpoint, with what is to be said of newer ones."""
-  kept = workdir / CHECKPOINTS
-  if not kept.is_dir():
-    return None
-  damaged: dict[int, str] = {}
-  with checkpoint.Checkpoints(kept, read_only=True) as saved:
-    for step in reversed(saved.steps()):
-      try:
-        about = saved.about(step) or read_config(workdir)
-        _check_continues(built, workdir, step, about)
-        restored = saved.restore(built.state_shapes(), step)
-        break
-      except checkpoint.Damaged as error:
-        damaged[step] = str(error)
-    else:
-      if damaged:
-        raise ValueError(
-          'no checkpoint is left to continue from: '
-          f'{"; ".join(damaged.values())}. Choose another --workdir, or remove '
-          f'{kept} to start anew'
-        )
-      return None
-  for number in damaged:
-    aside = workdir / DAMAGED
-    aside.mkdir(exist_ok=True)
-    shutil.rmtree(aside / str(number), ignore_errors=True)
-    (kept / str(number)).rename(aside / str(number))
-  said = ''.join(f'{text} (moved to {DAMAGED}/); ' for text in damaged.values())
-  return Start(restored, step, about.get('rollbacks', 0), said)
-
-
-def _check_continues(built, workdir, step, about) -> None:
-  """Refuses a checkpoint of another run, or beyond the end of this."""
-  _refuse(
-    continuation.differences(
-      about['settings'] | {'examples': about['examples']},
-      dataclasses.asdict(built.settings) | {'examples': count_examples(built)},
-    ),
-    f'{workdir} holds a run of another config; it differs in',
-    'Choose another --workdir, or the old values.',
-  )
-  if step > built.settings.num_steps:
-    raise ValueError(
-      f'num_steps={built.settings.num_steps}: {workdir} has already done '
-      f'{step} steps'
-    )
-
-
 def checkpoints(
   built: Any, workdir: pathlib.Path, rollbacks: int = 0
 ) -> checkpoint.Checkpoints:
@@ -225,15 +90,6 @@ def checkpoints(
     keep=built.settings.keep_checkpoints,
     about=describe(built) | {'rollbacks': rollbacks},
   )
-
-
-def _refuse(different: Mapping[str, tuple], reason: str, advice: str) -> None:
-  if different:
-    listed = ''.join(
-      f'\n  {leaf}: {old!r} there, {new!r} now'
-      for leaf, (old, new) in different.items()
-    )
-    raise ValueError(f'{reason}{listed}\n{advice}')
 
 
 def _of_member(

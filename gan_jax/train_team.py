@@ -17,6 +17,7 @@ from gan_jax import (
   loop,
   plots,
   progress,
+  resume,
   runs,
   sampling,
   scoring,
@@ -158,7 +159,7 @@ def train(
     ValueError: where the workdir holds another run, or a score does not fit.
   """
   scorer = Scorer(team, report.track)
-  start = runs.start(team, workdir)
+  start = resume.start(team, workdir)
   writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(team))
   writers.write_json(workdir / MEMBERS_FILE, _describe(team))
   report.ensemble(team, workdir, start.note)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import checkpoint, runs
+from gan_jax import checkpoint, resume, runs
 from tests.test_experiment import build, train_and_save
 
 TREE = {'w': jnp.arange(4096.0), 'half': jnp.ones(3, jnp.bfloat16), 'none': {}}
@@ -76,7 +76,7 @@ def test_the_one_before_a_damaged_one_is_continued(tmp_path):
   train_and_save(tmp_path, num_steps=5)
   for path in files_of(tmp_path / 'checkpoints' / '5'):
     path.write_bytes(path.read_bytes()[:-3])
-  state, _, _, note = runs.start(build(num_steps=7), tmp_path)
+  state, _, _, note = resume.start(build(num_steps=7), tmp_path)
   assert int(state.step) == 3
   assert 'checkpoints/5 is damaged' in note and 'moved to damaged/' in note
   assert note.endswith('continues from the checkpoint of step 3 of 7')
@@ -93,7 +93,7 @@ def test_no_good_checkpoint_is_an_error_not_a_new_run(tmp_path):
   for path in files_of(tmp_path / 'checkpoints' / '3'):
     path.write_bytes(b'')
   with pytest.raises(ValueError, match='no checkpoint is left.*3 is damaged'):
-    runs.start(build(num_steps=3), tmp_path)
+    resume.start(build(num_steps=3), tmp_path)
   assert (tmp_path / 'checkpoints' / '3').is_dir()
 
 
@@ -102,8 +102,8 @@ def test_config_is_that_of_the_checkpoint(tmp_path):
   train_and_save(tmp_path, num_steps=3)
   (tmp_path / runs.CONFIG_FILE).unlink()
   with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
-    runs.start(build(num_steps=5, seed=1), tmp_path)
-  assert 'continues' in runs.start(build(num_steps=5), tmp_path).note
+    resume.start(build(num_steps=5, seed=1), tmp_path)
+  assert 'continues' in resume.start(build(num_steps=5), tmp_path).note
 
 
 def test_restored_on_one_device_whatever_it_was_saved_on(tmp_path):

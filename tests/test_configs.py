@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import data, experiment, parallel, runs, sampling
+from gan_jax import data, experiment, parallel, resume, runs, sampling
 from gan_jax.data.arrays import ArraySource
 
 CONFIGS = sorted(
@@ -79,7 +79,7 @@ class Fused:
 def saved_and_restored(built, state, directory):
   with runs.checkpoints(built, directory) as saved:
     saved.save(int(state.step), state)
-  return runs.start(built, directory).state
+  return resume.start(built, directory).state
 
 
 def check_resumes(built, way, directory):

@@ -12,6 +12,7 @@ from gan_jax import (
   experiment,
   extract,
   guards,
+  resume,
   runs,
   settings,
   team,
@@ -187,7 +188,7 @@ class TestRecords:
 
   def test_restored_extracted_and_loaded(self, tmp_path):
     crew, now = self.saved(tmp_path / 'crew')
-    back, _, _, note = runs.start(self.crew(), tmp_path / 'crew')
+    back, _, _, note = resume.start(self.crew(), tmp_path / 'crew')
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
     assert extract.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
@@ -207,7 +208,7 @@ class TestRecords:
     built = experiment.build(
       {**settings.as_mapping(crew.members[1].settings), 'num_devices': 1}
     )
-    start = runs.start(built, tmp_path / 'one').state
+    start = resume.start(built, tmp_path / 'one').state
     program = built.program()
     now, draws = program.put(start), program.put(built.draws)
     with program.feed(4) as feed:
@@ -231,4 +232,4 @@ class TestRecords:
     self.saved(tmp_path / 'crew')
     other = team.build(mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2'))
     with pytest.raises(ValueError, match='ensemble.seeds: 3 there, 2 now'):
-      runs.start(other, tmp_path / 'crew')
+      resume.start(other, tmp_path / 'crew')

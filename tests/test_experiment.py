@@ -13,6 +13,7 @@ from gan_jax import (
   continuation,
   experiment,
   parallel,
+  resume,
   runs,
   settings,
 )
@@ -167,7 +168,7 @@ def test_own_source():
 def train_and_save(workdir: pathlib.Path, **changes):
   """What train.py does, without its talk."""
   built = build(**changes)
-  first, _, _, note = runs.start(built, workdir)
+  first, _, _, note = resume.start(built, workdir)
   (workdir / runs.CONFIG_FILE).write_text(json.dumps(runs.describe(built)))
   runner = built.parallelise()
   now, key = runner.put(first), runner.put(built.key)
@@ -236,20 +237,20 @@ def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
   train_and_save(tmp_path)
   other = build(seed=1, d_optimizer={'name': 'adam', 'learning_rate': 1e-3})
   with pytest.raises(ValueError) as error:
-    runs.start(other, tmp_path)
+    resume.start(other, tmp_path)
   message = str(error.value)
   assert 'seed: 0 there, 1 now' in message
   assert 'd_optimizer.learning_rate: 0.0002 there, 0.001 now' in message
   assert message.count('there') == 2
   # What changes no update may differ.
   same = build(num_steps=9, log_every=7, checkpoint_every=3)
-  assert 'continues' in runs.start(same, tmp_path).note
+  assert 'continues' in resume.start(same, tmp_path).note
 
 
 def test_init_from_takes_weights_and_nothing_else(tmp_path):
   trained, _ = train_and_save(tmp_path / 'old')
   built = build(d_optimizer={'name': 'sgd'}, seed=5)
-  state, _, _, note = runs.start(
+  state, _, _, note = resume.start(
     built, tmp_path / 'new', str(tmp_path / 'old')
   )
   assert 'step 4' in note and int(state.step) == 0
@@ -260,9 +261,9 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
   chex.assert_trees_all_equal(state.ema, trained.ema)
   other = build(generator={'name': 'mlp', 'features': (9,)})
   with pytest.raises(ValueError, match=r'generator.features: \[8\] there'):
-    runs.start(other, tmp_path / 'c', str(tmp_path / 'old'))
+    resume.start(other, tmp_path / 'c', str(tmp_path / 'old'))
   with pytest.raises(FileNotFoundError, match='holds no run'):
-    runs.start(built, tmp_path / 'd', str(tmp_path / 'nowhere'))
+    resume.start(built, tmp_path / 'd', str(tmp_path / 'nowhere'))
 
 
 def test_settings_differences_name_leaves():
@@ -277,7 +278,7 @@ def test_settings_differences_name_leaves():
 def test_num_steps_below_what_is_done(tmp_path):
   train_and_save(tmp_path)
   with pytest.raises(ValueError, match='num_steps=2: .* already done 4 steps'):
-    runs.start(build(num_steps=2), tmp_path)
+    resume.start(build(num_steps=2), tmp_path)
 
 
 def test_data_that_changed_since_are_refused(tmp_path):
@@ -286,7 +287,7 @@ def test_data_that_changed_since_are_refused(tmp_path):
   more = ArraySource(np.zeros((70, 2), np.float32))
   built = experiment.dataclasses.replace(built, train=more)
   with pytest.raises(ValueError, match='examples.train: 64 there, 70 now'):
-    runs.start(built, tmp_path)
+    resume.start(built, tmp_path)
 
 
 def test_reading_a_run_leaves_what_is_being_written(tmp_path):
@@ -294,7 +295,7 @@ def test_reading_a_run_leaves_what_is_being_written(tmp_path):
   being_written = tmp_path / runs.CHECKPOINTS / '5.orbax-checkpoint-tmp'
   being_written.mkdir()
   experiment.load(tmp_path)
-  runs.start(build(num_steps=9), tmp_path)
+  resume.start(build(num_steps=9), tmp_path)
   assert being_written.is_dir()
 
 

@@ -161,6 +161,8 @@ LAYERS = {
   ),
   'runs.py': (None, {'jax', 'numpy'}),
   'loop.py': (None, {'numpy'}),
+  'resume.py': (None, {'jax', 'numpy'}),
+  'exits.py': ({'processes'}, {'jax'}),
   'records.py': (None, set()),
   'experiment.py': (None, {'jax', 'numpy'}),
   'best.py': ({'checkpoint', 'jsonl', 'runs', 'scoring'}, set()),

@@ -1,0 +1,80 @@
+"""How a program ends: its statuses, signals, errors told in a line."""
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Iterator
+
+RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
+LOST = 76  # another process died or hangs
+MENDABLE = (ValueError, OSError, ModuleNotFoundError)
+
+
+class Interrupt:
+  """Remembers the first SIGINT or SIGTERM; a second one ends at once."""
+
+  def __init__(self):
+    self.signal = None
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, self._on_signal)
+
+  def __call__(self) -> bool:
+    """Whether there was one."""
+    return self.signal is not None
+
+  def _on_signal(self, number, _):
+    self.signal = number
+    signal.signal(number, signal.SIG_DFL)
+    print(
+      f'\n{signal.Signals(number).name}: saving after this step', flush=True
+    )
+
+
+@contextlib.contextmanager
+def told(program: str, *kinds: type[Exception]) -> Iterator[None]:
+  """Errors that a user can mend end the program with a line.
+
+  Args:
+    program: its name, for the line.
+    *kinds: of errors.
+
+  Raises:
+    SystemExit: with the line, which is the status 1.
+  """
+  try:
+    yield
+  except kinds as error:
+    sys.exit(f'{program}: {error}')
+
+
+@contextlib.contextmanager
+def together(program: str) -> Iterator[None]:
+  """Ends one of several processes at once for an error: others may hang.
+
+  At the end, and where all stop for a signal, it leaves the end to the
+  runtime, which waits for the others. One process alone is not touched.
+
+  Args:
+    program: its name, for the line.
+  """
+  from jax import errors
+
+  from gan_jax import processes
+
+  try:
+    yield
+    return
+  except SystemExit as error:
+    if processes.count() == 1 or error.code == RESUMABLE:
+      raise
+    said, status = error.code, 1
+  except errors.JaxRuntimeError as error:
+    if processes.count() == 1:
+      raise
+    reason = str(error).splitlines()[0]
+    said, status = f'{program}: another process was lost: {reason}', LOST
+  print(said, file=sys.stderr)
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(status)
