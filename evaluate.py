@@ -39,6 +39,11 @@ _VALUE_RANGE = flags.DEFINE_list(
   ['-1', '1'],
   'What float images run from and to, in --samples and --data.',
 )
+_FOLLOW_SYMLINKS = flags.DEFINE_bool(
+  'follow_symlinks',
+  False,
+  'Whether links in folders of pictures may lead out of them.',
+)
 _DATA = flags.DEFINE_string(
   'data',
   '',
@@ -111,6 +116,17 @@ def value_range() -> tuple[float, float]:
   return low, high
 
 
+def opened_samples(path: str):
+  """The pictures or arrays that --samples or --data names."""
+  from gan_jax.data import samples
+
+  return samples.open_samples(
+    path,
+    value_range=value_range(),
+    follow_symlinks=_FOLLOW_SYMLINKS.value,
+  )
+
+
 def real_data(spec: dict | None):
   """What to compare with, and what it is.
 
@@ -118,11 +134,10 @@ def real_data(spec: dict | None):
     spec: of the run's data, for where --data is not given.
   """
   from gan_jax import data, experiment, references
-  from gan_jax.data import samples
 
   path, _, variant = _DATA.value.partition('.py')
   if _DATA.value and path + '.py' != _DATA.value.partition(':')[0]:
-    source = samples.open_samples(_DATA.value, value_range=value_range())
+    source = opened_samples(_DATA.value)
     facts = {'data': str(pathlib.Path(_DATA.value).resolve())}
     return references.halves(source, facts), facts
   if _DATA.value:
@@ -151,7 +166,6 @@ def real_data(spec: dict | None):
 def scored_samples(count: int | None, devices):
   """The examples to score: source, facts for the record, the run's settings."""
   from gan_jax import experiment, features, scoring
-  from gan_jax.data import samples
 
   if _WORKDIR.value and _SAMPLES.value:
     raise ValueError('give one of --workdir (a run) and --samples (files)')
@@ -163,7 +177,7 @@ def scored_samples(count: int | None, devices):
       )
     return None, {'samples': 'none'}, None
   if _SAMPLES.value:
-    source = samples.open_samples(_SAMPLES.value, value_range=value_range())
+    source = opened_samples(_SAMPLES.value)
     facts = {'samples': _SAMPLES.value, 'count': len(source)}
     return source, facts | {'digest': features.digest(source)[:16]}, None
   sampler = experiment.load(
@@ -233,12 +247,12 @@ def main(_):
   from gan_jax import parallel, startup
 
   startup.prepare()
-  from gan_jax import feature_store, progress, scoring, writers
+  from gan_jax import exits, feature_store, progress, scoring, writers
   from gan_jax import judge as judge_lib
 
   report = progress.Report()
   start = time.perf_counter()
-  try:
+  with exits.told('evaluate.py', *exits.MENDABLE):
     devices = parallel.local_devices(_NUM_DEVICES.value)
     source, facts, settings = scored_samples(_NUM_SAMPLES.value, devices)
     chosen = options(dict(settings.eval) if settings else {})
@@ -270,8 +284,6 @@ def main(_):
       seconds=seconds,
     )
     writers.write_json(path, record)
-  except (ValueError, OSError, ModuleNotFoundError) as error:
-    sys.exit(f'evaluate.py: {error}')
   report.recorded(path, seconds)
 
 

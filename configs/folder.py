@@ -21,6 +21,7 @@ def get_config(variant: str = ''):
     skip_broken=False,
     memory_mb=2048,
     threads=0,
+    follow_symlinks=False,
   )
   common.dcgan(config, width=64, d_norm='spectral', r1=0.0)
   config.num_steps = 50_000

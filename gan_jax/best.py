@@ -32,7 +32,9 @@ class Best:
       start: steps already done.
     """
     self._options = {k: v for k, v in options.items() if k != 'every'}
-    self._lines = jsonl.Lines(workdir / SCORES_FILE, start=start)
+    self._lines = jsonl.Lines(
+      workdir / SCORES_FILE, start=start, names=('rank', 'options')
+    )
     self._saved = checkpoint.Checkpoints(workdir / runs.BEST, keep=1)
     same = [line for line in self._lines.kept if self._comparable(line)]
     self._done = {line['step'] for line in same}

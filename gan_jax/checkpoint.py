@@ -20,7 +20,9 @@ from gan_jax import files
 
 PyTree = Any
 _SUMS = 'checksums.json'
-_NOT_SUMMED = ('_CHECKPOINT_METADATA',)  # times; written once more at the end
+# Written at the end, once more: times, and that all is there.
+_NOT_SUMMED = ('_CHECKPOINT_METADATA', 'commit_success.txt')
+_MOST_NANOSECONDS = 2**62
 
 
 class Damaged(ValueError):
@@ -29,12 +31,14 @@ class Damaged(ValueError):
 
 def _seal(directory: pathlib.Path) -> None:
   """Notes the size and CRC-32 of every file of a complete checkpoint."""
-  sums = {
-    str(path.relative_to(directory)): _sum(path)
-    for path in sorted(directory.rglob('*'))
-    if path.is_file() and path.name not in _NOT_SUMMED
-  }
+  sums = {name: _sum(directory / name) for name in sorted(_files(directory))}
   files.replace(directory / _SUMS, json.dumps(sums))
+
+
+def _files(directory: pathlib.Path) -> set[str]:
+  """Names of the files of a checkpoint, but for those that orbax adds."""
+  found = (p for p in directory.rglob('*') if p.is_file() or p.is_symlink())
+  return {str(p.relative_to(directory)) for p in found} - set(_NOT_SUMMED)
 
 
 def _sum(path: pathlib.Path) -> list[int]:
@@ -53,12 +57,15 @@ def _find_damage(directory: pathlib.Path) -> str:
     return f'{_SUMS} is missing'
   try:
     noted = json.loads(sums.read_text())
+    unknown = _files(directory) - noted.keys() - {_SUMS}
+    if unknown:
+      return f'{min(unknown)} is in no list'
     for name, sum_ in noted.items():
       if not (directory / name).is_file():
         return f'{name} is missing'
       if _sum(directory / name) != sum_:
         return f'{name} is not what was written'
-  except (OSError, ValueError, AttributeError) as error:
+  except (OSError, ValueError, AttributeError, RecursionError) as error:
     return f'{_SUMS} cannot be read: {_reason(error)}'
   return ''
 
@@ -90,6 +97,19 @@ def _quiet() -> Iterator[None]:
     yield
   finally:
     logger.setLevel(level)
+
+
+def _drop_bad_times(directory: pathlib.Path) -> None:
+  """Removes files of orbax that it cannot read, and does not need."""
+  for path in directory.glob('*/_CHECKPOINT_METADATA'):
+    try:
+      found = files.read_json(path)
+      times = found['init_timestamp_nsecs'], found['commit_timestamp_nsecs']
+      good = all(0 <= int(time) < _MOST_NANOSECONDS for time in times)
+    except (ValueError, KeyError, TypeError):
+      good = False
+    if not good:
+      path.unlink()
 
 
 def _alone() -> dict[str, Any]:
@@ -147,7 +167,7 @@ class Checkpoints:
           ),
           **alone,
         )
-      self._manager = ocp.CheckpointManager(
+      open_ = lambda: ocp.CheckpointManager(
         self.directory,
         options=options,
         item_names=('state', 'about'),
@@ -156,6 +176,11 @@ class Checkpoints:
           'about': ocp.JsonCheckpointHandler(**alone),
         },
       )
+      try:
+        self._manager = open_()
+      except (ArithmeticError, TypeError, ValueError, AttributeError):
+        _drop_bad_times(self.directory)
+        self._manager = open_()
 
   def latest(self) -> int | None:
     """Step of the newest complete checkpoint; None where there is none."""

@@ -23,6 +23,7 @@ CONTINUABLE = (
   'data.data_dir',
   'data.threads',
   'data.memory_mb',
+  'data.follow_symlinks',
   *(f'eval.{name}' for name in settings.Settings().eval),
 )
 

@@ -15,6 +15,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from gan_jax import npz
 from gan_jax.evaluation import weights
 
 
@@ -38,7 +39,7 @@ class Store:
       if described != json.loads(json.dumps(key)):
         return None
       with path.open('rb') as file:
-        return dict(np.load(file, allow_pickle=False))
+        return npz.read_npz(file)
     except Exception:  # missing, truncated, of another version
       return None
 

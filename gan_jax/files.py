@@ -1,13 +1,54 @@
 """Files that are whole or not there, and directories of one process alone."""
 
+import json
 import os
 import pathlib
 import socket
+import stat
+from typing import Any
 
 try:
   import fcntl
 except ImportError:  # Windows
   fcntl = None
+
+_MOST_JSON = 2**28  # bytes
+
+
+def read(path: pathlib.Path, *, most: int) -> bytes:
+  """The content of a regular file that is not too large.
+
+  Args:
+    path: of the file.
+    most: bytes that it may have.
+
+  Raises:
+    OSError: where it cannot be read.
+    ValueError: where it is no regular file or larger.
+  """
+  about = path.stat()  # to open a pipe would wait for ever
+  if not stat.S_ISREG(about.st_mode):
+    raise ValueError(f'{path} is not a regular file')
+  if about.st_size > most:
+    raise ValueError(f'{path} has {about.st_size:,} bytes, more than {most:,}')
+  return path.read_bytes()
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """The JSON object in a file.
+
+  Raises:
+    OSError: where it cannot be read.
+    ValueError: naming the file, where it holds something else.
+  """
+  content = read(path, most=_MOST_JSON)
+  try:
+    found = json.loads(content)
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f'{path} is not as it was written: {error}') from error
+  if not isinstance(found, dict):
+    raise ValueError(f'{path} is not as it was written: no JSON object')
+  return found
 
 
 def replace(path: pathlib.Path, content: str | bytes) -> None:

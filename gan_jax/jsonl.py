@@ -4,20 +4,38 @@ import errno
 import json
 import os
 import pathlib
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from gan_jax import files
 
 
-def read(path: pathlib.Path) -> list[dict[str, Any]]:
-  """The lines of a file; what a killed run was writing is left out."""
+def read(path: pathlib.Path, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+  """The lines of a file; what a killed run was writing is left out.
+
+  Args:
+    path: of the file.
+    names: that each line must have, beside 'step'.
+
+  Raises:
+    ValueError: naming the file, where a line that is not the last is no JSON
+      object with these names.
+  """
   found = []
-  for line in path.read_text(errors='replace').splitlines():
+  lines = path.read_bytes().split(b'\n')
+  for number, line in enumerate(lines, 1):
     try:
       value = json.loads(line)
-      value['step']
-    except (json.JSONDecodeError, KeyError, TypeError):
-      continue
+      if type(value['step']) is not int:
+        raise TypeError(f'the step {value["step"]!r:.80} is no integer')
+      for name in names:
+        value[name]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+      if not any(lines[number:]):
+        break
+      raise ValueError(
+        f'line {number} of {path} is not as it was written: {error!r:.200}; '
+        'mend or remove the file'
+      ) from error
     found.append(value)
   return found
 
@@ -29,14 +47,20 @@ class Lines:
     kept: those that were there already, up to the step of the start.
   """
 
-  def __init__(self, path: pathlib.Path, *, start: int = 0):
+  def __init__(
+    self, path: pathlib.Path, *, start: int = 0, names: Sequence[str] = ()
+  ):
     """Opens the file; lines later than `start` are dropped.
 
     Args:
       path: of the file, made if missing.
       start: steps already done, those of the checkpoint that is continued.
+      names: that each line has, beside 'step'.
+
+    Raises:
+      ValueError: as `read`.
     """
-    lines = read(path) if path.exists() else []
+    lines = read(path, names) if path.exists() else []
     self.kept = [line for line in lines if line['step'] <= start]
     files.replace(path, ''.join(json.dumps(v) + '\n' for v in self.kept))
     self._path = path

@@ -1,7 +1,6 @@
 """What a training program tells the person who started it."""
 
 import contextlib
-import json
 import math
 import pathlib
 import time
@@ -11,7 +10,7 @@ import jax
 import numpy as np
 from rich import console, progress
 
-from gan_jax import processes, scoring, tables, writers
+from gan_jax import files, processes, scoring, tables, writers
 from gan_jax.window import Window
 
 
@@ -174,7 +173,7 @@ class Report:
 
     Args:
       reason: why.
-      start: the runs.Start that it goes on from.
+      start: the resume.Start that it goes on from.
     """
     self._console.print(
       f'{reason} Back to step {start.step} (rollback {start.rollbacks}), with '
@@ -207,7 +206,7 @@ class Report:
     speed = float(np.median(window.rates)) if window.rates else math.nan
     path = workdir / 'summary.json'
     # A finished run that is scored again keeps what it was trained with.
-    result = json.loads(path.read_text()) if path.exists() else {}
+    result = files.read_json(path) if path.exists() else {}
     if window.means:
       result |= {'losses': window.means, 'median_steps_per_second': speed}
     result |= {

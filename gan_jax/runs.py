@@ -13,6 +13,7 @@ from gan_jax import (
   assemble,
   checkpoint,
   ensemble,
+  files,
   game,
   sampling,
   settings,
@@ -68,11 +69,16 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
 
   Raises:
     FileNotFoundError: where the directory holds no run.
+    ValueError: where the file is not as it was written.
   """
   path = pathlib.Path(workdir) / CONFIG_FILE
   if not path.exists():
     raise FileNotFoundError(f'{workdir} holds no run: there is no {path}')
-  return json.loads(path.read_text())
+  found = files.read_json(path)
+  for name, kind in (('settings', dict), ('shape', list), ('examples', dict)):
+    if not isinstance(found.get(name), kind):
+      raise ValueError(f'{path} is not as it was written: bad {name!r}')
+  return found
 
 
 def checkpoints(

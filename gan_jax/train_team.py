@@ -1,6 +1,5 @@
 """The training of an ensemble: its loop, its records, its scores, its end."""
 
-import json
 import math
 import pathlib
 from typing import Any, Callable, Sequence
@@ -13,6 +12,7 @@ from gan_jax import (
   due,
   ensemble,
   feature_store,
+  files,
   jsonl,
   loop,
   plots,
@@ -223,7 +223,7 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
   floors = {row.name: (row.floor, row.floor_error) for row in rows}
   path = workdir / 'summary.json'
   # A finished ensemble that is scored again keeps its speed.
-  result = json.loads(path.read_text()) if path.exists() else {}
+  result = files.read_json(path) if path.exists() else {}
   if rates:
     result['median_steps_per_second'] = float(np.median(rates))
   result |= {

@@ -141,3 +141,30 @@ def test_described_settings_are_json(tmp_path):
   assert about == {'rollbacks': 0} | json.loads(
     (tmp_path / runs.CONFIG_FILE).read_text()
   )
+
+
+def test_a_list_of_sums_without_a_file_is_damage(tmp_path):
+  save(tmp_path, 1)
+  (tmp_path / '1' / 'checksums.json').write_text('{}')
+  with pytest.raises(checkpoint.Damaged, match='is in no list'):
+    restore(tmp_path, 1)
+
+
+@pytest.mark.parametrize('bad', ['{', '[]', '{"commit_timestamp_nsecs": 1e30}'])
+def test_bad_times_of_one_hide_no_other(tmp_path, bad):
+  save(tmp_path, 1, 2)
+  path = tmp_path / '2' / '_CHECKPOINT_METADATA'
+  assert path.is_file()
+  path.write_text(bad)
+  chex.assert_trees_all_equal(restore(tmp_path, 1), TREE | {'n': 1})
+  chex.assert_trees_all_equal(restore(tmp_path, 2), TREE | {'n': 2})
+
+
+def test_a_changed_commit_time_is_no_foreign_error(tmp_path):
+  save(tmp_path, 1, 2)
+  path = tmp_path / '2' / '_CHECKPOINT_METADATA'
+  about = json.loads(path.read_text())
+  about['commit_timestamp_nsecs'] = 10**40
+  path.write_text(json.dumps(about))
+  chex.assert_trees_all_equal(restore(tmp_path, 1), TREE | {'n': 1})
+  chex.assert_trees_all_equal(restore(tmp_path), TREE | {'n': 2})

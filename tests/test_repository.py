@@ -128,7 +128,7 @@ LAYERS = {
     {'jax'},
   ),
   'progress.py': (
-    {'processes', 'scoring', 'tables', 'window', 'writers'},
+    {'files', 'processes', 'scoring', 'tables', 'window', 'writers'},
     {'jax', 'numpy', 'rich'},
   ),
   'continuation.py': ({'settings'}, set()),

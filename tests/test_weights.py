@@ -205,10 +205,7 @@ def test_a_file_that_would_run_code_does_not(tmp_path, make):
       ),
       'cut off',
     ),
-    (
-      zipped(b'\x80\x02c__torch__.net\nNet\n)\x81.', {}, **{'code/a.py': b''}),
-      'TorchScript program',
-    ),
+    (zipped(b'\x80\x02c__torch__.net\nNet\n)\x81.', {}), 'TorchScript program'),
   ],
 )
 def test_files_that_are_damaged_or_something_else(tmp_path, data, message):
@@ -436,11 +433,53 @@ def test_convert_says_what_is_wrong_in_one_line(tmp_path):
   assert len(done.stderr.splitlines()) == 1
 
 
-def test_torchscript_needs_torch(tmp_path, monkeypatch, capsys):
+def test_torchscript_is_read_without_its_code(small, tmp_path, capsys):
+  def module(*attributes):
+    body = b''.join(opcodes(name) + value for name, value in attributes)
+    return b'c__torch__.net\nNet\n)\x81}(' + body + b'ub'
+
+  layers, storages = [], {}
+  for i, shape in enumerate(LAYERS.values()):
+    height, width, inputs, outputs = shape
+    parts = []
+    for name in ('weight', 'beta', 'mean', 'var'):
+      size = (
+        (outputs, inputs, height, width) if name == 'weight' else (outputs,)
+      )
+      array, key = np.abs(draw(len(storages), *size)), str(len(storages))
+      storages[key] = array.tobytes()
+      strides = tuple(s // 4 for s in array.strides)
+      parts.append((name, tensor(key, array.size, 0, size, strides)))
+    layers.append((f'layer_{i}', module(('training', b'\x89'), *parts)))
+  body = b'\x80\x02' + module(('net', module(*layers))) + b'.'
   path = tmp_path / 'script.pt'
-  path.write_bytes(zipped(b'', {}, **{'code/__torch__.py': b''}))
-  monkeypatch.setitem(sys.modules, 'torch', None)
+  path.write_bytes(zipped(body, storages, **{'code/__torch__.py': b'evil('}))
+  convert.main([str(path), str(tmp_path / 'b.npz')])
+  assert 'NOT the FID network' in capsys.readouterr().out
+  found = weights.load_weights(tmp_path / 'b.npz').params
+  arrays = torch_files.read_modules(path)
+  assert list(arrays)[:2] == ['net.layer_0.weight', 'net.layer_0.beta']
+  for i, name in enumerate(LAYERS):
+    kernel, bias, mean, variance = list(arrays.values())[4 * i : 4 * i + 4]
+    expected = weights.fold(kernel, np.ones_like(bias), bias, mean, variance)
+    np.testing.assert_array_equal(found[name]['kernel'], expected['kernel'])
+    np.testing.assert_array_equal(found[name]['bias'], expected['bias'])
+  with pytest.raises(ValueError, match='TorchScript program.*convert --help'):
+    weights.load_weights(path)
+
+
+@pytest.mark.parametrize(
+  'data',
+  [
+    b'',
+    b'PK\x03\x04',
+    zipped(b'', {})[:-9],
+    zipped(b'', {}).replace(b'PK\x01\x02', b'PK\x00\x00'),
+  ],
+)
+def test_what_is_no_torchscript_is_said_in_one_line(tmp_path, capsys, data):
+  path = tmp_path / 'some.pt'
+  path.write_bytes(data)
   with pytest.raises(SystemExit):
     convert.main([str(path), 'b.npz'])
-  error = capsys.readouterr().err
-  assert 'pip install torch' in error and str(path) in error
+  assert capsys.readouterr().err.startswith(f'{path} is not a readable')

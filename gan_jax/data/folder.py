@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import stat
 import warnings
 from typing import Callable, Iterator
 
@@ -16,22 +17,65 @@ from gan_jax.data import images
 from gan_jax.data.arrays import ArraySource, held_out
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
+_FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')
+_MOST_BYTES = 2**30  # of a file
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path) -> Iterator[Image.Image]:
-  """A picture; what goes wrong with it is a ValueError that names it."""
+def opened(
+  path: pathlib.Path, *, verify: bool = False
+) -> Iterator[Image.Image]:
+  """A picture, none of whose pixels is decoded yet.
+
+  Args:
+    path: of a file in one of the four formats, whatever its suffix.
+    verify: whether to compare the checksums of a PNG; the other formats have
+      none.
+
+  Raises:
+    ValueError: naming the file, for whatever goes wrong while it is open; and
+      where it has more pixels than PIL.Image.MAX_IMAGE_PIXELS, more than 1 GiB
+      or is no regular file.
+  """
   try:
-    with Image.open(path) as image:
+    about = path.stat()  # to open a pipe would wait for ever
+    if not stat.S_ISREG(about.st_mode):
+      raise ValueError('it is not a regular file')
+    if about.st_size > _MOST_BYTES:
+      raise ValueError(f'it has {about.st_size:,} bytes')
+    if verify:
+      with Image.open(path, formats=_FORMATS) as image:
+        _check_pixels(image)
+        image.verify()  # and is of no use afterwards
+    with Image.open(path, formats=_FORMATS) as image:
+      _check_pixels(image)
       yield image
-  except Image.DecompressionBombError as error:
+  except (
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+  ) as error:
     raise ValueError(f'picture {path} is too large: {error}') from error
+  except Image.UnidentifiedImageError as error:
+    raise ValueError(
+      f'broken picture {path}: it is none of {", ".join(_FORMATS)}'
+    ) from error
   except Exception as error:  # decoders and EXIF readers raise of any kind
-    raise ValueError(f'broken picture {path}: {error}') from error
+    reason = str(error)[:300] or type(error).__name__
+    raise ValueError(f'broken picture {path}: {reason}') from error
+
+
+def _check_pixels(image: Image.Image) -> None:
+  """Pillow warns of what it takes for a bomb; here it is an error."""
+  most = Image.MAX_IMAGE_PIXELS
+  if most is not None and image.width * image.height > most:
+    raise Image.DecompressionBombError(
+      f'{image.width} x {image.height} pixels, more than '
+      f'PIL.Image.MAX_IMAGE_PIXELS, {most}'
+    )
 
 
 def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
-  with opened(path) as image:
+  with opened(path, verify=True) as image:
     # JPEG decodes straight to a smaller size, several times faster.
     image.draft('RGB' if channels > 1 else 'L', (size, size))
     return images.fit(image, size, channels)
@@ -93,26 +137,59 @@ class Streamed:
     return batch
 
 
-def find(root: pathlib.Path) -> list[pathlib.Path]:
+def find(
+  root: pathlib.Path, *, follow_symlinks: bool = False
+) -> list[pathlib.Path]:
   """Paths of the pictures in a directory and below, in order of name.
+
+  Of what has the suffix of a picture, all but directories is listed, also
+  what can then not be opened. A directory is looked through once: a link to
+  one that was is left out.
+
+  Args:
+    root: the directory.
+    follow_symlinks: whether links may lead out of it.
 
   Raises:
     FileNotFoundError: where it is no directory, or has none.
+    ValueError: naming a link that leads out of it.
   """
   if not root.is_dir():
     raise FileNotFoundError(f'{str(root)!r} is not a directory')
-  paths = sorted(
-    p
-    for p in root.rglob('*')
-    if p.suffix.lower() in SUFFIXES
-    and p.is_file()
-    and not any(part[0] == '.' for part in p.relative_to(root).parts)
-  )
+  real = os.path.realpath(root)
+  paths, seen, waiting = [], {real}, [root]
+  while waiting:
+    with os.scandir(waiting.pop()) as entries:
+      listed = sorted(entries, key=lambda entry: entry.name)
+    for entry in listed:
+      path = pathlib.Path(entry.path)
+      is_link = entry.is_symlink()
+      is_directory = path.is_dir() if is_link else entry.is_dir()
+      is_picture = path.suffix.lower() in SUFFIXES
+      if entry.name[0] == '.' or not (is_directory or is_picture):
+        continue
+      inside = not is_link or _within(path, real)
+      if not inside and not follow_symlinks:
+        raise ValueError(
+          f'{path} is a link to {os.path.realpath(path)}, out of {root}; to '
+          'read what is there, set follow_symlinks (train.py: '
+          '--config.data.follow_symlinks, evaluate.py: --follow_symlinks)'
+        )
+      if not is_directory:
+        paths.append(path)
+      elif not (is_link and inside) and os.path.realpath(path) not in seen:
+        seen.add(os.path.realpath(path))
+        waiting.append(path)
   if not paths:
     raise FileNotFoundError(
       f'no pictures in {root} or below; looked for {", ".join(SUFFIXES)}'
     )
-  return paths
+  return sorted(paths)
+
+
+def _within(path: pathlib.Path, real: str) -> bool:
+  """Whether what a link leads to is in a directory, of which no part is one."""
+  return pathlib.Path(os.path.realpath(path)).is_relative_to(real)
 
 
 def folder(
@@ -125,6 +202,7 @@ def folder(
   skip_broken: bool = False,
   memory_mb: int = 2048,
   threads: int = 0,
+  follow_symlinks: bool = False,
 ) -> ArraySource | Streamed:
   """Pictures in a directory, turned upright, cropped square and resized.
 
@@ -143,13 +221,16 @@ def folder(
       warning that counts and names them, rather than stop.
     memory_mb: megabytes that decoded pictures may take.
     threads: that decode; 0 for one per processor.
+    follow_symlinks: whether links in the directory may lead out of it.
 
   Returns:
     The source.
 
   Raises:
     FileNotFoundError: where path is no directory, or has no pictures.
-    ValueError: for a broken picture (named), or a bad size or channel count.
+    ValueError: for a broken picture or one with more pixels than Pillow's
+      limit, a link that leads out of the directory (named), or a bad size or
+      channel count.
   """
   images.check_format(size, channels)
   if not path:
@@ -160,7 +241,7 @@ def folder(
   if threads < 0:
     raise ValueError(f'threads={threads}: must be at least 0')
   root = pathlib.Path(path).expanduser()
-  found = find(root)
+  found = find(root, follow_symlinks=follow_symlinks)
   resident = len(found) * size * size * channels <= memory_mb * 2**20
   chosen = held_out(len(found), split, test_fraction)
   paths, labels = [found[i] for i in chosen], classes(root, found)

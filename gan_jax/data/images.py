@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 _MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
+_LARGEST = 8192  # pixels of a side
 
 
 def check_format(size: int, channels: int) -> None:
@@ -12,8 +13,8 @@ def check_format(size: int, channels: int) -> None:
   Raises:
     ValueError: naming the value and what is allowed.
   """
-  if size < 1:
-    raise ValueError(f'size={size}: must be at least 1 pixel')
+  if not 1 <= size <= _LARGEST:
+    raise ValueError(f'size={size}: must be from 1 to {_LARGEST} pixels')
   if channels not in _MODES:
     raise ValueError(
       f'channels={channels}: choose 1 (grey), 3 (RGB) or 4 (RGBA)'
@@ -34,8 +35,8 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
     The converted image.
   """
   if image.mode.startswith('I'):
-    wide = np.asarray(image).astype(np.int64)
-    image = Image.fromarray((wide.clip(0, 65535) // 256).astype(np.uint8))
+    wide = np.asarray(image).clip(0, 65535) // 256
+    image = Image.fromarray(wide.astype(np.uint8))
   transparent = image.mode in ('LA', 'PA', 'RGBA', 'RGBa', 'La') or (
     'transparency' in image.info
   )

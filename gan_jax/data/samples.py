@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from gan_jax import npz
 from gan_jax.data import folder, images
 from gan_jax.data.arrays import ArraySource
 
@@ -17,7 +18,10 @@ _DTYPES = (np.uint8, np.float16, np.float32, np.float64)
 
 
 def open_samples(
-  path: str | pathlib.Path, *, value_range: tuple[float, float] = (-1.0, 1.0)
+  path: str | pathlib.Path,
+  *,
+  value_range: tuple[float, float] = (-1.0, 1.0),
+  follow_symlinks: bool = False,
 ) -> ArraySource | folder.Streamed:
   """Reads examples without cropping or resizing any.
 
@@ -28,48 +32,54 @@ def open_samples(
       under 'label', 'labels', 'y' or 'arr_1'. Arrays are images
       `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points `[N, d]`.
     value_range: what float images run from and to.
+    follow_symlinks: whether links in a directory may lead out of it.
 
   Returns:
     The source; float images are turned to uint8, as all images are scored.
 
   Raises:
     FileNotFoundError: where there is nothing.
-    ValueError: for a broken file (named), pictures of several sizes, arrays
-      of another shape or type, values that are not finite or out of range.
+    ValueError: naming the file, for a broken one, one that claims to hold
+      much more than it does, a link that leads out of the directory, pictures
+      of several sizes, arrays of another shape or type, values that are not
+      finite or out of range.
   """
   path = pathlib.Path(path).expanduser()
   if path.is_dir():
-    return _read_folder(path)
+    return _read_folder(path, follow_symlinks)
   if not path.is_file():
     raise FileNotFoundError(f'{path} is neither a directory nor a file')
   if path.suffix not in ('.npy', '.npz'):
     raise ValueError(
       f'{path}: must be a directory of pictures, an .npz or an .npy'
     )
-  try:
-    with path.open('rb') as file:
-      read = np.load(file, allow_pickle=False)
-      x, label = (read, None) if path.suffix == '.npy' else _members(path, read)
-  except ValueError as error:
-    if str(error).startswith(str(path)):
-      raise
-    raise ValueError(
-      f'{path} cannot be read as an array of numbers (broken, or pickled '
-      'objects, which are not loaded)'
-    ) from error
-  except Exception as error:  # zipfile, zlib and numpy raise of any kind
-    raise ValueError(f'{path} is broken: {error}') from error
+  with path.open('rb') as file:
+    try:
+      if path.suffix == '.npy':
+        x, label = npz.read_npy(file), None
+      else:
+        x, label = _members(file)
+    except Exception as error:  # zipfile, zlib and numpy raise of any kind
+      reason = str(error)[:300] or type(error).__name__
+      raise ValueError(
+        f'{path} cannot be read as an array of numbers: {reason}'
+      ) from error
   return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
 
 
-def _members(path, read):
-  pick = lambda names: next((read[n] for n in names if n in read.files), None)
-  x = pick(_EXAMPLES)
-  if x is None:
-    raise ValueError(
-      f'{path} holds {read.files}; examples must be under one of {_EXAMPLES}'
-    )
-  return x, pick(_LABELS)
+def _members(file):
+  first = lambda names, found: next((n for n in names if n in found), None)
+
+  def choose(found):
+    if first(_EXAMPLES, found) is None:
+      raise ValueError(
+        f'it holds {found}; examples must be under one of {_EXAMPLES}'
+      )
+    chosen = [first(names, found) for names in (_EXAMPLES, _LABELS)]
+    return [name for name in chosen if name]
+
+  read = npz.read_npz(file, choose)
+  return [read.get(first(n, read)) for n in (_EXAMPLES, _LABELS)]
 
 
 def _classes(path, x, label):
@@ -90,7 +100,7 @@ def _classes(path, x, label):
 
 def _checked(path, x, value_range):
   """Images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
-  if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not len(x):
+  if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not x.size:
     raise ValueError(
       f'{path}: an array of type {x.dtype} and shape {x.shape}; must be images '
       '[N, H, W, C] or [N, H, W], uint8 or float, or float points [N, d]'
@@ -131,9 +141,9 @@ def _to_uint8(path, x, value_range):
   return np.round(scaled.clip(0, 255)).astype(np.uint8)
 
 
-def _read_folder(root: pathlib.Path) -> folder.Streamed:
+def _read_folder(root: pathlib.Path, follow_symlinks: bool) -> folder.Streamed:
   """Pictures that are decoded when asked for; their headers are read now."""
-  paths = folder.find(root)
+  paths = folder.find(root, follow_symlinks=follow_symlinks)
   seen = collections.defaultdict(list)
   channels = 1
   for path in paths:
@@ -151,8 +161,8 @@ def _read_folder(root: pathlib.Path) -> folder.Streamed:
       'one size, since resizing is a part of the protocol'
     )
   ((width, height),) = seen
-  load = functools.partial(_load, channels=channels)
   shape, threads = (height, width, channels), os.cpu_count() or 1
+  load = functools.partial(_load, shape=shape)
   labels = folder.classes(root, paths)
   source = folder.Streamed(paths, labels, load, shape, threads)
   source.class_names = folder.class_names(root, paths)
@@ -163,7 +173,7 @@ def _channels(image: Image.Image) -> int:
   return 1 if image.mode in ('1', 'L', 'LA') or image.mode[0] == 'I' else 3
 
 
-def _load(path: pathlib.Path, channels: int) -> np.ndarray:
-  with folder.opened(path) as image:
-    pixels = np.asarray(images.to_mode(image, channels))
-  return pixels.reshape(*pixels.shape[:2], channels)
+def _load(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
+  with folder.opened(path, verify=True) as image:
+    pixels = np.asarray(images.to_mode(image, shape[-1]))
+    return pixels.reshape(shape)

@@ -2,32 +2,34 @@
 
   python -m gan_jax.evaluation.convert SRC DST
 
-SRC is pytorch-fid's or torch-fidelity's .pth (torch is not needed), the
-TorchScript .pt of NVIDIA's projects (torch is needed), or a file of this
-project. DST ends in .safetensors or .npz.
+SRC is pytorch-fid's or torch-fidelity's .pth, the TorchScript .pt of NVIDIA's
+projects, or a file of this project; torch is not needed. DST ends in
+.safetensors or .npz.
 """
 
 import argparse
+import pathlib
 import zipfile
 
 import numpy as np
 
-from gan_jax.evaluation import weights
+from gan_jax.evaluation import torch_files, weights
 from gan_jax.evaluation.inception import LAYERS
 
 
 def is_torchscript(path: str) -> bool:
   """Whether a file is a TorchScript program: a zip file that holds code."""
-  if not zipfile.is_zipfile(path):
+  if not pathlib.Path(path).is_file() or not zipfile.is_zipfile(path):
     return False
-  with zipfile.ZipFile(path) as archive:
-    return any('/code/' in name for name in archive.namelist())
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return any('/code/' in name for name in archive.namelist())
+  except Exception:  # a damaged one, which its reader describes
+    return False
 
 
 def read_torchscript(path: str) -> dict[str, dict[str, np.ndarray]]:
-  """The layers in a TorchScript of the network; needs torch.
-
-  A TorchScript program cannot run Python, but it is not run here.
+  """The layers in a TorchScript of the network, whose code is not run.
 
   Args:
     path: of a file whose layers are in the order of the network, each with
@@ -37,24 +39,10 @@ def read_torchscript(path: str) -> dict[str, dict[str, np.ndarray]]:
     name -> {'kernel', 'bias'}, without a class head.
 
   Raises:
-    ImportError: without torch, with the command that installs it.
+    OSError: where it cannot be opened.
     ValueError: for a damaged file or another network.
   """
-  try:
-    import torch
-  except ImportError as error:
-    raise ImportError(
-      f'{path} is a TorchScript file, which only torch reads: pip install '
-      'torch --index-url https://download.pytorch.org/whl/cpu'
-    ) from error
-  try:
-    program = torch.jit.load(path, map_location='cpu')
-  except RuntimeError as error:
-    raise ValueError(
-      f'{path} is not a readable TorchScript file: {error}'
-    ) from error
-  found = program.named_parameters()
-  arrays = {name: value.detach().numpy() for name, value in found}
+  arrays = torch_files.read_modules(path)
   layers = [n.removesuffix('.weight') for n in arrays if n.endswith('.weight')]
   parts = ('weight', 'beta', 'mean', 'var')
   tensors = {}
@@ -86,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
       params = weights.load_weights(flags.source).params
     weights.save_weights(flags.target, params)
     found = weights.load_weights(flags.target)
-  except (ImportError, OSError, ValueError) as error:
+  except (OSError, ValueError) as error:
     parser.exit(2, f'{error}\n')
   head = 'with' if 'fc' in params else 'without'
   print(f'{flags.target}: {head} class head, content {found.sha256}')

@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import files, npz
+
 Array = jax.Array
 Params = dict[str, Array]
 
@@ -27,6 +29,7 @@ SIDE = 28
 # Output channels of each convolution; None is a pooling.
 LAYERS = (16, None, 32, 32, None, 64, 64, None)
 FEATURES = 128
+_MOST_BYTES = 2**24  # of a file; the package's own has 292,842
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
@@ -122,14 +125,20 @@ def load_digit_classifier(path: str = '') -> tuple[Params, str]:
 
   Raises:
     FileNotFoundError: where there is no such file.
-    ValueError: for a file that holds other parameters than `shapes()`.
+    ValueError: naming the file, where it is damaged or too large, or holds
+      other parameters than `shapes()`, or values that are not finite.
   """
-  content = (pathlib.Path(path) if path else WEIGHTS).read_bytes()
-  with np.load(io.BytesIO(content)) as stored:
-    params = {name: stored[name].astype(np.float32) for name in stored.files}
+  file = pathlib.Path(path) if path else WEIGHTS
+  content = files.read(file, most=_MOST_BYTES)
+  try:
+    params = npz.read_npz(io.BytesIO(content), limit=_MOST_BYTES)
+  except Exception as error:  # zipfile, zlib and numpy raise of any kind
+    reason = str(error)[:300] or type(error).__name__
+    raise ValueError(f'{file} is not a readable .npz: {reason}') from error
   found = {name: value.shape for name, value in params.items()}
   if found != shapes():
-    raise ValueError(
-      f'{path or WEIGHTS} holds the parameters {found}; must be {shapes()}'
-    )
+    raise ValueError(f'{file} holds the parameters {found}; must be {shapes()}')
+  params = {name: value.astype(np.float32) for name, value in params.items()}
+  if not all(np.isfinite(value).all() for value in params.values()):
+    raise ValueError(f'{file} holds values that are not finite')
   return jax.tree.map(jnp.asarray, params), hashlib.sha256(content).hexdigest()

@@ -10,7 +10,6 @@ import http.client
 import io
 import os
 import pathlib
-import shutil
 import tempfile
 import urllib.request
 from typing import Mapping, NamedTuple
@@ -18,6 +17,7 @@ from typing import Mapping, NamedTuple
 import numpy as np
 import safetensors.numpy
 
+from gan_jax import files, npz
 from gan_jax.evaluation import torch_files
 from gan_jax.evaluation.inception import CLASSES, FEATURES, LAYERS
 
@@ -33,6 +33,7 @@ KNOWN_TRUNK = '400ff00c00f2204b9387e0764653477db1bf48cf4d8e3155093614ac4c1230f7'
 SUFFIXES = ('.safetensors', '.npz', '.pth', '.pt')
 _BATCH_NORM = ('weight', 'bias', 'running_mean', 'running_var')
 _EPSILON = 1e-3  # of the published network's batch norm
+_MOST_BYTES = 2**30  # of a file; the published one has 96 MB
 
 
 class Weights(NamedTuple):
@@ -110,11 +111,7 @@ def check_params(params: Params, source: str) -> None:
 
 
 def _flat(params):
-  return {
-    f'{name}/{part}': array
-    for name, layer in params.items()
-    for part, array in layer.items()
-  }
+  return {f'{n}/{part}': x for n, p in params.items() for part, x in p.items()}
 
 
 def _nested(flat):
@@ -189,15 +186,14 @@ def from_torch(
 def _read(path):
   if path.suffix in ('.pth', '.pt'):
     return from_torch(torch_files.read_state_dict(path), str(path))
-  data = path.read_bytes()
+  data = files.read(path, most=_MOST_BYTES)
   try:
     if path.suffix == '.safetensors':
       return _nested(safetensors.numpy.load(data))
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-      return _nested({name: file[name] for name in file.files})
+    return _nested(npz.read_npz(io.BytesIO(data), limit=_MOST_BYTES))
   except Exception as error:  # their readers raise anything
     raise ValueError(
-      f'{path} is not a readable {path.suffix} file: {error}'
+      f'{path} is not a readable {path.suffix} file: {str(error)[:300]}'
     ) from error
 
 
@@ -283,7 +279,8 @@ def fetch(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
     try:
       with urllib.request.urlopen(url, timeout=60) as source:
         with part.open('wb') as target:
-          shutil.copyfileobj(source, target)
+          for _ in range(_MOST_BYTES // 2**20):  # it may be without end
+            target.write(source.read(2**20))
     except (OSError, http.client.HTTPException) as error:
       raise OSError(f'{url} cannot be fetched: {error}; {advice}') from error
     if _file_hash(part) != sha256:

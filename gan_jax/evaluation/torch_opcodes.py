@@ -1,0 +1,257 @@
+"""Plays the pickle in a torch file, without unpickling it.
+
+A pickle is a program: to unpickle one may import and call anything. Only the
+few opcodes that `torch.save` writes for a dict of tensors are played here, by
+a loop that knows numbers, text, tuples, lists, dicts and descriptions of
+tensors. It imports nothing, calls nothing that a file names and sets no
+attribute; any other opcode or name is refused.
+"""
+
+import itertools
+import pickletools
+from typing import Any, BinaryIO, NamedTuple
+
+# Storages and their numbers, as numpy names them.
+TYPES = {
+  'FloatStorage': '<f4',
+  'DoubleStorage': '<f8',
+  'HalfStorage': '<f2',
+  'BFloat16Storage': '<u2',  # the upper half of a float32
+  'LongStorage': '<i8',
+  'IntStorage': '<i4',
+  'ShortStorage': '<i2',
+  'CharStorage': '<i1',
+  'ByteStorage': '<u1',
+  'BoolStorage': '?',
+}
+# What a file may name -> what it is called here.
+_NAMES = {
+  'torch._utils _rebuild_tensor': 'tensor',
+  'torch._utils _rebuild_tensor_v2': 'tensor',
+  'torch._utils _rebuild_tensor_v3': 'tensor',
+  'torch._utils _rebuild_parameter': 'parameter',
+  'torch.jit._pickle build_boollist': 'list',
+  'torch.jit._pickle build_doublelist': 'list',
+  'torch.jit._pickle build_intlist': 'list',
+  'torch.jit._pickle build_tensorlist': 'list',
+  'collections OrderedDict': 'dict',
+}
+_IGNORED = ('PROTO', 'FRAME')
+_CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
+_VALUES = (
+  *('INT', 'BININT', 'BININT1', 'BININT2', 'LONG', 'LONG1', 'LONG4'),
+  *('FLOAT', 'BINFLOAT', 'STRING', 'BINSTRING', 'SHORT_BINSTRING'),
+  *('UNICODE', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8'),
+)
+# Bounds, so that a small file cannot keep one busy for long.
+_MOST_OPCODES = 10**6  # a tensor takes about 40
+_MOST_LETTERS = 1000  # of an imported name
+_MOST_BITS = 128  # of an integer
+
+
+class StorageType(NamedTuple):
+  """The type of a storage, by its name in `TYPES`."""
+
+  name: str
+
+
+class Module(dict):
+  """A module of TorchScript: its attributes by name."""
+
+
+class Tensor(NamedTuple):
+  """What a file says of a tensor; its numbers are looked up afterwards."""
+
+  type: StorageType
+  key: str
+  offset: int
+  size: tuple[int, ...]
+  stride: tuple[int, ...]
+
+
+class _Function(NamedTuple):
+  """What a file may call, by the name in `_NAMES`."""
+
+  name: str
+
+
+class _Storage(NamedTuple):
+  """Numbers of one type, that tensors are parts of."""
+
+  type: StorageType
+  key: str
+
+
+def _named(module: Any, name: Any) -> StorageType | _Function:
+  """What stands for a name that a file imports."""
+  if len(module) + len(name) > _MOST_LETTERS:
+    raise ValueError(f'it has a name of more than {_MOST_LETTERS} letters')
+  if module == 'torch' and name in TYPES:
+    return StorageType(name)
+  if (found := _NAMES.get(f'{module} {name}')) is not None:
+    return _Function(found)
+  if f'{module}.'.startswith('__torch__.'):
+    return _Function('module')
+  raise ValueError(
+    f'it wants to import {f"{module}.{name}"[:80]}, which is refused'
+  )
+
+
+def _made(function: Any, arguments: Any) -> Any:
+  """What stands for the result of a call that a file asks for."""
+  match function, arguments:
+    case _Function('dict'), ():
+      return {}
+    case _Function('module'), ():
+      return Module()
+    case _Function('dict'), (list(pairs),) if {2}.issuperset(map(len, pairs)):
+      return _filled({}, itertools.chain.from_iterable(pairs))
+    case _Function('list'), (list(values),):
+      return values
+    case _Function('parameter'), (Tensor() as tensor, *_):
+      return tensor
+    case (
+      _Function('tensor'),
+      (_Storage() as storage, int(offset), tuple(size), tuple(stride), *_),
+    ):
+      return Tensor(*storage, offset, size, stride)
+  raise ValueError('it calls something else than torch.save does')
+
+
+def _filled(target: Any, items: Any) -> dict:
+  """A dict with keys and values, in turn, put into it."""
+  items = list(items)
+  if type(target) is not dict or len(items) % 2:
+    raise ValueError('it fills something else than a dict')
+  for key, value in zip(items[::2], items[1::2]):
+    if not isinstance(key, (str, int)):
+      raise ValueError(f'it has a {type(key).__name__} for a name')
+    target[key] = value
+  return target
+
+
+def _storage(described: Any, types: dict[str, StorageType]) -> _Storage:
+  """What stands for a storage, noting its type."""
+  match described:
+    case ('storage', StorageType() as kind, str() | int() as key, _, _) | (
+      ('storage', StorageType() as kind, str() | int() as key, _, _, None)
+    ):
+      if types.setdefault(str(key), kind) != kind:
+        raise ValueError(f'the storage {key!r:.80} is of two types')
+      return _Storage(kind, str(key))
+  raise ValueError('it refers to something else than a storage of numbers')
+
+
+class _Stack:
+  """The values that a pickle has made so far, and those it has named."""
+
+  def __init__(self):
+    self._values, self._marks, self.memo = [], [], {}
+
+  def mark(self) -> None:
+    self._marks.append(len(self._values))
+
+  def push(self, value: Any) -> None:
+    self._values.append(value)
+
+  def pop(self) -> Any:
+    self._above(1)
+    return self._values.pop()
+
+  def top(self) -> Any:
+    self._above(1)
+    return self._values[-1]
+
+  def take(self, count: int | None = None) -> list:
+    """The last values, without them; None for those since the last mark."""
+    if count is None:
+      start = self._marks.pop()
+    else:
+      self._above(count)
+      start = len(self._values) - count
+    found = self._values[start:]
+    del self._values[start:]
+    return found
+
+  def _above(self, count: int) -> None:
+    if len(self._values) - (self._marks or [0])[-1] < count:
+      raise ValueError('it takes what it has not made')
+
+
+def play(stream: BinaryIO, types: dict[str, StorageType] | None = None) -> Any:
+  """The value that the pickle at a place of a stream describes.
+
+  Args:
+    stream: of the file; left after the pickle.
+    types: of the storages it refers to, by key; added to.
+
+  Returns:
+    Numbers, text, tuples, lists, dicts and `Tensor`s; nothing else.
+
+  Raises:
+    ValueError: where it holds, names or calls anything else.
+  """
+  stack, types = _Stack(), {} if types is None else types
+  operations = pickletools.genops(stream)
+  for opcode, value, _ in itertools.islice(operations, _MOST_OPCODES):
+    name = opcode.name
+    if name == 'STOP':
+      return stack.pop()
+    if name in _CONSTANTS:
+      stack.push(_CONSTANTS[name])
+    elif name in _VALUES:
+      stack.push(_checked(value))
+    elif name == 'MARK':
+      stack.mark()
+    elif name in ('PUT', 'BINPUT', 'LONG_BINPUT'):
+      stack.memo[int(value)] = stack.top()
+    elif name == 'MEMOIZE':
+      stack.memo[len(stack.memo)] = stack.top()
+    elif name in ('GET', 'BINGET', 'LONG_BINGET'):
+      stack.push(stack.memo[int(value)])
+    elif name == 'GLOBAL':
+      stack.push(_named(*value.split(' ', 1)))
+    elif name == 'BINPERSID':
+      stack.push(_storage(stack.pop(), types))
+    elif name not in _IGNORED:
+      _contain(stack, name)
+  raise ValueError(f'it has more than {_MOST_OPCODES:,} operations')
+
+
+def _checked(value: Any) -> Any:
+  if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+    raise ValueError(f'it has an integer of more than {_MOST_BITS} bits')
+  return value
+
+
+def _contain(stack: _Stack, name: str) -> None:
+  """Plays an opcode of containers or calls."""
+  match name:
+    case 'EMPTY_TUPLE' | 'EMPTY_LIST' | 'EMPTY_DICT':
+      stack.push({'TUPLE': tuple, 'LIST': list, 'DICT': dict}[name[6:]]())
+    case 'TUPLE' | 'TUPLE1' | 'TUPLE2' | 'TUPLE3':
+      stack.push(tuple(stack.take(int(name[5:]) if name[5:] else None)))
+    case 'LIST':
+      stack.push(stack.take())
+    case 'DICT':
+      stack.push(_filled({}, stack.take()))
+    case 'APPEND' | 'APPENDS':
+      items = stack.take(1 if name == 'APPEND' else None)
+      if type(stack.top()) is not list:
+        raise ValueError('it fills something else than a list')
+      stack.top().extend(items)
+    case 'SETITEM' | 'SETITEMS':
+      items = stack.take(2 if name == 'SETITEM' else None)
+      _filled(stack.top(), items)
+    case 'STACK_GLOBAL':
+      stack.push(_named(*stack.take(2)))
+    case 'REDUCE' | 'NEWOBJ':
+      stack.push(_made(*stack.take(2)))
+    case 'BUILD':
+      attributes = stack.pop()
+      if isinstance(stack.top(), Module) and type(attributes) is dict:
+        stack.top().update(attributes)
+      else:  # versions and the like of a state dict, which are left out
+        _filled(stack.top(), ())
+    case _:
+      raise ValueError(f'it has the operation {name}, which is refused')
