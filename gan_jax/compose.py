@@ -243,6 +243,8 @@ def make_noise(spec: Spec):
   options = settings.check_options('instance_noise', spec, allowed)
   for option in allowed:
     _at_least(f'instance_noise.{option}', options[option], 0)
+  if not math.isfinite(options['sigma']):
+    raise ValueError(f'instance_noise.sigma={options["sigma"]}: must be finite')
   if not options['sigma']:
     return None, {}, options
 

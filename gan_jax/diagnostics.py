@@ -102,7 +102,8 @@ def eigenvalues(field: Field, g_params: PyTree, d_params: PyTree) -> np.ndarray:
     to the square root of that precision.
 
   Raises:
-    ValueError: for more than 2000 parameters.
+    ValueError: for more than 2000 parameters, or a Jacobian that is not
+      finite.
 
   References:
     Mescheder et al., Which Training Methods for GANs do actually Converge?,
@@ -110,6 +111,8 @@ def eigenvalues(field: Field, g_params: PyTree, d_params: PyTree) -> np.ndarray:
     Dirac-GAN, with and without penalties.
   """
   matrix = np.asarray(jacobian(field, g_params, d_params), np.float64)
+  if not np.isfinite(matrix).all():
+    raise ValueError('the Jacobian is not finite: it has no eigenvalues')
   return np.sort_complex(np.linalg.eigvals(matrix))
 
 
@@ -128,7 +131,8 @@ def log_ratio_distance(logits: Array, log_p: Array, log_q: Array) -> Array:
     log_q: log density of the generator, likewise.
 
   Returns:
-    The distance at each point, `[B]`, in nats, at least 0.
+    The distance at each point, `[B]`, in nats, at least 0; NaN where both
+    densities are 0.
 
   Raises:
     AssertionError: for other or different shapes, or not floating point.
@@ -154,19 +158,27 @@ def cosine(tree_a: PyTree, tree_b: PyTree) -> Array:
     tree_b: tree of the same structure and shapes.
 
   Returns:
-    Scalar in [-1, 1]; 0 where either tree is zero throughout.
+    Scalar in [-1, 1], in at least float32; 0 where either tree is zero
+    throughout, or empty, and NaN where one is not finite.
 
   Raises:
-    AssertionError: where the trees differ in structure, shapes or types.
+    AssertionError: where the trees differ in structure, shapes or types, or
+      have leaves that are not floating point.
   """
   chex.assert_trees_all_equal_shapes_and_dtypes(tree_a, tree_b)
-  a, b = (jax.flatten_util.ravel_pytree(t)[0] for t in (tree_a, tree_b))
-  # By the largest entry first: squares of small gradients would be 0.
-  unit = lambda x: x / jnp.maximum(jnp.abs(x).max(), jnp.finfo(x.dtype).tiny)
-  a, b = unit(a), unit(b)
+  chex.assert_type(jax.tree.leaves(tree_a), float)
+  a, b = (_unit(jax.flatten_util.ravel_pytree(t)[0]) for t in (tree_a, tree_b))
   norms = jnp.linalg.norm(a) * jnp.linalg.norm(b)
   ratio = jnp.vdot(a, b) / jnp.where(norms > 0, norms, 1)
   return jnp.clip(ratio, -1, 1)
+
+
+def _unit(x: Array) -> Array:
+  """A vector with a largest entry of about 1, lest squares end at 0 or inf."""
+  x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  _, exponent = jnp.frexp(jnp.abs(x).max(initial=0))
+  # A power of two: it rounds nothing.
+  return x * jnp.ldexp(jnp.ones((), x.dtype), -jnp.clip(exponent, -120, 120))
 
 
 def accuracy(
@@ -200,12 +212,16 @@ def accuracy(
 
   Raises:
     AssertionError: for logits not floating point.
+    ValueError: for no logits.
 
   References:
     Karras et al., Training Generative Adversarial Networks with Limited Data,
     https://arxiv.org/abs/2006.06676, 2020, eq. 1.
   """
   chex.assert_type([real_logits, fake_logits], float)
+  for logits in (real_logits, fake_logits, held_out_logits):
+    if logits is not None and not logits.size:
+      raise ValueError(f'no share of no logits, of shape {logits.shape}')
   share = lambda right: right.mean(dtype=jnp.float32)
   metrics = {
     'd_accuracy_real': share(real_logits > boundary),

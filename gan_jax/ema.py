@@ -1,5 +1,6 @@
 """Exponential moving averages of trees of arrays."""
 
+import math
 from typing import Any
 
 import chex
@@ -41,9 +42,14 @@ def update(average: PyTree, new: PyTree, decay: jax.Array | float) -> PyTree:
     The new average, of average's dtypes.
 
   Raises:
-    AssertionError: where the trees differ in structure or shapes.
+    AssertionError: where the trees differ in structure or shapes, or the
+      decay is no scalar.
+    ValueError: for a decay outside [0, 1], where it is a Python number.
   """
   chex.assert_trees_all_equal_shapes_and_dtypes(average, new)
+  chex.assert_rank(decay, 0)
+  if isinstance(decay, int | float) and not 0 <= decay <= 1:
+    raise ValueError(f'decay={decay}: must be between 0 and 1')
 
   def leaf(path, old, value):
     if not is_averaged(path, old):
@@ -66,15 +72,16 @@ def half_life_decay(half_life: float, batch_size: int) -> float:
     The decay, in (0, 1).
 
   Raises:
-    ValueError: for numbers not above 0.
+    ValueError: for numbers not above 0, or not finite.
 
   References:
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
     https://arxiv.org/abs/1912.04958, 2020, whose half-life is 10,000 images.
   """
-  if not (half_life > 0 and batch_size > 0):
+  if not (0 < half_life < math.inf and 0 < batch_size < math.inf):
     raise ValueError(
-      f'half_life={half_life}, batch_size={batch_size}: must be above 0'
+      f'half_life={half_life}, batch_size={batch_size}: must be above 0, and '
+      'finite'
     )
   return 0.5 ** (batch_size / half_life)
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from gan_jax import data, feature_store, parallel
-from gan_jax.evaluation import frechet, resize
+from gan_jax.evaluation import checks, frechet, resize
 from gan_jax.extractors import Extractor
 
 Track = Callable[[str, int], Any]
@@ -241,6 +241,7 @@ def _compiled(apply):
 def _as_scored(x: np.ndarray) -> np.ndarray:
   """Images of 256 levels, as all are scored; points as they are."""
   if x.ndim == 4 and x.dtype != np.uint8:
+    checks.check_finite(examples=x)  # a NaN would become some level
     return np.asarray(_quantise(x))
   return x
 

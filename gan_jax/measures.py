@@ -8,7 +8,6 @@ return sentences.
 
 from typing import Any, Callable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -130,8 +129,8 @@ def nearest_neighbour(fake, real, key, n):
   """Leave-one-out 1-NN accuracy, over draws of the generated set."""
   del key
   against = jnp.asarray(real.features[:n])
-  accuracy = jax.jit(two_sample.nearest_neighbour_accuracy)
-  scores = lambda x: [accuracy(x, against[: len(x)])]
+  accuracy = two_sample.nearest_neighbour_accuracy
+  scores = lambda x: [accuracy(jnp.asarray(x), against[: len(x)])]
   return over_draws(fake, scores, n, shared=True)
 
 

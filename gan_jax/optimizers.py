@@ -38,8 +38,11 @@ def schedule(name: str, steps: int, warmup_steps: int = 0) -> Schedule:
     count -> factor in [0, 1].
 
   Raises:
-    ValueError: for an unknown name, or a decay of no steps.
+    ValueError: for an unknown name, a decay of no steps, or a warm-up of
+      less than none.
   """
+  if warmup_steps < 0:
+    raise ValueError(f'warmup_steps={warmup_steps}: must be at least 0')
   decays = ('constant', 'linear', 'cosine')
   if name not in decays:
     raise ValueError(f'schedule={name!r}: choose one of {decays}')

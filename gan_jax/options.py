@@ -32,7 +32,8 @@ def check_options(
     allowed: option -> default, which also gives the type.
 
   Returns:
-    All options, ints made floats and lists tuples where the default is one.
+    All options, ints made floats and lists tuples where the default is one;
+    entries of a tuple are of the type of the default's first.
 
   Raises:
     ValueError: for an unknown option or a value of another type.
@@ -47,12 +48,16 @@ def check_options(
 
 def _typed(where: str, value: Any, default: Any) -> Any:
   kind = type(default)
+  if kind is tuple and isinstance(value, tuple | list):
+    # Entries are of the type of the default's; an empty one says nothing.
+    like = default[:1] * len(value) or value
+    return tuple(
+      _typed(f'{where}[{i}]', *pair) for i, pair in enumerate(zip(value, like))
+    )
   if default is None or isinstance(value, kind) and kind is not int:
     return value
   if kind is float and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
-  if kind is tuple and isinstance(value, list):
-    return tuple(value)
   if isinstance(default, Mapping) and isinstance(value, Mapping):
     return dict(value)
   if kind is int and isinstance(value, int) and not isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 from typing import Any, Mapping
 
@@ -36,8 +37,8 @@ def make_module(
     The Flax module, and the spec with all its options.
 
   Raises:
-    ValueError: for an unknown name or option, or a dtype that the class does
-      not have.
+    ValueError: for an unknown name or option, a size below 1, or a dtype that
+      the class does not have.
   """
   name = spec.get('name')
   names = {n: n for n in model_names()}
@@ -52,6 +53,8 @@ def make_module(
   }
   given = {k: v for k, v in spec.items() if k != 'name'}
   options = settings.check_options(f'{role} {name}', given, allowed)
+  for option, value in options.items():
+    _check_sizes(f'{role}.{option}', value)
   if 'dtype' not in {f.name for f in dataclasses.fields(cls)}:
     if fixed['dtype'] != jnp.float32:
       raise ValueError(
@@ -60,6 +63,15 @@ def make_module(
       )
     del fixed['dtype']
   return cls(**fixed, **options), {'name': name, **options}
+
+
+def _check_sizes(where: str, value: Any) -> None:
+  """Refuses layers of no units; 0 and -1 mean something to minibatch_std."""
+  least = -1 if where.endswith('.minibatch_std') else 1
+  sizes = value if isinstance(value, tuple) else (value,)
+  for size in sizes:
+    if isinstance(size, int) and not isinstance(size, bool) and size < least:
+      raise ValueError(f'{where}={value}: must be at least {least}')
 
 
 def make_optimizer(
@@ -77,7 +89,7 @@ def make_optimizer(
     with all its options.
 
   Raises:
-    ValueError: for an unknown name or option, or a value below 0.
+    ValueError: for an unknown name or option, or a value out of range.
   """
   what = f'{prefix}_optimizer'
   name = spec.get('name')
@@ -96,8 +108,11 @@ def make_optimizer(
   given = {k: v for k, v in spec.items() if k != 'name'}
   options = settings.check_options(f'{what} {name}', given, allowed | hyper)
   for option in hyper:
-    if not options[option] >= 0:
-      raise ValueError(f'{what}.{option}={options[option]}: must be at least 0')
+    where = f'{what}.{option}={options[option]}'
+    if not 0 <= options[option] < math.inf:
+      raise ValueError(f'{where}: must be at least 0, and finite')
+    if option in ('b1', 'b2', 'decay') and not options[option] < 1:
+      raise ValueError(f'{where}: must be at least 0, and below 1')
   factor = None
   if options['schedule'] != 'constant' or options['warmup_steps']:
     if options['schedule'] != 'constant':

@@ -7,6 +7,7 @@ entries beside it are that part's own options.
 """
 
 import dataclasses
+import math
 from typing import Any, Mapping
 
 from gan_jax.options import check_options, unknown
@@ -247,8 +248,11 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
         f'eval.{name}={values["eval"][name]}: must be at least {least}'
       )
   for name, least in _AT_LEAST.items():
-    if values[name] < least:
+    if not values[name] >= least:
       raise ValueError(f'{name}={values[name]}: must be at least {least}')
+  for name, value in values.items():
+    if isinstance(value, float) and not math.isfinite(value):
+      raise ValueError(f'{name}={value}: must be finite')
   if not 0 <= values['ema_decay'] <= 1:
     raise ValueError(
       f'ema_decay={values["ema_decay"]}: must be between 0 and 1'

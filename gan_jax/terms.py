@@ -97,6 +97,11 @@ def _bcr(
   def change(inputs, logits, fold):
     own = jax.vmap(lambda key: jax.random.fold_in(key, fold))(keys)
     x = jax.lax.stop_gradient(unpack(inputs, context.packing))
+    if x.ndim != 4:
+      raise ValueError(
+        f'the penalty bcr augments images, and examples are of shape '
+        f'{x.shape[1:]}'
+      )
     x = augment.pipes.ada(x, own, strength=1.0, policy=policy)
     moved = context.logits_fn(pack(x, context.packing))
     return penalties.consistency(logits, moved)

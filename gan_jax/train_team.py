@@ -30,6 +30,7 @@ from gan_jax import (
 )
 from gan_jax import points as points_lib
 from gan_jax import team as team_lib
+from gan_jax.evaluation import checks
 
 MEMBERS_FILE = 'members.json'
 CURVES_FILE = 'members.jsonl'
@@ -74,7 +75,7 @@ class Scorer:
       found.append(None if index in lost else self._rows(state, index))
       for note in self.judge.notes if found[-1] else ():
         said.setdefault(note, []).append(index)
-    live = count - len(lost)
+    live = sum(rows is not None for rows in found)
     self.notes = [
       note if len(of) == live else f'member {", ".join(map(str, of))}: {note}'
       for note, of in said.items()
@@ -83,9 +84,13 @@ class Scorer:
 
   def _rows(self, state, index):
     weights, shape = self.weights(state, index), self._team.shape
-    return self.judge(
-      sampling.Generated(self._draw_at, weights, shape, self._count, seed=1)
+    source = sampling.Generated(
+      self._draw_at, weights, shape, self._count, seed=1
     )
+    try:
+      return self.judge(source)
+    except checks.NotFinite:  # its state is finite, its samples are not
+      return None
 
 
 class _Records:

@@ -19,13 +19,15 @@ from gan_jax import due, settings
   ],
 )
 def test_what_is_due(step, stopping, expected):
-  chosen = settings.parse({
-    'num_steps': 61,
-    'log_every': 10,
-    'checkpoint_every': 15,
-    'sample_every': 25,
-    'eval': {'every': 20},
-  })
+  chosen = settings.parse(
+    {
+      'num_steps': 61,
+      'log_every': 10,
+      'checkpoint_every': 15,
+      'sample_every': 25,
+      'eval': {'every': 20},
+    }
+  )
   now = due.after(chosen, step, stopping)
   named = [name for name, is_due in now._asdict().items() if is_due]
   assert ' '.join(named) == expected
@@ -33,10 +35,12 @@ def test_what_is_due(step, stopping, expected):
 
 
 def test_what_is_due_at_the_end_alone():
-  chosen = settings.parse({
-    'num_steps': 200,
-    'checkpoint_every': 0,
-    'sample_every': 0,
-  })
+  chosen = settings.parse(
+    {
+      'num_steps': 200,
+      'checkpoint_every': 0,
+      'sample_every': 0,
+    }
+  )
   assert due.after(chosen, 100) == (True, False, False, False)
   assert due.after(chosen, 200) == (True, True, True, False)

@@ -71,6 +71,8 @@ def update_strength(
 
   Raises:
     AssertionError: for logits of other rank or not floating point.
+    ValueError: for no logits, a target outside (-1, 1), or a speed or an
+      interval not above 0.
 
   References:
     Karras et al., Training Generative Adversarial Networks with Limited Data,
@@ -78,6 +80,13 @@ def update_strength(
   """
   chex.assert_rank(real_logits, {1, 3})
   chex.assert_type(real_logits, float)
+  if not real_logits.size:
+    raise ValueError(f'no logits: they are of shape {real_logits.shape}')
+  if not (-1 < target < 1 and speed > 0 and interval_examples > 0):
+    raise ValueError(
+      f'target={target}, speed={speed}, interval_examples={interval_examples}: '
+      'the target must be in (-1, 1), the others above 0'
+    )
   signs = jnp.sign(jax.lax.stop_gradient(real_logits)).astype(jnp.float32)
   batch = real_logits.shape[0]
   sign_sum = signs.reshape(batch, -1).mean(axis=1).sum()
@@ -138,7 +147,13 @@ def linear_decay(
 
   Returns:
     float32 scalar.
+
+  Raises:
+    AssertionError: for what is no scalar.
+    ValueError: for steps below 0, where they are not traced.
   """
   chex.assert_rank([step, steps], 0)
+  if isinstance(steps, int | float) and not steps >= 0:
+    raise ValueError(f'steps={steps}: must be at least 0')
   left = 1 - jnp.asarray(step, jnp.float32) / jnp.maximum(steps, 1)
   return start * jnp.where(steps == 0, 1.0, jnp.clip(left, 0, 1))

@@ -41,7 +41,11 @@ def _check(
     raise ValueError(f'augmentation is for images [B, H, W, C], not {x.shape}')
   chex.assert_type(x, float)
   chex.assert_shape(keys, (x.shape[0],))
-  chex.assert_rank(strength, 0)
+  _check_strength(strength)
+  if not isinstance(policy, tuple | list):
+    raise ValueError(
+      f'policy={policy!r}: must be a tuple of {", ".join(allowed)}'
+    )
   for name in policy:
     if name not in allowed:
       near = difflib.get_close_matches(str(name), allowed, n=1)
@@ -50,6 +54,16 @@ def _check(
         f'unknown policy entry {name!r} in {policy!r}.{hint} '
         f'Allowed: a tuple of {", ".join(allowed)}'
       )
+
+
+def _check_strength(strength: Scalar) -> None:
+  if not isinstance(strength, int | float) and not hasattr(strength, 'dtype'):
+    raise ValueError(f'strength={strength!r}: must be a number')
+  chex.assert_rank(strength, 0)
+  if isinstance(strength, jax.core.Tracer):
+    return
+  if not 0 <= strength <= 1:
+    raise ValueError(f'strength={strength}: must be between 0 and 1')
 
 
 def _draw(key: Array, chances: Mapping[str, Scalar]) -> Draws:
@@ -87,6 +101,7 @@ def _apply(x: Array, draws: Draws, changes: Mapping[str, Change]) -> Array:
 
 def _per_image(function: Change, x: Array, keys: Array) -> Array:
   """Vmaps over images and keys; arithmetic in float32, the dtype kept."""
+  x = jnp.asarray(x)
   precise = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   return jax.vmap(function)(precise, keys).astype(x.dtype)
 
@@ -153,7 +168,10 @@ def diff_augment(
     `[B, H, W, C]`, of the dtype of x.
 
   Raises:
-    ValueError: for an array of other rank or an unknown policy entry.
+    AssertionError: for integers, another number of keys, or a strength that
+      is no scalar.
+    ValueError: for an array of other rank, an unknown policy entry, or a
+      strength out of range where it is not traced.
 
   References:
     Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training,
@@ -268,7 +286,10 @@ def ada(
     `[B, H, W, C]`, of the dtype of x.
 
   Raises:
-    ValueError: for other ranks, unknown entries, or 'rotate90' not square.
+    AssertionError: for integers, another number of keys, or a strength that
+      is no scalar.
+    ValueError: for other ranks, unknown entries, 'rotate90' not square, or a
+      strength out of range where it is not traced.
 
   References:
     Karras et al., Training Generative Adversarial Networks with Limited Data,

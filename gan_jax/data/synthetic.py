@@ -13,6 +13,8 @@ import numpy as np
 
 from gan_jax.data.arrays import ArraySource
 
+_FARTHEST = 1e18  # squares of more are infinite in float32
+
 
 class Gaussian(NamedTuple):
   """x = u A + b with u ~ N(0, I).
@@ -54,11 +56,23 @@ class Mixture(NamedTuple):
 def _draw(truth, split: str, size: int, seed: int) -> ArraySource:
   if size < 1:
     raise ValueError(f'size={size}: must be at least 1')
-  if isinstance(truth, Mixture) and not len(truth.centres):
-    raise ValueError('a mixture of 0 Gaussians: must be at least 1')
+  if seed < 0:
+    raise ValueError(f'seed={seed}: must be at least 0')
   # Splits are independent draws.
   x = truth.sample(size, [seed, ('train', 'test').index(split)])
   return ArraySource(x, truth=truth)
+
+
+def _check_mixture(of: str, count: int, sigma: float, **lengths: float) -> None:
+  if count < 1:
+    raise ValueError(f'{of}={count}, a mixture of 0 Gaussians: at least 1')
+  if not 0 <= sigma < _FARTHEST:
+    raise ValueError(
+      f'sigma={sigma}: must be at least 0, and less than {_FARTHEST:g}'
+    )
+  for name, value in lengths.items():
+    if not np.abs(value) < _FARTHEST:
+      raise ValueError(f'{name}={value}: must be less than {_FARTHEST:g}')
 
 
 def gaussian(split: str, *, size: int = 1000, seed: int = 0) -> ArraySource:
@@ -71,6 +85,9 @@ def gaussian(split: str, *, size: int = 1000, seed: int = 0) -> ArraySource:
 
   Returns:
     `[size, 2]` float32.
+
+  Raises:
+    ValueError: for numbers out of range.
   """
   a = np.array([[1, 2], [-0.1, 0.5]])
   truth = Gaussian(mean=np.array([1.0, 2.0]), covariance=a.T @ a)
@@ -98,7 +115,11 @@ def ring(
 
   Returns:
     `[size, 2]` float32.
+
+  Raises:
+    ValueError: for numbers out of range.
   """
+  _check_mixture('modes', modes, sigma, radius=radius)
   angles = 2 * np.pi * np.arange(modes) / modes
   centres = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
   return _draw(Mixture(centres, sigma), split, size, seed)
@@ -125,7 +146,11 @@ def grid(
 
   Returns:
     `[size, 2]` float32.
+
+  Raises:
+    ValueError: for numbers out of range.
   """
+  _check_mixture('side', side, sigma, spacing=spacing)
   ticks = spacing * (np.arange(side) - (side - 1) / 2)
   centres = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
   return _draw(Mixture(centres, sigma), split, size, seed)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.evaluation import frechet, small_classifier
+from gan_jax.evaluation import checks, frechet, small_classifier
 from gan_jax.evaluation.resampling import Estimate
 
 Array = jax.Array
@@ -46,8 +46,10 @@ def intra_class_frechet(
     equal numbers.
 
   Raises:
-    AssertionError: for labels that do not match the features.
-    ValueError: for a class with fewer than 2 examples on either side.
+    AssertionError: for labels that do not match the features, or are no
+      integers; for features that are.
+    ValueError: for a class with fewer than 2 examples on either side, no
+      examples at all, or numbers that are not finite.
 
   References:
     Miyato and Koyama, cGANs with Projection Discriminator,
@@ -56,6 +58,8 @@ def intra_class_frechet(
   chex.assert_rank([real_features, fake_features], 2)
   chex.assert_shape(real_labels, real_features.shape[:1])
   chex.assert_shape(fake_labels, fake_features.shape[:1])
+  chex.assert_type([real_labels, fake_labels], int)
+  checks.check_sets(real_features=real_features, fake_features=fake_features)
   sides = [
     (np.asarray(real_features), np.asarray(real_labels)),
     (np.asarray(fake_features), np.asarray(fake_labels)),
@@ -117,14 +121,17 @@ def classification_accuracy(
     which leaves out the chance of the training.
 
   Raises:
-    AssertionError: for shapes that do not match.
+    AssertionError: for shapes that do not match, or labels that are no
+      integers; for examples that are.
+    ValueError: for no examples, numbers that are not finite, labels or other
+      arguments out of range.
 
   References:
     Ravuri and Vinyals, Classification Accuracy Score for Conditional
     Generative Models, https://arxiv.org/abs/1905.10887, 2019.
   """
-  chex.assert_equal_shape_suffix([fake, real], fake.ndim - 1)
-  chex.assert_shape(real_labels, real.shape[:1])
+  checks.check_sets(fake=fake, real=real)
+  small_classifier.check_labelled(real, real_labels, classes)
   classifier = small_classifier.fit(
     fake,
     fake_labels,

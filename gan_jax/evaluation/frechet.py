@@ -12,7 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.evaluation import resampling
+from gan_jax.evaluation import checks, resampling
 
 Array = jax.Array
 
@@ -68,8 +68,9 @@ def _merge(first, second):
 
 @jax.jit
 def _batch_moments(features, weights):
-  features = features.astype(jnp.float64)
   weights = weights.astype(jnp.float64)
+  # What fills a batch up may be anything: 0 times infinity is no 0.
+  features = jnp.where(weights[:, None] > 0, features.astype(jnp.float64), 0)
   count = weights.sum()
   mean = weights @ features / jnp.maximum(count, 1)
   centred = (features - mean[None]) * weights[:, None]
@@ -87,12 +88,16 @@ def update_moments(
     valid: `[n]` bool, False for rows that only fill a batch up; or None.
 
   Returns:
-    The new moments.
+    The new moments. A feature that is not finite makes them so; `covariance`
+    refuses them.
 
   Raises:
-    AssertionError: for another rank or number of features.
+    AssertionError: for another rank or number of features, none of them, or
+      integers.
   """
   chex.assert_rank(features, 2)
+  chex.assert_axis_dimension_gt(features, 1, 0)
+  chex.assert_type(features, float)
   chex.assert_equal(features.shape[1], moments.mean.shape[0])
   weights = jnp.ones(len(features)) if valid is None else jnp.asarray(valid)
   chex.assert_shape(weights, features.shape[:1])
@@ -104,14 +109,26 @@ def covariance(moments: Moments) -> Array:
   """The unbiased covariance, `[d, d]` float64.
 
   Raises:
-    ValueError: for fewer than 2 feature vectors.
+    ValueError: for fewer than 2 feature vectors, or moments that are not
+      finite, as those of features that are not, or of too large ones.
   """
   if float(moments.count) < 2:
     raise ValueError(
       f'a covariance needs at least 2 examples, got {int(moments.count)}'
     )
+  checks.check_finite(mean=moments.mean, scatter=moments.scatter)
   with jax.enable_x64(True):
     return moments.scatter / (moments.count - 1)
+
+
+def check_square(mean: Array, *covariances: Array) -> None:
+  """Refuses covariances that are not `[d, d]` for a mean `[d]`.
+
+  Raises:
+    AssertionError: naming the shapes.
+  """
+  for covariance in covariances:
+    chex.assert_shape(covariance, 2 * mean.shape)
 
 
 def frechet_distance(
@@ -136,6 +153,8 @@ def frechet_distance(
 
   Raises:
     AssertionError: for shapes that do not match.
+    ValueError: for numbers that are not finite, or so large that the distance
+      is not.
 
   References:
     Dowson and Landau, The Frechet Distance between Multivariate Normal
@@ -145,17 +164,23 @@ def frechet_distance(
   """
   chex.assert_rank([mean_p, mean_q, covariance_p, covariance_q], [1, 1, 2, 2])
   chex.assert_equal_shape([mean_p, mean_q])
-  chex.assert_equal_shape([covariance_p, covariance_q])
+  check_square(mean_p, covariance_p, covariance_q)
+  given = mean_p, covariance_p, mean_q, covariance_q
+  names = 'mean_p', 'covariance_p', 'mean_q', 'covariance_q'
+  checks.check_finite(**dict(zip(names, given)))
   with jax.enable_x64(True):
     root = _root(*_to_float64(mean_p, covariance_p))
-    return _distance(*root, *_to_float64(mean_q, covariance_q))
+    value = _distance(*root, *_to_float64(mean_q, covariance_q))
+    checks.check_score('the Frechet distance', value, *given)
+  return value
 
 
 def moments_distance(first: Moments, second: Moments) -> Array:
   """Frechet distance of the Gaussians of two sets' moments.
 
   Raises:
-    ValueError: for fewer than 2 examples in a set.
+    ValueError: for fewer than 2 examples in a set, or numbers that are not
+      finite.
   """
   return frechet_distance(
     first.mean, covariance(first), second.mean, covariance(second)
@@ -216,9 +241,11 @@ def frechet_estimate(
     also too large on average, which no error tells.
 
   Raises:
-    ValueError: for fewer than 2 groups, or where one left out leaves fewer
-      than 2 examples.
+    ValueError: for fewer than 2 groups, where one left out leaves fewer than
+      2 examples, or for moments that are not finite.
   """
+  if len(groups) < 2:
+    raise ValueError(f'{len(groups)} groups: must be at least 2, for an error')
   union = functools.reduce(add_moments, groups)
   with jax.enable_x64(True):
     root = _root(*_to_float64(reference.mean, covariance(reference)))

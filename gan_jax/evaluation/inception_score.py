@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation import checks
 from gan_jax.evaluation.resampling import Estimate
 
 Array = jax.Array
@@ -35,7 +36,8 @@ def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
     sqrt(splits) times that. Float64.
 
   Raises:
-    ValueError: for splits below 1 or above n.
+    AssertionError: for another rank, or integers.
+    ValueError: for splits below 1 or above n, or logits that are not finite.
 
   References:
     Salimans et al., Improved Techniques for Training GANs,
@@ -47,6 +49,7 @@ def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
   n = len(logits)
   if not 1 <= splits <= n:
     raise ValueError(f'splits={splits}: must be from 1 to the {n} images')
+  checks.check_sets(logits=logits)
   edges = [i * n // splits for i in range(splits + 1)]
   with jax.enable_x64(True):
     parts = jnp.stack([_score(logits[a:b]) for a, b in zip(edges, edges[1:])])

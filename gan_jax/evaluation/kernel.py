@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation import checks
 from gan_jax.evaluation.resampling import Estimate, Test
 
 Array = jax.Array
@@ -20,14 +21,21 @@ def polynomial_kernel(first: Array, second: Array) -> Array:
     second: `[m, d]`.
 
   Returns:
-    `[n, m]`.
+    `[n, m]`, in at least float32.
+
+  Raises:
+    AssertionError: for other ranks, integers, or features of different or no
+      length.
 
   References:
     Binkowski et al., Demystifying MMD GANs,
     https://arxiv.org/abs/1801.01401, 2018, section 4.
   """
   chex.assert_rank([first, second], 2)
+  chex.assert_type([first, second], float)
   chex.assert_equal_shape_suffix([first, second], 1)
+  chex.assert_axis_dimension_gt(first, 1, 0)
+  first, second = map(checks.at_least_float32, (first, second))
   products = jnp.dot(first, second.T, precision='highest')
   return (products / first.shape[1] + 1) ** 3
 
@@ -46,22 +54,29 @@ def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
     Scalar; negative values are to be expected for equal distributions.
 
   Raises:
-    ValueError: for fewer than 2 examples.
+    AssertionError: for other ranks, integers, or features of different length.
+    ValueError: for fewer than 2 examples, numbers that are not finite, or so
+      large that the kernel is not.
 
   References:
     Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, lemma 6.
   """
+  chex.assert_rank([first, second], 2)
   if min(len(first), len(second)) < 2:
     raise ValueError(
       f'MMD needs at least 2 examples a side, got {len(first)} and '
       f'{len(second)}'
     )
 
+  checks.check_sets(first=first, second=second)
+
   def inner(x):
     values = kernel(x, x)
     return (values.sum() - jnp.trace(values)) / (len(x) * (len(x) - 1))
 
-  return inner(first) + inner(second) - 2 * kernel(first, second).mean()
+  value = inner(first) + inner(second) - 2 * kernel(first, second).mean()
+  checks.check_score('the MMD', value, first, second)
+  return value
 
 
 def kernel_distance(
@@ -89,7 +104,9 @@ def kernel_distance(
     distribution; nan for subsets that are the sets.
 
   Raises:
-    ValueError: for subsets larger than the sets, or fewer than 2 of them.
+    AssertionError: for other ranks, integers, or features of different length.
+    ValueError: for subsets larger than the sets, or fewer than 2 of them;
+      numbers that are not finite, or so large that the kernel is not.
 
   References:
     Binkowski et al., Demystifying MMD GANs,
@@ -103,6 +120,8 @@ def kernel_distance(
       f'each, and the size at most that of the sets, {len(real)} and '
       f'{len(fake)}'
     )
+  checks.check_sets(real=real, fake=fake)
+  real, fake = map(checks.at_least_float32, (real, fake))
 
   def one(key):
     keys = jax.random.split(key)
@@ -113,9 +132,11 @@ def kernel_distance(
     return unbiased_mmd(*sides, polynomial_kernel)
 
   values = jax.lax.map(one, jax.random.split(key, subsets))
+  checks.check_score('the kernel distance', values, real, fake)
   left_out = min(len(real), len(fake)) - subset_size
   share = subset_size / left_out if left_out else float('nan')
-  error = values.std(ddof=1) * (share + 1 / subsets) ** 0.5
+  unit = checks.unit_scale(values)  # lest squares overflow
+  error = (values * unit).std(ddof=1) / unit * (share + 1 / subsets) ** 0.5
   return Estimate(values.mean(), error)
 
 
@@ -136,13 +157,22 @@ def mmd_test(
   Returns:
     The statistic and its p-value.
 
+  Raises:
+    AssertionError: for other ranks, integers, or features of different length.
+    ValueError: for fewer than 2 examples, no permutations, or numbers that
+      are not finite.
+
   References:
     Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, section 5.
   """
   chex.assert_rank([first, second], 2)
-  chex.assert_equal_shape_suffix([first, second], 1)
+  checks.check_sets(least=2, first=first, second=second)
+  if permutations < 1:
+    raise ValueError(f'permutations={permutations}: must be at least 1')
   n, total = len(first), len(first) + len(second)
-  union = jnp.concatenate([first, second])
+  first, second = map(checks.at_least_float32, (first, second))
+  # The kernel's width makes the statistic the same at any scale.
+  union = jnp.concatenate([first, second]) * checks.unit_scale(first, second)
   # About the centre, for the rounding of |x|^2 - 2 x y + |y|^2.
   union = union - union.mean(axis=0)[None]
   squares = jnp.square(union).sum(axis=1)

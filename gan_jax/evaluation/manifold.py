@@ -4,7 +4,8 @@ Around every example lies a ball that reaches to its k-th nearest neighbour of
 its own set; the balls of a set stand for where it has mass. Distances are
 computed a few hundred rows at a time: memory grows with the number of
 examples, not with its square. They are computed in float64 and then rounded to
-float32, so that examples equally far away stay so.
+float32, so that examples equally far away stay so. A ball holds what is nearer
+than its radius: one of radius 0, round an example with k copies, holds nothing.
 """
 
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation import checks
 from gan_jax.evaluation.resampling import Estimate
 
 Array = jax.Array
@@ -65,7 +67,9 @@ def neighbour_radii(features: Array, k: int) -> Array:
     `[n]` float32.
 
   Raises:
-    ValueError: for a k out of range.
+    AssertionError: for another rank, or integers.
+    ValueError: for a k out of range, or numbers that are not finite, or whose
+      squares are not.
   """
   chex.assert_rank(features, 2)
   if not 1 <= k < len(features):
@@ -73,6 +77,7 @@ def neighbour_radii(features: Array, k: int) -> Array:
       f'k={k}: must be from 1 to {len(features) - 1}, one less than the '
       f'{len(features)} examples'
     )
+  checks.check_sets(features=features)
 
   def radius(distances, index):
     distances = distances.at[index].set(jnp.inf)
@@ -81,13 +86,24 @@ def neighbour_radii(features: Array, k: int) -> Array:
     drop = lambda _, left: left.at[nearest(left)].set(jnp.inf)
     return jax.lax.fori_loop(1, k, drop, distances).min()
 
-  return _to_each(radius, features, features, jnp.arange(len(features)))
+  radii = _to_each(radius, features, features, jnp.arange(len(features)))
+  checks.check_score('a distance', radii, features)
+  return radii
+
+
+def _scaled(*sets):
+  with jax.enable_x64(True):
+    sets = [jnp.asarray(x, jnp.float64) for x in sets]
+    scale = checks.unit_scale(*sets)
+    return [x * scale for x in sets]
 
 
 def _per_example(real: Array, fake: Array, k: int) -> Manifold:
   """What each score is the mean of: `[m]`, `[n]`, `[m]`, `[n]`, float32."""
   chex.assert_rank([real, fake], 2)
-  chex.assert_equal_shape_suffix([real, fake], 1)
+  checks.check_sets(real=real, fake=fake)
+  # The scores are the same at any scale, but float32 distances end somewhere.
+  real, fake = _scaled(real, fake)
   real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
 
   def of_fake(distances):
@@ -117,8 +133,8 @@ def manifold_scores(real: Array, fake: Array, *, k: int = 5) -> Manifold:
     The scores, float32.
 
   Raises:
-    AssertionError: for features of different length.
-    ValueError: for a k out of range.
+    AssertionError: for other ranks, integers, or features of different length.
+    ValueError: for a k out of range, or numbers that are not finite.
 
   References:
     Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing

@@ -10,6 +10,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax.evaluation import checks
+
 Array = jax.Array
 
 
@@ -39,22 +41,27 @@ def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
   and, with n samples and k modes, reverse_kl of about (k - 1) / (2 n).
 
   Args:
-    samples: `[n, d]`.
-    centres: `[k, d]`.
+    samples: `[n, d]`, float.
+    centres: `[k, d]`, float.
     sigma: standard deviation of each coordinate around a centre, above 0.
 
   Returns:
     The scores.
 
   Raises:
-    AssertionError: for shapes that do not match.
-    ValueError: for a sigma not above 0.
+    AssertionError: for shapes that do not match, or integers.
+    ValueError: for a sigma not above 0 or not finite, no samples or centres,
+      or numbers that are not finite.
   """
   chex.assert_rank([samples, centres], 2)
-  chex.assert_equal_shape_suffix([samples, centres], 1)
-  if not sigma > 0:
-    raise ValueError(f'sigma={sigma}: must be above 0')
-  distances = jnp.linalg.norm(samples[:, None] - centres[None], axis=-1)
+  checks.check_sets(samples=samples, centres=centres)
+  chex.assert_rank(sigma, 0)
+  if not 0 < sigma < jnp.inf:
+    raise ValueError(f'sigma={sigma}: must be above 0, and finite')
+  samples, centres = map(checks.at_least_float32, (samples, centres))
+  scale = checks.unit_scale(samples, centres)  # lest squares overflow
+  offsets = samples[:, None] * scale - centres[None] * scale
+  distances = jnp.linalg.norm(offsets, axis=-1) / scale
   nearest = distances.argmin(axis=1)
   good = distances.min(axis=1) <= 3 * sigma
   one_hot = jax.nn.one_hot(nearest, len(centres))

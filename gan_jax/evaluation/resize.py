@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.evaluation import checks
+
 Array = jax.Array
 
 SIZE = 299
@@ -31,7 +33,11 @@ def legacy_tensorflow_matrix(size: int, target: int) -> np.ndarray:
 
   Returns:
     `[target, size]` float64, rows sum to 1.
+
+  Raises:
+    ValueError: for less than 1 pixel.
   """
+  _check_sizes(size, target)
   # Positions are float32, as those of the libraries.
   scale = np.float32(size / target)
   return _bilinear(np.arange(target, dtype=np.float32) * scale, size)
@@ -39,6 +45,7 @@ def legacy_tensorflow_matrix(size: int, target: int) -> np.ndarray:
 
 def legacy_pytorch_matrix(size: int, target: int) -> np.ndarray:
   """Bilinear between pixel centres, not antialiased; as above."""
+  _check_sizes(size, target)
   # Rounded once, as by the multiply-add of torch.
   scale = np.float64(np.float32(size / target))
   centres = np.float32((np.arange(target) + 0.5) * scale - 0.5)
@@ -47,6 +54,7 @@ def legacy_pytorch_matrix(size: int, target: int) -> np.ndarray:
 
 def clean_matrix(size: int, target: int) -> np.ndarray:
   """Pillow's bicubic (a = -1/2), antialiased where it shrinks; as above."""
+  _check_sizes(size, target)
   scale = max(size / target, 1)
   centres = (np.arange(target)[:, None] + 0.5) * (size / target)
   # Pillow's window: pixels whose index is within 2 scales, rounded.
@@ -55,6 +63,11 @@ def clean_matrix(size: int, target: int) -> np.ndarray:
   inside = (pixels >= first) & (pixels < np.floor(centres + 2 * scale + 0.5))
   weights = np.where(inside, _cubic((pixels + 0.5 - centres) / scale), 0)
   return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _check_sizes(size, target):
+  if min(size, target) < 1:
+    raise ValueError(f'{size} pixels to {target}: must be at least 1 each')
 
 
 def _bilinear(positions, size):
@@ -103,9 +116,18 @@ def quantise(images: Array) -> Array:
     images: float, of any shape; values outside are cut off.
 
   Returns:
-    uint8 of the same shape: (x + 1) * 127.5, rounded.
+    uint8 of the same shape: (x + 1) * 127.5, rounded. Under jax.jit a NaN
+    comes out as some level.
+
+  Raises:
+    AssertionError: for integers.
+    ValueError: for NaNs, where there are values to look at.
   """
   chex.assert_type(images, float)
+  if not checks.is_traced(images) and bool(jnp.isnan(images).any()):
+    raise ValueError(
+      f'images: {int(jnp.isnan(images).sum())} of {images.size} numbers are NaN'
+    )
   levels = jnp.round((images + 1) * 127.5)
   return jnp.clip(levels, 0, 255).astype(jnp.uint8)
 
@@ -148,7 +170,8 @@ def preprocess(images: Array, protocol: str) -> Array:
     `[B, 299, 299, 3]` float32, within [-1, 1].
 
   Raises:
-    ValueError: for an unknown protocol, another type or other channels.
+    ValueError: for an unknown protocol, another type or other channels, or
+      images of no pixels.
   """
   if protocol not in PREPROCESS:
     raise ValueError(

@@ -1,10 +1,10 @@
 """Sliced Wasserstein distance: optimal transport along random directions."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.evaluation import checks
 from gan_jax.evaluation.resampling import Estimate
 
 Array = jax.Array
@@ -12,11 +12,7 @@ Array = jax.Array
 
 def _squared_distances(x, y, key, directions):
   """Squared Wasserstein-2 distance along each direction, `[directions]`."""
-  chex.assert_equal_shape_suffix([x, y], x.ndim - 1)
-  if directions < 1:
-    raise ValueError(f'directions={directions}: must be at least 1')
   n, m = len(x), len(y)
-  x, y = x.reshape(n, -1), y.reshape(m, -1)
   # Levels, in units of 1 / (n m), between which both quantiles are constant.
   levels = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
   weights = (np.diff(levels) / (n * m)).astype(np.float32)
@@ -51,8 +47,9 @@ def sliced_wasserstein(
     distance over the square root of the dimension.
 
   Raises:
-    AssertionError: for examples of different shapes.
-    ValueError: for directions below 1.
+    AssertionError: for examples of different shapes, or integers.
+    ValueError: for directions below 1, a set of no examples, or numbers that
+      are not finite.
 
   References:
     Bonneel et al., Sliced and Radon Wasserstein Barycenters of Measures, 2015.
@@ -68,10 +65,17 @@ def sliced_estimate(
   """`sliced_wasserstein` with its standard error over directions.
 
   The error is that of a mean of squares, by the delta method: over twice the
-  value. It says nothing of the two sets' own chance.
+  value; nan for one direction. It says nothing of the two sets' own chance.
   """
-  squares = _squared_distances(first, second, key, directions)
+  checks.check_sets(first=first, second=second)
+  if directions < 1:
+    raise ValueError(f'directions={directions}: must be at least 1')
+  sets = [
+    checks.at_least_float32(x).reshape(len(x), -1) for x in (first, second)
+  ]
+  scale = checks.unit_scale(*sets)  # lest squares overflow or vanish
+  squares = _squared_distances(*(x * scale for x in sets), key, directions)
   value = jnp.sqrt(squares.mean())
-  error = squares.std(ddof=1) / directions**0.5
   # Of equal sets both are zero.
-  return Estimate(value, error / jnp.maximum(2 * value, 1e-30))
+  error = squares.std(ddof=1) / directions**0.5 / jnp.maximum(2 * value, 1e-30)
+  return Estimate(value / scale, error / scale)

@@ -5,7 +5,10 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+
+from gan_jax.evaluation import checks
 
 Array = jax.Array
 
@@ -47,8 +50,46 @@ def logits(classifier: Classifier, x: Array) -> Array:
 
 
 def accuracy(classifier: Classifier, x: Array, labels: Array) -> Array:
-  """Share of examples `[n, ...]` that get their label `[n]`, in [0, 1]."""
-  return (logits(classifier, x).argmax(axis=1) == labels).mean()
+  """Share of examples `[n, ...]` that get their label `[n]`, in [0, 1].
+
+  Raises:
+    AssertionError: for labels that do not match the examples; for integers.
+    ValueError: for no examples, numbers that are not finite, or a classifier
+      whose training diverged.
+  """
+  checks.check_sets(examples=x)
+  chex.assert_shape(labels, x.shape[:1])
+  found = logits(classifier, x)
+  checks.check_score('the logits of the classifier', found, x)
+  return (found.argmax(axis=1) == labels).mean()
+
+
+def check_labelled(x: Array, labels: Array, classes: int) -> None:
+  """Refuses examples `[n, ...]` and labels `[n]` that are not of each other.
+
+  Raises:
+    AssertionError: for labels that do not match the examples, or are no
+      integers; for examples that are.
+    ValueError: for no examples, numbers that are not finite, or labels that
+      are not from 0 to classes - 1.
+  """
+  checks.check_sets(examples=x)
+  chex.assert_shape(labels, x.shape[:1])
+  chex.assert_type(labels, int)
+  if checks.is_traced(labels):
+    return
+  found = np.unique(np.asarray(labels))
+  if found[0] < 0 or found[-1] >= classes:
+    raise ValueError(
+      f'labels from {found[0]} to {found[-1]}: must be from 0 to classes - 1 '
+      f'= {classes - 1}'
+    )
+
+
+def _check_options(**options: tuple[int, int]) -> None:
+  for name, (value, least) in options.items():
+    if value < least:
+      raise ValueError(f'{name}={value}: must be at least {least}')
 
 
 def _init(inputs, hidden, classes, key):
@@ -73,7 +114,8 @@ def fit(
   """Trains a classifier by cross-entropy, with Adam.
 
   Args:
-    x: examples `[n, ...]`, float; flattened and standardised.
+    x: examples `[n, ...]`, float; flattened and standardised, but for numbers
+      that vary by less than 1e-6, which count as constant.
     labels: `[n]` int, from 0 to classes - 1.
     key: typed key, for the weights and the batches.
     classes: how many.
@@ -86,11 +128,21 @@ def fit(
     The classifier.
 
   Raises:
-    AssertionError: for labels that do not match the examples.
+    AssertionError: for labels that do not match the examples, or are no
+      integers; for examples that are.
+    ValueError: for no examples, numbers that are not finite, labels or other
+      arguments out of range.
   """
-  chex.assert_shape(labels, x.shape[:1])
-  x, labels = jnp.asarray(x).reshape(len(x), -1), jnp.asarray(labels)
-  centre, scale = x.mean(axis=0), x.std(axis=0)
+  check_labelled(x, labels, classes)
+  _check_options(
+    hidden=(hidden, 0), steps=(steps, 1), batch_size=(batch_size, 1)
+  )
+  if not 0 < learning_rate < float('inf'):
+    raise ValueError(f'learning_rate={learning_rate}: must be above 0, finite')
+  x = checks.at_least_float32(x).reshape(len(x), -1)
+  labels = jnp.asarray(labels)
+  unit = checks.unit_scale(x)  # lest squares overflow
+  centre, scale = (x * unit).mean(axis=0) / unit, (x * unit).std(axis=0) / unit
   scale = jnp.where(scale > 1e-6, scale, 1)
   x = (x - centre[None]) / scale[None]
   init_key, batch_key = jax.random.split(key)

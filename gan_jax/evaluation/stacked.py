@@ -15,7 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.evaluation import mixtures
+from gan_jax.evaluation import checks, mixtures
 
 Array = jax.Array
 _CLASSES, _MODES, _BATCH = 10, 1000, 200
@@ -45,10 +45,17 @@ def stacked_modes(digits: Array) -> StackedScores:
 
   Raises:
     AssertionError: for another shape or type.
+    ValueError: for numbers that are not digits.
   """
   chex.assert_shape(digits, (None, 3))
   chex.assert_type(digits, int)
   chex.assert_axis_dimension_gt(digits, 0, 0)
+  if not checks.is_traced(digits):
+    low, high = int(digits.min()), int(digits.max())
+    if low < 0 or high >= _CLASSES:
+      raise ValueError(f'digits from {low} to {high}: must be from 0 to 9')
+  # 8 bits hold the digits, but not the modes.
+  digits = jnp.asarray(digits, jnp.int32)
   mode = digits @ jnp.array([100, 10, 1], digits.dtype)
   counts = jnp.zeros(_MODES).at[mode].add(1)
   share = counts / len(digits)
@@ -71,9 +78,10 @@ def stacked_digits(logits_fn: Callable[[Array], Array], images: Array) -> Array:
 
   Raises:
     AssertionError: for another rank or number of channels, or integers.
+    ValueError: for no images, or numbers that are not finite.
   """
   chex.assert_shape(images, (None, None, None, 3))
-  chex.assert_type(images, float)
+  checks.check_sets(images=images)
 
   def one(stack):
     logits = logits_fn(jnp.moveaxis(stack, -1, 0)[..., None])

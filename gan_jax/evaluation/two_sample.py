@@ -4,16 +4,18 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.evaluation import small_classifier
+from gan_jax.evaluation import checks, small_classifier
 from gan_jax.evaluation.resampling import Test
 
 Array = jax.Array
 _ROWS = 256
 
 
+@jax.jit
 def _nearest_others(x: Array) -> Array:
   """Index of the nearest other example of each, `[n, ...]` to `[n]`."""
-  x = x.reshape(len(x), -1)
+  x = checks.at_least_float32(x).reshape(len(x), -1)
+  x = x * checks.unit_scale(x)  # lest squares overflow or vanish
   # About the centre, for the rounding of |y|^2 - 2 x y.
   x = x - x.mean(axis=0)[None]
   squares = jnp.square(x).sum(axis=1)
@@ -40,7 +42,8 @@ def nearest_neighbour_accuracy(first: Array, second: Array) -> Array:
     Scalar in [0, 1].
 
   Raises:
-    AssertionError: for different shapes.
+    AssertionError: for different shapes, or integers.
+    ValueError: for no examples, or numbers that are not finite.
 
   References:
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests,
@@ -49,6 +52,7 @@ def nearest_neighbour_accuracy(first: Array, second: Array) -> Array:
     adversarial networks, https://arxiv.org/abs/1806.07755, 2018.
   """
   chex.assert_equal_shape([first, second])
+  checks.check_sets(first=first, second=second)
   is_first = jnp.arange(2 * len(first)) < len(first)
   nearest = _nearest_others(jnp.concatenate([first, second]))
   return (is_first[nearest] == is_first).mean()
@@ -74,14 +78,18 @@ def nearest_neighbour_test(
     The accuracy and its p-value.
 
   Raises:
-    AssertionError: for examples of different shapes.
+    AssertionError: for examples of different shapes, or integers.
+    ValueError: for no permutations, a set of no examples, or numbers that are
+      not finite.
 
   References:
     Schilling, Multivariate Two-Sample Tests Based on Nearest Neighbors, 1986.
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests,
     https://arxiv.org/abs/1610.06545, 2016.
   """
-  chex.assert_equal_shape_suffix([first, second], first.ndim - 1)
+  checks.check_sets(first=first, second=second)
+  if permutations < 1:
+    raise ValueError(f'permutations={permutations}: must be at least 1')
   total = len(first) + len(second)
   order_key, key = jax.random.split(key)
   # In random order: of neighbours equally near, the first is taken.
@@ -133,17 +141,19 @@ def classifier_test(
     as much or more.
 
   Raises:
-    AssertionError: for examples of different shapes.
-    ValueError: for a train_fraction that leaves nothing to train or test on.
+    AssertionError: for examples of different shapes, or integers.
+    ValueError: for a train_fraction that leaves nothing to train or test on,
+      numbers that are not finite, or as small_classifier.fit.
 
   References:
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests,
     https://arxiv.org/abs/1610.06545, 2016.
     Zhang et al., Dive into Deep Learning, https://d2l.ai, 2023, section 20.1.
   """
-  chex.assert_equal_shape_suffix([first, second], first.ndim - 1)
+  checks.check_sets(first=first, second=second)
   size = min(len(first), len(second))
-  cut = round(train_fraction * size)
+  # A fraction that is no number has no rounding.
+  cut = round(train_fraction * size) if 0 < train_fraction < 1 else 0
   if not 1 <= cut < size:
     raise ValueError(
       f'train_fraction={train_fraction}: must leave some of {size} examples '

@@ -3,7 +3,9 @@
 A logit is what the discriminator returns: the larger, the more real (for
 cross-entropy its sigmoid is the probability of real). Logits are floating
 point, `[B]`, or `[B, h, w]` for a patch discriminator; no loss reduces, the
-caller takes the mean.
+caller takes the mean. Where a value is too large for its type (a square, or an
+exponential: f_gan.py) it is infinite; of finite logits up to half the largest
+number neither a loss nor its gradient is ever NaN.
 
   >>> import jax.numpy as jnp
   >>> logits = jnp.zeros(3)

@@ -87,7 +87,13 @@ def check_loss(loss: AdversarialLoss) -> None:
 
 
 def mean_over_all(x: Array, axis_name: str | None) -> Array:
-  """Mean of all elements of x on all devices; scalar."""
+  """Mean of all elements of x on all devices; scalar.
+
+  Raises:
+    ValueError: for no elements.
+  """
+  if not x.size:
+    raise ValueError(f'no logits have no mean: they are of shape {x.shape}')
   mean = x.mean()
   return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
 

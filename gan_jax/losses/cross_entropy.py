@@ -5,6 +5,7 @@ All are written with softplus, log(1 + exp(x)), finite for logits of any size:
   -log sigmoid(x) = softplus(-x)        -log(1 - sigmoid(x)) = softplus(x)
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -43,6 +44,7 @@ def cross_entropy_discriminator(
     https://arxiv.org/abs/1606.03498, 2016, section 3.4 (smoothing).
   """
   _check(real_logits, fake_logits)
+  chex.assert_rank(smoothing, 0)
   # (1 - s) softplus(-x) + s softplus(x) = softplus(-x) + s x.
   dtype = jnp.result_type(real_logits)
   smoothed = real_logits * jnp.asarray(smoothing, dtype)

@@ -113,7 +113,8 @@ def f_gan_discriminator(
     6; tables 1 (divergences) and 2 (activations).
   """
   check_logits(real_logits, fake_logits)
-  return divergence.conjugate(fake_logits) - divergence.activation(real_logits)
+  bound = divergence.activation(real_logits)
+  return jnp.subtract(divergence.conjugate(fake_logits), bound)
 
 
 def f_gan_generator(
@@ -139,7 +140,7 @@ def f_gan_generator(
     Nowozin et al., f-GAN, https://arxiv.org/abs/1606.00709, 2016, algorithm 1.
   """
   check_logits(real_logits, fake_logits)
-  return -divergence.conjugate(fake_logits)
+  return jnp.negative(divergence.conjugate(fake_logits))
 
 
 def f_gan_non_saturating_generator(
@@ -165,7 +166,7 @@ def f_gan_non_saturating_generator(
     Nowozin et al., f-GAN, https://arxiv.org/abs/1606.00709, 2016, section 3.2.
   """
   check_logits(real_logits, fake_logits)
-  return -divergence.activation(fake_logits)
+  return jnp.negative(divergence.activation(fake_logits))
 
 
 def f_gan(divergence: Divergence) -> AdversarialLoss:

@@ -4,6 +4,9 @@ The discriminator's output has no sigmoid on it in any of these papers; it is
 called a logit all the same.
 """
 
+import math
+
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -47,6 +50,8 @@ def least_squares_discriminator(
     https://arxiv.org/abs/1611.04076, 2017, eq. 2.
   """
   check_logits(real_logits, fake_logits)
+  chex.assert_rank(smoothing, 0)
+  fake_logits = jnp.asarray(fake_logits)
   dtype = jnp.result_type(real_logits)
   target = jnp.asarray(real_target - smoothing, dtype)
   return (
@@ -78,7 +83,7 @@ def least_squares_generator(
     https://arxiv.org/abs/1611.04076, 2017, eq. 2.
   """
   check_logits(real_logits, fake_logits)
-  return jnp.square(fake_logits - generator_target) / 2
+  return jnp.square(jnp.asarray(fake_logits) - generator_target) / 2
 
 
 def hinge_discriminator(real_logits: Array, fake_logits: Array) -> Array:
@@ -132,7 +137,7 @@ def wasserstein_discriminator(real_logits: Array, fake_logits: Array) -> Array:
     eq. 2 and algorithm 1.
   """
   check_logits(real_logits, fake_logits)
-  return fake_logits - real_logits
+  return jnp.subtract(fake_logits, real_logits)
 
 
 def linear_generator(real_logits: Array, fake_logits: Array) -> Array:
@@ -157,7 +162,7 @@ def linear_generator(real_logits: Array, fake_logits: Array) -> Array:
     Networks, https://arxiv.org/abs/1802.05957, 2018, eq. 17.
   """
   check_logits(real_logits, fake_logits)
-  return -fake_logits
+  return jnp.negative(fake_logits)
 
 
 def least_squares(
@@ -177,8 +182,15 @@ def least_squares(
     The losses of both players; real lies beyond the middle of a and b.
 
   Raises:
-    ValueError: where real_target is not above fake_target.
+    ValueError: where real_target is not above fake_target, or a target is not
+      finite.
   """
+  targets = real_target, fake_target, generator_target
+  if not all(map(math.isfinite, targets)):
+    raise ValueError(
+      f'real_target={real_target}, fake_target={fake_target}, '
+      f'generator_target={generator_target}: must be finite'
+    )
   if not real_target > fake_target:
     raise ValueError(
       f'real_target={real_target} must be above fake_target={fake_target}'

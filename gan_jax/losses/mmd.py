@@ -5,6 +5,7 @@ batch of all devices.
 """
 
 import functools
+import numbers
 from typing import Callable
 
 import chex
@@ -85,8 +86,9 @@ def mmd_discriminator(
     One value per example, `[B]`: its part of the mean.
 
   Raises:
-    AssertionError: for features of different shapes, or not floating point.
-    ValueError: for a batch of one, which has no pairs.
+    AssertionError: for features of different shapes, none of them, or not
+      floating point.
+    ValueError: for a batch of one or none, which has no pairs.
 
   References:
     Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, lemma 6.
@@ -99,7 +101,7 @@ def mmd_discriminator(
   both = real_features, fake_features
   value = mmd_witness(fake_features, *both, own='fake', **options)
   value -= mmd_witness(real_features, *both, own='real', **options)
-  return value.astype(jnp.result_type(real_features))
+  return value.astype(jnp.result_type(real_features, fake_features))
 
 
 def mmd_generator(
@@ -146,7 +148,10 @@ def mmd_witness(
     `[n]`, a score that penalties on gradients take for a logit.
 
   Raises:
-    ValueError: for its own set of one example, which has no other.
+    AssertionError: for features of different lengths, none of them, or not
+      floating point.
+    ValueError: for its own set of one example, which has no other, or a set
+      of none.
 
   References:
     Binkowski et al., Demystifying MMD GANs,
@@ -156,12 +161,12 @@ def mmd_witness(
   def mean(other, is_own):
     everyone = gather(_features(other), axis_name)
     values = kernel(_squared_distances(_features(features), everyone))
-    if not is_own:
+    if not is_own and len(everyone):
       return values.mean(axis=1)
     itself = kernel(jnp.zeros((), values.dtype))
     count = len(everyone)
     if count < 2:
-      raise ValueError('MMD needs a batch of at least 2 examples, got 1')
+      raise ValueError(f'MMD needs a batch of at least 2 examples, got {count}')
     return (values.sum(axis=1) - itself) / (count - 1)
 
   return mean(real_features, own == 'real') - mean(fake_features, own == 'fake')
@@ -172,12 +177,16 @@ def _features(x: Array) -> Array:
   chex.assert_rank(x, {1, 2})
   # Differences of means of kernels cancel: not in less than float32.
   x = jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
-  return x if x.ndim == 2 else x[:, None]
+  x = x if x.ndim == 2 else x[:, None]
+  chex.assert_axis_dimension_gt(x, 1, 0)
+  return x
 
 
 def _squared_distances(x: Array, y: Array) -> Array:
-  # Not |x|^2 - 2 xy + |y|^2, which rounds to below 0 for close features.
-  return jnp.square(x[:, None] - y[None]).sum(axis=-1)
+  chex.assert_equal_shape_suffix([x, y], 1)
+  # Not |x|^2 - 2 xy + |y|^2, which rounds to below 0 for close features. Of
+  # halves: a gradient of twice the difference may overflow, times a kernel's 0.
+  return 4 * jnp.square(x[:, None] / 2 - y[None] / 2).sum(axis=-1)
 
 
 def mmd(kernel: Kernel = rational_quadratic_kernel) -> AdversarialLoss:
@@ -205,9 +214,9 @@ def mmd_gaussian(
   """MMD-GAN with a mixture of Gaussian kernels of these widths.
 
   Raises:
-    ValueError: for a width not above 0.
+    ValueError: for a width that is not from 1e-9 to 1e9.
   """
-  _above_zero('sigmas', sigmas)
+  _check_range('sigmas', sigmas)
   return mmd(functools.partial(gaussian_kernel, sigmas=sigmas))
 
 
@@ -217,12 +226,18 @@ def mmd_rational_quadratic(
   """MMD-GAN with a mixture of rational quadratic kernels.
 
   Raises:
-    ValueError: for an exponent not above 0.
+    ValueError: for an exponent that is not from 1e-9 to 1e9.
   """
-  _above_zero('alphas', alphas)
+  _check_range('alphas', alphas)
   return mmd(functools.partial(rational_quadratic_kernel, alphas=alphas))
 
 
-def _above_zero(name, values):
-  if not values or min(values) <= 0:
-    raise ValueError(f'{name}={values}: must all be above 0, at least one')
+def _check_range(name, values):
+  # Their squares are float32.
+  good = lambda x: isinstance(x, numbers.Real) and 1e-9 <= x <= 1e9
+  if not isinstance(values, tuple | list) or not values:
+    raise ValueError(f'{name}={values!r}: must be a tuple of at least one')
+  if not all(map(good, values)):
+    raise ValueError(
+      f'{name}={values!r}: must all be above 0, from 1e-9 to 1e9'
+    )

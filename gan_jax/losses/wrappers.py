@@ -2,9 +2,9 @@
 
 import numbers
 
+import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gan_jax.losses.base import AdversarialLoss, accepts, gather, play
 
@@ -26,6 +26,7 @@ def smooth_labels(
 
   Raises:
     ValueError: for a loss without targets, or a number out of range.
+    TypeError: for what is no number.
 
   References:
     Salimans et al., Improved Techniques for Training GANs,
@@ -38,6 +39,10 @@ def smooth_labels(
     )
   if isinstance(smoothing, numbers.Real) and not 0 <= smoothing < 1:
     raise ValueError(f'smoothing={smoothing}: must be at least 0, below 1')
+  if not isinstance(smoothing, numbers.Real) and not hasattr(
+    smoothing, 'shape'
+  ):
+    raise TypeError(f'smoothing={smoothing!r}: must be a number')
 
   def discriminator(real, fake, *, axis_name=None):
     return play(
@@ -65,7 +70,7 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
 
   Raises:
     ValueError: for a loss on features, or a k below 1; in the loss, for a k
-      above the batch.
+      above the batch, or a batch of none.
     TypeError: for a k that is no integer.
 
   References:
@@ -102,8 +107,10 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
 
 
 def _checked_k(k):
-  if isinstance(k, float | np.floating):
-    raise TypeError(f'k={k}: must be an integer')
+  if not isinstance(k, numbers.Integral) and not (
+    hasattr(k, 'shape') and jnp.issubdtype(k.dtype, jnp.integer)
+  ):
+    raise TypeError(f'k={k!r}: must be an integer')
   if isinstance(k, numbers.Integral):
     if k < 1:
       raise ValueError(f'k={k}: must be at least 1')
@@ -113,6 +120,9 @@ def _checked_k(k):
 
 def _order(logits, k, axis_name):
   """Indices in the global batch from the largest logit to the smallest."""
+  chex.assert_rank(logits, {1, 3})
+  if not logits.size:
+    raise ValueError(f'top-k of no logits: they are of shape {logits.shape}')
   scores = jax.lax.stop_gradient(logits.reshape(len(logits), -1).mean(axis=1))
   everyone = gather(scores, axis_name)
   if isinstance(k, int) and k > len(everyone):
@@ -150,7 +160,9 @@ def top_k_mask(
     `[B]`, with a mean of 1 over all devices and no gradient.
 
   Raises:
-    ValueError: for a k below 1 or above the batch, where k is not traced.
+    AssertionError: for logits of another rank.
+    ValueError: for a k below 1 or above the batch, where k is not traced, or
+      a batch of none.
     TypeError: for a k that is no integer.
   """
   k = _checked_k(k)
@@ -178,10 +190,18 @@ def top_k_count(
   Returns:
     k, int32 scalar.
 
+  Raises:
+    ValueError: for a fraction or gamma outside (0, 1], or an every below 1.
+
   References:
     Sinha et al., Top-k Training of GANs, https://arxiv.org/abs/2002.06224,
     2020, section 3 (gamma 0.99, fraction 0.5 to 0.75).
   """
+  if not (0 < fraction <= 1 and 0 < gamma <= 1 and every >= 1):
+    raise ValueError(
+      f'fraction={fraction}, gamma={gamma}, every={every}: the first two must '
+      'be in (0, 1], the last at least 1'
+    )
   share = jnp.maximum(fraction, jnp.float32(gamma) ** (step // every))
   # The small number keeps 0.3 * 10 from becoming 4.
   return jnp.ceil(share * batch_size - 1e-4).astype(jnp.int32)

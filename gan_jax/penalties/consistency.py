@@ -6,12 +6,13 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.penalties.points import noise
+from gan_jax.penalties.points import check_batch, noise
 
 Array = jax.Array
 
 
 def _mean_squares(a: Array, b: Array) -> Array:
+  check_batch(a)
   difference = (a - b).reshape(a.shape[0], -1)
   return jnp.square(difference).mean(axis=1)
 
@@ -33,7 +34,8 @@ def consistency(logits: Array, moved_logits: Array) -> Array:
     `[B]`, at least 0; the mean over a patch map.
 
   Raises:
-    AssertionError: for shapes that differ, or integers.
+    AssertionError: for shapes that differ, scalars or integers.
+    ValueError: for an empty batch.
 
   References:
     Zhao et al., Improved Consistency Regularization for GANs,
@@ -60,7 +62,8 @@ def latent_diversity(fake: Array, moved_fake: Array) -> Array:
     `[B]`, at most 0: the mean over an example's numbers.
 
   Raises:
-    AssertionError: for shapes that differ, or integers.
+    AssertionError: for shapes that differ, scalars or integers.
+    ValueError: for an empty batch.
 
   References:
     Zhao et al., Improved Consistency Regularization for GANs,
@@ -100,7 +103,8 @@ def lecam(real_logits: Array, fake_logits: Array, anchors: Anchors) -> Array:
     `[B]`, at least 0; the mean over a patch map.
 
   Raises:
-    AssertionError: for shapes that differ, or integers.
+    AssertionError: for shapes that differ, scalars or integers.
+    ValueError: for an empty batch.
 
   References:
     Tseng et al., Regularizing Generative Adversarial Networks under Limited
@@ -108,6 +112,8 @@ def lecam(real_logits: Array, fake_logits: Array, anchors: Anchors) -> Array:
   """
   chex.assert_equal_shape([real_logits, fake_logits])
   chex.assert_type([real_logits, fake_logits], float)
+  check_batch(real_logits)
+  chex.assert_rank(list(anchors), 0)
   real_anchor, fake_anchor = (
     jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(real_logits)))
     for x in anchors
@@ -137,6 +143,11 @@ def update_anchors(
   Returns:
     The new averages, with no gradient.
 
+  Raises:
+    AssertionError: for averages that are no scalars, or logits that are, or
+      are integers.
+    ValueError: for an empty batch.
+
   References:
     Tseng et al., https://arxiv.org/abs/2104.03310, 2021.
   """
@@ -149,6 +160,8 @@ def update_anchors(
 
 def _moved(average, values, decay, axis_name):
   """An average moved towards the mean of a batch, over all devices."""
+  check_batch(values)
+  chex.assert_rank(average, 0)
   mean = jax.lax.stop_gradient(values).astype(jnp.float32).mean()
   if axis_name is not None:
     mean = jax.lax.pmean(mean, axis_name)
@@ -174,15 +187,17 @@ def path_lengths(
     `[B]`, at least 0.
 
   Raises:
-    AssertionError: where generate_fn does not return one example per latent.
+    AssertionError: where generate_fn does not return one example per latent,
+      or for latents of another rank, or integers.
 
   References:
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
     https://arxiv.org/abs/1912.04958, 2020, section 3.2.
   """
   chex.assert_rank(latents, 2)
+  chex.assert_type(latents, float)
   shape = jax.eval_shape(generate_fn, latents)
-  chex.assert_equal(shape.shape[0], latents.shape[0])
+  chex.assert_equal(shape.shape[:1], latents.shape[:1])
   pixels = shape.shape[1] * shape.shape[2] if len(shape.shape) == 4 else 1
   y = noise(keys, shape) / jnp.sqrt(jnp.asarray(pixels, shape.dtype))
   projected = lambda z: (generate_fn(z) * y).sum()
@@ -206,12 +221,14 @@ def path_length(lengths: Array, mean: Array) -> Array:
     `[B]`, at least 0.
 
   Raises:
-    AssertionError: for lengths of another rank.
+    AssertionError: for lengths of another rank, or integers, or a mean that
+      is no scalar.
 
   References:
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, eq. 4.
   """
-  chex.assert_rank(lengths, 1)
+  chex.assert_rank([lengths, mean], [1, 0])
+  chex.assert_type(lengths, float)
   return jnp.square(lengths - jax.lax.stop_gradient(mean))
 
 
@@ -233,9 +250,14 @@ def update_path_mean(
   Returns:
     The new average, with no gradient.
 
+  Raises:
+    AssertionError: for a mean that is no scalar, or lengths of another rank.
+    ValueError: for an empty batch.
+
   References:
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, appendix B.
   """
+  chex.assert_rank(lengths, 1)
   return _moved(mean, lengths, decay, axis_name)
 
 
@@ -259,13 +281,14 @@ def mode_seeking(
     other_fake: G(z'), of the same shape.
     latents: z, `[B, Z]`.
     other_latents: z', of the same shape.
-    epsilon: bounds the ratio for equal examples.
+    epsilon: above 0; bounds the ratio for equal examples.
 
   Returns:
     `[B]`, at least 0.
 
   Raises:
-    AssertionError: for shapes that do not match, or integers.
+    AssertionError: for shapes that do not match, scalars or integers.
+    ValueError: for an empty batch, or an epsilon that is not above 0.
 
   References:
     Mao et al., Mode Seeking Generative Adversarial Networks for Diverse
@@ -275,6 +298,10 @@ def mode_seeking(
   chex.assert_equal_shape([latents, other_latents])
   chex.assert_equal_shape_prefix([fake, latents], 1)
   chex.assert_type([fake, other_fake, latents, other_latents], float)
+  check_batch(fake)
+  check_batch(latents)
+  if isinstance(epsilon, int | float) and not 0 < epsilon < float('inf'):
+    raise ValueError(f'epsilon={epsilon}: must be above 0, and finite')
   distance = lambda a, b: jnp.abs(a - b).reshape(a.shape[0], -1).mean(axis=1)
   return distance(latents, other_latents) / (
     distance(fake, other_fake) + epsilon

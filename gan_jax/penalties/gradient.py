@@ -4,6 +4,9 @@
 of which depends on its own example alone (batch normalisation breaks that,
 and with it the meaning of every penalty here). The logits of patches are
 summed. Nothing reduces over the batch.
+
+A penalty of a gradient whose square overflows float32 (a norm above 1.8e19) is
+infinite, and where it has a root its own gradient is then NaN.
 """
 
 from typing import Callable
@@ -31,8 +34,9 @@ def input_gradients(logits_fn: LogitsFn, x: Array) -> Array:
   Raises:
     AssertionError: where logits_fn does not return one logit (or one map of
       them) per example, or the examples are not floating point.
+    ValueError: for no examples.
   """
-  chex.assert_type(x, float)
+  points.check_batch(x)
 
   def total(x):
     logits = logits_fn(x)

@@ -9,8 +9,23 @@ from gan_jax import latents
 Array = jax.Array
 
 
+def check_batch(x: Array) -> None:
+  """Refuses examples `[B, ...]` that have no mean.
+
+  Raises:
+    AssertionError: for a scalar, or integers.
+    ValueError: for no examples, or examples of no numbers.
+  """
+  chex.assert_type(x, float)
+  chex.assert_rank(x, set(range(1, 10)))
+  if not x.size:
+    raise ValueError(f'a batch of shape {x.shape}: must not be empty')
+
+
 def _per_example(values: Array, like: Array) -> Array:
-  return values.reshape(-1, *(1,) * (like.ndim - 1)).astype(like.dtype)
+  return values.reshape(-1, *(1,) * (like.ndim - 1)).astype(
+    jnp.result_type(like)
+  )
 
 
 def between(real: Array, fake: Array, keys: Array) -> Array:
@@ -28,9 +43,11 @@ def between(real: Array, fake: Array, keys: Array) -> Array:
 
   Raises:
     AssertionError: for shapes that differ, or integers.
+    ValueError: for no examples.
   """
   chex.assert_equal_shape([real, fake])
   chex.assert_type([real, fake], float)
+  check_batch(real)
   chex.assert_shape(keys, real.shape[:1])
   mix = _per_example(jax.vmap(jax.random.uniform)(keys), real)
   return jax.lax.stop_gradient(mix * real + (1 - mix) * fake)
@@ -47,7 +64,7 @@ def noise(keys: Array, like: Array) -> Array:
     `[B, ...]`.
   """
   chex.assert_shape(keys, like.shape[:1])
-  return latents.normal(keys, like.shape[1:]).astype(like.dtype)
+  return latents.normal(keys, like.shape[1:]).astype(jnp.result_type(like))
 
 
 def around(
@@ -66,8 +83,9 @@ def around(
 
   Raises:
     AssertionError: for integers, or another number of keys.
+    ValueError: for no examples.
   """
-  chex.assert_type(real, float)
+  check_batch(real)
   mean_over = lambda x: x if axis_name is None else jax.lax.pmean(x, axis_name)
   mean = mean_over(real.mean())
   deviation = jnp.sqrt(mean_over(jnp.square(real - mean).mean()))

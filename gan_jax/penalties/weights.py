@@ -32,7 +32,7 @@ def orthogonal(params: PyTree) -> Array:
   """
   total = jnp.float32(0)
   for path, kernel in jax.tree.leaves_with_path(params):
-    if kernel.ndim < 2:
+    if jnp.ndim(kernel) < 2 or not kernel.size:
       continue
     if path and getattr(path[-1], 'key', '') == 'dual_kernel':
       kernel = jnp.moveaxis(kernel, -2, -1)
@@ -40,6 +40,7 @@ def orthogonal(params: PyTree) -> Array:
     if matrix.shape[0] < matrix.shape[1]:
       matrix = matrix.T
     gram = matrix.T @ matrix
-    off_diagonal = gram - jnp.diag(jnp.diag(gram))
+    # Not minus the diagonal, which may be infinite.
+    off_diagonal = jnp.where(jnp.eye(len(gram), dtype=bool), 0, gram)
     total += jnp.square(off_diagonal).sum()
   return total
