@@ -74,6 +74,7 @@ def main() -> None:
   slope = np.polyfit(seconds / 60, mib, 1)[0]
   print(turns.machine())
   print(f'\n{last}\n')
+  print('MiB:', *(f'{x:.0f}' for x in mib[:: max(1, len(mib) // 30)]), '\n')
   header = ('start, MiB', 'middle, MiB', 'end, MiB', 'slope, MiB a minute')
   row = [*(f'{part.mean():.0f}' for part in parts), f'{slope:+.2f}']
   print(turns.table(header, [row]))
