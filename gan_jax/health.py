@@ -5,7 +5,7 @@ about as much as a train step or two. A sentence is a hint, no verdict: the
 thresholds are in `LIMITS`.
 """
 
-from typing import Any, Callable, Mapping, NamedTuple
+from typing import Any, Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -27,18 +27,6 @@ LIMITS = {
   # G has collapsed: samples are so much nearer one another than real ones.
   'diversity': 0.2,
 }
-
-
-class Finding(NamedTuple):
-  """What goes wrong.
-
-  Attributes:
-    kind: 'won', 'overfits' or 'collapsed'.
-    text: a sentence for a person.
-  """
-
-  kind: str
-  text: str
 
 
 def diversity(samples: jax.Array, real: jax.Array) -> jax.Array:
@@ -147,31 +135,24 @@ def make_check(
   return check
 
 
-class Watch:
-  """Says what goes wrong in a game, once until it has come right again."""
+def look(facts: Mapping[str, float]) -> dict[str, str]:
+  """What goes wrong in a game.
 
-  def __init__(self):
-    self._known: set[str] = set()
+  Args:
+    facts: of make_check; what is missing is not judged.
 
-  def look(self, facts: Mapping[str, float]) -> list[Finding]:
-    """What is new.
-
-    Args:
-      facts: of make_check; what is missing is not judged.
-
-    Returns:
-      Warnings that the last look did not have.
-    """
-    found = [w for find in (_won, _overfits, _collapsed) for w in find(facts)]
-    new = [w for w in found if w.kind not in self._known]
-    self._known = {w.kind for w in found}
-    return new
+  Returns:
+    'won', 'overfits', 'collapsed' -> a sentence for a person.
+  """
+  findings = (('won', _won), ('overfits', _overfits), ('collapsed', _collapsed))
+  said = {kind: find(facts) for kind, find in findings}
+  return {kind: text for kind, text in said.items() if text}
 
 
 def _won(facts):
   right = facts.get('d_accuracy_real', 0), facts.get('d_accuracy_fake', 0)
   if min(right) < LIMITS['won']:
-    return
+    return ''
   signal = facts.get('g_signal', 1.0)
   left = ''
   if signal < LIMITS['signal']:
@@ -179,33 +160,32 @@ def _won(facts):
       f', and the loss passes {signal:.2g} of a change of its logits on to G: '
       "there is nothing left to learn from; take loss='non_saturating'"
     )
-  yield Finding(
-    'won',
+  return (
     f'D has won: it is right about {right[0]:.1%} of real and {right[1]:.1%} '
     f'of generated examples{left}. A lower d_optimizer.learning_rate, a '
-    'gradient penalty (penalties.r1) or a smaller D keeps the game open.',
+    'gradient penalty (penalties.r1) or a smaller D keeps the game open.'
   )
 
 
 def _overfits(facts):
   over = facts.get('overfitting', 0)
   real, held = (facts.get(f'd_accuracy_{of}', 0) for of in ('real', 'held_out'))
-  if over > LIMITS['overfitting'] and real - held > LIMITS['gap']:
-    yield Finding(
-      'overfits',
-      f'D overfits: it takes {real:.1%} of its training examples for real and '
-      f'{held:.1%} of held-out ones (r_v {over:.2f}). Augmentation '
-      "(augment.name='ada'), a gradient penalty or more data help.",
-    )
+  if over <= LIMITS['overfitting'] or real - held <= LIMITS['gap']:
+    return ''
+  return (
+    f'D overfits: it takes {real:.1%} of its training examples for real and '
+    f'{held:.1%} of held-out ones (r_v {over:.2f}). Augmentation '
+    "(augment.name='ada'), a gradient penalty or more data help."
+  )
 
 
 def _collapsed(facts):
   share = facts.get('diversity', 1.0)
-  if share < LIMITS['diversity']:
-    yield Finding(
-      'collapsed',
-      'G makes the same again and again (mode collapse): its samples are '
-      f'{share:.2f} times as far from one another as real examples are. '
-      'Another loss (rpgan with penalties.r1 and r2), packing or lower learning '
-      'rates may spread them.',
-    )
+  if share >= LIMITS['diversity']:
+    return ''
+  return (
+    'G makes the same again and again (mode collapse): its samples are '
+    f'{share:.2f} times as far from one another as real examples are. '
+    'Another loss (rpgan with penalties.r1 and r2), packing or lower learning '
+    'rates may spread them.'
+  )

@@ -228,7 +228,7 @@ class Report:
       )
     self.scores(rows, notes)
     if warnings:
-      out(f'warnings {len(warnings)}, see {workdir / "warnings.jsonl"}')
+      out(f'warnings see {workdir / "warnings.jsonl"}')
     out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
 
   def evaluation(

@@ -65,8 +65,12 @@ class Records:
       )
       self._scalars = enter(writers.ScalarWriter(workdir, start=step))
       path = workdir / WARNINGS_FILE
-      self._warnings = enter(jsonl.Lines(path, start=step))
-      self._watch, self._best = health.Watch(), None
+      self._warnings = enter(jsonl.Lines(path, start=step, names=['warnings']))
+      # Those of the last picture are not said again.
+      every = self._chosen.sample_every or self._chosen.num_steps
+      last = [v for v in self._warnings.kept if v['step'] > step - every]
+      self._said = last[-1]['warnings'].keys() if last else set()
+      self._best = None
       if self._chosen.eval['every']:
         self._best = enter(best.Best(workdir, self._chosen.eval, start=step))
       if step == 0:
@@ -131,9 +135,12 @@ class Records:
     writers.save_samples(path, samples, self._real)
 
   def _look(self, step, state):
-    for found in self._watch.look(self._health(state)):
-      self._warnings.write({'step': step, **found._asdict()})
-      self._report.warning(step, found.text)
+    found = health.look(self._health(state))
+    if found:
+      self._warnings.write({'step': step, 'warnings': found})
+    for kind in found.keys() - self._said:
+      self._report.warning(step, found[kind])
+    self._said = found.keys()
 
   def _score(self, step, state):
     count = scoring.samples_for(self._chosen.eval['num_samples'])

@@ -1,0 +1,69 @@
+"""What a run leaves: each once, however often it is stopped."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gan_jax import due, health, judge, progress, records, references, resume
+from tests.test_experiment import build
+
+PICTURE = due.Due(line=False, checkpoint=False, picture=True, scores=False)
+
+
+class Report(progress.Report):
+  """Keeps warnings."""
+
+  def __init__(self):
+    super().__init__(quiet=True)
+    self.said = []
+
+  def warning(self, step, text):
+    self.said.append((step, text))
+
+
+@pytest.fixture
+def start():
+  """Makes the records of a run from a step on, and its report."""
+  built = build(sample_every=10, num_steps=100, num_samples=4)
+  state = built.init_state()
+
+  def begin(workdir, step):
+    report = Report()
+    real = references.halves(built.train, {})
+    kept = records.Records(built, workdir, judge.Judge(real), report)
+    return kept.begin(resume.Start(state, step, 0, '')), report, state
+
+  return begin
+
+
+def test_a_warning_is_said_once_until_it_has_come_right(
+  tmp_path, monkeypatch, start
+):
+  now = {}
+  monkeypatch.setattr(health, 'look', lambda facts: dict(now))
+  kept, report, state = start(tmp_path, 0)
+  with kept:
+    for step, found in ((10, 'a'), (20, 'a'), (30, ''), (40, 'a'), (50, 'ab')):
+      now.clear()
+      now.update({kind: f'{kind}!' for kind in found})
+      kept.keep(PICTURE, step, state)
+  assert report.said == [(10, 'a!'), (40, 'a!'), (50, 'b!')]
+  lines = (tmp_path / 'warnings.jsonl').read_text().splitlines()
+  assert [json.loads(line)['step'] for line in lines] == [10, 20, 40, 50]
+
+  kept, report, state = start(tmp_path, 45)  # a is known, b is not yet
+  with kept:
+    kept.keep(PICTURE, 50, state)
+  assert report.said == [(50, 'b!')]
+  again = (tmp_path / 'warnings.jsonl').read_text().splitlines()
+  assert again == lines
+
+
+def test_another_process_keeps_nothing(tmp_path):
+  with records.Nothing().begin(resume.Start(None, 0, 0, '')) as kept:
+    kept.line(1, {}, None)
+    kept.keep(PICTURE, 1, np.zeros(1))
+    kept.finish(1, None, None)
+    assert not kept.missed(1)
+  assert not list(tmp_path.iterdir())
