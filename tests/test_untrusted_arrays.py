@@ -15,7 +15,7 @@ import pytest
 from gan_jax import feature_store, npz
 from gan_jax.data import samples
 from gan_jax.evaluation import mnist_classifier, torch_files, weights
-from tests.test_weights import opcodes, tensor, torch_file, zipped
+from tests.test_weights import opcodes, pickled, tensor, torch_file, zipped
 
 ROOT = pathlib.Path(__file__).parent.parent
 
