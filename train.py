@@ -92,8 +92,9 @@ def last_words(step: int) -> None:
   """Says why a process ends that waited for others."""
   print(
     f'train.py: no train step for {_CONFIG.value.stall_seconds} s after step '
-    f'{step}: another process died or hangs. Start all of them again to '
-    'continue from the last checkpoint.',
+    f'{step}: another process died or hangs (or stall_seconds is less than a '
+    'call of steps_per_call takes). Start all of them again to continue from '
+    'the last checkpoint.',
     file=sys.stderr,
     flush=True,
   )
@@ -126,6 +127,7 @@ def train_run(workdir: pathlib.Path) -> bool:
   )
 
   # ---- Build everything, and refuse what is wrong, before compiling.
+  interrupt = exits.Interrupt()
   chief = processes.is_chief()
   report = progress.Report(quiet=not chief)
   kept, held = records.Nothing(), None
@@ -138,18 +140,17 @@ def train_run(workdir: pathlib.Path) -> bool:
         held = files.Hold(workdir)
         kept = records.Records(built, workdir, judge, report)
     start = resume.start(built, workdir, _INIT_FROM.value)
+    if chief:
+      writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
   config = built.settings
-  if chief:
-    writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
   report.header(built, start.state, workdir, start.note)
 
   program = built.program()
   log = window.Window(config.batch_size * config.d_steps)
-  interrupt = exits.Interrupt()
   tries = 0
   stall = config.stall_seconds if processes.count() > 1 else 0
   with (
-    told(loop.Failed, OSError),
+    told(loop.Failed, *exits.MENDABLE),
     watchdog.Watchdog(stall, last_words, exits.LOST) as dog,
   ):
     # ---- Once, or again after each rollback.
@@ -171,12 +172,17 @@ def train_run(workdir: pathlib.Path) -> bool:
           )
         break
       except window.NonFinite as error:
+        if config.nonfinite != 'rollback':
+          kept_at = (chief and runs.latest(workdir)) or 'none yet'
+          sys.exit(f'train.py: {error} The last good checkpoint: {kept_at}.')
         before = start
         start = resume.start(built, workdir, _INIT_FROM.value)
         tries = tries + 1 if start.step == before.step else 1
-        if config.nonfinite != 'rollback' or tries > _TRIES:
-          kept_at = start.step or 'none yet'
-          sys.exit(f'train.py: {error} The last good checkpoint: {kept_at}.')
+        if tries > _TRIES:
+          sys.exit(
+            f'train.py: {error} So it was after {_TRIES} rollbacks to step '
+            f'{start.step}, too.'
+          )
         start = start._replace(rollbacks=before.rollbacks + 1)
         report.rolled_back(str(error), start)
 

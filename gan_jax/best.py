@@ -1,4 +1,7 @@
-"""The best checkpoint of a run, and the history of its scores."""
+"""The best checkpoint of a run, and the history of its scores.
+
+The best before the best is kept as well: a run may go back to before the last.
+"""
 
 import json
 import pathlib
@@ -35,7 +38,7 @@ class Best:
     self._lines = jsonl.Lines(
       workdir / SCORES_FILE, start=start, names=('rank', 'options')
     )
-    self._saved = checkpoint.Checkpoints(workdir / runs.BEST, keep=1)
+    self._saved = checkpoint.Checkpoints(workdir / runs.BEST, keep=2)
     same = [line for line in self._lines.kept if self._comparable(line)]
     self._done = {line['step'] for line in same}
     ranks = [
@@ -44,8 +47,9 @@ class Best:
       if line['step'] in self._saved.steps()
     ]
     self._rank, self.step = min(ranks, default=(None, None))
+    known = {step for _, step in ranks}
     for step in self._saved.steps():
-      if step != self.step:  # of steps to come, or of other scores
+      if step not in known:  # of steps to come, or of other scores
         self._saved.delete(step)
 
   def _comparable(self, line: Mapping[str, Any]) -> bool:

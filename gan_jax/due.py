@@ -37,11 +37,13 @@ def after(chosen: Settings, step: int, stopping: bool = False) -> Due:
   at = lambda every: bool(every) and step % every == 0
   ended = step == chosen.num_steps
   last = ended or stopping
+  scores = at(chosen.eval['every'])
   return Due(
     line=last or at(chosen.log_every),
-    checkpoint=last or at(chosen.checkpoint_every),
+    # Scores may take long, and a run be killed meanwhile.
+    checkpoint=last or at(chosen.checkpoint_every) or scores,
     picture=ended or at(chosen.sample_every),
-    scores=at(chosen.eval['every']),
+    scores=scores and (ended or not stopping),
   )
 
 

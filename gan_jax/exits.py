@@ -4,11 +4,14 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from typing import Iterator
 
 RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
 LOST = 76  # another process died or hangs
 MENDABLE = (ValueError, OSError, ModuleNotFoundError)
+# How errors of the runtime begin that are not of another process.
+_OWN_FAULTS = ('RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT', 'UNIMPLEMENTED')
 
 
 class Interrupt:
@@ -25,10 +28,11 @@ class Interrupt:
 
   def _on_signal(self, number, _):
     self.signal = number
-    signal.signal(number, signal.SIG_DFL)
-    print(
-      f'\n{signal.Signals(number).name}: saving after this step', flush=True
-    )
+    for each in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(each, signal.SIG_DFL)
+    # Not print: it may have been interrupted itself.
+    said = f'\n{signal.Signals(number).name}: saving after this step\n'
+    os.write(1, said.encode())
 
 
 @contextlib.contextmanager
@@ -69,11 +73,14 @@ def together(program: str) -> Iterator[None]:
     if processes.count() == 1 or error.code == RESUMABLE:
       raise
     said, status = error.code, 1
-  except errors.JaxRuntimeError as error:
+  except Exception as error:
     if processes.count() == 1:
       raise
-    reason = str(error).splitlines()[0]
+    reason = (str(error).splitlines() or [''])[0]
     said, status = f'{program}: another process was lost: {reason}', LOST
+    lost = isinstance(error, errors.JaxRuntimeError)
+    if not lost or reason.startswith(_OWN_FAULTS):
+      said, status = traceback.format_exc(), 1
   print(said, file=sys.stderr)
   sys.stdout.flush()
   sys.stderr.flush()

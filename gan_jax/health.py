@@ -5,6 +5,7 @@ about as much as a train step or two. A sentence is a hint, no verdict: the
 thresholds are in `LIMITS`.
 """
 
+import math
 from typing import Any, Callable, Mapping
 
 import jax
@@ -144,6 +145,7 @@ def look(facts: Mapping[str, float]) -> dict[str, str]:
   Returns:
     'won', 'overfits', 'collapsed' -> a sentence for a person.
   """
+  facts = {name: x for name, x in facts.items() if math.isfinite(x)}
   findings = (('won', _won), ('overfits', _overfits), ('collapsed', _collapsed))
   said = {kind: find(facts) for kind, find in findings}
   return {kind: text for kind, text in said.items() if text}

@@ -79,9 +79,10 @@ def train(
         pace.rest()
         with watchdog.paused():
           keep(now, step, state)
-        if now.slow:
+        if now.slow or chosen.diagnostics:
           _meet(step, watchdog)
       bar.update(step, log.rate)
+  watchdog.rest()  # what is being written may take its time
   return state, step
 
 

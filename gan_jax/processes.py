@@ -3,6 +3,7 @@
 Each function does nothing, at no cost, where there is one process.
 """
 
+import collections
 import contextlib
 import importlib.util
 import os
@@ -89,6 +90,15 @@ def start(
     if launcher != 'TPU':
       raise ValueError(f'{launcher or coordinator}: {error}') from error
     # A TPU that nobody else shares, as in a notebook.
+  _check_devices()
+
+
+def _check_devices() -> None:
+  """Refuses processes of which some have more devices than others."""
+  counts = collections.Counter(d.process_index for d in jax.devices())
+  if len(set(counts.values())) > 1:
+    listed = ', '.join(f'process {i} has {n}' for i, n in counts.items())
+    raise ValueError(f'devices: {listed}; each must have as many')
 
 
 def count() -> int:
@@ -132,7 +142,16 @@ def from_chief(tree: PyTree) -> PyTree:
   """
   if count() == 1:
     return tree
-  return multihost_utils.broadcast_one_to_all(jax.device_get(tree))
+  # As bytes: it adds zeros, which would make +0 of -0.
+  flat, structure = jax.tree.flatten(jax.device_get(tree))
+  flat = [np.asarray(x) for x in flat]
+  sent = [np.frombuffer(x.tobytes(), np.uint8) for x in flat]
+  found = multihost_utils.broadcast_one_to_all(sent)
+  back = [
+    np.frombuffer(np.asarray(y).tobytes(), x.dtype).reshape(x.shape)
+    for x, y in zip(flat, found)
+  ]
+  return jax.tree.unflatten(structure, back)
 
 
 def meet(name: str) -> None:

@@ -103,11 +103,12 @@ class Records:
       ValueError: where scores cannot be computed.
     """
     state = parallel.on_this_process(state)
-    if now.checkpoint:
-      self._checkpoints.save(step, state)
+    # What a continued run would not do again comes before the checkpoint.
     if now.picture:
       self._save_picture(self._workdir / f'samples/{step:08d}.png', state)
       self._look(step, state)
+    if now.checkpoint:
+      self._checkpoints.save(step, state)
     if now.scores:
       self.score(step, state)
 

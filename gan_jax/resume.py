@@ -1,14 +1,23 @@
 """How a run is taken up again: from its newest good checkpoint."""
 
 import dataclasses
+import json
 import pathlib
 import shutil
+import zlib
 from typing import Any, Mapping, NamedTuple
 
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, continuation, processes, runs, state
+from gan_jax import (
+  checkpoint,
+  continuation,
+  processes,
+  runs,
+  settings,
+  state,
+)
 
 DAMAGED = 'damaged'
 
@@ -49,6 +58,7 @@ def start(built: Any, workdir: pathlib.Path, init_from: str = '') -> Start:
   """
   found = None
   with processes.together('start', ValueError, OSError):
+    _check_alike(built)
     if processes.is_chief():
       found = _start(built, workdir, init_from)
   if processes.count() == 1:
@@ -60,6 +70,29 @@ def start(built: Any, workdir: pathlib.Path, init_from: str = '') -> Start:
   numbers = np.array([found.step, found.rollbacks], np.int32)
   whole, (step, rollbacks) = processes.from_chief((found.state, numbers))
   return Start(whole, int(step), int(rollbacks), found.note)
+
+
+def _check_alike(built) -> None:
+  """Refuses processes that were given other configs, data or versions."""
+  if processes.count() == 1:
+    return
+  about = runs.describe(built)
+  described = json.dumps(about | {'settings': _without_paths(built.settings)})
+  crc = zlib.crc32(described.encode())
+  sums = processes.gather([crc >> 16, crc & 0xFFFF])
+  other = (sums != sums[0]).any(axis=1)
+  if other.any():
+    raise ValueError(
+      f'process {int(np.argmax(other))} has another config, other data or '
+      'versions than process 0: all must be started alike (runs of their own '
+      'take --num_processes=1)'
+    )
+
+
+def _without_paths(chosen: Any) -> dict[str, Any]:
+  flat = settings.flatten(dataclasses.asdict(chosen))
+  mere = ('data.data_dir', 'data.path', 'eval.feature_weights')
+  return {leaf: value for leaf, value in flat.items() if leaf not in mere}
 
 
 def _start(built, workdir, init_from) -> Start:

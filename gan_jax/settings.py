@@ -119,7 +119,8 @@ class Settings:
       step until it gives up: another one died or hangs.
     log_every: steps between lines of metrics.
     sample_every: steps between pictures; 0 for the last alone.
-    checkpoint_every: steps between checkpoints; 0 for the last alone.
+    checkpoint_every: steps between checkpoints; 0 for the last alone, and those
+      that are scored (eval.every).
     keep_checkpoints: how many to keep, the newest.
     num_samples: examples in a picture.
     eval: of the scores: {'metrics': names in metrics.METRICS, with commas; ''

@@ -21,6 +21,7 @@ from gan_jax import (
   runs,
   sampling,
   scoring,
+  settings,
   standing,
   sweep,
   tables,
@@ -123,7 +124,7 @@ class _Records:
       if now.checkpoint:
         self._checkpoints.save(step, state)
       if now.scores or step == self._end:
-        self._score(state, step)
+        self.score(state, step)
 
   def _line(self, state, step):
     means, lost = self.curves.close(), diverged(state, step)
@@ -134,7 +135,13 @@ class _Records:
     self._lines.write({'step': step, 'diverged': lost, 'metrics': listed})
     self._report.members_line(step, means, lost, self.curves.rate)
 
-  def _score(self, state, step):
+  def missed(self, chosen: settings.Settings, step: int) -> bool:
+    """Whether scores were due at a step, and the run ended before them."""
+    done = {line['step'] for line in self._lines.kept if 'scores' in line}
+    return bool(step) and due.after(chosen, step).scores and step not in done
+
+  def score(self, state: Any, step: int) -> None:
+    """Scores all members, and writes a line of it."""
     self.scored = self._scorer(state, step)
     values = [
       rows and {row['name']: row['value'] for row in scoring.as_json(rows)}
@@ -174,6 +181,8 @@ def train(
     watchdog.Watchdog(0, lambda step: None, 0) as dog,
   ):
     records = _Records(scorer, report, saved, lines, team.settings.num_steps)
+    if records.missed(team.settings, start.step):
+      records.score(start.state, start.step)
     state, step = loop.train(
       start,
       team.draws,

@@ -46,6 +46,10 @@ class Watchdog:
     """
     self._last, self._step = time.monotonic(), step
 
+  def rest(self) -> None:
+    """Nothing is expected until the next sign of life."""
+    self._last = None
+
   @contextlib.contextmanager
   def paused(self) -> Iterator[None]:
     """What is done within may take long."""

@@ -1,6 +1,7 @@
 """The metrics of a run between two lines of its log, and its speed."""
 
 import contextlib
+import math
 import time
 from typing import Any, Iterator, Mapping
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from gan_jax import state as state_lib
 from gan_jax.guards import SKIPPED
+
+_MOST_SKIPPED = 100  # steps in a row
 
 
 class NonFinite(ArithmeticError):
@@ -78,6 +81,7 @@ class Window:
     self._feed, self._waited_before = None, 0.0
     self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
     self._values: list[Mapping[str, np.ndarray]] = []
+    self._skipped = 0
     self._clock = Clock()
     self._all_finite = jax.jit(state_lib.all_finite)
 
@@ -155,12 +159,14 @@ class Window:
   def close(self) -> dict[str, float]:
     """Means since the last close, with the speed.
 
-    Steps that were skipped (guards.skip) are counted, and in no mean.
+    Steps that were skipped (guards.skip) are counted, and in no mean; of a
+    window of such steps alone all means are NaN.
 
     Raises:
-      NonFinite: for any metric, or where all steps were skipped.
+      NonFinite: for any metric, or where too many steps in a row were skipped.
     """
     self._fetch()
+    self._count_skipped()
     seconds = self._clock.lap()
     waited = self._feed.waited if self._feed else 0.0
     self.means = _means(self._values) | {
@@ -172,6 +178,16 @@ class Window:
     self._clock.restart()
     return self.means
 
+  def _count_skipped(self) -> None:
+    for row in self._values:
+      for skipped in row.get(SKIPPED, ()):
+        self._skipped = self._skipped + 1 if skipped else 0
+        if self._skipped >= _MOST_SKIPPED:
+          raise NonFinite(
+            f'not finite: the last {self._skipped} steps, all of which were '
+            'skipped.'
+          )
+
 
 def _means(rows: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
   values = {n: np.concatenate([row[n] for row in rows]) for n in rows[0]}
@@ -179,12 +195,8 @@ def _means(rows: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
   if skipped is None:
     return {name: float(x.mean()) for name, x in values.items()}
   taken = skipped == 0
-  if not taken.any():
-    raise NonFinite(
-      f'not finite: all {len(taken)} steps since the last line, which were '
-      'skipped.'
-    )
-  means = {name: float(x[taken].mean()) for name, x in values.items()}
+  mean = lambda x: float(x[taken].mean()) if taken.any() else math.nan
+  means = {name: mean(x) for name, x in values.items()}
   return means | {SKIPPED: float(skipped.sum())}
 
 

@@ -238,7 +238,7 @@ def test_the_import_of_train_py_is_found(importable):
 
   code = startup.train_imports()
   assert re.fullmatch(r'from gan_jax import \w+(, \w+)+', code)
-  assert 'programs' in code and 'startup' in code
+  assert 'loop' in code and 'startup' in code
 
 
 def test_peaks_are_found_by_kind(importable):

@@ -122,7 +122,7 @@ def test_a_checkpoint_and_raw_weights(call, workdir):
   out = call(workdir=str(workdir), checkpoint='best', weights='raw')
   assert 'weights raw' in out and '1-NN accuracy' in out
   message = refused(call, workdir=str(workdir), checkpoint='3')
-  assert 'no checkpoint of step 3; it has [4]' in message
+  assert 'no checkpoint of step 3; it has [2, 4]' in message
   message = refused(call, workdir=str(workdir), checkpoint='newest')
   assert "must be 'latest', 'best' or a step" in message
 

@@ -71,7 +71,15 @@ def test_skipped_steps_are_counted_and_in_no_mean():
   means = log.close()
   assert means['loss'] == 1.5 and means['skipped'] == 2
   log.add(6, {'loss': jnp.zeros(2), 'skipped': jnp.ones(2)}, 2)
-  with pytest.raises(window.NonFinite, match='all 2 steps since the last line'):
+  means = log.close()
+  assert np.isnan(means['loss']) and means['skipped'] == 2
+  for step in range(97):
+    log.add(7 + step, {'loss': jnp.zeros(()), 'skipped': jnp.ones(())})
+  log.close()
+  log.add(104, {'loss': jnp.zeros(()), 'skipped': jnp.ones(())})
+  with pytest.raises(
+    window.NonFinite, match='the last 100 steps, all of which'
+  ):
     log.close()
 
 
