@@ -65,6 +65,7 @@ def test_dirac_gan_follows_its_eigenvalues():
     assert distance < 0.1 if closes else distance > 1
 
 
+@pytest.mark.slow
 def test_jacobian_of_networks():
   g, d = mlp.Generator((1,), (2,), norm='none'), mlp.Discriminator((2,), 'none')
   z = jnp.array([[0.5], [-1.0]])

@@ -186,6 +186,7 @@ class TestRecords:
       saved.save(4, now)
     return crew, now
 
+  @pytest.mark.slow
   def test_restored_extracted_and_loaded(self, tmp_path):
     crew, now = self.saved(tmp_path / 'crew')
     back, _, _, note = resume.start(self.crew(), tmp_path / 'crew')

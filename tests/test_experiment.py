@@ -199,6 +199,7 @@ MEMORIES = {
 
 
 @pytest.mark.parametrize('memories', MEMORIES)
+@pytest.mark.slow
 def test_three_steps_and_two_more_are_five_bit_for_bit(tmp_path, memories):
   changes = MEMORIES[memories]
   _, note = train_and_save(tmp_path / 'a', num_steps=3, **changes)

@@ -102,6 +102,7 @@ def test_streamed_chunks_and_the_resident_set_agree():
 
 @pytest.mark.parametrize('backend', parallel.BACKENDS)
 @pytest.mark.parametrize('resident_mb', [0, 1], ids=['streamed', 'resident'])
+@pytest.mark.slow
 def test_four_devices_are_one(backend, resident_mb):
   sgd = {'name': 'sgd', 'learning_rate': 0.05}
   options = dict(

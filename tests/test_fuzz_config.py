@@ -21,6 +21,8 @@ from gan_jax import (
 )
 from tests.fuzzing import fuzz
 
+pytestmark = pytest.mark.slow
+
 BASES = ('d2l_gaussian', 'ring', 'grid', 'digits')
 NAMES = {
   'loss': list(losses.LOSSES),

@@ -24,6 +24,8 @@ from gan_jax.evaluation import mnist_classifier, torch_files, weights
 from tests import test_weights
 from tests.fuzzing import fuzz
 
+pytestmark = pytest.mark.slow
+
 EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**32 - 1, 2**63 - 1)
 DIGITS = b'0123456789'
 

@@ -10,6 +10,8 @@ from hypothesis import example, given
 from gan_jax import augment, losses, networks
 from tests.fuzzing import FLOATS, OTHERS, fuzz, outcome
 
+pytestmark = pytest.mark.slow
+
 LARGEST = float(np.finfo(np.float32).max)
 PLAYERS = [
   (name, player)

@@ -6,10 +6,13 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import example, given
 
 from gan_jax import diagnostics, ema, optimizers, order
 from tests.fuzzing import FLOATS, fuzz, outcome
+
+pytestmark = pytest.mark.slow
 
 
 @functools.cache

@@ -11,6 +11,8 @@ from gan_jax import augment, losses, penalties
 from tests.fuzzing import FLOATS, OTHERS, fuzz, outcome
 from tests.test_fuzz_maths import array, keys, numbers, shapes
 
+pytestmark = pytest.mark.slow
+
 BY_GRADIENT = {
   'r1': lambda d, real, fake, keys: penalties.r1(d, real),
   'r2': lambda d, real, fake, keys: penalties.r2(d, fake),

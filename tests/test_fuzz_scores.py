@@ -25,6 +25,8 @@ from gan_jax.evaluation import (
 )
 from tests.fuzzing import FLOATS, OTHERS, fuzz, outcome
 
+pytestmark = pytest.mark.slow
+
 FEW = {'steps': 2, 'batch_size': 4, 'hidden': 2}
 
 

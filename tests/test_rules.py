@@ -198,6 +198,7 @@ def test_extragradient_moves_moments_and_statistics_once():
 
 
 @pytest.mark.parametrize('rule', rules.UPDATE_RULES)
+@pytest.mark.slow
 def test_four_devices_are_one(rule):
   gan = tiny.gan(consensus=True)
   options = dict(rule=rule, lookahead_every=2, diagnostics=True)

@@ -47,6 +47,7 @@ def test_settings_name_every_term():
 
 
 @pytest.mark.parametrize('name', NAMES)
+@pytest.mark.slow
 def test_four_devices_are_one(name):
   gan, now = game_with(name)
   key = jax.random.key(3)
@@ -134,6 +135,7 @@ def test_weight_falls_with_its_factor():
   assert not np.allclose(at(0), at(40), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_bcr_on_images():
   keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(0), i))(
     jnp.arange(4)
