@@ -103,7 +103,7 @@ def toy(workdir, port, *arguments):
     *(f'--coordinator=localhost:{port}', '--num_processes=2'),
     *('--process_id={id}', '--config.steps_per_call=5'),
     *('--config.log_every=10', '--config.checkpoint_every=10'),
-    *('--config.eval.num_samples=50', '--config.stall_seconds=8'),
+    *('--config.eval.num_samples=50', '--config.stall_seconds=15'),
     *arguments,
   ]
 
@@ -123,8 +123,8 @@ def test_one_dies_and_the_others_say_so_and_all_go_on(tmp_path, victim):
     started.processes[victim].send_signal(signal.SIGKILL)
     began = time.monotonic()
     left = started.processes[1 - victim]
-    said = left.communicate(timeout=60)[0]
-    assert time.monotonic() - began < 30
+    said = left.communicate(timeout=120)[0]
+    assert time.monotonic() - began < 50
   if left.returncode == 76:
     assert 'another process' in said
     assert 'Traceback' not in said
@@ -152,9 +152,9 @@ def test_a_hang_is_seen_and_fewer_processes_go_on(tmp_path):
   with Job(toy(tmp_path, free_port(), '--config.num_steps=100000')) as started:
     started.until('step      40')
     started.processes[1].send_signal(signal.SIGSTOP)
-    said = started.processes[0].communicate(timeout=60)[0]
+    said = started.processes[0].communicate(timeout=120)[0]
     assert started.processes[0].returncode == 76
-    assert 'no train step for 8 s after step' in said
+    assert 'no train step for 15 s after step' in said
   one = [
     *('train.py', '--config=configs/d2l_gaussian.py', f'--workdir={tmp_path}'),
     *('--config.num_steps=2000', '--config.eval.num_samples=50'),
@@ -169,7 +169,7 @@ def test_a_signal_to_one_stops_all_at_the_same_step(tmp_path):
   with Job(toy(tmp_path, free_port(), '--config.num_steps=1000000')) as started:
     started.until('step      20')
     started.processes[1].send_signal(signal.SIGTERM)
-    (said, status), (_, other) = started.wait(60)
+    (said, status), (_, other) = started.wait(120)
     assert status == other == 75, said
     assert 'stopped at step' in said
 
@@ -178,7 +178,7 @@ def test_a_signal_to_one_stops_all_at_the_same_step(tmp_path):
 def test_all_fail_where_one_does(tmp_path):
   (tmp_path / 'runs').write_text('not a directory')
   with Job(toy(tmp_path / 'runs', free_port())) as started:
-    (said, status), (other_said, other) = started.wait(60)
+    (said, status), (other_said, other) = started.wait(120)
   assert status == other == 1
   assert 'Not a directory' in said or 'File exists' in said
   assert 'process 0 could not build the run' in other_said
@@ -251,7 +251,7 @@ def test_slurm_needs_no_flags(tmp_path):
 def test_processes_of_other_configs_are_refused(tmp_path):
   words = toy(tmp_path, free_port(), '--config.seed={id}')
   with Job(words) as started:
-    (said, status), (other_said, other) = started.wait(60)
+    (said, status), (other_said, other) = started.wait(120)
   assert status == other == 1
   for text in (said, other_said):
     assert 'process 1 has another config' in text and 'Traceback' not in text
