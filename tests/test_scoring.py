@@ -451,9 +451,13 @@ def test_the_best_is_kept_over_a_continuation(tmp_path):
   assert run_of_scores(tmp_path, [(4, 3.0)], start=2) == ([True], 4)
   better = run_of_scores(tmp_path, [(6, 4), (8, np.nan), (10, 2)], start=4)
   assert better == ([False, False, True], 10)
-  assert [p.name for p in (tmp_path / 'best').iterdir()] == ['10']
   with best_lib.Best(tmp_path, {'metrics': 'fd', 'every': 7}, start=10) as best:
     assert best.step == 10 and best.has(8) and not best.has(9)
+  # The best before it is there too, for a run that goes back; no third is.
+  assert sorted(p.name for p in (tmp_path / 'best').iterdir()) == ['10', '4']
+  assert run_of_scores(tmp_path, [(12, 1)], start=10) == ([True], 12)
+  assert sorted(p.name for p in (tmp_path / 'best').iterdir()) == ['10', '12']
+  assert run_of_scores(tmp_path, [(12, 3)], start=11) == ([False], 10)
 
 
 def test_scores_under_other_options_are_not_compared(tmp_path):
