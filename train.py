@@ -66,13 +66,13 @@ def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.FATAL)  # orbax tells of all, and raises, too
   # Imported here, so that --help and errors in flags come at once.
-  from gan_jax import exits, settings, startup
+  from gan_jax import exits, processes, settings, startup
 
   with told(ValueError, RuntimeError):
     chosen = settings.parse(_CONFIG.value.to_dict())
     many = settings.is_ensemble(chosen)
     startup.prepare(members=many, deterministic=chosen.deterministic)
-    startup.join(
+    processes.start(
       _COORDINATOR.value,
       _NUM_PROCESSES.value,
       _PROCESS_ID.value,

@@ -15,6 +15,11 @@ except ImportError:  # Windows
 _MOST_JSON = 2**28  # bytes
 
 
+def reason(error: Exception) -> str:
+  """What an error of a library says, if it does, and not at length."""
+  return str(error)[:300] or type(error).__name__
+
+
 def read(path: pathlib.Path, *, most: int) -> bytes:
   """The content of a regular file that is not too large.
 

@@ -3,7 +3,6 @@
 Each function does nothing, at no cost, where there is one process.
 """
 
-import collections
 import contextlib
 import importlib.util
 import os
@@ -13,6 +12,8 @@ from typing import Any, Iterator, Mapping
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+
+from gan_jax import parallel
 
 PyTree = Any
 
@@ -45,7 +46,7 @@ def start(
   num_processes: int = 0,
   process_id: int = -1,
   *,
-  heartbeat_seconds: int = 100,
+  stall_seconds: int = 120,
 ) -> None:
   """Joins the other processes of the job; before the first JAX call.
 
@@ -54,11 +55,14 @@ def start(
       three out from SLURM, Open MPI or the TPU's environment, if any.
     num_processes: of the job; 1 is a job of its own, wherever it was started.
     process_id: of this one, from 0.
-    heartbeat_seconds: after which the runtime takes a silent one for dead.
+    stall_seconds: after which a watchdog gives up waiting for a train step;
+      half as long again, and at least 30 s, and the runtime takes a silent
+      process for dead.
 
   Raises:
     ValueError: where some of the three are given and others not, or one is
-      out of range; where the launcher does not say enough.
+      out of range; where the launcher does not say enough; where one process
+      has more devices than another.
   """
   given = bool(coordinator), num_processes > 0, process_id >= 0
   if num_processes == 1:
@@ -84,21 +88,13 @@ def start(
   try:
     jax.distributed.initialize(
       **(named if all(given) else {}),
-      heartbeat_timeout_seconds=heartbeat_seconds,
+      heartbeat_timeout_seconds=max(30, stall_seconds + stall_seconds // 2),
     )
   except ValueError as error:
     if launcher != 'TPU':
       raise ValueError(f'{launcher or coordinator}: {error}') from error
     # A TPU that nobody else shares, as in a notebook.
-  _check_devices()
-
-
-def _check_devices() -> None:
-  """Refuses processes of which some have more devices than others."""
-  counts = collections.Counter(d.process_index for d in jax.devices())
-  if len(set(counts.values())) > 1:
-    listed = ', '.join(f'process {i} has {n}' for i, n in counts.items())
-    raise ValueError(f'devices: {listed}; each must have as many')
+  parallel.job_devices()  # or refuses: what they agree by needs as many of each
 
 
 def count() -> int:

@@ -53,11 +53,12 @@ class Records:
     self._draw_at = sampling.make_draw_at(built.gan, own)
     self._real = experiment.examples(built.test, self._chosen.num_samples)
     self._health = built.health_check()
-    self._rows: tuple[int, list] = (-1, [])
+    self._found: tuple[int, dict[str, Any]] = (-1, {})
 
   def begin(self, start: resume.Start) -> 'Records':
     """Opens the files for what follows a step; what they have beyond goes."""
     workdir, step = self._workdir, start.step
+    self._found = -1, {}  # a state of the same step may be another
     with contextlib.ExitStack() as stack:
       enter = stack.enter_context
       self._checkpoints = enter(
@@ -86,7 +87,7 @@ class Records:
   def line(self, step: int, means: Mapping[str, float], state: Any) -> None:
     """A line of the log."""
     if self._chosen.diagnostics:
-      means = {**means, **self._health(parallel.on_this_process(state))}
+      means = {**means, **self._facts(step, parallel.on_this_process(state))}
     self._scalars.write(step, means)
     self._report.line(step, means)
 
@@ -105,7 +106,8 @@ class Records:
     state = parallel.on_this_process(state)
     # What a continued run would not do again comes before the checkpoint.
     if now.picture:
-      self._save_picture(self._workdir / f'samples/{step:08d}.png', state)
+      path = self._workdir / f'samples/{step:08d}.png'
+      self._save_picture(path, step, state)
       self._look(step, state)
     if now.checkpoint:
       self._checkpoints.save(step, state)
@@ -121,33 +123,49 @@ class Records:
       log: the window.Window of the run.
     """
     state = parallel.on_this_process(state)
-    self._save_picture(self._workdir / 'samples.png', state)
-    scored, rows = self._rows
-    if scored != step:
-      rows = self._score(step, state)
+    self._save_picture(self._workdir / 'samples.png', step, state)
+    rows = self._rows(step, state)
     noted = jsonl.read(self._workdir / WARNINGS_FILE)
     self._report.summary(log, rows, self._judge.notes, noted, self._workdir)
 
-  def _weights(self, state):
-    return standing.for_evaluation(self._built.gan, state.ema)
+  def _once(self, step, name, compute):
+    """What is computed of the state of a step, however often it is wanted."""
+    if self._found[0] != step:
+      self._found = step, {}
+    found = self._found[1]
+    if name not in found:
+      found[name] = compute()
+    return found[name]
 
-  def _save_picture(self, path, state):
-    samples = self._draw(self._weights(state), self._chosen.num_samples)
+  def _facts(self, step, state):
+    return self._once(step, 'facts', lambda: self._health(state))
+
+  def _weights(self, step, state):
+    average = lambda: standing.for_evaluation(self._built.gan, state.ema)
+    return self._once(step, 'weights', average)
+
+  def _save_picture(self, path, step, state):
+    draw, count = self._draw, self._chosen.num_samples
+    samples = self._once(
+      step, 'samples', lambda: draw(self._weights(step, state), count)
+    )
     writers.save_samples(path, samples, self._real)
 
   def _look(self, step, state):
-    found = health.look(self._health(state))
+    found = health.look(self._facts(step, state))
     if found:
       self._warnings.write({'step': step, 'warnings': found})
     for kind in found.keys() - self._said:
       self._report.warning(step, found[kind])
     self._said = found.keys()
 
-  def _score(self, step, state):
+  def _rows(self, step, state):
+    return self._once(step, 'rows', lambda: self._judged(step, state))
+
+  def _judged(self, step, state):
+    weights, shape = self._weights(step, state), self._built.shape
     count = scoring.samples_for(self._chosen.eval['num_samples'])
-    source = sampling.Generated(
-      self._draw_at, self._weights(state), self._built.shape, count, seed=1
-    )
+    source = sampling.Generated(self._draw_at, weights, shape, count, seed=1)
     try:
       return self._judge(source)
     except ValueError as error:
@@ -155,8 +173,7 @@ class Records:
 
   def score(self, step: int, state: Any) -> None:
     """Scores a state, and keeps it where it is the best so far."""
-    rows = self._score(step, state)
-    self._rows = step, rows
+    rows = self._rows(step, state)
     better = self._best.offer(step, state, rows)
     self._scalars.write_events(step, scoring.scalars(rows))
     self._report.scored(step, rows, better)

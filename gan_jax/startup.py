@@ -8,7 +8,6 @@ from typing import Sequence
 
 import jax
 
-from gan_jax import processes
 from gan_jax.evaluation import weights
 
 # XLA ends the process for a flag that it does not know.
@@ -96,33 +95,6 @@ def prepare(*, members: bool = False, deterministic: bool = False) -> None:
     _add_flags(DETERMINISTIC)
   prepare_cpu(members=members)
   cache_compilations()
-
-
-def join(
-  coordinator: str = '',
-  num_processes: int = 0,
-  process_id: int = -1,
-  *,
-  stall_seconds: int,
-) -> None:
-  """Joins the other processes of the job, if there are any; after prepare.
-
-  Args:
-    coordinator: as in processes.start.
-    num_processes: likewise.
-    process_id: likewise.
-    stall_seconds: after which our own watchdog gives up; the runtime does so
-      later, for what the watchdog does not see.
-
-  Raises:
-    ValueError: as processes.start.
-  """
-  processes.start(
-    coordinator,
-    num_processes,
-    process_id,
-    heartbeat_seconds=max(30, stall_seconds + stall_seconds // 2),
-  )
 
 
 def _add_flags(flags: Sequence[str]) -> None:

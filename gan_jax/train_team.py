@@ -178,7 +178,6 @@ def train(
   with (
     runs.checkpoints(team, workdir) as saved,
     jsonl.Lines(workdir / CURVES_FILE, start=start.step) as lines,
-    watchdog.Watchdog(0, lambda step: None, 0) as dog,
   ):
     records = _Records(scorer, report, saved, lines, team.settings.num_steps)
     if records.missed(team.settings, start.step):
@@ -192,7 +191,7 @@ def train(
       records.keep,
       stopped=stopped,
       report=report,
-      watchdog=dog,
+      watchdog=watchdog.Watchdog(),
     )
   if step < team.settings.num_steps:
     report.interrupted(step, workdir)

@@ -18,9 +18,9 @@ class Watchdog:
 
   def __init__(
     self,
-    seconds: float,
-    last_words: Callable[[int], Any],
-    status: int,
+    seconds: float = 0,
+    last_words: Callable[[int], Any] = lambda step: None,
+    status: int = 1,
     *,
     end: Callable[[int], Any] = os._exit,
   ):

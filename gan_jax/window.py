@@ -60,39 +60,21 @@ class Clock:
     self._steps, self._from = 0, time.perf_counter()
 
 
-class Window:
-  """The metrics since the last line of the log, and the speed.
+class _Log:
+  """Metrics on the device, until a line of the log asks for them, and a clock."""
 
-  Metrics stay on the device until someone asks.
-
-  Attributes:
-    means: of the last closed window.
-    examples_per_step: real examples that one step reads.
-  """
-
-  def __init__(self, examples_per_step: int):
-    """Starts the clock.
-
-    Args:
-      examples_per_step: real examples that one step reads.
-    """
-    self.means: dict[str, float] = {}
-    self.examples_per_step = examples_per_step
-    self._feed, self._waited_before = None, 0.0
-    self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
-    self._values: list[Mapping[str, np.ndarray]] = []
-    self._skipped = 0
+  def __init__(self):
     self._clock = Clock()
-    self._all_finite = jax.jit(state_lib.all_finite)
+    self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
 
   def begin(self, feed: Any) -> None:
-    """Forgets what no line was written of, and takes the time of a feed.
+    """Forgets what no line was written of, and starts the clock.
 
     Args:
       feed: with `waited`, seconds that the device has stood still for data.
     """
-    self._feed, self._waited_before = feed, feed.waited
-    self._pending, self._values = [], []
+    del feed
+    self._pending = []
     self._clock.restart()
 
   @property
@@ -104,11 +86,6 @@ class Window:
   def rates(self) -> list[float]:
     """Steps per second of every closed window."""
     return self._clock.rates
-
-  @property
-  def examples_per_second(self) -> float:
-    """Real examples per second of the last closed window."""
-    return self.rate * self.examples_per_step
 
   @contextlib.contextmanager
   def paused(self) -> Iterator[None]:
@@ -124,7 +101,7 @@ class Window:
     Args:
       step: the last of them.
       metrics: scalars of one step, or `[n]` of which the first `count` are
-        those of as many steps.
+        those of as many steps; of an ensemble `[M, n]`.
       count: number of steps.
     """
     self._pending.append((step, count, metrics))
@@ -136,6 +113,40 @@ class Window:
     seconds = self._clock.seconds
     self._clock.restart()
     return seconds
+
+
+class Window(_Log):
+  """The metrics of a run since the last line of the log, and the speed.
+
+  Attributes:
+    means: of the last closed window.
+    examples_per_step: real examples that one step reads.
+  """
+
+  def __init__(self, examples_per_step: int):
+    """Starts the clock.
+
+    Args:
+      examples_per_step: real examples that one step reads.
+    """
+    super().__init__()
+    self.means: dict[str, float] = {}
+    self.examples_per_step = examples_per_step
+    self._feed, self._waited_before = None, 0.0
+    self._values: list[Mapping[str, np.ndarray]] = []
+    self._skipped = 0
+    self._all_finite = jax.jit(state_lib.all_finite)
+
+  def begin(self, feed: Any) -> None:
+    """As of any log, and takes the time that the feed is waited for."""
+    super().begin(feed)
+    self._feed, self._waited_before = feed, feed.waited
+    self._values = []
+
+  @property
+  def examples_per_second(self) -> float:
+    """Real examples per second of the last closed window."""
+    return self.rate * self.examples_per_step
 
   def _fetch(self) -> None:
     for step, count, metrics in jax.device_get(self._pending):
@@ -200,51 +211,15 @@ def _means(rows: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
   return means | {SKIPPED: float(skipped.sum())}
 
 
-class Curves:
+class Curves(_Log):
   """Metrics of all members between two lines of the log, and the speed."""
-
-  def __init__(self):
-    self._clock = Clock()
-    self._pending: list[tuple[int, Mapping[str, Any]]] = []
-
-  def begin(self, feed: Any) -> None:
-    """Starts the clock."""
-    del feed
-    self._clock.restart()
-
-  @property
-  def rate(self) -> float:
-    """Steps per second of the last closed window, a step being of all."""
-    return self._clock.rate
-
-  @property
-  def rates(self) -> list[float]:
-    """Steps per second of every closed window."""
-    return self._clock.rates
-
-  def paused(self):
-    """What is done within does not count against the speed."""
-    return self._clock.paused()
-
-  def add(self, step: int, metrics: Mapping[str, Any], count: int) -> None:
-    """Takes the metrics `[M, limit]` of a call of `count` steps."""
-    del step
-    self._pending.append((count, metrics))
-    self._clock.add(count)
-
-  def wait(self) -> float:
-    """Waits for the last step; seconds since the clock started, restarts it."""
-    jax.block_until_ready(self._pending[-1][-1])
-    seconds = self._clock.seconds
-    self._clock.restart()
-    return seconds
 
   def close(self) -> dict[str, np.ndarray]:
     """Means since the last close, `[M]` each; not finite for who diverged."""
     fetched, self._pending = jax.device_get(self._pending), []
     self._clock.lap()
     self._clock.restart()
-    rows = [{k: v[:, :n] for k, v in m.items()} for n, m in fetched]
+    rows = [{k: v[:, :n] for k, v in m.items()} for _, n, m in fetched]
     return {
       name: np.concatenate([row[name] for row in rows], axis=1).mean(axis=1)
       for name in rows[0]

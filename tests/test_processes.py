@@ -1,7 +1,5 @@
 """Several processes are as one: on CPU, with gloo, on this machine."""
 
-import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -15,24 +13,13 @@ import pytest
 
 from gan_jax import processes, runs
 from tests import job
-
-ROOT = pathlib.Path(__file__).parent.parent
+from tests.test_train import ROOT, environment
 
 
 def free_port():
   with socket.socket() as found:
     found.bind(('localhost', 0))
     return found.getsockname()[1]
-
-
-def environment(devices=2):
-  dropped = ('PJRT_NPROC', 'XLA_FLAGS')
-  inherited = {k: v for k, v in os.environ.items() if k not in dropped}
-  return inherited | {
-    'JAX_PLATFORMS': 'cpu',
-    'JAX_NUM_CPU_DEVICES': str(devices),
-    'COLUMNS': '200',
-  }
 
 
 class Job:
@@ -43,7 +30,7 @@ class Job:
       subprocess.Popen(
         [sys.executable, *(word.format(id=i) for word in command)],
         cwd=ROOT,
-        env=env or environment(),
+        env=env or environment(devices=2),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -229,7 +216,7 @@ def test_slurm_needs_no_flags(tmp_path):
   jobs = []
   try:
     for number in range(2):
-      env = environment() | {
+      env = environment(devices=2) | {
         'SLURM_JOB_ID': '1',
         'SLURM_STEP_NODELIST': 'localhost',
         'SLURM_NTASKS': '2',

@@ -67,11 +67,11 @@ LAYERS = {
     MATHS,
   ),
   'parallel.py': (set(), {'jax', 'numpy'}),
-  'processes.py': (set(), {'jax', 'numpy'}),
+  'processes.py': ({'parallel'}, {'jax', 'numpy'}),
   'watchdog.py': (set(), set()),
   'due.py': ({'settings'}, set()),
   'data': (
-    {'data', 'npz', 'order', 'settings'},
+    {'data', 'files', 'npz', 'order', 'settings'},
     {'numpy', 'PIL', 'sklearn', 'tensorflow_datasets'},
   ),
   'data/prepare.py': (
@@ -122,7 +122,7 @@ LAYERS = {
   'tables.py': (set(), {'rich'}),
   'window.py': ({'guards', 'state'}, {'jax', 'numpy'}),
   'plots.py': ({'files'}, {'matplotlib', 'numpy'}),
-  'startup.py': ({'evaluation', 'processes'}, {'jax'}),
+  'startup.py': ({'evaluation'}, {'jax'}),
   'programs.py': (
     {'data', 'due', 'fuse', 'order', 'parallel', 'processes', 'settings'},
     {'jax'},

@@ -28,27 +28,28 @@ def png(width, height, body=b''):
   return b'\x89PNG\r\n\x1a\n' + b''.join(parts)
 
 
-def bmp(width, height):
+def saved(kind, side):
+  """A small picture, to be changed."""
   stream = io.BytesIO()
-  Image.new('RGB', (4, 4)).save(stream, 'bmp')
-  content = bytearray(stream.getvalue())
+  Image.new('RGB', (side, side)).save(stream, kind)
+  return bytearray(stream.getvalue())
+
+
+def bmp(width, height):
+  content = saved('bmp', 4)
   content[18:26] = struct.pack('<ii', width, height)
   return bytes(content)
 
 
 def webp(width, height):
-  stream = io.BytesIO()
-  Image.new('RGB', (4, 4)).save(stream, 'webp')
-  content = bytearray(stream.getvalue())
+  content = saved('webp', 4)
   at = content.index(b'\x9d\x01\x2a') + 3
   content[at : at + 4] = struct.pack('<HH', width, height)
   return bytes(content)
 
 
 def jpg(width, height):
-  stream = io.BytesIO()
-  Image.new('RGB', (16, 16)).save(stream, 'jpeg')
-  content = bytearray(stream.getvalue())
+  content = saved('jpeg', 16)
   at = content.index(b'\xff\xc0') + 5
   content[at : at + 4] = struct.pack('>HH', height, width)
   return bytes(content)

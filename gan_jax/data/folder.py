@@ -13,6 +13,7 @@ from typing import Callable, Iterator
 import numpy as np
 from PIL import Image
 
+from gan_jax import files
 from gan_jax.data import images
 from gan_jax.data.arrays import ArraySource, held_out
 
@@ -60,8 +61,7 @@ def opened(
       f'broken picture {path}: it is none of {", ".join(_FORMATS)}'
     ) from error
   except Exception as error:  # decoders and EXIF readers raise of any kind
-    reason = str(error)[:300] or type(error).__name__
-    raise ValueError(f'broken picture {path}: {reason}') from error
+    raise ValueError(f'broken picture {path}: {files.reason(error)}') from error
 
 
 def _check_pixels(image: Image.Image) -> None:

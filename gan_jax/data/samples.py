@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from gan_jax import npz
+from gan_jax import files, npz
 from gan_jax.data import folder, images
 from gan_jax.data.arrays import ArraySource
 
@@ -60,9 +60,8 @@ def open_samples(
       else:
         x, label = _members(file)
     except Exception as error:  # zipfile, zlib and numpy raise of any kind
-      reason = str(error)[:300] or type(error).__name__
       raise ValueError(
-        f'{path} cannot be read as an array of numbers: {reason}'
+        f'{path} cannot be read as an array of numbers: {files.reason(error)}'
       ) from error
   return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
 

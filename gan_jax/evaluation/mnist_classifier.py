@@ -133,7 +133,7 @@ def load_digit_classifier(path: str = '') -> tuple[Params, str]:
   try:
     params = npz.read_npz(io.BytesIO(content), limit=_MOST_BYTES)
   except Exception as error:  # zipfile, zlib and numpy raise of any kind
-    reason = str(error)[:300] or type(error).__name__
+    reason = files.reason(error)
     raise ValueError(f'{file} is not a readable .npz: {reason}') from error
   found = {name: value.shape for name, value in params.items()}
   if found != shapes():

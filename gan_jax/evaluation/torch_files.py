@@ -186,5 +186,5 @@ def _read(path, what, tensors_of):
     found, storages = read(data)
     return _tensors(tensors_of(found), storages, _MOST_COPIES * len(data))
   except Exception as error:  # what is damaged can raise anything
-    reason = (str(error) or repr(error))[:300]
+    reason = files.reason(error)
     raise ValueError(f'{path} is not a readable {what}: {reason}') from error

@@ -193,7 +193,7 @@ def _read(path):
     return _nested(npz.read_npz(io.BytesIO(data), limit=_MOST_BYTES))
   except Exception as error:  # their readers raise anything
     raise ValueError(
-      f'{path} is not a readable {path.suffix} file: {str(error)[:300]}'
+      f'{path} is not a readable {path.suffix} file: {files.reason(error)}'
     ) from error
 
 
