@@ -99,7 +99,7 @@ def at_least_float32(x: Array) -> Array:
 
 
 def unit_scale(*sets: Array) -> Array:
-  """A power of two that brings the largest number to [1/2, 1), or nearer.
+  """A power of two that brings the largest number to [1/2, 1], or nearer.
 
   Multiplied by it, which rounds nothing, squares neither overflow nor vanish.
 
@@ -110,5 +110,8 @@ def unit_scale(*sets: Array) -> Array:
     Scalar, from 2^-120 to 2^120.
   """
   largest = jnp.stack([jnp.abs(x).max() for x in sets]).max()
-  _, exponent = jnp.frexp(largest)
-  return jnp.ldexp(jnp.ones_like(largest), -jnp.clip(exponent, -120, 120))
+  # In float32: newer JAX expands these later, where float64 may be off.
+  small = jnp.clip(largest, 2.0**-120, 2.0**120).astype(jnp.float32)
+  _, exponent = jnp.frexp(small)
+  scale = jnp.ldexp(jnp.ones_like(small), -jnp.clip(exponent, -120, 120))
+  return scale.astype(largest.dtype)
