@@ -13,8 +13,10 @@ saved and can be continued; 76 where another process died or hangs; 1 for an
 error, told in a line.
 """
 
+import functools
 import pathlib
 import sys
+from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -66,7 +68,7 @@ def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.FATAL)  # orbax tells of all, and raises, too
   # Imported here, so that --help and errors in flags come at once.
-  from gan_jax import exits, processes, settings, startup
+  from gan_jax import exits, processes, settings, startup, watchdog
 
   with told(ValueError, RuntimeError):
     chosen = settings.parse(_CONFIG.value.to_dict())
@@ -81,30 +83,34 @@ def main(_):
   if _DRY_RUN.value:
     print_costs(many)
     return
-  train = train_ensemble if many else train_run
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
-  with exits.together('train.py'):
-    if not train(workdir):
+  stall = chosen.stall_seconds if processes.count() > 1 else 0
+  words = functools.partial(last_words, stall)
+  dog = watchdog.Watchdog(stall, words, exits.LOST)
+  with exits.together('train.py'), dog:
+    ended = train_ensemble(workdir) if many else train_run(workdir, dog)
+    if not ended:
       sys.exit(exits.RESUMABLE)
 
 
-def last_words(step: int) -> None:
+def last_words(stall: int, step: int, seconds: float) -> None:
   """Says why a process ends that waited for others."""
   print(
-    f'train.py: no train step for {_CONFIG.value.stall_seconds} s after step '
-    f'{step}: another process died or hangs (or stall_seconds is less than a '
-    'call of steps_per_call takes). Start all of them again to continue from '
-    'the last checkpoint.',
+    f'train.py: no train step for {seconds:.0f} s after step {step}: another '
+    f'process died or hangs (or stall_seconds={stall} is less than a call of '
+    'steps_per_call takes, or a thirtieth of what compiling or scoring take). '
+    'Start all of them again to continue from the last checkpoint.',
     file=sys.stderr,
     flush=True,
   )
 
 
-def train_run(workdir: pathlib.Path) -> bool:
+def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
   """Trains one run, and leaves in the workdir what there is to see.
 
   Args:
     workdir: of the run.
+    watchdog: a watchdog.Watchdog; is told of steps and of what takes longer.
 
   Returns:
     Whether it came to the end.
@@ -121,7 +127,6 @@ def train_run(workdir: pathlib.Path) -> bool:
     records,
     resume,
     runs,
-    watchdog,
     window,
     writers,
   )
@@ -148,11 +153,7 @@ def train_run(workdir: pathlib.Path) -> bool:
   program = built.program()
   log = window.Window(config.batch_size * config.d_steps)
   tries = 0
-  stall = config.stall_seconds if processes.count() > 1 else 0
-  with (
-    told(loop.Failed, *exits.MENDABLE),
-    watchdog.Watchdog(stall, last_words, exits.LOST) as dog,
-  ):
+  with told(loop.Failed, *exits.MENDABLE):
     # ---- Once, or again after each rollback.
     while True:
       try:
@@ -168,7 +169,7 @@ def train_run(workdir: pathlib.Path) -> bool:
             loop.run_keeper(kept, log),
             stopped=interrupt,
             report=report,
-            watchdog=dog,
+            watchdog=watchdog,
           )
         break
       except window.NonFinite as error:

@@ -116,7 +116,8 @@ class Settings:
     deterministic: on GPU, whether operations are chosen that give the same
       bits each time, slower (startup.DETERMINISTIC); a CPU always does.
     stall_seconds: with several processes, how long one may wait for a train
-      step until it gives up: another one died or hangs.
+      step until it gives up: another one died or hangs; 30 times as long
+      where one compiles, writes or scores.
     log_every: steps between lines of metrics.
     sample_every: steps between pictures; 0 for the last alone.
     checkpoint_every: steps between checkpoints; 0 for the last alone, and those

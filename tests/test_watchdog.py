@@ -18,9 +18,10 @@ class End:
     self.done.set()
 
 
-def watch(seconds):
+def watch(seconds, patience=30):
   end = End()
-  return end, watchdog.Watchdog(seconds, end.said.append, 76, end=end)
+  said = lambda *words: end.said.append(words)
+  return end, watchdog.Watchdog(seconds, said, 76, patience=patience, end=end)
 
 
 def test_silence_ends_the_process():
@@ -28,31 +29,63 @@ def test_silence_ends_the_process():
   with dog:
     dog.alive(7)
     assert end.done.wait(5)
-  assert end.status == 76 and end.said == [7]
+  assert end.status == 76 and end.said == [(7, 0.2)]
 
 
 def test_signs_of_life_and_pauses_do_not():
   end, dog = watch(0.5)
   with dog:
-    time.sleep(0.7)  # nothing is expected before the first sign
+    time.sleep(0.7)  # more time is given before the first sign
     dog.alive(1)
     with dog.paused():
       time.sleep(0.8)
     for step in range(5):
       dog.alive(step)
       time.sleep(0.1)
+    dog.rest()
+    time.sleep(0.7)
     assert not end.done.is_set()
   time.sleep(0.8)
   assert not end.done.is_set()
 
 
-def test_a_pause_before_the_first_sign_starts_no_clock():
+def test_what_may_take_long_may_not_take_for_ever():
+  for slow in (
+    lambda dog: None,  # before the first sign
+    lambda dog: (dog.alive(3), dog.rest()),
+    lambda dog: (dog.alive(3), dog.paused().__enter__()),
+  ):
+    end, dog = watch(0.1, patience=4)
+    with dog:
+      slow(dog)
+      assert not end.done.wait(0.25)
+      assert end.done.wait(5)
+    assert end.said[0][1] == 0.4
+
+
+def test_after_a_pause_the_next_step_is_due():
   end, dog = watch(0.2)
   with dog:
     with dog.paused():
       pass
     time.sleep(0.5)
     assert not end.done.is_set()
+    dog.alive(1)
+    with dog.paused():
+      pass
+    assert end.done.wait(5)
+
+
+def test_it_watches_a_second_time():
+  end, dog = watch(0.2)
+  with dog:
+    dog.alive(1)
+  with dog:
+    time.sleep(0.4)
+    assert not end.done.is_set()
+    dog.alive(2)
+    assert end.done.wait(5)
+  assert end.said == [(2, 0.2)]
 
 
 def test_0_seconds_watch_for_nothing():
