@@ -112,7 +112,7 @@ def check_fits(name: str, extractor: Extractor, real: data.Source) -> None:
     jax.eval_shape(extractor.logits, extractor.params, features)
   dtype = np.uint8 if len(shape) == 3 else np.float32
   dim = extractors.feature_dim(extractor, shape, dtype)
-  if name == 'fd' and dim > MAX_DIM:
+  if name in ('fd', 'intra_fd') and dim > MAX_DIM:
     raise ValueError(
       f'the metric {name!r} takes a covariance, of at most {MAX_DIM} features; '
       f'{extractor.name!r} has {dim:,} of these examples: choose other '

@@ -1,18 +1,11 @@
-"""Features of sources, scores with floors, samples from disk."""
+"""Scores of a set beside their floors, and what is refused."""
 
-import json
-import os
-
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
-from gan_jax import best as best_lib
 from gan_jax import (
   experiment,
   extractors,
-  feature_store,
   features,
   judge,
   measures,
@@ -23,184 +16,9 @@ from gan_jax import (
 )
 from gan_jax.data import samples, synthetic
 from gan_jax.data.arrays import ArraySource
-from gan_jax.evaluation import frechet
+from tests.fakes import fid_like, pictures, points, save_png
 
 WIDE = np.zeros((36, 5000), np.float32)
-
-
-def points(seed, n=400, shift=0.0, label=None):
-  x = np.random.default_rng(seed).normal(size=(n, 3)) + shift
-  return ArraySource(x.astype(np.float32), label)
-
-
-def pictures(seed, n=60, size=6, channels=1):
-  rng = np.random.default_rng(seed)
-  return ArraySource(rng.integers(0, 256, (n, size, size, channels), np.uint8))
-
-
-def fid_like(calls=None):
-  """An extractor that passes for the FID network, three numbers an image."""
-
-  def apply(params, x):
-    if calls is not None:
-      calls.append(x.shape)  # when traced
-    return x.astype(jnp.float32).mean(axis=(1, 2)) * params
-
-  return extractors.Extractor(
-    'inception', apply, jnp.float32(2), 8, 'clean', 'ab12', is_fid=True
-  )
-
-
-# ---- Sets of features.
-
-
-def test_features_are_of_every_example_once_whatever_the_batch():
-  source = pictures(0, n=21, channels=3)
-  found = features.FeatureSet(source, fid_like()).features
-  exact = 2 * source.x.astype(np.float32).mean(axis=(1, 2))
-  order = np.random.default_rng(0).permutation(21)
-  np.testing.assert_allclose(found, exact[order], rtol=1e-6)
-
-
-def test_float_images_are_scored_at_256_levels():
-  x = np.random.default_rng(0).uniform(-1.2, 1.2, (9, 4, 4, 1))
-  source = ArraySource(x.astype(np.float32))
-  found = features.FeatureSet(source, extractors.pixels()).features
-  levels = (found + 1) * 127.5
-  np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
-  np.testing.assert_allclose([found.min(), found.max()], [-1, 1], rtol=1e-6)
-  order = np.random.default_rng(0).permutation(9)
-  exact = x.clip(-1, 1).reshape(9, -1)[order]
-  np.testing.assert_allclose(found, exact, atol=0.5 / 127)
-
-
-def test_moments_of_groups_make_up_the_whole(monkeypatch):
-  source = points(0, n=103)
-  kept = features.FeatureSet(source, extractors.pixels())
-  groups = kept.moments(10)
-  assert len(groups) == 10
-  counts = [int(group.count) for group in groups]
-  assert sum(counts) == 103 and max(counts) - min(counts) <= 1
-  # One batch at a time gives the same.
-  monkeypatch.setattr(features, 'KEEP', 50)
-  streamed = features.FeatureSet(source, extractors.pixels())
-  (whole,) = streamed.moments(1)
-  assert 'features' not in streamed.__dict__
-  np.testing.assert_allclose(
-    frechet.covariance(whole), np.cov(source.x.T.astype(np.float64)), rtol=1e-9
-  )
-
-
-@pytest.mark.parametrize('count', [5121, 6144, 10_000])
-def test_groups_of_many_examples_are_of_one_size_too(count):
-  # Those left out of a jackknife must change the bias of a score alike.
-  source = ArraySource(np.zeros((count, 1), np.float32))
-  groups = features.FeatureSet(source, extractors.pixels()).moments(10)
-  counts = [int(group.count) for group in groups]
-  assert sum(counts) == count and max(counts) - min(counts) <= 1
-
-
-def test_features_are_computed_once_for_all_scores(monkeypatch):
-  monkeypatch.setattr(features, 'KEEP', 10)
-  seen = []
-  batches = features.FeatureSet._batches
-  monkeypatch.setattr(
-    features.FeatureSet,
-    '_batches',
-    lambda self: seen.append(self.count) or batches(self),
-  )
-  real = references.reals(points(0, n=50), points(1, n=50))
-  of = judge.Judge(real, ('fd', 'kd'), count=40)
-  of(points(2, n=40))
-  assert sorted(seen) == [40, 40, 50]  # generated, floor, real
-  of(points(3, n=40))
-  assert sorted(seen) == [40, 40, 40, 50]
-  alone = judge.Judge(real, ('fd',), count=40)
-  for seed in (2, 3):
-    alone(points(seed, n=40))
-  assert sorted(seen[4:]) == [40, 40, 40, 50]
-
-
-def test_draws_are_disjoint_and_of_one_size():
-  found = features.FeatureSet(points(0, n=50), extractors.pixels(), count=12)
-  draws = found.draws(12)
-  assert [draw.count for draw in draws] == [12] * 4
-  rows = np.concatenate([draw.features for draw in draws])
-  assert len(np.unique(rows, axis=0)) == 48
-  np.testing.assert_array_equal(draws[0].features, found.features)
-
-
-def test_several_devices_give_the_same_features():
-  import jax
-
-  spread = features.FeatureSet(
-    pictures(0, n=21, channels=3), fid_like(), devices=jax.local_devices()
-  )
-  alone = features.FeatureSet(pictures(0, n=21, channels=3), fid_like())
-  np.testing.assert_allclose(spread.features, alone.features, rtol=1e-6)
-
-
-# ---- What is stored of real data.
-
-
-def test_stored_features_are_read_instead_of_computed(tmp_path):
-  store = feature_store.Store(tmp_path)
-  source = pictures(0, channels=3)
-  calls = []
-  make = lambda **facts: features.FeatureSet(
-    source, fid_like(calls), store=store, facts={'data': 'x', **facts}
-  )
-  first = make(split='train').features
-  assert calls
-  calls.clear()
-  np.testing.assert_array_equal(make(split='train').features, first)
-  assert not calls
-  np.testing.assert_array_equal(make(split='test').features, first)
-  assert calls  # other facts
-  (described,) = [
-    json.loads(p.read_text())
-    for p in tmp_path.glob('*.json')
-    if json.loads(p.read_text())['split'] == 'train'
-  ]
-  assert described['protocol'] == 'clean' and described['weights'] == 'ab12'
-  assert described['count'] == 60
-
-
-def test_changed_pixels_under_the_same_name_are_not_taken_for_the_old(tmp_path):
-  store = feature_store.Store(tmp_path)
-  make = lambda seed: features.FeatureSet(
-    pictures(seed, channels=3), fid_like(), store=store, facts={'data': 'x'}
-  )
-  assert np.abs(make(0).features - make(1).features).max() > 1
-
-
-def test_all_of_what_is_in_memory_is_in_the_digest(tmp_path):
-  x = np.zeros((5000, 2), np.float32)
-  before = features.digest(ArraySource(x.copy()))
-  x[1234] = 1
-  assert features.digest(ArraySource(x)) != before
-  save_png(tmp_path / '1.png')
-  save_png(tmp_path / '2.png')
-  before = features.digest(samples.open_samples(tmp_path))
-  assert features.digest(samples.open_samples(tmp_path)) == before
-  os.utime(tmp_path / '2.png', ns=(1, 1))
-  assert features.digest(samples.open_samples(tmp_path)) != before
-
-
-def test_a_damaged_entry_is_computed_again(tmp_path):
-  store = feature_store.Store(tmp_path)
-  key = {'kind': 'features', 'shape': (1, 2)}
-  store.put(key, {'features': np.ones(3)})
-  np.testing.assert_array_equal(store.get(key)['features'], np.ones(3))
-  (path,) = tmp_path.glob('*.npz')
-  path.write_bytes(path.read_bytes()[:50])
-  assert store.get(key) is None
-  (tmp_path / 'file').write_text('')
-  with pytest.warns(UserWarning, match='features are not kept'):
-    feature_store.Store(tmp_path / 'file').put(key, {'features': np.ones(3)})
-
-
-# ---- The judge.
 
 
 @pytest.mark.slow
@@ -369,10 +187,13 @@ def test_fid_says_what_too_few_examples_do_to_it():
     (('is',), {}, "'is' is defined on the FID Inception"),
     (('modes',), {}, 'whose distribution is a known Mixture'),
     (('stacked_modes',), {}, 'a known Stacked'),
-    (
-      ('fd',),
-      {'extractor': extractors.own(lambda x: x.reshape(len(x), -1) @ WIDE)},
-      'at most 4096 features; .own. has 5,000',
+    *(
+      (
+        (name,),
+        {'extractor': extractors.own(lambda x: x.reshape(len(x), -1) @ WIDE)},
+        'at most 4096 features; .own. has 5,000',
+      )
+      for name in ('fd', 'intra_fd')
     ),
     (
       ('fd',),
@@ -432,49 +253,6 @@ def test_every_metric_says_what_it_is():
     assert metric.against in ('train', 'test')
 
 
-def run_of_scores(path, offers, options=None, start=0):
-  """Offers (step, value) of a score to a run's best checkpoint."""
-  row = scoring.Row(
-    'fd', 'fd', 0.0, 0, 0, 0, None, None, 'lower', '', {}, 'train'
-  )
-  with best_lib.Best(path, options or {'metrics': 'fd'}, start=start) as best:
-    better = [
-      best.offer(step, {'w': np.float32([step])}, [row._replace(value=value)])
-      for step, value in offers
-    ]
-    return better, best.step
-
-
-def test_the_best_is_kept_over_a_continuation(tmp_path):
-  assert run_of_scores(tmp_path, [(2, 5), (4, 3)]) == ([True, True], 4)
-  # Continued from a checkpoint before the best: it is yet to come.
-  assert run_of_scores(tmp_path, [(4, 3.0)], start=2) == ([True], 4)
-  better = run_of_scores(tmp_path, [(6, 4), (8, np.nan), (10, 2)], start=4)
-  assert better == ([False, False, True], 10)
-  with best_lib.Best(tmp_path, {'metrics': 'fd', 'every': 7}, start=10) as best:
-    assert best.step == 10 and best.has(8) and not best.has(9)
-  # The best before it is there too, for a run that goes back; no third is.
-  assert sorted(p.name for p in (tmp_path / 'best').iterdir()) == ['10', '4']
-  assert run_of_scores(tmp_path, [(12, 1)], start=10) == ([True], 12)
-  assert sorted(p.name for p in (tmp_path / 'best').iterdir()) == ['10', '12']
-  assert run_of_scores(tmp_path, [(12, 3)], start=11) == ([False], 10)
-
-
-def test_scores_under_other_options_are_not_compared(tmp_path):
-  run_of_scores(tmp_path, [(2, 0.1)])
-  other = {'metrics': 'fd', 'num_samples': 7}
-  assert run_of_scores(tmp_path, [(4, 9)], other, start=2) == ([True], 4)
-  lines = (tmp_path / 'scores.jsonl').read_text().splitlines()
-  assert [json.loads(line)['step'] for line in lines] == [2, 4]
-
-
-def test_a_score_that_is_no_number_is_beaten_by_any(tmp_path):
-  offers = [(2, np.nan), (4, 1e9), (6, np.inf)]
-  assert run_of_scores(tmp_path, offers) == ([True, True, False], 4)
-  line = (tmp_path / 'scores.jsonl').read_text().splitlines()[0]
-  assert 'NaN' not in line and json.loads(line)['scores'][0]['value'] is None
-
-
 def test_rank_looks_at_the_first_metric_alone():
   row = lambda metric, value, better: scoring.Row(
     metric, metric, value, 0, 0, 0, None, None, better, '', {}, 'train'
@@ -512,120 +290,3 @@ def test_data_are_described_without_what_does_not_change_them():
   spec = {'name': 'tfds', 'dataset': 'mnist', 'data_dir': '/x', 'memory_mb': 1}
   described = experiment.describe_data(spec)
   assert described == {'data': {'name': 'tfds', 'dataset': 'mnist'}}
-
-
-# ---- Anybody's samples.
-
-
-def save_png(path, shape=(5, 4), mode='RGB'):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  channels = len(Image.new(mode, (1, 1)).getbands())
-  rng = np.random.default_rng(len(str(path)))
-  x = rng.integers(0, 256, (*shape, channels), np.uint8).squeeze()
-  Image.fromarray(x).save(path)
-  return x
-
-
-def test_a_folder_is_read_as_it_is(tmp_path):
-  first = save_png(tmp_path / 'b' / '1.png')
-  save_png(tmp_path / 'a' / '22.png')
-  source = samples.open_samples(tmp_path)
-  assert len(source) == 2 and source.shape == (5, 4, 3)
-  batch = source[np.array([1])]
-  np.testing.assert_array_equal(batch['x'], first[None])
-  np.testing.assert_array_equal(batch['label'], [1])
-
-
-def test_grey_pictures_stay_grey_unless_one_is_not(tmp_path):
-  save_png(tmp_path / '1.png', mode='L')
-  assert samples.open_samples(tmp_path).shape == (5, 4, 1)
-  save_png(tmp_path / '2.png')
-  source = samples.open_samples(tmp_path)
-  assert source[np.arange(2)]['x'].shape == (2, 5, 4, 3)
-
-
-def test_a_folder_of_several_sizes_is_refused_with_their_numbers(tmp_path):
-  for i in range(3):
-    save_png(tmp_path / f'{i}.png')
-  save_png(tmp_path / 'odd.png', shape=(7, 7))
-  with pytest.raises(ValueError, match='3 of 4 x 5 .* 1 of 7 x 7 .such as'):
-    samples.open_samples(tmp_path)
-
-
-def test_a_picture_that_breaks_when_decoded_is_named(tmp_path):
-  save_png(tmp_path / '1.png', shape=(90, 90))
-  content = (tmp_path / '1.png').read_bytes()
-  (tmp_path / '2.png').write_bytes(content[: len(content) // 2])
-  source = samples.open_samples(tmp_path)
-  with pytest.raises(ValueError, match='broken picture .*2.png'):
-    source[np.arange(2)]
-
-
-@pytest.mark.parametrize('name', ['x', 'samples', 'images', 'arr_0'])
-def test_arrays_of_a_file(tmp_path, name):
-  x = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 3), np.uint8)
-  np.savez(tmp_path / 'a.npz', **{name: x}, label=np.arange(4))
-  source = samples.open_samples(tmp_path / 'a.npz')
-  np.testing.assert_array_equal(source.x, x)
-  np.testing.assert_array_equal(source.label, np.arange(4))
-
-
-def test_float_images_become_uint8_in_the_range_that_is_said(tmp_path):
-  levels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
-  np.save(tmp_path / 'a.npy', levels / 127.5 - 1)
-  source = samples.open_samples(tmp_path / 'a.npy')
-  np.testing.assert_array_equal(source.x, levels[..., None])
-  np.save(tmp_path / 'b.npy', (levels / 255).astype(np.float32))
-  source = samples.open_samples(tmp_path / 'b.npy', value_range=(0, 1))
-  np.testing.assert_array_equal(source.x, levels[..., None])
-  with pytest.raises(ValueError, match='none is below 0.*value_range=0,1'):
-    samples.open_samples(tmp_path / 'b.npy')
-  points_ = np.random.default_rng(0).normal(size=(5, 2))
-  np.save(tmp_path / 'c.npy', points_)
-  np.testing.assert_allclose(
-    samples.open_samples(tmp_path / 'c.npy').x, points_, rtol=1e-6
-  )
-
-
-@pytest.mark.parametrize(
-  'x, message',
-  [
-    (np.zeros((4, 3, 9, 9), np.uint8), r'look like \[N, C, H, W\]'),
-    (np.zeros((4, 9, 9, 2), np.uint8), r'with C of 1, 3 or 4'),
-    (np.zeros((0, 9, 9, 3), np.uint8), r'shape \(0, 9, 9, 3\)'),
-    (np.zeros((4, 9, 9, 3), np.int64), 'type int64'),
-    (np.zeros(4, np.float32), r'shape \(4,\)'),
-    (np.full((4, 9, 9, 3), np.nan), '972 of the values are not finite'),
-    (np.full((4, 9, 9, 3), 255.0), 'values from 255 to 255; .* from -1 to 1'),
-  ],
-)
-def test_arrays_that_are_no_examples(tmp_path, x, message):
-  np.save(tmp_path / 'a.npy', x)
-  with pytest.raises(ValueError, match=message):
-    samples.open_samples(tmp_path / 'a.npy')
-
-
-def test_files_that_are_no_arrays(tmp_path):
-  with pytest.raises(FileNotFoundError, match='neither a directory nor a file'):
-    samples.open_samples(tmp_path / 'nothing')
-  (tmp_path / 'a.txt').write_text('')
-  with pytest.raises(ValueError, match='must be a directory of pictures'):
-    samples.open_samples(tmp_path / 'a.txt')
-  for name in ('b.npz', 'b.npy'):
-    (tmp_path / name).write_bytes(b'no array at all')
-    with pytest.raises(ValueError, match=name):
-      samples.open_samples(tmp_path / name)
-  np.save(tmp_path / 'c.npy', np.array([{}], object))
-  with pytest.raises(
-    ValueError, match='c.npy cannot be read as an array of numbers'
-  ):
-    samples.open_samples(tmp_path / 'c.npy')
-  np.savez(tmp_path / 'd.npz', other=np.zeros(3))
-  with pytest.raises(ValueError, match=r"holds \['other'\]"):
-    samples.open_samples(tmp_path / 'd.npz')
-  np.savez(tmp_path / 'e.npz', x=np.zeros((3, 2)), label=np.zeros(2, int))
-  with pytest.raises(ValueError, match=r'integers of shape \(3,\)'):
-    samples.open_samples(tmp_path / 'e.npz')
-  np.savez(tmp_path / 'f.npz', x=np.zeros((3, 2)), label=[-1, 0, 1])
-  with pytest.raises(ValueError, match='classes from -1 to 1; must be from 0'):
-    samples.open_samples(tmp_path / 'f.npz')
