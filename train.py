@@ -174,8 +174,10 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
         break
       except window.NonFinite as error:
         if config.nonfinite != 'rollback':
-          kept_at = (chief and runs.latest(workdir)) or 'none yet'
-          sys.exit(f'train.py: {error} The last good checkpoint: {kept_at}.')
+          last = (
+            runs.latest(workdir) or 'none yet' if chief else 'see process 0'
+          )
+          sys.exit(f'train.py: {error} The last good checkpoint: {last}.')
         before = start
         start = resume.start(built, workdir, _INIT_FROM.value)
         tries = tries + 1 if start.step == before.step else 1
@@ -230,10 +232,10 @@ def train_ensemble(workdir: pathlib.Path) -> bool:
     sys.exit('train.py: --init_from is for one run, not for an ensemble')
   if processes.count() > 1:
     sys.exit('train.py: an ensemble trains in one process: --num_processes=1')
+  report, interrupt = progress.Report(), exits.Interrupt()
   with told(*exits.MENDABLE, loop.Failed):
     members = team.build(_CONFIG.value.to_dict())
     with files.Hold(workdir):
-      report, interrupt = progress.Report(), exits.Interrupt()
       return train_team.train(members, workdir, report, interrupt)
 
 

@@ -31,7 +31,8 @@ class Best:
     Args:
       workdir: the run's directory.
       options: of the scores; those under others are not comparable, so that
-        a run continued with others looks for a new best.
+        a run continued with others looks for a new best. The old one stays
+        until there is one.
       start: steps already done.
     """
     self._options = {k: v for k, v in options.items() if k != 'every'}
@@ -47,9 +48,9 @@ class Best:
       if line['step'] in self._saved.steps()
     ]
     self._rank, self.step = min(ranks, default=(None, None))
-    known = {step for _, step in ranks}
+    noted = {line['step'] for line in self._lines.kept}
     for step in self._saved.steps():
-      if step not in known:  # of steps to come, or of other scores
+      if step not in noted:  # of steps to come
         self._saved.delete(step)
 
   def _comparable(self, line: Mapping[str, Any]) -> bool:
@@ -84,6 +85,6 @@ class Best:
   def __enter__(self):
     return self
 
-  def __exit__(self, *unused):
-    self._saved.close()
+  def __exit__(self, *error):
     self._lines.close()
+    self._saved.__exit__(*error)

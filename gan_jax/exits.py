@@ -32,7 +32,8 @@ class Interrupt:
       signal.signal(each, signal.SIG_DFL)
     # Not print: it may have been interrupted itself.
     said = f'\n{signal.Signals(number).name}: saving after this step\n'
-    os.write(1, said.encode())
+    with contextlib.suppress(OSError):  # a reader in a pipe gets it, too
+      os.write(1, said.encode())
 
 
 @contextlib.contextmanager
@@ -81,7 +82,8 @@ def together(program: str) -> Iterator[None]:
     lost = isinstance(error, errors.JaxRuntimeError)
     if not lost or reason.startswith(_OWN_FAULTS):
       said, status = traceback.format_exc(), 1
-  print(said, file=sys.stderr)
-  sys.stdout.flush()
-  sys.stderr.flush()
+  with contextlib.suppress(OSError):
+    print(said, file=sys.stderr)
+    sys.stderr.flush()
+    sys.stdout.flush()
   os._exit(status)

@@ -1,5 +1,6 @@
 """Files that are whole or not there, and directories of one process alone."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -111,9 +112,10 @@ class Hold:
       raise Busy(f'{directory} is in use by {holder}') from error
     except OSError:  # locks are not to be had here
       return
-    self._file.truncate(0)
-    self._file.write(f'process {os.getpid()} on {socket.gethostname()}')
-    self._file.flush()
+    holder = f'process {os.getpid()} on {socket.gethostname()}'
+    with contextlib.suppress(OSError):  # a full disk; it is held all the same
+      self._file.truncate(0)
+      os.write(self._file.fileno(), holder.encode())
 
   def close(self) -> None:
     """Lets go."""

@@ -55,9 +55,8 @@ def start(
       three out from SLURM, Open MPI or the TPU's environment, if any.
     num_processes: of the job; 1 is a job of its own, wherever it was started.
     process_id: of this one, from 0.
-    stall_seconds: after which a watchdog gives up waiting for a train step;
-      half as long again, and at least 30 s, and the runtime takes a silent
-      process for dead.
+    stall_seconds: after which a watchdog gives up waiting for a train step.
+      The runtime, which takes a silent process for dead, leaves it the time.
 
   Raises:
     ValueError: where some of the three are given and others not, or one is
@@ -88,7 +87,8 @@ def start(
   try:
     jax.distributed.initialize(
       **(named if all(given) else {}),
-      heartbeat_timeout_seconds=max(30, stall_seconds + stall_seconds // 2),
+      # Beats are half of it apart, so it may be over after half of it.
+      heartbeat_timeout_seconds=2 * stall_seconds + 20,
     )
   except ValueError as error:
     if launcher != 'TPU':

@@ -18,6 +18,14 @@ def _short(x: float) -> str:
   return f'{x:.3f}' if abs(x) < 1e6 else f'{x:.3g}'
 
 
+class _Console(console.Console):
+  """Falls silent where nobody reads any more: a run does not end for it."""
+
+  def on_broken_pipe(self) -> None:
+    with contextlib.suppress(SystemExit):
+      super().on_broken_pipe()
+
+
 class Report:
   """Prints a run: what it is, how it goes, how it ended."""
 
@@ -27,7 +35,7 @@ class Report:
     Args:
       quiet: prints nothing, as but the first of several processes.
     """
-    self._console = console.Console(
+    self._console = _Console(
       highlight=False, markup=False, soft_wrap=True, quiet=quiet
     )
 

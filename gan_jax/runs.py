@@ -151,7 +151,9 @@ def restore(
       f"checkpoint={which!r}: must be 'latest', 'best' or a step"
     )
   if latest(workdir, of) is None:
-    hint = '; one is kept with --config.eval.every' if of == BEST else ''
+    hint = ''
+    if of == BEST:
+      hint = '; one is kept with --config.eval.every, but not of an ensemble'
     raise FileNotFoundError(f'{workdir} has no {which} checkpoint yet{hint}')
   with checkpoint.Checkpoints(
     pathlib.Path(workdir) / of, read_only=True

@@ -138,7 +138,8 @@ class _Records:
   def missed(self, chosen: settings.Settings, step: int) -> bool:
     """Whether scores were due at a step, and the run ended before them."""
     done = {line['step'] for line in self._lines.kept if 'scores' in line}
-    return bool(step) and due.after(chosen, step).scores and step not in done
+    wanted = due.after(chosen, step).scores or step == self._end
+    return bool(step) and wanted and step not in done
 
   def score(self, state: Any, step: int) -> None:
     """Scores all members, and writes a line of it."""

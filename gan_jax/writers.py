@@ -4,10 +4,13 @@ Files that someone may be reading are written beside and moved into place.
 Images are NHWC in [-1, 1].
 """
 
+import contextlib
 import io
 import json
 import math
 import pathlib
+import socket
+import time
 from typing import Any, Mapping
 
 import numpy as np
@@ -15,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gan_jax import files, jsonl
 
+_FLUSH_SECONDS = 30
 _REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
 
 
@@ -22,6 +26,54 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes JSON, whole or not at all."""
   text = json.dumps(value, indent=2, sort_keys=True)
   files.replace(path, text + '\n')
+
+
+class _Events:
+  """Scalars for TensorBoard, in a file of its own for each start of a run.
+
+  Written here and not by a thread of SummaryWriter, whose errors reach nobody:
+  on a full disk it ends, and who has something to write waits for ever.
+  """
+
+  def __init__(self, directory: pathlib.Path, purge_step: int):
+    import tensorboardX
+    from tensorboardX import summary
+    from tensorboardX.proto import event_pb2
+
+    self._event, self._scalar = event_pb2.Event, summary.scalar
+    directory.mkdir(parents=True, exist_ok=True)
+    name = f'events.out.tfevents.{time.time():.3f}.{socket.gethostname()}'
+    self._path, self._flushed = directory / name, time.monotonic()
+    with self._named():
+      self._file = tensorboardX.RecordWriter(str(self._path))
+    self._put(file_version='brain.Event:2')
+    # What a killed run wrote of the steps from here on is not shown.
+    begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    self._put(step=purge_step, session_log=begin)
+
+  @contextlib.contextmanager
+  def _named(self):
+    try:
+      yield
+    except OSError as error:
+      raise OSError(error.errno, error.strerror, str(self._path)) from error
+
+  def _put(self, **fields):
+    event = self._event(wall_time=time.time(), **fields)
+    with self._named():
+      self._file.write(event.SerializeToString())
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    for name, value in scalars.items():
+      self._put(step=step, summary=self._scalar(name, value))
+    if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+      with self._named():
+        self._file.flush()
+      self._flushed = time.monotonic()
+
+  def close(self) -> None:
+    with self._named():
+      self._file.close()
 
 
 class ScalarWriter:
@@ -34,23 +86,22 @@ class ScalarWriter:
       workdir: the run's directory.
       start: steps already done, those of the checkpoint that is continued.
     """
-    from tensorboardX import SummaryWriter
-
     self._lines = jsonl.Lines(workdir / 'metrics.jsonl', start=start)
-    self._events = SummaryWriter(
-      str(workdir / 'tensorboard'), purge_step=start + 1
-    )
+    self._events = _Events(workdir / 'tensorboard', start + 1)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes one line of scalars; NaN and infinity become null in JSON."""
+    """Writes one line of scalars; NaN and infinity become null in JSON.
+
+    Raises:
+      OSError: where it cannot be written; it names the file.
+    """
     finite = {k: v if math.isfinite(v) else None for k, v in scalars.items()}
     self._lines.write({'step': step, **finite})
     self.write_events(step, scalars)
 
   def write_events(self, step: int, scalars: Mapping[str, float]) -> None:
     """Writes scalars for TensorBoard alone."""
-    for name, value in scalars.items():
-      self._events.add_scalar(name, value, step)
+    self._events.write(step, scalars)
 
   def close(self) -> None:
     """Flushes and closes the files."""
@@ -60,8 +111,10 @@ class ScalarWriter:
   def __enter__(self):
     return self
 
-  def __exit__(self, *unused):
-    self.close()
+  def __exit__(self, kind, *unused):
+    # An error that is under way says more than what follows from it.
+    with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
+      self.close()
 
 
 def _save(image: Image.Image, path: pathlib.Path) -> None:

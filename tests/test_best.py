@@ -39,9 +39,15 @@ def test_the_best_is_kept_over_a_continuation(tmp_path):
 def test_scores_under_other_options_are_not_compared(tmp_path):
   run_of_scores(tmp_path, [(2, 0.1)])
   other = {'metrics': 'fd', 'num_samples': 7}
+  kept = lambda: sorted(p.name for p in (tmp_path / 'best').iterdir())
+  run_of_scores(tmp_path, [], other, start=3)
+  assert kept() == ['2']  # until there is another
   assert run_of_scores(tmp_path, [(4, 9)], other, start=2) == ([True], 4)
   lines = (tmp_path / 'scores.jsonl').read_text().splitlines()
   assert [json.loads(line)['step'] for line in lines] == [2, 4]
+  assert kept() == ['2', '4']
+  run_of_scores(tmp_path, [], other, start=1)
+  assert kept() == []  # both are of steps to come
 
 
 def test_a_score_that_is_no_number_is_beaten_by_any(tmp_path):

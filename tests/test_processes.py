@@ -140,7 +140,7 @@ def test_a_hang_is_seen_and_fewer_processes_go_on(tmp_path):
     started.until('step      40')
     started.processes[1].send_signal(signal.SIGSTOP)
     said = started.processes[0].communicate(timeout=120)[0]
-    assert started.processes[0].returncode == 76
+    assert started.processes[0].returncode == 76, said
     assert 'no train step for 15 s after step' in said
   one = [
     *('train.py', '--config=configs/d2l_gaussian.py', f'--workdir={tmp_path}'),

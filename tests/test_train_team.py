@@ -171,11 +171,17 @@ class TestTrainPy:
     rows = json.loads((tmp_path / 'summary.json').read_text())
     assert [len(p['diverged']) for p in rows['points']] == [0, 2]
     assert rows['members'][0]['scores'] and not rows['members'][3]['scores']
+    curves = tmp_path / 'members.jsonl'
+    read = lambda: [json.loads(x) for x in curves.read_text().splitlines()]
+    scored = read().pop()
+    assert scored['step'] == 4 and scored['scores']
+    # As if it had been killed while it was scored for the last time.
+    curves.write_text(''.join(json.dumps(x) + '\n' for x in read()[:-1]))
+    run(*self.ARGUMENTS, workdir)
+    assert read().pop().keys() == scored.keys()
     more = run(*self.ARGUMENTS, '--config.num_steps=8', workdir)
     assert 'continues from the checkpoint of step 4' in more
-    lines = (tmp_path / 'members.jsonl').read_text().splitlines()
-    logged = [json.loads(line) for line in lines]
-    steps = [line['step'] for line in logged if 'metrics' in line]
+    steps = [line['step'] for line in read() if 'metrics' in line]
     assert steps == sorted(set(steps)) and steps[-1] == 8
 
   def test_bad_input_is_one_line(self, tmp_path):

@@ -1,4 +1,6 @@
 import json
+import os
+import struct
 
 import chex
 import jax
@@ -6,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboardX.proto import event_pb2
 
 from gan_jax import checkpoint, window, writers
 
@@ -66,6 +69,51 @@ def test_scalars_and_what_a_killed_run_left(tmp_path):
     {'step': 2, 'loss': None},
     {'step': 3, 'loss': 0.125},
   ]
+
+
+def events(workdir):
+  """(step, name, value) of what TensorBoard would read, and where it purges."""
+  shown, purged = [], []
+  for path in sorted((workdir / 'tensorboard').iterdir()):
+    data = path.read_bytes()
+    while data:
+      (size,) = struct.unpack('Q', data[:8])
+      event = event_pb2.Event.FromString(data[12 : 12 + size])
+      data = data[16 + size :]
+      if event.HasField('session_log'):
+        purged.append(event.step)
+      shown += [
+        (event.step, v.tag, v.simple_value) for v in event.summary.value
+      ]
+  return shown, purged
+
+
+def test_scalars_for_tensorboard(tmp_path):
+  with writers.ScalarWriter(tmp_path, start=4) as scalars:
+    scalars.write(5, {'loss': 0.5, 'd_loss': float('inf')})
+    scalars.write_events(6, {'fid': 2.0})
+  shown, purged = events(tmp_path)
+  assert shown == [(5, 'loss', 0.5), (5, 'd_loss', np.inf), (6, 'fid', 2.0)]
+  assert purged == [5]
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+def test_a_full_disk_ends_a_run_and_does_not_hang_it(tmp_path):
+  def full():
+    scalars = writers.ScalarWriter(tmp_path)
+    scalars._events._file._writer.close()
+    scalars._events._file._writer = open('/dev/full', 'wb')
+    return scalars
+
+  scalars = full()
+  with pytest.raises(OSError, match='No space left.*tensorboard/events'):
+    for step in range(1000):
+      scalars.write(step, {f'loss_{i}': 0.5 for i in range(10)})
+  with pytest.raises(OSError, match='No space left.*tensorboard/events'):
+    scalars.close()
+  with pytest.raises(ValueError, match='the first'), full() as scalars:
+    scalars.write(1, {'loss': 0.5})
+    raise ValueError('the first')
 
 
 def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
