@@ -110,6 +110,7 @@ class Records:
       self._save_picture(path, step, state)
       self._look(step, state)
     if now.checkpoint:
+      self._scalars.flush()
       self._checkpoints.save(step, state)
     if now.scores:
       self.score(step, state)

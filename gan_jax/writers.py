@@ -67,9 +67,12 @@ class _Events:
     for name, value in scalars.items():
       self._put(step=step, summary=self._scalar(name, value))
     if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-      with self._named():
-        self._file.flush()
-      self._flushed = time.monotonic()
+      self.flush()
+
+  def flush(self) -> None:
+    with self._named():
+      self._file.flush()
+    self._flushed = time.monotonic()
 
   def close(self) -> None:
     with self._named():
@@ -102,6 +105,14 @@ class ScalarWriter:
   def write_events(self, step: int, scalars: Mapping[str, float]) -> None:
     """Writes scalars for TensorBoard alone."""
     self._events.write(step, scalars)
+
+  def flush(self) -> None:
+    """Hands the system what TensorBoard's file is yet to get.
+
+    Raises:
+      OSError: where it cannot be written; it names the file.
+    """
+    self._events.flush()
 
   def close(self) -> None:
     """Flushes and closes the files."""

@@ -7,7 +7,9 @@ import pytest
 
 from gan_jax import due, health, judge, progress, records, references, resume
 from tests.test_experiment import build
+from tests.test_writers import events
 
+CHECKPOINT = due.Due(line=False, checkpoint=True, picture=False, scores=False)
 PICTURE = due.Due(line=False, checkpoint=False, picture=True, scores=False)
 
 
@@ -58,6 +60,16 @@ def test_a_warning_is_said_once_until_it_has_come_right(
   assert report.said == [(50, 'b!')]
   again = (tmp_path / 'warnings.jsonl').read_text().splitlines()
   assert again == lines
+
+
+def test_tensorboard_has_what_came_before_a_checkpoint(tmp_path, start):
+  kept, _, state = start(tmp_path, 0)
+  speeds = {'steps_per_second': 1.0, 'examples_per_second': 8.0}
+  with kept:
+    kept.line(10, {'loss': 0.5, **speeds}, state)
+    kept.keep(CHECKPOINT, 10, state)
+    shown, _ = events(tmp_path)  # as of a run that is killed now
+  assert shown[0] == (10, 'loss', 0.5)
 
 
 def test_another_process_keeps_nothing(tmp_path):

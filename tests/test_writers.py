@@ -92,8 +92,13 @@ def test_scalars_for_tensorboard(tmp_path):
   with writers.ScalarWriter(tmp_path, start=4) as scalars:
     scalars.write(5, {'loss': 0.5, 'd_loss': float('inf')})
     scalars.write_events(6, {'fid': 2.0})
+    scalars.flush()
+    there = events(tmp_path)
+    scalars.write_events(7, {'fid': 2.0})
+  assert there[0][-1] == (6, 'fid', 2.0)
   shown, purged = events(tmp_path)
-  assert shown == [(5, 'loss', 0.5), (5, 'd_loss', np.inf), (6, 'fid', 2.0)]
+  assert shown[:2] == [(5, 'loss', 0.5), (5, 'd_loss', np.inf)]
+  assert shown[2:] == [(6, 'fid', 2.0), (7, 'fid', 2.0)]
   assert purged == [5]
 
 
