@@ -46,18 +46,19 @@ def watch(workdir: pathlib.Path, minutes: float) -> tuple[np.ndarray, str]:
     *('--config.num_steps=100000000', '--config.checkpoint_every=1500'),
     *('--config.sample_every=1500', '--config.eval.every=6000'),
   ]
-  process = subprocess.Popen(
-    command, cwd=turns.ROOT, stdout=subprocess.PIPE, text=True
-  )
+  log = workdir.with_name('log')  # a pipe that nobody reads would fill up
+  with log.open('w') as file:
+    process = subprocess.Popen(command, cwd=turns.ROOT, stdout=file)
   start, rows = time.monotonic(), []
   while (seconds := time.monotonic() - start) < 60 * minutes:
     if process.poll() is not None:
-      raise RuntimeError(f'the run ended by itself: {process.communicate()[0]}')
+      raise RuntimeError(f'the run ended by itself: {log.read_text()}')
     rows.append((seconds, resident(process.pid)))
     time.sleep(EVERY)
   process.send_signal(signal.SIGTERM)
-  said = process.communicate()[0]
-  return np.array(rows), [s for s in said.splitlines() if 'step ' in s][-1]
+  process.wait()
+  said = log.read_text().splitlines()
+  return np.array(rows), [s for s in said if 'step ' in s][-1]
 
 
 def main() -> None:
