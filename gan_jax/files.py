@@ -6,7 +6,7 @@ import os
 import pathlib
 import socket
 import stat
-from typing import Any
+from typing import Any, Iterator
 
 try:
   import fcntl
@@ -57,6 +57,19 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
   return found
 
 
+@contextlib.contextmanager
+def naming(path: pathlib.Path) -> Iterator[None]:
+  """An OSError of what is done within names a file.
+
+  Args:
+    path: of the file.
+  """
+  try:
+    yield
+  except OSError as error:
+    raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def replace(path: pathlib.Path, content: str | bytes) -> None:
   """Writes a file beside and moves it into place, whole or not at all.
 
@@ -70,12 +83,13 @@ def replace(path: pathlib.Path, content: str | bytes) -> None:
   """
   data = content.encode() if isinstance(content, str) else content
   beside = path.with_name(f'{path.name}.tmp')
-  try:
-    beside.write_bytes(data)
-    os.replace(beside, path)
-  except OSError as error:
-    beside.unlink(missing_ok=True)
-    raise OSError(error.errno, error.strerror, str(path)) from error
+  with naming(path):
+    try:
+      beside.write_bytes(data)
+      os.replace(beside, path)
+    except OSError:
+      beside.unlink(missing_ok=True)
+      raise
 
 
 class Busy(OSError):

@@ -75,12 +75,13 @@ class Lines:
     """
     line = (json.dumps(value) + '\n').encode()
     end = os.fstat(self._file.fileno()).st_size
-    try:
-      if self._file.write(line) < len(line):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-      self._file.truncate(end)
-      raise OSError(error.errno, error.strerror, str(self._path)) from error
+    with files.naming(self._path):
+      try:
+        if self._file.write(line) < len(line):
+          raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+      except OSError:
+        self._file.truncate(end)
+        raise
 
   def close(self) -> None:
     """Closes the file."""

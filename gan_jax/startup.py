@@ -10,8 +10,9 @@ import jax
 
 from gan_jax.evaluation import weights
 
-# XLA ends the process for a flag that it does not know.
-_KNOWN = (0, 10) <= jax.__version_info__ < (0, 13)
+# Whether this XLA has the flags that are set here and in tests: it ends the
+# process for one that it does not know.
+KNOWN = (0, 10) <= jax.__version_info__ < (0, 13)
 _ONE_KERNEL = (
   '--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536'
 )
@@ -43,7 +44,7 @@ def prepare_cpu(*, members: bool = False) -> None:
   given = os.environ.get('XLA_FLAGS', '')
   forced = 'xla_force_host_platform_device_count' in given
   share = members and not forced and 'JAX_NUM_CPU_DEVICES' not in os.environ
-  wanted = [_ONE_KERNEL, _OWN_PRODUCTS] if _KNOWN else []
+  wanted = [_ONE_KERNEL, _OWN_PRODUCTS] if KNOWN else []
   if share:  # a thread for each member at a time, which waits for no other
     wanted.append('--xla_cpu_multi_thread_eigen=false')
     cores = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count()

@@ -44,23 +44,16 @@ class _Events:
     directory.mkdir(parents=True, exist_ok=True)
     name = f'events.out.tfevents.{time.time():.3f}.{socket.gethostname()}'
     self._path, self._flushed = directory / name, time.monotonic()
-    with self._named():
+    with files.naming(self._path):
       self._file = tensorboardX.RecordWriter(str(self._path))
     self._put(file_version='brain.Event:2')
     # What a killed run wrote of the steps from here on is not shown.
     begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     self._put(step=purge_step, session_log=begin)
 
-  @contextlib.contextmanager
-  def _named(self):
-    try:
-      yield
-    except OSError as error:
-      raise OSError(error.errno, error.strerror, str(self._path)) from error
-
   def _put(self, **fields):
     event = self._event(wall_time=time.time(), **fields)
-    with self._named():
+    with files.naming(self._path):
       self._file.write(event.SerializeToString())
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -70,12 +63,12 @@ class _Events:
       self.flush()
 
   def flush(self) -> None:
-    with self._named():
+    with files.naming(self._path):
       self._file.flush()
     self._flushed = time.monotonic()
 
   def close(self) -> None:
-    with self._named():
+    with files.naming(self._path):
       self._file.close()
 
 
