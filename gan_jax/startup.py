@@ -1,5 +1,6 @@
-"""What a program does before its first JAX call: devices, compiled programs."""
+"""What a program does before its first JAX call: devices, programs, memory."""
 
+import ctypes
 import hashlib
 import os
 import pathlib
@@ -24,8 +25,30 @@ DETERMINISTIC = (
   '--xla_gpu_deterministic_ops=true',
   '--xla_gpu_autotune_level=0',
 )
-_HAS_AFFINITY = hasattr(os, 'sched_getaffinity')
 _SHORTEST = 0.1  # seconds of a compilation that is worth keeping
+_M_ARENA_MAX = -8  # of malloc.h
+
+
+def _cores() -> int:
+  """How many this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def limit_heaps() -> None:
+  """Keeps the memory of a long run level, where malloc is glibc's.
+
+  glibc gives threads up to eight heaps for each core, and JAX, its data and
+  its checkpoints have dozens of threads, which come and go: over hours, memory
+  that is free in one heap is taken anew in another. More heaps than cores are
+  no faster. What the environment says (MALLOC_ARENA_MAX) goes first.
+  """
+  tuned = 'arena_max' in os.environ.get('GLIBC_TUNABLES', '')
+  if tuned or 'MALLOC_ARENA_MAX' in os.environ:
+    return
+  if platform.libc_ver()[0] == 'glibc':
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, max(2, _cores()))
 
 
 def prepare_cpu(*, members: bool = False) -> None:
@@ -47,8 +70,7 @@ def prepare_cpu(*, members: bool = False) -> None:
   wanted = [_ONE_KERNEL, _OWN_PRODUCTS] if KNOWN else []
   if share:  # a thread for each member at a time, which waits for no other
     wanted.append('--xla_cpu_multi_thread_eigen=false')
-    cores = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count()
-    jax.config.update('jax_num_cpu_devices', cores)
+    jax.config.update('jax_num_cpu_devices', _cores())
   _add_flags(wanted)
   count = jax.config.jax_num_cpu_devices
   if forced or count > 1 and not share:
@@ -92,6 +114,7 @@ def prepare(*, members: bool = False, deterministic: bool = False) -> None:
     deterministic: whether a GPU is to give the same bits each time
       (DETERMINISTIC); a CPU does anyway.
   """
+  limit_heaps()
   if deterministic:
     _add_flags(DETERMINISTIC)
   prepare_cpu(members=members)

@@ -1,0 +1,51 @@
+"""Tests of what a program does before its first JAX call."""
+
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+import pytest
+
+# As many threads as it takes hold memory at once; then glibc is asked.
+COUNT_HEAPS = """
+import ctypes, sys, threading
+from gan_jax import startup
+if sys.argv[1] == 'limited':
+  startup.limit_heaps()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+all_there = threading.Barrier(64)
+def hold():
+  libc.malloc(ctypes.c_size_t(1000))
+  all_there.wait()
+threads = [threading.Thread(target=hold) for _ in range(64)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b'w'))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+def count_heaps(path: pathlib.Path, what: str, **environment: str) -> int:
+  kept = {k: v for k, v in os.environ.items() if k != 'MALLOC_ARENA_MAX'}
+  subprocess.run(
+    [sys.executable, '-c', COUNT_HEAPS, what, str(path)],
+    env=kept | environment,
+    check=True,
+  )
+  return path.read_text().count('<heap nr=')
+
+
+@pytest.mark.skipif(
+  platform.libc_ver()[0] != 'glibc', reason='malloc is not glibc: no heaps'
+)
+def test_threads_share_as_many_heaps_as_there_are_cores(tmp_path):
+  path = tmp_path / 'info.xml'
+  cores = max(2, len(os.sched_getaffinity(0)))
+  assert count_heaps(path, 'free') > cores
+  assert count_heaps(path, 'limited') <= cores
+  assert count_heaps(path, 'limited', MALLOC_ARENA_MAX='5') == 5
