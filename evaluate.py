@@ -13,6 +13,7 @@ import hashlib
 import os
 import pathlib
 import runpy
+import signal
 import sys
 import time
 
@@ -288,4 +289,6 @@ def main(_):
 
 
 if __name__ == '__main__':
+  # Raised as an exception, a Ctrl-C may be lost in a callback of JAX.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
   app.run(main)

@@ -15,6 +15,7 @@ error, told in a line.
 
 import functools
 import pathlib
+import signal
 import sys
 from typing import Any
 
@@ -289,4 +290,6 @@ def parse_flags(argv):
 
 
 if __name__ == '__main__':
+  # Raised as an exception, a Ctrl-C may be lost in a callback of JAX.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
   app.run(main, flags_parser=parse_flags)

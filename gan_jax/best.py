@@ -12,11 +12,26 @@ from gan_jax import checkpoint, jsonl, runs, scoring
 SCORES_FILE = 'scores.jsonl'
 
 
+def _set_damaged_aside(directory: pathlib.Path) -> list[str]:
+  """What is wrong with which checkpoints, which are moved out of the way."""
+  found = []
+  paths = list(directory.iterdir()) if directory.is_dir() else []
+  for path in sorted(path for path in paths if path.name.isdigit()):
+    damage = checkpoint.find_damage(path)
+    if damage:
+      checkpoint.set_aside(path)
+      found.append(
+        f'{path} is damaged: {damage} (moved to {checkpoint.DAMAGED}/)'
+      )
+  return found
+
+
 class Best:
   """The checkpoint with the best scores so far, and the history of scores.
 
   Attributes:
     step: of the best; None before there is one.
+    damaged: what is wrong with those that were moved out of the way.
   """
 
   def __init__(
@@ -37,8 +52,9 @@ class Best:
     """
     self._options = {k: v for k, v in options.items() if k != 'every'}
     self._lines = jsonl.Lines(
-      workdir / SCORES_FILE, start=start, names=('rank', 'options')
+      workdir / SCORES_FILE, start=start, kinds={'rank': list, 'options': dict}
     )
+    self.damaged = _set_damaged_aside(workdir / runs.BEST)
     self._saved = checkpoint.Checkpoints(workdir / runs.BEST, keep=2)
     same = [line for line in self._lines.kept if self._comparable(line)]
     self._done = {line['step'] for line in same}

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import pathlib
+import shutil
 import zlib
 from typing import Any, Iterator, Mapping
 
@@ -19,6 +20,7 @@ import orbax.checkpoint as ocp
 from gan_jax import files
 
 PyTree = Any
+DAMAGED = 'damaged'
 _SUMS = 'checksums.json'
 # Written at the end, once more: times, and that all is there.
 _NOT_SUMMED = ('_CHECKPOINT_METADATA', 'commit_success.txt')
@@ -50,7 +52,15 @@ def _sum(path: pathlib.Path) -> list[int]:
   return [size, crc]
 
 
-def _find_damage(directory: pathlib.Path) -> str:
+def set_aside(directory: pathlib.Path) -> None:
+  """Moves a checkpoint out of the way, into `damaged/` of its run."""
+  aside = directory.parent.parent / DAMAGED / directory.parent.name
+  aside.mkdir(parents=True, exist_ok=True)
+  shutil.rmtree(aside / directory.name, ignore_errors=True)
+  directory.rename(aside / directory.name)
+
+
+def find_damage(directory: pathlib.Path) -> str:
   """What is wrong with the files of a checkpoint; '' for nothing."""
   sums = directory / _SUMS
   if not sums.is_file():
@@ -255,7 +265,7 @@ class Checkpoints:
     """One item of a checkpoint; before the first, a look at all its files."""
     directory = self.directory / str(step)
     if step not in self._looked_at:
-      damage = _find_damage(directory)
+      damage = find_damage(directory)
       if damage:
         raise Damaged(f'{directory} is damaged: {damage}')
       self._looked_at.add(step)

@@ -22,7 +22,7 @@ def choose(table: Mapping[str, Any], name: Any, what: str) -> Any:
   Raises:
     ValueError: for one that is not there, with the nearest that is.
   """
-  if name not in table:
+  if not isinstance(name, str) or name not in table:
     raise ValueError(settings.unknown(str(name), table, what))
   return table[name]
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import pathlib
+import signal
 import sys
 
 from gan_jax import checkpoint, continuation, runs, settings, writers
@@ -57,6 +58,7 @@ def main() -> None:
   parser.add_argument('member', type=int, help='its number, from 0')
   parser.add_argument('out', help='directory of the new run')
   options = parser.parse_args()
+  signal.signal(signal.SIGINT, signal.SIG_DFL)  # else JAX may lose it
   logging.getLogger('absl').setLevel(logging.ERROR)  # orbax tells of all
   try:
     step = extract(options.workdir, options.member, options.out)

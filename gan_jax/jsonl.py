@@ -4,21 +4,26 @@ import errno
 import json
 import os
 import pathlib
-from typing import Any, Mapping, Sequence
+import types
+from typing import Any, Mapping
 
 from gan_jax import files
 
+_ANY: Mapping[str, type] = types.MappingProxyType({})
 
-def read(path: pathlib.Path, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+
+def read(
+  path: pathlib.Path, kinds: Mapping[str, type] = _ANY
+) -> list[dict[str, Any]]:
   """The lines of a file; what a killed run was writing is left out.
 
   Args:
     path: of the file.
-    names: that each line must have, beside 'step'.
+    kinds: name -> type of what each line must have, beside 'step'.
 
   Raises:
     ValueError: naming the file, where a line that is not the last is no JSON
-      object with these names.
+      object with these.
   """
   found = []
   lines = path.read_bytes().split(b'\n')
@@ -27,8 +32,9 @@ def read(path: pathlib.Path, names: Sequence[str] = ()) -> list[dict[str, Any]]:
       value = json.loads(line)
       if type(value['step']) is not int:
         raise TypeError(f'the step {value["step"]!r:.80} is no integer')
-      for name in names:
-        value[name]
+      for name, kind in kinds.items():
+        if not isinstance(value[name], kind):
+          raise TypeError(f'{name} is no {kind.__name__}')
     except (ValueError, LookupError, TypeError, RecursionError) as error:
       if not any(lines[number:]):
         break
@@ -48,19 +54,23 @@ class Lines:
   """
 
   def __init__(
-    self, path: pathlib.Path, *, start: int = 0, names: Sequence[str] = ()
+    self,
+    path: pathlib.Path,
+    *,
+    start: int = 0,
+    kinds: Mapping[str, type] = _ANY,
   ):
     """Opens the file; lines later than `start` are dropped.
 
     Args:
       path: of the file, made if missing.
       start: steps already done, those of the checkpoint that is continued.
-      names: that each line has, beside 'step'.
+      kinds: name -> type of what each line has, beside 'step'.
 
     Raises:
       ValueError: as `read`.
     """
-    lines = read(path, names) if path.exists() else []
+    lines = read(path, kinds) if path.exists() else []
     self.kept = [line for line in lines if line['step'] <= start]
     files.replace(path, ''.join(json.dumps(v) + '\n' for v in self.kept))
     self._path = path

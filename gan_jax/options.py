@@ -3,6 +3,8 @@
 import difflib
 from typing import Any, Iterable, Mapping
 
+_MOST = 2**31 - 1  # what a device counts with, and seeds do not repeat
+
 
 def unknown(name: str, allowed: Iterable[str], what: str) -> str:
   """Message for a name that is not among the allowed ones.
@@ -39,6 +41,8 @@ def check_options(
     ValueError: for an unknown option or a value of another type.
   """
   checked = dict(allowed)
+  if not isinstance(given, Mapping):
+    raise ValueError(f'{what}: {given!r} must be a mapping of options')
   for name, value in given.items():
     if name not in allowed:
       raise ValueError(unknown(name, allowed, f'option of {what}:'))
@@ -56,6 +60,8 @@ def _typed(where: str, value: Any, default: Any) -> Any:
     )
   if default is None or isinstance(value, kind) and kind is not int:
     return value
+  if type(value) is int and kind in (int, float) and abs(value) > _MOST:
+    raise ValueError(f'{where}={value}: must be at most {_MOST}')
   if kind is float and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
   if isinstance(default, Mapping) and isinstance(value, Mapping):

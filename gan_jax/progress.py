@@ -3,6 +3,7 @@
 import contextlib
 import math
 import pathlib
+import sys
 import time
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 from rich import console, progress
 
-from gan_jax import files, processes, scoring, tables, writers
+from gan_jax import processes, scoring, tables, writers
 from gan_jax.window import Window
 
 
@@ -19,11 +20,19 @@ def _short(x: float) -> str:
 
 
 class _Console(console.Console):
-  """Falls silent where nobody reads any more: a run does not end for it."""
+  """Falls silent where nothing can be printed: a run does not end for it."""
 
   def on_broken_pipe(self) -> None:
     with contextlib.suppress(SystemExit):
       super().on_broken_pipe()
+
+  def print(self, *objects: Any, **options: Any) -> None:
+    try:
+      super().print(*objects, **options)
+    except OSError as error:  # its output goes to a file on a full disk
+      self.on_broken_pipe()
+      with contextlib.suppress(OSError):
+        print(f'nothing more is printed: {error}', file=sys.stderr)
 
 
 class Report:
@@ -188,6 +197,11 @@ class Report:
       'other batches and latents from there'
     )
 
+  def set_aside(self, damaged: Sequence[str]) -> None:
+    """Says which best checkpoints are damaged."""
+    for text in damaged:
+      self._console.print(f'warning  {text}')
+
   def interrupted(self, step: int, workdir: pathlib.Path) -> None:
     """Says that the run was stopped and how to go on."""
     self._console.print(
@@ -213,16 +227,14 @@ class Report:
     """
     speed = float(np.median(window.rates)) if window.rates else math.nan
     path = workdir / 'summary.json'
-    # A finished run that is scored again keeps what it was trained with.
-    result = files.read_json(path) if path.exists() else {}
-    if window.means:
-      result |= {'losses': window.means, 'median_steps_per_second': speed}
-    result |= {
+    result = {
       'scores': scoring.as_json(rows),
       'notes': notes,
       'warnings': warnings,
     }
-    writers.write_json(path, result)
+    if window.means:  # else it was trained before, and keeps what it had
+      result |= {'losses': window.means, 'median_steps_per_second': speed}
+    writers.update_json(path, result)
     out = self._console.print
     if window.means:
       losses = ', '.join(

@@ -66,7 +66,9 @@ class Records:
       )
       self._scalars = enter(writers.ScalarWriter(workdir, start=step))
       path = workdir / WARNINGS_FILE
-      self._warnings = enter(jsonl.Lines(path, start=step, names=['warnings']))
+      self._warnings = enter(
+        jsonl.Lines(path, start=step, kinds={'warnings': dict})
+      )
       # Those of the last picture are not said again.
       every = self._chosen.sample_every or self._chosen.num_steps
       last = [v for v in self._warnings.kept if v['step'] > step - every]
@@ -74,6 +76,7 @@ class Records:
       self._best = None
       if self._chosen.eval['every']:
         self._best = enter(best.Best(workdir, self._chosen.eval, start=step))
+        self._report.set_aside(self._best.damaged)
       if step == 0:
         writers.save_samples(workdir / 'real.png', self._real, self._real)
       self._stack = stack.pop_all()

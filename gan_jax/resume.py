@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import shutil
 import zlib
 from typing import Any, Mapping, NamedTuple
 
@@ -18,8 +17,6 @@ from gan_jax import (
   settings,
   state,
 )
-
-DAMAGED = 'damaged'
 
 
 class Start(NamedTuple):
@@ -101,7 +98,10 @@ def _start(built, workdir, init_from) -> Start:
   if found is not None:
     total = built.settings.num_steps
     told = f'continues from the checkpoint of step {found.step} of {total}'
+    if init_from:
+      told += ' (its own weights, not once more those of --init_from)'
     return found._replace(note=found.note + told)
+  _check_nothing_is_lost(built, workdir)
   fresh = built.init_state()
   if not init_from:
     return Start(fresh, 0, 0, 'a new run')
@@ -128,6 +128,18 @@ def _start(built, workdir, init_from) -> Start:
   return Start(fresh, 0, 0, note)
 
 
+def _check_nothing_is_lost(built, workdir) -> None:
+  """Refuses to write over what a run of another config left, but no checkpoint.
+
+  Killed before its first checkpoint, the same run begins anew, and writes the
+  same again.
+  """
+  lines = any(path.stat().st_size for path in workdir.glob('*.jsonl'))
+  left = lines or (workdir / runs.BEST).is_dir()
+  if left and (workdir / runs.CONFIG_FILE).exists():
+    _check_continues(built, workdir, 0, runs.read_config(workdir))
+
+
 def _newest(built, workdir) -> Start | None:
   """The newest good checkpoint, with what is to be said of newer ones."""
   kept = workdir / runs.CHECKPOINTS
@@ -152,11 +164,10 @@ def _newest(built, workdir) -> Start | None:
         )
       return None
   for number in damaged:
-    aside = workdir / DAMAGED
-    aside.mkdir(exist_ok=True)
-    shutil.rmtree(aside / str(number), ignore_errors=True)
-    (kept / str(number)).rename(aside / str(number))
-  said = ''.join(f'{text} (moved to {DAMAGED}/); ' for text in damaged.values())
+    checkpoint.set_aside(kept / str(number))
+  said = ''.join(
+    f'{text} (moved to {checkpoint.DAMAGED}/); ' for text in damaged.values()
+  )
   return Start(restored, step, about.get('rollbacks', 0), said)
 
 
@@ -166,7 +177,7 @@ def _check_continues(built, workdir, step, about) -> None:
     continuation.differences(
       about['settings'] | {'examples': about['examples']},
       dataclasses.asdict(built.settings)
-      | {'examples': runs.count_examples(built)},
+      | {'examples': runs.describe_examples(built)},
     ),
     f'{workdir} holds a run of another config; it differs in',
     'Choose another --workdir, or the old values.',

@@ -25,6 +25,7 @@ from gan_jax import (
 CONFIG_FILE = 'config.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'
+_MOST = 2**20  # side, or channels, of an example
 
 
 def describe(built: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def describe(built: Any) -> dict[str, Any]:
   return {
     'settings': json.loads(json.dumps(dataclasses.asdict(built.settings))),
     'shape': list(built.shape),
-    'examples': count_examples(built),
+    'examples': describe_examples(built),
     'versions': {
       'gan_jax': __version__,
       'jax': jax.__version__,
@@ -45,9 +46,11 @@ def describe(built: Any) -> dict[str, Any]:
   }
 
 
-def count_examples(built: Any) -> dict[str, int]:
-  """Sizes of the two splits of an experiment's data."""
-  return {'train': len(built.train), 'test': len(built.test)}
+def describe_examples(built: Any) -> dict[str, Any]:
+  """Sizes of the two splits of an experiment's data, and which files it has."""
+  about = {'train': len(built.train), 'test': len(built.test)}
+  listing = getattr(built.train, 'listing', '')
+  return about | ({'files': listing} if listing else {})
 
 
 def latest(workdir: str | pathlib.Path, of: str = CHECKPOINTS) -> int | None:
@@ -78,6 +81,8 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
   for name, kind in (('settings', dict), ('shape', list), ('examples', dict)):
     if not isinstance(found.get(name), kind):
       raise ValueError(f'{path} is not as it was written: bad {name!r}')
+  if not all(type(n) is int and 0 < n <= _MOST for n in found['shape']):
+    raise ValueError(f"{path} is not as it was written: bad 'shape'")
   return found
 
 
@@ -134,7 +139,8 @@ def restore(
 
   Raises:
     FileNotFoundError: where there is no run, or it has no such checkpoint.
-    ValueError: for another `which`, or a member that is not there.
+    ValueError: for another `which`, a member that is not there, or a
+      checkpoint that is damaged.
   """
   config = read_config(workdir)
   kept, shape = settings.parse(config['settings']), tuple(config['shape'])
@@ -163,7 +169,16 @@ def restore(
       raise FileNotFoundError(
         f'{workdir} has no checkpoint of step {step}; it has {saved.steps()}'
       )
-    state = saved.restore(like, step)
+    try:
+      state = saved.restore(like, step)
+    except checkpoint.Damaged as error:
+      read = saved.latest() if step is None else step
+      others = [other for other in saved.steps() if other != read]
+      if of == BEST or not others:
+        raise
+      raise checkpoint.Damaged(
+        f'{error}. There are others, of the steps {others}'
+      ) from error
   if member is not None:
     state = ensemble.take(state, member)
   return gan, chosen, shape, state

@@ -148,7 +148,7 @@ def check_size(chosen: settings.Settings) -> None:
   count = math.prod([*sizes, chosen.ensemble['seeds']])
   if count > MOST:
     raise ValueError(
-      f'ensemble: {" x ".join(f"{n:,}" for n in sizes)} points and '
+      f'ensemble: {" x ".join(f"{n:,}" for n in sizes or [1])} points and '
       f'{chosen.ensemble["seeds"]:,} seeds are {count:,} members; must be at '
       f'most {MOST:,}'
     )

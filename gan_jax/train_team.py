@@ -12,7 +12,6 @@ from gan_jax import (
   due,
   ensemble,
   feature_store,
-  files,
   jsonl,
   loop,
   plots,
@@ -236,11 +235,7 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
   rows = next((rows for rows in scored if rows), [])
   floors = {row.name: (row.floor, row.floor_error) for row in rows}
   path = workdir / 'summary.json'
-  # A finished ensemble that is scored again keeps its speed.
-  result = files.read_json(path) if path.exists() else {}
-  if rates:
-    result['median_steps_per_second'] = float(np.median(rates))
-  result |= {
+  result = {
     'points': [point.as_json() for point in points],
     'floors': floors,
     'members': [
@@ -249,7 +244,9 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
     ],
     'notes': notes,
   }
-  writers.write_json(path, result)
+  if rates:  # else it was trained before, and keeps what it had
+    result['median_steps_per_second'] = float(np.median(rates))
+  writers.update_json(path, result)
   picture = workdir / 'ensemble.png'
   curves = jsonl.read(workdir / CURVES_FILE)
   drawn = plots.ensemble(picture, axes, points, floors, curves)

@@ -28,6 +28,14 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   files.replace(path, text + '\n')
 
 
+def update_json(path: pathlib.Path, changes: Mapping[str, Any]) -> None:
+  """Writes entries into a JSON object; one that cannot be read begins anew."""
+  found = {}
+  with contextlib.suppress(FileNotFoundError, ValueError):
+    found = files.read_json(path)
+  write_json(path, {**found, **changes})
+
+
 class _Events:
   """Scalars for TensorBoard, in a file of its own for each start of a run.
 

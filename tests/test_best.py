@@ -55,3 +55,15 @@ def test_a_score_that_is_no_number_is_beaten_by_any(tmp_path):
   assert run_of_scores(tmp_path, offers) == ([True, True, False], 4)
   line = (tmp_path / 'scores.jsonl').read_text().splitlines()[0]
   assert 'NaN' not in line and json.loads(line)['scores'][0]['value'] is None
+
+
+def test_a_damaged_best_is_set_aside_and_the_one_before_is_the_best(tmp_path):
+  run_of_scores(tmp_path, [(2, 5), (4, 3)])
+  sums = tmp_path / 'best/4/checksums.json'
+  sums.write_text(sums.read_text()[:-1])
+  with best_lib.Best(tmp_path, {'metrics': 'fd'}, start=4) as best:
+    assert best.step == 2
+    (said,) = best.damaged
+  assert said.startswith(f'{tmp_path}/best/4 is damaged: checksums.json cannot')
+  assert (tmp_path / 'damaged/best/4').is_dir()
+  assert run_of_scores(tmp_path, [(6, 4)], start=4) == ([True], 6)

@@ -76,11 +76,15 @@ def test_the_one_before_a_damaged_one_is_continued(tmp_path):
   train_and_save(tmp_path, num_steps=5)
   for path in files_of(tmp_path / 'checkpoints' / '5'):
     path.write_bytes(path.read_bytes()[:-3])
+  config = json.dumps(runs.describe(build(num_steps=7)))
+  (tmp_path / runs.CONFIG_FILE).write_text(config)
+  with pytest.raises(ValueError, match=r'5 is damaged.*others.* \[3\]'):
+    runs.restore(tmp_path)
   state, _, _, note = resume.start(build(num_steps=7), tmp_path)
   assert int(state.step) == 3
   assert 'checkpoints/5 is damaged' in note and 'moved to damaged/' in note
   assert note.endswith('continues from the checkpoint of step 3 of 7')
-  assert (tmp_path / 'damaged' / '5').is_dir()
+  assert (tmp_path / 'damaged/checkpoints/5').is_dir()
   assert runs.latest(tmp_path) == 3
   whole, _ = train_and_save(tmp_path / 'b', num_steps=7)
   resumed, note = train_and_save(tmp_path, num_steps=7)
@@ -95,6 +99,37 @@ def test_no_good_checkpoint_is_an_error_not_a_new_run(tmp_path):
   with pytest.raises(ValueError, match='no checkpoint is left.*3 is damaged'):
     resume.start(build(num_steps=3), tmp_path)
   assert (tmp_path / 'checkpoints' / '3').is_dir()
+
+
+def test_what_another_config_left_is_not_written_over(tmp_path):
+  """Also where there is no checkpoint of it, yet or any more."""
+  built = build(num_steps=3)
+  config = json.dumps(runs.describe(built))
+  (tmp_path / runs.CONFIG_FILE).write_text(config)
+  other = build(num_steps=3, seed=1)
+  assert resume.start(other, tmp_path).note == 'a new run'  # nothing is lost
+  (tmp_path / 'metrics.jsonl').write_text('{"step": 2}\n')
+  with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
+    resume.start(other, tmp_path)
+  assert resume.start(built, tmp_path).note == 'a new run'
+  (tmp_path / 'metrics.jsonl').unlink()
+  (tmp_path / runs.BEST).mkdir()
+  with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
+    resume.start(other, tmp_path)
+
+
+@pytest.mark.parametrize('shape', [['a'], [2.5], [-2], [0], [10**12], 5])
+def test_a_config_of_no_shape(tmp_path, shape):
+  about = runs.describe(build()) | {'shape': shape}
+  (tmp_path / runs.CONFIG_FILE).write_text(json.dumps(about))
+  with pytest.raises(ValueError, match="config.json is not .*bad 'shape'"):
+    runs.restore(tmp_path)
+
+
+def test_a_run_of_its_own_weights_says_so(tmp_path):
+  train_and_save(tmp_path, num_steps=3)
+  note = resume.start(build(num_steps=5), tmp_path, 'another').note
+  assert 'step 3 of 5' in note and 'not once more those of --init_from' in note
 
 
 def test_config_is_that_of_the_checkpoint(tmp_path):

@@ -206,3 +206,13 @@ def test_refuses_bad_options(tmp_path, wrong):
 def test_one_picture_cannot_be_divided(tmp_path):
   with pytest.raises(ValueError, match='^1 example'):
     read(fill(tmp_path, 1))
+
+
+def test_a_run_knows_its_files_again_wherever_they_are(tmp_path):
+  listing = lambda name, **options: read(tmp_path / name, **options).listing
+  for name in ('a', 'b', 'c'):
+    fill(tmp_path / name, 10)
+  assert listing('a') == listing('b') == listing('a', memory_mb=0) != ''
+  (tmp_path / 'b/003.png').rename(tmp_path / 'b/x.png')
+  plain(3, size=(50, 50)).save(tmp_path / 'c/003.png')
+  assert len({listing('a'), listing('b'), listing('c')}) == 3

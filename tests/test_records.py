@@ -1,11 +1,24 @@
 """What a run leaves: each once, however often it is stopped."""
 
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from gan_jax import due, health, judge, progress, records, references, resume
+from gan_jax import (
+  due,
+  health,
+  judge,
+  progress,
+  records,
+  references,
+  resume,
+  writers,
+)
 from tests.test_experiment import build
 from tests.test_writers import events
 
@@ -22,6 +35,36 @@ class Report(progress.Report):
 
   def warning(self, step, text):
     self.said.append((step, text))
+
+
+def test_a_run_goes_on_where_nothing_can_be_printed(tmp_path):
+  """Its output goes to a file on a disk that is full."""
+  code = (
+    'from gan_jax import progress\n'
+    'report = progress.Report()\n'
+    'for step in range(3):\n'
+    '  report.line(step, {"steps_per_second": 1, "examples_per_second": 1})\n'
+    'open("end", "w").close()\n'
+  )
+  with open('/dev/full', 'w') as full:
+    ended = subprocess.run(
+      [sys.executable, '-c', code],
+      cwd=tmp_path,
+      env=os.environ | {'PYTHONPATH': str(pathlib.Path.cwd())},
+      stdout=full,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+  assert ended.returncode == 0 and (tmp_path / 'end').exists(), ended.stderr
+  assert ended.stderr.count('nothing more is printed: [Errno 28]') == 1
+
+
+def test_a_summary_that_is_damaged_is_written_anew(tmp_path):
+  path = tmp_path / 'summary.json'
+  for content, kept in (('{"a": 1, "b": 2}', {'b': 2}), ('{', {}), (None, {})):
+    path.unlink() if content is None else path.write_text(content)
+    writers.update_json(path, {'a': 3})
+    assert json.loads(path.read_text()) == {'a': 3, **kept}
 
 
 @pytest.fixture

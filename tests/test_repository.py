@@ -128,7 +128,7 @@ LAYERS = {
     {'jax'},
   ),
   'progress.py': (
-    {'files', 'processes', 'scoring', 'tables', 'window', 'writers'},
+    {'processes', 'scoring', 'tables', 'window', 'writers'},
     {'jax', 'numpy', 'rich'},
   ),
   'continuation.py': ({'settings'}, set()),

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+ROOT = pathlib.Path(__file__).parent.parent
 # As many threads as it takes hold memory at once; then glibc is asked.
 COUNT_HEAPS = """
 import ctypes, sys, threading
@@ -49,3 +50,18 @@ def test_threads_share_as_many_heaps_as_there_are_cores(tmp_path):
   assert count_heaps(path, 'free') > cores
   assert count_heaps(path, 'limited') <= cores
   assert count_heaps(path, 'limited', MALLOC_ARENA_MAX='5') == 5
+
+
+@pytest.mark.parametrize('program', ['train.py', 'evaluate.py'])
+def test_a_ctrl_c_before_there_is_anything_to_save_ends_at_once(
+  tmp_path, program
+):
+  """Not by an exception, which a callback of JAX may swallow."""
+  code = (
+    'import absl.app, runpy, signal\n'
+    'show = lambda *_, **__: print(signal.getsignal(signal.SIGINT))\n'
+    'absl.app.run = show\n'
+    f"runpy.run_path({str(ROOT / program)!r}, run_name='__main__')\n"
+  )
+  out = subprocess.check_output([sys.executable, '-c', code], text=True)
+  assert out.strip() in ('0', 'Handlers.SIG_DFL')

@@ -69,7 +69,9 @@ def test_a_line_without_what_it_must_have(tmp_path):
   path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
   assert jsonl.read(path) == lines
   with pytest.raises(ValueError, match=f"line 2 of {path} .*'rank'"):
-    jsonl.Lines(path, start=3, names=('rank',))
+    jsonl.Lines(path, start=3, kinds={'rank': int})
+  with pytest.raises(ValueError, match=f'line 1 of {path} .*rank is no dict'):
+    jsonl.read(path, {'rank': dict})
   assert jsonl.read(path) == lines
 
 

@@ -16,9 +16,11 @@ class ArraySource:
     shape: of one example.
     truth: the distribution they come from, where it is known.
     class_names: of the labels, where they are known.
+    listing: stands for the files that they come from; '' for none.
   """
 
   class_names: tuple[str, ...] = ()
+  listing = ''
 
   def __init__(self, x: np.ndarray, label=None, truth: Any = None):
     self.x = x

@@ -105,11 +105,13 @@ class Streamed:
     shape: of one picture.
     truth: None.
     class_names: of the labels, where there are any.
+    listing: stands for the files, by name and size.
     fingerprint: changes when a file does.
   """
 
   truth = None
   class_names: tuple[str, ...] = ()
+  listing = ''
 
   def __init__(
     self,
@@ -258,7 +260,14 @@ def folder(
     kept = [paths[i] for i in good]
     source = Streamed(kept, labels, load, (size, size, channels), threads)
   source.class_names = class_names(root, found)
+  source.listing = _listing(root, found)
   return source
+
+
+def _listing(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
+  """Stands for the names and sizes of files, wherever the directory is."""
+  facts = [(p.relative_to(root).as_posix(), p.stat().st_size) for p in paths]
+  return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _readable(what: str, paths, examined) -> list[int]:
