@@ -266,8 +266,15 @@ def folder(
 
 def _listing(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
   """Stands for the names and sizes of files, wherever the directory is."""
-  facts = [(p.relative_to(root).as_posix(), p.stat().st_size) for p in paths]
+  facts = [(p.relative_to(root).as_posix(), _size(p)) for p in paths]
   return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _size(path: pathlib.Path) -> int:
+  try:
+    return path.stat().st_size
+  except OSError:  # one that is left out as broken
+    return -1
 
 
 def _readable(what: str, paths, examined) -> list[int]:
