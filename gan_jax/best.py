@@ -19,10 +19,8 @@ def _set_damaged_aside(directory: pathlib.Path) -> list[str]:
   for path in sorted(path for path in paths if path.name.isdigit()):
     damage = checkpoint.find_damage(path)
     if damage:
-      checkpoint.set_aside(path)
-      found.append(
-        f'{path} is damaged: {damage} (moved to {checkpoint.DAMAGED}/)'
-      )
+      why = f'{path} is damaged: {damage}'
+      found.append(checkpoint.set_aside(path, why))
   return found
 
 

@@ -20,7 +20,7 @@ import orbax.checkpoint as ocp
 from gan_jax import files
 
 PyTree = Any
-DAMAGED = 'damaged'
+_DAMAGED = 'damaged'
 _SUMS = 'checksums.json'
 # Written at the end, once more: times, and that all is there.
 _NOT_SUMMED = ('_CHECKPOINT_METADATA', 'commit_success.txt')
@@ -52,12 +52,13 @@ def _sum(path: pathlib.Path) -> list[int]:
   return [size, crc]
 
 
-def set_aside(directory: pathlib.Path) -> None:
-  """Moves a checkpoint out of the way, into `damaged/` of its run."""
-  aside = directory.parent.parent / DAMAGED / directory.parent.name
+def set_aside(directory: pathlib.Path, why: str) -> str:
+  """Moves a checkpoint into `damaged/` of its run; `why`, and that it did."""
+  aside = directory.parent.parent / _DAMAGED / directory.parent.name
   aside.mkdir(parents=True, exist_ok=True)
   shutil.rmtree(aside / directory.name, ignore_errors=True)
   directory.rename(aside / directory.name)
+  return f'{why} (moved to {_DAMAGED}/)'
 
 
 def find_damage(directory: pathlib.Path) -> str:

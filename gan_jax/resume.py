@@ -163,10 +163,9 @@ def _newest(built, workdir) -> Start | None:
           f'{kept} to start anew'
         )
       return None
-  for number in damaged:
-    checkpoint.set_aside(kept / str(number))
   said = ''.join(
-    f'{text} (moved to {checkpoint.DAMAGED}/); ' for text in damaged.values()
+    f'{checkpoint.set_aside(kept / str(number), text)}; '
+    for number, text in damaged.items()
   )
   return Start(restored, step, about.get('rollbacks', 0), said)
 

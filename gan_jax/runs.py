@@ -164,16 +164,15 @@ def restore(
   with checkpoint.Checkpoints(
     pathlib.Path(workdir) / of, read_only=True
   ) as saved:
-    step = int(which) if which.isdigit() else None
-    if step is not None and step not in saved.steps():
+    step = int(which) if which.isdigit() else saved.latest()
+    if step not in saved.steps():
       raise FileNotFoundError(
         f'{workdir} has no checkpoint of step {step}; it has {saved.steps()}'
       )
     try:
       state = saved.restore(like, step)
     except checkpoint.Damaged as error:
-      read = saved.latest() if step is None else step
-      others = [other for other in saved.steps() if other != read]
+      others = [other for other in saved.steps() if other != step]
       if of == BEST or not others:
         raise
       raise checkpoint.Damaged(
