@@ -15,8 +15,11 @@ STEPS = 5
 # game is made of is still linear.
 HE_NORMAL = ('ring', 'grid')
 # A bias that batch norm takes away again has a gradient of rounding alone, of
-# which Adam makes a whole step.
-BEFORE_BATCH_NORM = r'(generator|average)/.*dense_[0-3]/bias'
+# which Adam makes a whole step; the means of the norm take that up.
+BEFORE_BATCH_NORM = (
+  r'^(generator|average)/'
+  r'(params|optimizer/0/..|stats)/.*(dense_[0-3]/bias|batch_norm_0/mean)'
+)
 
 
 def label(config, variant):

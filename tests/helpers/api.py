@@ -35,7 +35,6 @@ from gan_jax import (
   metrics,
   networks,
   optimizers,
-  parallel,
   references,
   rules,
   runs,
@@ -345,6 +344,9 @@ def _library_settings(overrides):
     for section in sections:
       inner = inner.setdefault(section, {})
     inner[leaf] = _library_value(value) if isinstance(value, str) else value
+  if text := overrides.get('ensemble.sweep'):  # it holds names of settings
+    known = lambda x: _translated(table, x[0], _library_value)
+    mapping['ensemble']['sweep'] = re.sub(r'[a-z_][\w.]*(?==)', known, text)
   return mapping
 
 
@@ -458,10 +460,16 @@ def scaled(tree, factor):
   )
 
 
-def initial_state(built, factor):
-  """A state of the host at step 0, kernels times a factor."""
-  # One operation after another: compiled once for all records.
-  with jax.disable_jit():
+def initial_state(built, factor, *, compiled=True):
+  """A state of the host at step 0, kernels times a factor.
+
+  Args:
+    built: the experiment.
+    factor: on kernels.
+    compiled: whether as one program; else one operation after another, which
+      are compiled once for all experiments of the same shapes.
+  """
+  with jax.disable_jit(not compiled):
     start = built.init_state()
   return scaled(start, factor)
 
@@ -777,6 +785,20 @@ def build_team(overrides, source):
   return team.build(_library_settings(overrides), train=source)
 
 
+def member_points(crew):
+  """Seed and swept settings of every member, {number: {path: value}}."""
+  return {
+    str(i): {
+      'seed': one.settings.seed,
+      **{
+        _translated(_TABLES['settings'], path, _value_name): value
+        for path, value in one.point.items()
+      },
+    }
+    for i, one in enumerate(crew.members)
+  }
+
+
 def run_team(crew, count, way):
   """The states of all members after some steps, 'vmap' or 'map'."""
   program = crew.program(way)
@@ -820,9 +842,8 @@ def restored_steps(built, start, directory):
   with best.Best(workdir, {'metrics': 'fd'}) as kept:
     for step, value in ((1, 3.0), (2, 1.0), (4, 2.0)):
       kept.offer(step, at(step), [row._replace(value=value)])
-  found = {}
-  for which in ('latest', 'best', '4'):
-    found[which] = int(runs.restore(workdir, which)[3].step)
-    found[f'sampled {which}'] = runs.load(workdir, which=which).step
-  found['sampled by default'] = experiment.load(workdir).step
-  return found
+  return {
+    'latest': runs.load(workdir, which='latest').step,
+    'best': runs.load(workdir, which='best').step,
+    'by default': experiment.load(workdir).step,
+  }
