@@ -88,9 +88,9 @@ _OUT = flags.DEFINE_string(
 
 def options(given: dict) -> dict:
   """The run's options of scores, with those of the flags over them."""
-  from gan_jax import settings
+  from gan_jax import config as config_lib
 
-  chosen = settings.defaults()['eval'] | given
+  chosen = config_lib.defaults()['eval'] | given
   for name, flag in (
     ('metrics', _METRICS),
     ('features', _FEATURES),
@@ -102,7 +102,7 @@ def options(given: dict) -> dict:
   ):
     if flag.value is not None:
       chosen[name] = flag.value
-  return dict(settings.parse({'eval': chosen}).eval)
+  return dict(config_lib.parse({'eval': chosen}).eval)
 
 
 def value_range() -> tuple[float, float]:
@@ -119,9 +119,9 @@ def value_range() -> tuple[float, float]:
 
 def opened_samples(path: str):
   """The pictures or arrays that --samples or --data names."""
-  from gan_jax.data import samples
+  from gan_jax.data import sample_files
 
-  return samples.open_samples(
+  return sample_files.open_samples(
     path,
     value_range=value_range(),
     follow_symlinks=_FOLLOW_SYMLINKS.value,
@@ -134,13 +134,15 @@ def real_data(spec: dict | None):
   Args:
     spec: of the run's data, for where --data is not given.
   """
-  from gan_jax import data, experiment, references
+  from gan_jax import data as data_lib
+  from gan_jax.evaluation import reference_data
+  from gan_jax.experiment import experiment
 
   path, _, variant = _DATA.value.partition('.py')
   if _DATA.value and path + '.py' != _DATA.value.partition(':')[0]:
     source = opened_samples(_DATA.value)
     facts = {'data': str(pathlib.Path(_DATA.value).resolve())}
-    return references.halves(source, facts), facts
+    return reference_data.halves(source, facts), facts
   if _DATA.value:
     if not pathlib.Path(path + '.py').is_file():
       raise FileNotFoundError(f'--data={_DATA.value}: there is no such config')
@@ -158,15 +160,16 @@ def real_data(spec: dict | None):
     )
   if _DATA_DIR.value:
     spec = {**spec, 'data_dir': _DATA_DIR.value}
-  spec = data.source_options(spec)
-  sides = (data.make_source(spec, split) for split in ('train', 'test'))
+  spec = data_lib.source_options(spec)
+  sides = (data_lib.make_source(spec, split) for split in ('train', 'test'))
   facts = experiment.describe_data(spec)
-  return references.reals(*sides, facts), facts
+  return reference_data.reals(*sides, facts), facts
 
 
 def scored_samples(count: int | None, devices):
   """The examples to score: source, facts for the record, the run's settings."""
-  from gan_jax import experiment, features, scoring
+  from gan_jax.evaluation import features, results
+  from gan_jax.experiment import run_dir
 
   if _WORKDIR.value and _SAMPLES.value:
     raise ValueError('give one of --workdir (a run) and --samples (files)')
@@ -181,7 +184,7 @@ def scored_samples(count: int | None, devices):
     source = opened_samples(_SAMPLES.value)
     facts = {'samples': _SAMPLES.value, 'count': len(source)}
     return source, facts | {'digest': features.digest(source)[:16]}, None
-  sampler = experiment.load(
+  sampler = run_dir.load(
     _WORKDIR.value,
     weights=_WEIGHTS.value,
     which=_CHECKPOINT.value,
@@ -189,7 +192,7 @@ def scored_samples(count: int | None, devices):
   )
   count = count or sampler.settings.eval['num_samples']
   source = sampler.source(
-    scoring.samples_for(count), seed=_SEED.value, devices=devices
+    results.samples_for(count), seed=_SEED.value, devices=devices
   )
   facts = {
     'workdir': _WORKDIR.value,
@@ -204,7 +207,7 @@ def scored_samples(count: int | None, devices):
 
 def own_features(text: str):
   """An extractor from FILE.py:FUNCTION; None for other text."""
-  from gan_jax import extractors
+  from gan_jax.evaluation import feature_extractors
 
   path, _, function = text.partition(':')
   if not path.endswith('.py'):
@@ -217,7 +220,7 @@ def own_features(text: str):
       f'--features={text}: must be FILE.py:FUNCTION; {path} has no function '
       f'{function!r}'
     )
-  own = extractors.own(names[function], text)
+  own = feature_extractors.own(names[function], text)
   content = pathlib.Path(path).read_bytes()
   return own._replace(sha256=hashlib.sha256(content).hexdigest())
 
@@ -245,29 +248,32 @@ def record_path(facts: dict, names: tuple[str, ...]) -> pathlib.Path:
 def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
-  from gan_jax import parallel, startup
+  from gan_jax.distributed import devices as devices_lib
+  from gan_jax.distributed import xla_setup
 
-  startup.prepare()
-  from gan_jax import exits, feature_store, progress, scoring, writers
-  from gan_jax import judge as judge_lib
+  xla_setup.prepare()
+  from gan_jax.distributed import shutdown
+  from gan_jax.evaluation import evaluator, feature_cache, results
+  from gan_jax.io import metric_writer
+  from gan_jax.runner import console
 
-  report = progress.Report()
+  report = console.Report()
   start = time.perf_counter()
-  with exits.told('evaluate.py', *exits.MENDABLE):
-    devices = parallel.local_devices(_NUM_DEVICES.value)
+  with shutdown.told('evaluate.py', *shutdown.MENDABLE):
+    devices = devices_lib.local_devices(_NUM_DEVICES.value)
     source, facts, settings = scored_samples(_NUM_SAMPLES.value, devices)
     chosen = options(dict(settings.eval) if settings else {})
     if 'count' in facts and _NUM_SAMPLES.value is None:
       chosen['num_samples'] = facts['count']
     real, data = real_data(dict(settings.data) if settings else None)
     with report.tracks() as track:
-      judge = judge_lib.make_judge(
+      judge = evaluator.make_judge(
         real,
         chosen,
         extractor=own_features(chosen['features']),
         seed=settings.seed if settings else 0,
         devices=devices,
-        store=feature_store.default(),
+        store=feature_cache.default(),
         track=track,
       )
       path = record_path(facts, judge.names)
@@ -275,7 +281,7 @@ def main(_):
       rows = judge(source) if source is not None else judge.floors()
     report.scores(rows, judge.notes)
     seconds = time.perf_counter() - start
-    record = scoring.record(
+    record = results.record(
       rows,
       judge,
       devices,
@@ -284,7 +290,7 @@ def main(_):
       options=chosen | {'value_range': value_range()},
       seconds=seconds,
     )
-    writers.write_json(path, record)
+    metric_writer.write_json(path, record)
   report.recorded(path, seconds)
 
 

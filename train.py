@@ -60,22 +60,24 @@ def default_workdir() -> pathlib.Path:
 
 def told(*kinds):
   """Errors that a user can mend end the program with a line."""
-  from gan_jax import exits
+  from gan_jax.distributed import shutdown
 
-  return exits.told('train.py', *(kinds or exits.MENDABLE))
+  return shutdown.told('train.py', *(kinds or shutdown.MENDABLE))
 
 
 def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.FATAL)  # orbax tells of all, and raises, too
   # Imported here, so that --help and errors in flags come at once.
-  from gan_jax import exits, processes, settings, startup, watchdog
+  from gan_jax import config as config_lib
+  from gan_jax.distributed import multihost, shutdown, xla_setup
+  from gan_jax.distributed import watchdog as watchdog_lib
 
   with told(ValueError, RuntimeError):
-    chosen = settings.parse(_CONFIG.value.to_dict())
-    many = settings.is_ensemble(chosen)
-    startup.prepare(members=many, deterministic=chosen.deterministic)
-    processes.start(
+    chosen = config_lib.parse(_CONFIG.value.to_dict())
+    many = config_lib.is_ensemble(chosen)
+    xla_setup.prepare(members=many, deterministic=chosen.deterministic)
+    multihost.start(
       _COORDINATOR.value,
       _NUM_PROCESSES.value,
       _PROCESS_ID.value,
@@ -85,13 +87,13 @@ def main(_):
     print_costs(many)
     return
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
-  stall = chosen.stall_seconds if processes.count() > 1 else 0
+  stall = chosen.stall_seconds if multihost.count() > 1 else 0
   words = functools.partial(last_words, stall)
-  dog = watchdog.Watchdog(stall, words, exits.LOST)
-  with exits.together('train.py'), dog:
+  dog = watchdog_lib.Watchdog(stall, words, shutdown.LOST)
+  with shutdown.together('train.py'), dog:
     ended = train_ensemble(workdir) if many else train_run(workdir, dog)
     if not ended:
-      sys.exit(exits.RESUMABLE)
+      sys.exit(shutdown.RESUMABLE)
 
 
 def last_words(stall: int, step: int, seconds: float) -> None:
@@ -116,45 +118,38 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
   Returns:
     Whether it came to the end.
   """
-  from gan_jax import (
-    exits,
-    experiment,
-    feature_store,
-    files,
-    fuse,
-    loop,
-    processes,
-    progress,
-    records,
-    resume,
-    runs,
-    window,
-    writers,
-  )
+  from gan_jax.distributed import multihost, shutdown
+  from gan_jax.evaluation import feature_cache
+  from gan_jax.experiment import experiment, resume, run_dir
+  from gan_jax.io import files, metric_writer
+  from gan_jax.runner import console, loop, meters, run_logger
+  from gan_jax.training import fused
 
   # ---- Build everything, and refuse what is wrong, before compiling.
-  interrupt = exits.Interrupt()
-  chief = processes.is_chief()
-  report = progress.Report(quiet=not chief)
-  kept, held = records.Nothing(), None
+  interrupt = shutdown.Interrupt()
+  chief = multihost.is_chief()
+  report = console.Report(quiet=not chief)
+  kept, held = run_logger.Nothing(), None
   with told():
-    with processes.together('build the run', *exits.MENDABLE):
+    with multihost.together('build the run', *shutdown.MENDABLE):
       built = experiment.build(_CONFIG.value.to_dict())
       if chief:
-        store = feature_store.default()
+        store = feature_cache.default()
         judge = built.judge(store=store, track=report.track)
         held = files.Hold(workdir)
-        kept = records.Records(built, workdir, judge, report)
+        kept = run_logger.Records(built, workdir, judge, report)
     start = resume.start(built, workdir, _INIT_FROM.value)
     if chief:
-      writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
+      metric_writer.write_json(
+        workdir / run_dir.CONFIG_FILE, run_dir.describe(built)
+      )
   config = built.settings
   report.header(built, start.state, workdir, start.note)
 
   program = built.program()
-  log = window.Window(config.batch_size * config.d_steps)
+  log = meters.Window(config.batch_size * config.d_steps)
   tries = 0
-  with told(loop.Failed, *exits.MENDABLE):
+  with told(loop.Failed, *shutdown.MENDABLE):
     # ---- Once, or again after each rollback.
     while True:
       try:
@@ -163,7 +158,7 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
             kept.score(start.step, start.state)
           state, step = loop.train(
             start,
-            fuse.make_draws(config.seed, start.rollbacks),
+            fused.make_draws(config.seed, start.rollbacks),
             config,
             program,
             log,
@@ -173,10 +168,10 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
             watchdog=watchdog,
           )
         break
-      except window.NonFinite as error:
+      except meters.NonFinite as error:
         if config.nonfinite != 'rollback':
           last = (
-            runs.latest(workdir) or 'none yet' if chief else 'see process 0'
+            run_dir.latest(workdir) or 'none yet' if chief else 'see process 0'
           )
           sys.exit(f'train.py: {error} The last good checkpoint: {last}.')
         before = start
@@ -197,7 +192,7 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
   # ---- The end: how good it is, and where to look.
   with told(ValueError, OSError):
     kept.finish(step, state, log)
-  processes.meet('end')
+  multihost.meet('end')
   if held:
     held.close()
   return True
@@ -205,39 +200,35 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
 
 def print_costs(many: bool) -> None:
   """Prints what a step costs; nothing is trained or written."""
-  from gan_jax import dry_run, experiment, team
+  from gan_jax.experiment import cost, ensemble, experiment
 
   mapping, count = _CONFIG.value.to_dict(), 1
   with told():
     if many:
-      crew = team.build(mapping)
+      crew = ensemble.build(mapping)
       built, count = crew.base, len(crew.members)
     else:
       built = experiment.build(mapping)
-    print(*dry_run.lines(dry_run.measure(built), built, count), sep='\n')
+    print(*cost.lines(cost.measure(built), built, count), sep='\n')
 
 
 def train_ensemble(workdir: pathlib.Path) -> bool:
-  """Trains many runs as one program; see gan_jax/train_team.py."""
-  from gan_jax import (
-    exits,
-    files,
-    loop,
-    processes,
-    progress,
-    team,
-    train_team,
-  )
+  """Trains many runs as one program; see gan_jax/runner/train_ensemble.py."""
+  from gan_jax.distributed import multihost, shutdown
+  from gan_jax.experiment import ensemble
+  from gan_jax.io import files
+  from gan_jax.runner import console, loop
+  from gan_jax.runner import train_ensemble as train_ensemble_lib
 
   if _INIT_FROM.value:
     sys.exit('train.py: --init_from is for one run, not for an ensemble')
-  if processes.count() > 1:
+  if multihost.count() > 1:
     sys.exit('train.py: an ensemble trains in one process: --num_processes=1')
-  report, interrupt = progress.Report(), exits.Interrupt()
-  with told(*exits.MENDABLE, loop.Failed):
-    members = team.build(_CONFIG.value.to_dict())
+  report, interrupt = console.Report(), shutdown.Interrupt()
+  with told(*shutdown.MENDABLE, loop.Failed):
+    members = ensemble.build(_CONFIG.value.to_dict())
     with files.Hold(workdir):
-      return train_team.train(members, workdir, report, interrupt)
+      return train_ensemble_lib.train(members, workdir, report, interrupt)
 
 
 def one_line(error: Exception) -> str:

@@ -27,17 +27,13 @@ import jax.numpy as jnp
 import turns
 from optax import global_norm
 
-from gan_jax import (
-  game,
-  losses,
-  networks,
-  optimizers,
-  parallel,
-  startup,
-  state,
-  steps,
-)
-from gan_jax.models import conv, dcgan
+from gan_jax import losses, networks
+from gan_jax.distributed import devices, xla_setup
+from gan_jax.layers import convolution
+from gan_jax.models import dcgan
+from gan_jax.training import gan as gan_lib
+from gan_jax.training import optimizers, train_step
+from gan_jax.training import state as state_lib
 
 SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'size': 32}
 SHAPE = (SIZES['size'], SIZES['size'], 3)
@@ -56,9 +52,9 @@ TOLERANCE = 1e-3  # rounding can flip a leaky ReLU whose input is almost 0
 SLOW = 'plain Flax, in a scan'  # a hundred times: one round, cold
 
 
-def make_gan(generator: nn.Module, discriminator: nn.Module) -> game.GAN:
+def make_gan(generator: nn.Module, discriminator: nn.Module) -> gan_lib.GAN:
   """The game that all contenders play."""
-  return game.GAN(
+  return gan_lib.GAN(
     generator=networks.from_linen(generator),
     discriminator=networks.from_linen(discriminator),
     loss=losses.LOSSES['non_saturating'],
@@ -75,7 +71,7 @@ class Program:
     state: the training state; each call of `run` goes on from it.
   """
 
-  def __init__(self, gan: game.GAN, how: str = 'loop'):
+  def __init__(self, gan: gan_lib.GAN, how: str = 'loop'):
     """Compiles a step, called one way.
 
     Args:
@@ -90,9 +86,9 @@ class Program:
     # Noise for images: what they show does not change the time.
     images = jax.random.uniform(self.key, (SIZES['batch'], *SHAPE), minval=-1)
     self.batch = {'x': images[None]}
-    init = lambda key: state.init_state(gan, key, {'x': images}, HYPER)
-    axis_name = parallel.AXIS if how == 'pmap' else None
-    step = steps.make_train_step(gan, axis_name=axis_name)
+    init = lambda key: state_lib.init_state(gan, key, {'x': images}, HYPER)
+    axis_name = devices.AXIS if how == 'pmap' else None
+    step = train_step.make_train_step(gan, axis_name=axis_name)
 
     def scan(state, batch, key):
       body = lambda state, _: step(state, batch, key)
@@ -107,19 +103,19 @@ class Program:
       self.key = jax.random.split(self.key, MEMBERS)
     self.state = jax.jit(init)(self.key)
     if how == 'pmap':
-      mapped = parallel.parallelise(step, parallel.local_devices(1))
+      mapped = devices.parallelise(step, devices.local_devices(1))
       self.state, self.key = mapped.put((self.state, self.key))
       self.batch = mapped.put_batch(self.batch)
       self._step = mapped.step
       return
-    choice = (lambda _: False) if how == 'xla' else conv._own_gradients
-    with mock.patch.object(conv, '_own_gradients', choice):
+    choice = (lambda _: False) if how == 'xla' else convolution._own_gradients
+    with mock.patch.object(convolution, '_own_gradients', choice):
       lowered = jax.jit(program, donate_argnums=0).lower(
         self.state, self.batch, self.key
       )
     self._step = lowered.compile()
 
-  def __call__(self) -> game.Metrics:
+  def __call__(self) -> gan_lib.Metrics:
     """One call of the compiled program; returns its metrics."""
     self.state, metrics = self._step(self.state, self.batch, self.key)
     return metrics
@@ -223,7 +219,7 @@ def main() -> None:
   parser = turns.torch_parser(__doc__, rounds=9)
   parser.add_argument('--short', action='store_true', help='no plain Flax')
   options = parser.parse_args()
-  startup.prepare_cpu()
+  xla_setup.prepare_cpu()
   with turns.start_torch(
     options.torch_python, 'dcgan_torch.py', json.dumps(SIZES)
   ) as torch:

@@ -16,14 +16,14 @@ import jax
 import numpy as np
 import turns
 
-from gan_jax import extractors
+from gan_jax.evaluation import feature_extractors
 
 LAYOUTS = ('contiguous_format', 'channels_last')
 
 
 def make_run(path: str, images: np.ndarray, results: dict):
   """Our features of the images: () -> seconds; keeps them in `results`."""
-  extractor = extractors.inception_v3(path)
+  extractor = feature_extractors.inception_v3(path)
   params = jax.device_put(extractor.params)
   compiled = jax.jit(extractor.apply).lower(params, images).compile()
 

@@ -20,8 +20,9 @@ import numpy as np
 import turns
 
 from configs import cifar10, folder
-from gan_jax import dry_run, experiment, startup
-from gan_jax.data.arrays import ArraySource
+from gan_jax.data.array_source import ArraySource
+from gan_jax.distributed import xla_setup
+from gan_jax.experiment import cost, experiment
 
 STEPS = 2  # of a turn
 COUNTS = (8, 64, 256, 1024)  # accelerators of the estimate
@@ -133,7 +134,7 @@ def measure_step(built: experiment.Experiment):
 def flops_per_image(built: experiment.Experiment) -> float:
   """Operations of a train step by XLA's count, for each image of a device."""
   share = built.settings.batch_size // len(built.devices)
-  return dry_run.count_flops(dry_run.lower(built)) / share
+  return cost.count_flops(cost.lower(built)) / share
 
 
 def start(devices: int, *arguments: str) -> turns.Peer:
@@ -237,7 +238,7 @@ def estimate_table(found: dict[str, dict]) -> str:
 
 def serve(options) -> None:
   """The work of one process."""
-  startup.prepare_cpu()
+  xla_setup.prepare_cpu()
   built = make_experiment(options.size, options.per_device, options.width)
   turns.serve(*measure_step(built))
 

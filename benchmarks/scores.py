@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 import turns
 
-from gan_jax.evaluation import frechet, manifold
+from gan_jax.metrics import frechet, precision_recall
 
 
 def draw_covariance(seed: int, count: int, dim: int) -> np.ndarray:
@@ -135,10 +135,12 @@ def manifold_row(size: str) -> list:
   count, dim = map(int, size.split('x'))
   rng = np.random.default_rng(0)
   real, fake = rng.standard_normal((2, count, dim), np.float32)
-  manifold.manifold_scores(real[:20], fake[:20])  # starts JAX
+  precision_recall.manifold_scores(real[:20], fake[:20])  # starts JAX
   before, scores = peak_gib(), []
   spent = turns.timed(
-    lambda: scores.extend(map(float, manifold.manifold_scores(real, fake)))
+    lambda: scores.extend(
+      map(float, precision_recall.manifold_scores(real, fake))
+    )
   )
   cells = [f'{score:.4f}' for score in scores]
   return [f'{count:,}', f'{dim:,}', *spent, before, peak_gib(), *cells]

@@ -28,7 +28,7 @@ import numpy as np
 import turns
 from PIL import Image
 
-from gan_jax import exits
+from gan_jax.distributed import shutdown
 
 LIFE = 2.0  # seconds after the first step
 
@@ -138,7 +138,7 @@ def live(
   reader.join()
   if status == 0:
     return None
-  expected = exits.RESUMABLE if number == signal.SIGTERM else -number
+  expected = shutdown.RESUMABLE if number == signal.SIGTERM else -number
   if status != expected:
     raise RuntimeError(f'status {status}, not {expected}:\n{"".join(first)}')
   print(
@@ -165,10 +165,10 @@ def count_different(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
   """Arrays of the final states that differ in a bit, and all of them."""
   import jax
 
-  from gan_jax import runs
+  from gan_jax.experiment import run_dir
 
   leaves = [
-    [np.asarray(x).tobytes() for x in jax.tree.leaves(runs.restore(run)[3])]
+    [np.asarray(x).tobytes() for x in jax.tree.leaves(run_dir.restore(run)[3])]
     for run in (one, other)
   ]
   assert len(leaves[0]) == len(leaves[1])

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from gan_jax import settings
+from gan_jax import config as config_lib
 
 
 def base(variant: str, allowed: tuple[str, ...] = ('', 'test')):
@@ -18,7 +18,7 @@ def base(variant: str, allowed: tuple[str, ...] = ('', 'test')):
   if variant not in allowed:
     named = ', '.join(repr(f':{name}') for name in allowed if name)
     raise ValueError(f'unknown variant {variant!r}; there are: {named}')
-  return ml_collections.ConfigDict(settings.defaults())
+  return ml_collections.ConfigDict(config_lib.defaults())
 
 
 def part(**options):

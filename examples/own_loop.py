@@ -16,9 +16,9 @@ import jax.numpy as jnp
 # Not needed where gan_jax is installed.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from gan_jax.ema import update  # noqa: E402
-from gan_jax.losses import relativistic  # noqa: E402
+from gan_jax.losses import relativistic_loss  # noqa: E402
 from gan_jax.penalties import r1  # noqa: E402
+from gan_jax.training.ema import update  # noqa: E402
 
 CENTRES = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
 SIGMA, BATCH, RATE = 0.1, 128, 0.1
@@ -54,13 +54,13 @@ def d_loss(d_params, g_params, real, latents):
   fake = apply(g_params, latents)
   logits = discriminate(d_params, real), discriminate(d_params, fake)
   penalty = r1(lambda x: discriminate(d_params, x), real)
-  return relativistic.discriminator(*logits).mean() + 0.1 * penalty.mean()
+  return relativistic_loss.discriminator(*logits).mean() + 0.1 * penalty.mean()
 
 
 def g_loss(g_params, d_params, real, latents):
   fake = apply(g_params, latents)
   logits = discriminate(d_params, real), discriminate(d_params, fake)
-  return relativistic.generator(*logits).mean()
+  return relativistic_loss.generator(*logits).mean()
 
 
 @jax.jit

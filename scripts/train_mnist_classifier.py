@@ -25,8 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from gan_jax import data  # noqa: E402
-from gan_jax.evaluation import mnist_classifier  # noqa: E402
-from gan_jax.steps import to_float  # noqa: E402
+from gan_jax.evaluation.networks import mnist_classifier  # noqa: E402
+from gan_jax.training.train_step import to_float  # noqa: E402
 
 BATCH, EPOCHS, SEED = 128, 8, 0
 LEARNING_RATE, WEIGHT_DECAY, SHIFT = 2e-3, 0.02, 2

@@ -18,9 +18,9 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-from gan_jax import startup  # noqa: E402
+from gan_jax.distributed import xla_setup  # noqa: E402
 
-if os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] == '1' and startup.KNOWN:
+if os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] == '1' and xla_setup.KNOWN:
   # Kernels that run slower, and compile in half the time.
   os.environ.setdefault('XLA_FLAGS', '--xla_cpu_use_fusion_emitters=false')
 

@@ -38,7 +38,8 @@ def train(data, backend):
   import jax
   import numpy as np
 
-  from gan_jax import experiment, parallel
+  from gan_jax.distributed import devices
+  from gan_jax.experiment import experiment
 
   built = experiment.build(mapping(data, backend))
   assert len(built.devices) == 4
@@ -50,7 +51,7 @@ def train(data, backend):
       examples, n = feed.take(step, most, lambda: None)
       state, _ = program.run(state, examples, draws, np.int32(n))
       step += n
-  return jax.tree.leaves(jax.device_get(parallel.on_this_process(state)))
+  return jax.tree.leaves(jax.device_get(devices.on_this_process(state)))
 
 
 def main(port, count, number, out):
@@ -59,18 +60,18 @@ def main(port, count, number, out):
   import jax
   import numpy as np
 
-  from gan_jax import processes
+  from gan_jax.distributed import multihost
 
   jax.config.update('jax_platforms', 'cpu')
   jax.config.update('jax_num_cpu_devices', 4 // int(count))
-  processes.start(f'localhost:{port}', int(count), int(number))
+  multihost.start(f'localhost:{port}', int(count), int(number))
   found = {}
   for case in CASES:
     for i, leaf in enumerate(train(*case)):
       found[f'{"-".join(case)}-{i}'] = leaf
-  if processes.is_chief():
+  if multihost.is_chief():
     np.savez(out, **found)
-  processes.meet('end')
+  multihost.meet('end')
 
 
 if __name__ == '__main__':

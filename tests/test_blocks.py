@@ -6,20 +6,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import networks, parallel
-from gan_jax.models import blocks, dcgan, mlp
+from gan_jax import networks
+from gan_jax.distributed import devices
+from gan_jax.layers import linear, spectral_norm
+from gan_jax.models import dcgan, mlp
 
 # Layer, its input, its kernel's name, the axis of its outputs.
 LAYERS = {
-  'dense': (blocks.Dense(5, spectral=True), (2, 7), 'kernel', -1),
-  'conv': (blocks.Conv(5, spectral=True), (2, 6, 6, 3), 'kernel', -1),
+  'dense': (linear.Dense(5, spectral=True), (2, 7), 'kernel', -1),
+  'conv': (linear.Conv(5, spectral=True), (2, 6, 6, 3), 'kernel', -1),
   'conv_transpose': (
-    blocks.ConvTranspose(5, spectral=True),
+    linear.ConvTranspose(5, spectral=True),
     (2, 3, 3, 4),
     'dual_kernel',
     2,
   ),
-  'embed': (blocks.Embed(9, 5, spectral=True), None, 'embedding', -1),
+  'embed': (linear.Embed(9, 5, spectral=True), None, 'embedding', -1),
 }
 
 
@@ -46,7 +48,7 @@ def iterate(layer, variables, x, times=1, train=True):
 def test_sigma_becomes_the_largest_singular_value(name):
   layer, x, variables, matrix = start(name)
   stats = iterate(layer, variables, x, 200)
-  (sigma,) = blocks.spectral_norms(stats).values()
+  (sigma,) = spectral_norm.spectral_norms(stats).values()
   largest = np.linalg.svd(matrix, compute_uv=False)[0]
   np.testing.assert_allclose(sigma, largest, rtol=1e-4)
 
@@ -73,7 +75,7 @@ def test_one_iteration_a_pass_in_training_none_at_evaluation(name):
 def test_sigma_is_what_the_layer_divided_by():
   layer, x, variables, _ = start('dense')
   y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
-  (sigma,) = blocks.spectral_norms(new['batch_stats']).values()
+  (sigma,) = spectral_norm.spectral_norms(new['batch_stats']).values()
   plain = x @ variables['params']['kernel']
   np.testing.assert_allclose(y * sigma, plain, rtol=1e-5)
   # Evaluation divides by that of the kernel it is given, not by the last one.
@@ -102,16 +104,16 @@ def test_lipschitz_constant_is_about_1():
 def test_spectral_norms_by_path():
   d = networks.from_linen(dcgan.Discriminator(width=4, norm='spectral'))
   _, stats = d.init(jax.random.key(0), jnp.zeros((2, 8, 8, 1)))
-  assert set(blocks.spectral_norms(stats)) == {'Conv_0', 'Dense_0'}
-  assert blocks.spectral_norms({'part': stats}).keys() == {
+  assert set(spectral_norm.spectral_norms(stats)) == {'Conv_0', 'Dense_0'}
+  assert spectral_norm.spectral_norms({'part': stats}).keys() == {
     'part/Conv_0',
     'part/Dense_0',
   }
-  assert blocks.spectral_norms({}) == {}
+  assert spectral_norm.spectral_norms({}) == {}
 
 
 def test_embedding_looks_up_rows_and_marks_unknown_labels():
-  layer = blocks.Embed(3, 4)
+  layer = linear.Embed(3, 4)
   variables = layer.init(jax.random.key(0), jnp.array([0]))
   table = variables['params']['embedding']
   y = layer.apply(variables, jnp.array([2, 0, 3, -1]))
@@ -133,7 +135,7 @@ def test_embedding_is_normalised_over_the_whole_table():
 
 
 def deviation(x, group_size, axis_name=None):
-  return blocks.MinibatchStd(group_size, axis_name).apply({}, x)
+  return linear.MinibatchStd(group_size, axis_name).apply({}, x)
 
 
 @pytest.mark.parametrize('shape', [(16, 5), (16, 4, 4, 3)])
@@ -155,7 +157,7 @@ def test_minibatch_std_does_not_depend_on_the_number_of_devices(group_size):
   # Sum of values and gradient: pmean has a derivative, too.
   whole = lambda x: deviation(x, group_size)
   parts = jax.vmap(
-    lambda x: deviation(x, group_size, parallel.AXIS), axis_name=parallel.AXIS
+    lambda x: deviation(x, group_size, devices.AXIS), axis_name=devices.AXIS
   )
   split = x.reshape(4, 4, 5)
   np.testing.assert_allclose(

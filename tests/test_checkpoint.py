@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import checkpoint, resume, runs
+from gan_jax.experiment import resume, run_dir
+from gan_jax.io import checkpoint
 from tests.test_experiment import build, train_and_save
 
 TREE = {'w': jnp.arange(4096.0), 'half': jnp.ones(3, jnp.bfloat16), 'none': {}}
@@ -76,16 +77,16 @@ def test_the_one_before_a_damaged_one_is_continued(tmp_path):
   train_and_save(tmp_path, num_steps=5)
   for path in files_of(tmp_path / 'checkpoints' / '5'):
     path.write_bytes(path.read_bytes()[:-3])
-  config = json.dumps(runs.describe(build(num_steps=7)))
-  (tmp_path / runs.CONFIG_FILE).write_text(config)
+  config = json.dumps(run_dir.describe(build(num_steps=7)))
+  (tmp_path / run_dir.CONFIG_FILE).write_text(config)
   with pytest.raises(ValueError, match=r'5 is damaged.*others.* \[3\]'):
-    runs.restore(tmp_path)
+    run_dir.restore(tmp_path)
   state, _, _, note = resume.start(build(num_steps=7), tmp_path)
   assert int(state.step) == 3
   assert 'checkpoints/5 is damaged' in note and 'moved to damaged/' in note
   assert note.endswith('continues from the checkpoint of step 3 of 7')
   assert (tmp_path / 'damaged/checkpoints/5').is_dir()
-  assert runs.latest(tmp_path) == 3
+  assert run_dir.latest(tmp_path) == 3
   whole, _ = train_and_save(tmp_path / 'b', num_steps=7)
   resumed, note = train_and_save(tmp_path, num_steps=7)
   assert 'damaged' not in note
@@ -104,8 +105,8 @@ def test_no_good_checkpoint_is_an_error_not_a_new_run(tmp_path):
 def test_what_another_config_left_is_not_written_over(tmp_path):
   """Also where there is no checkpoint of it, yet or any more."""
   built = build(num_steps=3)
-  config = json.dumps(runs.describe(built))
-  (tmp_path / runs.CONFIG_FILE).write_text(config)
+  config = json.dumps(run_dir.describe(built))
+  (tmp_path / run_dir.CONFIG_FILE).write_text(config)
   other = build(num_steps=3, seed=1)
   assert resume.start(other, tmp_path).note == 'a new run'  # nothing is lost
   (tmp_path / 'metrics.jsonl').write_text('{"step": 2}\n')
@@ -113,17 +114,17 @@ def test_what_another_config_left_is_not_written_over(tmp_path):
     resume.start(other, tmp_path)
   assert resume.start(built, tmp_path).note == 'a new run'
   (tmp_path / 'metrics.jsonl').unlink()
-  (tmp_path / runs.BEST).mkdir()
+  (tmp_path / run_dir.BEST).mkdir()
   with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
     resume.start(other, tmp_path)
 
 
 @pytest.mark.parametrize('shape', [['a'], [2.5], [-2], [0], [10**12], 5])
 def test_a_config_of_no_shape(tmp_path, shape):
-  about = runs.describe(build()) | {'shape': shape}
-  (tmp_path / runs.CONFIG_FILE).write_text(json.dumps(about))
+  about = run_dir.describe(build()) | {'shape': shape}
+  (tmp_path / run_dir.CONFIG_FILE).write_text(json.dumps(about))
   with pytest.raises(ValueError, match="config.json is not .*bad 'shape'"):
-    runs.restore(tmp_path)
+    run_dir.restore(tmp_path)
 
 
 def test_a_run_of_its_own_weights_says_so(tmp_path):
@@ -135,7 +136,7 @@ def test_a_run_of_its_own_weights_says_so(tmp_path):
 def test_config_is_that_of_the_checkpoint(tmp_path):
   """Even where config.json is gone."""
   train_and_save(tmp_path, num_steps=3)
-  (tmp_path / runs.CONFIG_FILE).unlink()
+  (tmp_path / run_dir.CONFIG_FILE).unlink()
   with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
     resume.start(build(num_steps=5, seed=1), tmp_path)
   assert 'continues' in resume.start(build(num_steps=5), tmp_path).note
@@ -174,7 +175,7 @@ def test_described_settings_are_json(tmp_path):
   ) as saved:
     about = saved.about(3)
   assert about == {'rollbacks': 0} | json.loads(
-    (tmp_path / runs.CONFIG_FILE).read_text()
+    (tmp_path / run_dir.CONFIG_FILE).read_text()
   )
 
 

@@ -10,8 +10,11 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import data, experiment, parallel, resume, runs, sampling
-from gan_jax.data.arrays import ArraySource
+from gan_jax import data
+from gan_jax.data.array_source import ArraySource
+from gan_jax.distributed import devices as devices_lib
+from gan_jax.experiment import experiment, resume, run_dir
+from gan_jax.sampling import sampler
 
 CONFIGS = sorted(
   path.stem
@@ -77,7 +80,7 @@ class Fused:
 
 
 def saved_and_restored(built, state, directory):
-  with runs.checkpoints(built, directory) as saved:
+  with run_dir.checkpoints(built, directory) as saved:
     saved.save(int(state.step), state)
   return resume.start(built, directory).state
 
@@ -94,7 +97,7 @@ def check_resumes(built, way, directory):
     assert np.isfinite(value).all(), name
 
 
-PLACES = set(itertools.product((Loop, Fused), (1, 4), parallel.BACKENDS))
+PLACES = set(itertools.product((Loop, Fused), (1, 4), devices_lib.BACKENDS))
 USUAL = (Fused, 4, 'pmap')
 
 
@@ -106,7 +109,7 @@ def test_shrunken_steps_and_more_after_a_checkpoint(
   places = {'num_devices': devices, 'parallel': backend}
   built = build(name, monkeypatch, steps_per_call=4, **places)
   check_resumes(built, way, tmp_path)
-  samples = sampling.make_draw(built.gan)(built.init_state().ema, 5)
+  samples = sampler.make_draw(built.gan)(built.init_state().ema, 5)
   assert samples.shape == (5, *built.shape)
 
 
@@ -126,16 +129,17 @@ def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
   + [('stacked_mnist', 'rpgan')],
 )
 def test_the_config_itself_is_well_formed(name, variant):
-  from gan_jax import assemble, settings
+  from gan_jax import config as config_lib
+  from gan_jax.experiment import build_gan
 
   config = get_config(name, variant)
-  chosen = settings.parse(config.to_dict())
+  chosen = config_lib.parse(config.to_dict())
   data.source_options(chosen.data)
   shape = (2,)
   if chosen.data['name'] in ('digits', *ABSENT):
     channels = chosen.data.get('channels', 3)
     shape = (chosen.data['size'], chosen.data['size'], channels)
-  assemble.build_gan(chosen, shape)
+  build_gan.build_gan(chosen, shape)
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.models import conv
+from gan_jax.layers import convolution
 
 # kernel, stride, padding, height, width
 GEOMETRIES = [
@@ -17,7 +17,7 @@ GEOMETRIES = [
   (3, 2, 0, 8, 9),  # the last row of the image is never seen
 ]
 NARROW, WIDE = (5, 6), (33, 40)  # channels in and out
-FUNCTIONS = [conv.convolve, conv.convolve_transpose]
+FUNCTIONS = [convolution.convolve, convolution.convolve_transpose]
 CASES = [(*g, NARROW) for g in GEOMETRIES] + [
   (4, 2, 1, 8, 12, WIDE),
   (4, 2, 1, 14, 6, WIDE),  # tiles that reach beyond the image
@@ -31,7 +31,7 @@ def operands(function, kernel, image, width=None, channels=NARROW):
   into, out = channels
   shape = (3, image, width or image + 1, into)
   x = jax.random.normal(jax.random.key(0), shape)
-  transposed = function is conv.convolve_transpose
+  transposed = function is convolution.convolve_transpose
   last = (out, into) if transposed else (into, out)
   return x, jax.random.normal(jax.random.key(1), (kernel, kernel, *last))
 
@@ -84,12 +84,12 @@ def test_wide_ones_are_matrix_products_in_32_bits_on_cpu(function):
 
 @pytest.mark.parametrize('channels', [NARROW, WIDE])
 def test_third_order(channels):
-  x, kernel = operands(conv.convolve, 4, 8, 8, channels)
+  x, kernel = operands(convolution.convolve, 4, 8, 8, channels)
   kernel /= x.shape[-1] ** 0.5
 
   def third(own):
     f = lambda k: jnp.sin(
-      conv.convolve(x, k, stride=2, padding=1, own_gradients=own)
+      convolution.convolve(x, k, stride=2, padding=1, own_gradients=own)
     ).sum()
     g = lambda k: jnp.square(jax.grad(f)(k)).sum()
     return jax.grad(lambda k: jnp.square(jax.grad(g)(k)).sum())(kernel)
@@ -117,28 +117,32 @@ def test_in_scan_and_vmap_as_in_a_loop(function, channels):
 @pytest.mark.parametrize('channels', [NARROW, WIDE])
 def test_transpose_is_the_adjoint(channels):
   # <conv(x), y> == <x, transpose(y)>
-  x, kernel = operands(conv.convolve, 4, 8, 8, channels)
+  x, kernel = operands(convolution.convolve, 4, 8, 8, channels)
   options = dict(stride=2, padding=1)
-  forward = conv.convolve(x, kernel, **options)
+  forward = convolution.convolve(x, kernel, **options)
   y = jax.random.normal(jax.random.key(2), forward.shape)
-  back = conv.convolve_transpose(y, kernel, **options)
+  back = convolution.convolve_transpose(y, kernel, **options)
   np.testing.assert_allclose((forward * y).sum(), (x * back).sum(), rtol=1e-4)
 
 
 def test_refuses_channels_that_do_not_fit():
   with pytest.raises(ValueError, match='5 channels .* takes 4'):
-    conv.convolve(jnp.ones((1, 8, 8, 5)), jnp.ones((3, 3, 4, 6)))
+    convolution.convolve(jnp.ones((1, 8, 8, 5)), jnp.ones((3, 3, 4, 6)))
   with pytest.raises(ValueError, match='5 channels .* takes 6'):
-    conv.convolve_transpose(jnp.ones((1, 8, 8, 5)), jnp.ones((3, 3, 4, 6)))
+    convolution.convolve_transpose(
+      jnp.ones((1, 8, 8, 5)), jnp.ones((3, 3, 4, 6))
+    )
 
 
 def test_refuses_an_image_smaller_than_the_kernel():
   with pytest.raises(ValueError, match='smaller than the kernel'):
-    conv.convolve(jnp.ones((1, 2, 2, 1)), jnp.ones((4, 4, 1, 1)))
+    convolution.convolve(jnp.ones((1, 2, 2, 1)), jnp.ones((4, 4, 1, 1)))
 
 
 def test_forward_mode_is_refused_as_documented():
-  f = lambda x: conv.convolve(x, jnp.ones((1, 1, 1, 1)), own_gradients=True)
+  f = lambda x: convolution.convolve(
+    x, jnp.ones((1, 1, 1, 1)), own_gradients=True
+  )
   x = jnp.ones((1, 2, 2, 1))
   with pytest.raises(TypeError):
     jax.jvp(f, (x,), (x,))

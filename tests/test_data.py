@@ -6,9 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-from gan_jax import data, order
+from gan_jax import data, shuffle
 from gan_jax.data import images
-from gan_jax.data.arrays import ArraySource, held_out
+from gan_jax.data.array_source import ArraySource, held_out
 
 SPLITS = ('train', 'test')
 
@@ -196,7 +196,7 @@ class TestPipeline:
     ):
       assert batch['x'].shape == (2, 3, 1) and batch['label'].shape == (2, 3)
       for i in range(2):
-        expected = order.batch_indices(0, 2 * step + i, 20, 3)
+        expected = shuffle.batch_indices(0, 2 * step + i, 20, 3)
         np.testing.assert_array_equal(batch['x'][i, :, 0], expected)
         np.testing.assert_array_equal(batch['label'][i], expected % 3)
 

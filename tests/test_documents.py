@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import augment, extractors, losses, metrics, rules, terms
-from gan_jax.evaluation import resize
+from gan_jax import augment, losses
+from gan_jax.evaluation import feature_extractors, registry
+from gan_jax.evaluation.networks import preprocess
+from gan_jax.training import penalty_terms, update_rules
 from tests import test_losses
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -65,9 +67,9 @@ def evaluate(code, **names):
 
 def test_every_name_is_in_its_table():
   assert list(LOSSES) == list(losses.LOSSES)
-  assert list(TABLES['Penalties and regularisers']) == list(terms.TERMS)
+  assert list(TABLES['Penalties and regularisers']) == list(penalty_terms.TERMS)
   assert list(TABLES['Augmentation']) == list(augment.AUGMENTS)
-  assert list(TABLES['Update rules']) == list(rules.UPDATE_RULES)
+  assert list(TABLES['Update rules']) == list(update_rules.UPDATE_RULES)
 
 
 @pytest.mark.parametrize('name', losses.LOSSES)
@@ -99,10 +101,10 @@ def test_best_logit_and_the_loss_there(name):
   np.testing.assert_allclose(at(best), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize('name', terms.TERMS)
+@pytest.mark.parametrize('name', penalty_terms.TERMS)
 def test_players_of_penalties(name):
   _, player, _, weight, _ = TABLES['Penalties and regularisers'][name]
-  assert player == terms.TERMS[name].player
+  assert player == penalty_terms.TERMS[name].player
   assert float(weight) > 0
 
 
@@ -120,10 +122,12 @@ def test_the_scores_are_all_described():
   named = lambda names: [
     row for row in rows if any(f'`{n}`' in row.split('|')[1] for n in names)
   ]
-  for name in metrics.METRICS:
+  for name in registry.METRICS:
     assert len(named([name])) == 1, name
-  assert len(named(extractors.EXTRACTORS)) == len(extractors.EXTRACTORS)
-  assert len(named(resize.PREPROCESS)) == len(resize.PREPROCESS)
+  assert len(named(feature_extractors.EXTRACTORS)) == len(
+    feature_extractors.EXTRACTORS
+  )
+  assert len(named(preprocess.PREPROCESS)) == len(preprocess.PREPROCESS)
 
 
 def test_the_example_of_the_scores_runs(capsys):

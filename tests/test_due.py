@@ -2,7 +2,8 @@
 
 import pytest
 
-from gan_jax import due, settings
+from gan_jax import config
+from gan_jax.experiment import schedule
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from gan_jax import due, settings
   ],
 )
 def test_what_is_due(step, stopping, expected):
-  chosen = settings.parse(
+  chosen = config.parse(
     {
       'num_steps': 61,
       'log_every': 10,
@@ -29,19 +30,19 @@ def test_what_is_due(step, stopping, expected):
       'eval': {'every': 20},
     }
   )
-  now = due.after(chosen, step, stopping)
+  now = schedule.after(chosen, step, stopping)
   named = [name for name, is_due in now._asdict().items() if is_due]
   assert ' '.join(named) == expected
   assert now.slow == bool({'checkpoint', 'picture', 'scores'} & set(named))
 
 
 def test_what_is_due_at_the_end_alone():
-  chosen = settings.parse(
+  chosen = config.parse(
     {
       'num_steps': 200,
       'checkpoint_every': 0,
       'sample_every': 0,
     }
   )
-  assert due.after(chosen, 100) == (True, False, False, False)
-  assert due.after(chosen, 200) == (True, True, True, False)
+  assert schedule.after(chosen, 100) == (True, False, False, False)
+  assert schedule.after(chosen, 200) == (True, True, True, False)

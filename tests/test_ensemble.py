@@ -6,19 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import (
-  assemble,
+from gan_jax import config
+from gan_jax.experiment import (
+  build_gan,
   ensemble,
   experiment,
-  extract,
-  guards,
+  extract_member,
   resume,
-  runs,
-  settings,
-  team,
-  train_team,
-  writers,
+  run_dir,
 )
+from gan_jax.io import metric_writer
+from gan_jax.runner import train_ensemble
+from gan_jax.training import ensemble as ensemble_lib
+from gan_jax.training import nonfinite
 from tests import test_fuse
 
 RATE = 'g_optimizer.learning_rate'
@@ -47,9 +47,7 @@ def train(crew, count, way=''):
 
 def alone(member, count):
   return test_fuse.train(
-    experiment.build(
-      {**settings.as_mapping(member.settings), 'num_devices': 1}
-    ),
+    experiment.build({**config.as_mapping(member.settings), 'num_devices': 1}),
     [count],
   )
 
@@ -58,7 +56,7 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   """By 'map' nearly to the bit; by 'vmap' to rounding, which Adam enlarges."""
   swept = f'{RATE}=1e-3,1e-2; d_optimizer.b1=0.2,0.7'
   plain = {**test_fuse.TOY['generator'], 'norm': 'none'}
-  crew = team.build(
+  crew = ensemble.build(
     mapping(seeds=2, swept=swept, num_devices=2, generator=plain)
   )
   assert len(crew.members) == 8 and len(crew.devices) == 2
@@ -66,10 +64,10 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   at_once, same = train(crew, 6, 'vmap')
   for index in (0, 3, 6):
     expected, metrics = alone(crew.members[index], 6)
-    assert_alike(ensemble.take(one_by_one, index), expected)
+    assert_alike(ensemble_lib.take(one_by_one, index), expected)
     assert_alike({k: np.asarray(v[index]) for k, v in rows.items()}, metrics)
     chex.assert_trees_all_close(
-      ensemble.take(at_once, index), expected, atol=5e-4
+      ensemble_lib.take(at_once, index), expected, atol=5e-4
     )
   chex.assert_trees_all_close(rows, same, rtol=1e-3, atol=1e-4)
   different = one_by_one.generator.params['Dense_0']['kernel']
@@ -88,10 +86,10 @@ ABSENT_AT_0 = (
 @pytest.mark.slow
 def test_what_is_0_in_the_config_can_be_swept():
   swept = f'{"+".join(ABSENT_AT_0)}=0.1,0.3'
-  crew = team.build(mapping(swept=swept, num_devices=1))
+  crew = ensemble.build(mapping(swept=swept, num_devices=1))
   now, rows = train(crew, 3, 'map')
   expected, metrics = alone(crew.members[1], 3)
-  assert_alike(ensemble.take(now, 1), expected)
+  assert_alike(ensemble_lib.take(now, 1), expected)
   assert_alike({k: np.asarray(v[1]) for k, v in rows.items()}, metrics)
   gan = crew.base.gan
   assert 'r1' in rows and gan.consensus and gan.instance_noise is not None
@@ -100,7 +98,7 @@ def test_what_is_0_in_the_config_can_be_swept():
 
 @pytest.mark.slow
 def test_members_with_convolutions():
-  crew = team.build(
+  crew = ensemble.build(
     {
       **test_fuse.IMAGES,
       'num_devices': 1,
@@ -114,23 +112,23 @@ def test_members_with_convolutions():
     at_once, _ = train(crew, 2, 'vmap')
   expected, _ = alone(crew.members[1], 2)
   # XLA fuses sums in another order: the last bit.
-  chex.assert_trees_all_close(ensemble.take(found, 1), expected, atol=1e-6)
+  chex.assert_trees_all_close(ensemble_lib.take(found, 1), expected, atol=1e-6)
   chex.assert_trees_all_close(
     at_once.generator.params, found.generator.params, atol=5e-4
   )
 
 
 def test_devices_divide_the_members():
-  crew = team.build(mapping(seeds=6, num_devices=4))
+  crew = ensemble.build(mapping(seeds=6, num_devices=4))
   assert len(crew.devices) == 3
 
 
 def test_another_way_is_refused():
   with pytest.raises(ValueError, match="way='pmap': choose one of"):
-    ensemble.together(lambda: None, 'pmap')
+    ensemble_lib.together(lambda: None, 'pmap')
   bad = {'seeds': 2, 'sweep': '', 'way': 'pmap'}
   with pytest.raises(ValueError, match="ensemble.way='pmap': choose one of"):
-    team.build({**test_fuse.TOY, 'ensemble': bad})
+    ensemble.build({**test_fuse.TOY, 'ensemble': bad})
 
 
 def diverging(step, bad_at):
@@ -147,20 +145,22 @@ def diverging(step, bad_at):
 
 
 def test_a_member_that_diverges_is_frozen_and_the_others_go_on():
-  crew = team.build(mapping(seeds=2, swept=f'{RATE}=1e-3,1e38', num_devices=1))
+  crew = ensemble.build(
+    mapping(seeds=2, swept=f'{RATE}=1e-3,1e38', num_devices=1)
+  )
   now, metrics = train(crew, 8)
-  lost = train_team.diverged(now, 8)
+  lost = train_ensemble.diverged(now, 8)
   assert lost == [2, 3]
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(now.generator))
   expected, _ = alone(crew.members[1], 8)
-  assert_alike(ensemble.take(now, 1), expected)
+  assert_alike(ensemble_lib.take(now, 1), expected)
   assert np.isfinite(metrics['g_loss'][:2]).all()
 
 
 def test_frozen_at_the_last_finite_state():
   built = test_fuse.build()
-  plain = assemble.make_step(built.gan, built.settings, None)
-  step = jax.jit(guards.freeze(diverging(plain, 3)))
+  plain = build_gan.make_step(built.gan, built.settings, None)
+  step = jax.jit(nonfinite.freeze(diverging(plain, 3)))
   batch = {'x': jnp.asarray(built.train.x[:8])[None]}
   now = built.init_state()
   states = []
@@ -173,7 +173,7 @@ def test_frozen_at_the_last_finite_state():
 
 class TestRecords:
   def crew(self):
-    return team.build(
+    return ensemble.build(
       mapping(seeds=3, swept=f'{RATE}=1e-3,1e-2', num_devices=1)
     )
 
@@ -181,8 +181,10 @@ class TestRecords:
     crew = self.crew()
     now, _ = train(crew, 4)
     workdir.mkdir()
-    writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(crew))
-    with runs.checkpoints(crew, workdir) as saved:
+    metric_writer.write_json(
+      workdir / run_dir.CONFIG_FILE, run_dir.describe(crew)
+    )
+    with run_dir.checkpoints(crew, workdir) as saved:
       saved.save(4, now)
     return crew, now
 
@@ -192,22 +194,24 @@ class TestRecords:
     back, _, _, note = resume.start(self.crew(), tmp_path / 'crew')
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
-    assert extract.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
-    _, chosen, _, state = runs.restore(tmp_path / 'one')
+    assert extract_member.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
+    _, chosen, _, state = run_dir.restore(tmp_path / 'one')
     assert chosen == crew.members[4].settings
-    chex.assert_trees_all_equal(jax.device_get(state), ensemble.take(now, 4))
-    member = experiment.load(tmp_path / 'crew', member=4)
-    single = experiment.load(tmp_path / 'one')
+    chex.assert_trees_all_equal(
+      jax.device_get(state), ensemble_lib.take(now, 4)
+    )
+    member = run_dir.load(tmp_path / 'crew', member=4)
+    single = run_dir.load(tmp_path / 'one')
     np.testing.assert_array_equal(member(5), single(5))
     assert np.abs(
-      experiment.load(tmp_path / 'crew', member=0)(5) - single(5)
+      run_dir.load(tmp_path / 'crew', member=0)(5) - single(5)
     ).max()
 
   def test_an_extracted_member_goes_on_as_the_ensemble_would(self, tmp_path):
     crew, _ = self.saved(tmp_path / 'crew')
-    extract.extract(tmp_path / 'crew', 1, tmp_path / 'one')
+    extract_member.extract(tmp_path / 'crew', 1, tmp_path / 'one')
     built = experiment.build(
-      {**settings.as_mapping(crew.members[1].settings), 'num_devices': 1}
+      {**config.as_mapping(crew.members[1].settings), 'num_devices': 1}
     )
     start = resume.start(built, tmp_path / 'one').state
     program = built.program()
@@ -216,21 +220,21 @@ class TestRecords:
       examples, _ = feed.take(4, 3, lambda: None)
       now, _ = program.run(now, examples, draws, np.int32(3))
     expected, _ = train(self.crew(), 7)
-    assert_alike(jax.device_get(now), ensemble.take(expected, 1))
+    assert_alike(jax.device_get(now), ensemble_lib.take(expected, 1))
 
   @pytest.mark.parametrize('member', [None, 6, -1])
   def test_a_member_that_is_not_there(self, tmp_path, member):
     self.saved(tmp_path / 'crew')
     with pytest.raises(ValueError, match='its members are 0 to 5'):
-      runs.restore(tmp_path / 'crew', member=member)
+      run_dir.restore(tmp_path / 'crew', member=member)
 
   def test_extract_overwrites_nothing(self, tmp_path):
     self.saved(tmp_path / 'crew')
     with pytest.raises(FileExistsError, match='is there already'):
-      extract.extract(tmp_path / 'crew', 0, tmp_path / 'crew')
+      extract_member.extract(tmp_path / 'crew', 0, tmp_path / 'crew')
 
   def test_another_sweep_is_refused(self, tmp_path):
     self.saved(tmp_path / 'crew')
-    other = team.build(mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2'))
+    other = ensemble.build(mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2'))
     with pytest.raises(ValueError, match='ensemble.seeds: 3 there, 2 now'):
       resume.start(other, tmp_path / 'crew')

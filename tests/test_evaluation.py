@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.data import synthetic
-from gan_jax.evaluation import gaussian, mixtures
+from gan_jax.metrics import gaussian, mode_coverage
 
 
 class GaussianTest(chex.TestCase):
@@ -67,7 +67,7 @@ CENTRES = np.float32([[0, 0], [10, 0], [0, 10], [10, 10]])
 
 def test_modes_of_known_samples():
   samples = np.float32([[0, 0], [0.2, 0], [10, 0.5], [5, 0.0], [9.9, 0]])
-  scores = mixtures.mode_scores(samples, CENTRES, 0.1)
+  scores = mode_coverage.mode_scores(samples, CENTRES, 0.1)
   # Within 0.3: the first, the second and the last; modes 0 and 1.
   assert scores.modes == 2
   np.testing.assert_allclose(scores.high_quality, 0.6)
@@ -78,9 +78,9 @@ def test_modes_of_known_samples():
 
 def test_a_mode_needs_a_good_sample():
   samples = np.float32([[10, 4], [0, 0]])
-  assert mixtures.mode_scores(samples, CENTRES, 0.1).modes == 1
+  assert mode_coverage.mode_scores(samples, CENTRES, 0.1).modes == 1
   with pytest.raises(ValueError, match='sigma=0'):
-    mixtures.mode_scores(samples, CENTRES, 0)
+    mode_coverage.mode_scores(samples, CENTRES, 0)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_mode_needs_a_good_sample():
 def test_perfect_samples_score_as_theory_says(source, modes, kl):
   truth = getattr(synthetic, source)('train', size=10).truth
   scores = [
-    mixtures.mode_scores(truth.sample(2500, s), truth.centres, truth.sigma)
+    mode_coverage.mode_scores(truth.sample(2500, s), truth.centres, truth.sigma)
     for s in range(40)
   ]
   mean = np.mean(np.asarray(scores, np.float64), axis=0)

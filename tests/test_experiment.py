@@ -8,16 +8,16 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import (
-  assemble,
-  continuation,
+from gan_jax import config
+from gan_jax.data.array_source import ArraySource
+from gan_jax.distributed import devices
+from gan_jax.experiment import (
+  build_gan,
+  compatibility,
   experiment,
-  parallel,
   resume,
-  runs,
-  settings,
+  run_dir,
 )
-from gan_jax.data.arrays import ArraySource
 
 TINY = {
   'batch_size': 8,
@@ -42,11 +42,11 @@ def test_defaults_are_filled_in():
   assert chosen.data['seed'] == 0
   assert built.shape == (2,)
   assert built.hyper['d_learning_rate'] == 2e-4
-  json.dumps(runs.describe(built))
+  json.dumps(run_dir.describe(built))
 
 
 def test_the_check_and_the_program_share_a_trace(monkeypatch):
-  traced, make_step = [], assemble.make_step
+  traced, make_step = [], build_gan.make_step
 
   def make_counted(*arguments):
     step = make_step(*arguments)
@@ -58,8 +58,8 @@ def test_the_check_and_the_program_share_a_trace(monkeypatch):
     counted.axis_name = step.axis_name
     return counted
 
-  monkeypatch.setattr(assemble, 'make_step', make_counted)
-  for backend in parallel.BACKENDS:
+  monkeypatch.setattr(build_gan, 'make_step', make_counted)
+  for backend in devices.BACKENDS:
     built = build(parallel=backend)
     assert len(traced) == 1
     program = built.program()
@@ -72,9 +72,9 @@ def test_the_check_and_the_program_share_a_trace(monkeypatch):
 
 
 def test_building_again_from_what_was_described():
-  described = json.loads(json.dumps(runs.describe(build())))
+  described = json.loads(json.dumps(run_dir.describe(build())))
   again = experiment.build(described['settings'])
-  assert runs.describe(again) == described
+  assert run_dir.describe(again) == described
 
 
 BAD = {
@@ -174,12 +174,14 @@ def train_and_save(workdir: pathlib.Path, **changes):
   """What train.py does, without its talk."""
   built = build(**changes)
   first, _, _, note = resume.start(built, workdir)
-  (workdir / runs.CONFIG_FILE).write_text(json.dumps(runs.describe(built)))
+  (workdir / run_dir.CONFIG_FILE).write_text(
+    json.dumps(run_dir.describe(built))
+  )
   runner = built.parallelise()
   now, key = runner.put(first), runner.put(built.key)
   with (
     built.batches(int(first.step), runner.put_batch) as batches,
-    runs.checkpoints(built, workdir) as saved,
+    run_dir.checkpoints(built, workdir) as saved,
   ):
     for _ in range(int(first.step), built.settings.num_steps):
       now, _ = runner.step(now, next(batches), key)
@@ -217,7 +219,7 @@ def test_three_steps_and_two_more_are_five_bit_for_bit(tmp_path, memories):
 
 def test_load_gives_the_sampling_function(tmp_path):
   now, _ = train_and_save(tmp_path)
-  sample = experiment.load(tmp_path)
+  sample = run_dir.load(tmp_path)
   assert sample.step == 4 and sample.shape == (2,)
   x = sample(10, seed=1)
   assert x.shape == (10, 2) and x.dtype == np.float32
@@ -225,18 +227,18 @@ def test_load_gives_the_sampling_function(tmp_path):
   np.testing.assert_allclose(sample(3, seed=1), x[:3], atol=1e-6)
   np.testing.assert_allclose(sample(10, seed=1, batch_size=4), x, atol=1e-6)
   assert not np.allclose(sample(10, seed=2), x)
-  raw = experiment.load(tmp_path, weights='raw')
+  raw = run_dir.load(tmp_path, weights='raw')
   chex.assert_trees_all_equal(raw.weights[0], now.generator.params)
   chex.assert_trees_all_equal(sample.weights[0], now.ema[0])
   with pytest.raises(ValueError, match='count=0'):
     sample(0)
   with pytest.raises(ValueError, match="weights='best'"):
-    experiment.load(tmp_path, weights='best')
+    run_dir.load(tmp_path, weights='best')
 
 
 def test_load_of_nothing(tmp_path):
   with pytest.raises(FileNotFoundError, match='holds no run'):
-    experiment.load(tmp_path / 'nowhere')
+    run_dir.load(tmp_path / 'nowhere')
 
 
 def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
@@ -273,9 +275,9 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
 
 
 def test_settings_differences_name_leaves():
-  old = settings.defaults()
+  old = config.defaults()
   new = {**old, 'seed': 3, 'num_steps': 7, 'data': {'name': 'ring'}}
-  assert continuation.differences(old, new) == {
+  assert compatibility.differences(old, new) == {
     'data.name': ('digits', 'ring'),
     'seed': (0, 3),
   }
@@ -298,9 +300,9 @@ def test_data_that_changed_since_are_refused(tmp_path):
 
 def test_reading_a_run_leaves_what_is_being_written(tmp_path):
   train_and_save(tmp_path)
-  being_written = tmp_path / runs.CHECKPOINTS / '5.orbax-checkpoint-tmp'
+  being_written = tmp_path / run_dir.CHECKPOINTS / '5.orbax-checkpoint-tmp'
   being_written.mkdir()
-  experiment.load(tmp_path)
+  run_dir.load(tmp_path)
   resume.start(build(num_steps=9), tmp_path)
   assert being_written.is_dir()
 
@@ -315,7 +317,8 @@ def test_labels_of_other_shapes_are_refused():
 
 
 def test_conditional_generator_is_drawn_from_with_labels():
-  from gan_jax import networks, sampling
+  from gan_jax import networks
+  from gan_jax.sampling import sampler
   from tests import tiny
 
   shift = networks.Network(
@@ -324,7 +327,7 @@ def test_conditional_generator_is_drawn_from_with_labels():
   )
   gan = experiment.dataclasses.replace(tiny.gan(), generator=shift)
   label = np.arange(5)
-  x = sampling.make_draw(gan)(({}, {}), 5, batch_size=2, label=label)
+  x = sampler.make_draw(gan)(({}, {}), 5, batch_size=2, label=label)
   np.testing.assert_array_equal(x[:, 0], label)
   with pytest.raises(ValueError, match=r'label has shape \(4,\)'):
-    sampling.make_draw(gan)(({}, {}), 5, label=label[:4])
+    sampler.make_draw(gan)(({}, {}), 5, label=label[:4])

@@ -7,10 +7,16 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import extractors, feature_store, features, judge, references
-from gan_jax.data import samples
-from gan_jax.data.arrays import ArraySource
-from gan_jax.evaluation import frechet
+from gan_jax.data import sample_files
+from gan_jax.data.array_source import ArraySource
+from gan_jax.evaluation import (
+  evaluator,
+  feature_cache,
+  feature_extractors,
+  features,
+  reference_data,
+)
+from gan_jax.metrics import frechet
 from tests.fakes import fid_like, pictures, points, save_png
 
 
@@ -25,7 +31,7 @@ def test_features_are_of_every_example_once_whatever_the_batch():
 def test_float_images_are_scored_at_256_levels():
   x = np.random.default_rng(0).uniform(-1.2, 1.2, (9, 4, 4, 1))
   source = ArraySource(x.astype(np.float32))
-  found = features.FeatureSet(source, extractors.pixels()).features
+  found = features.FeatureSet(source, feature_extractors.pixels()).features
   levels = (found + 1) * 127.5
   np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
   np.testing.assert_allclose([found.min(), found.max()], [-1, 1], rtol=1e-6)
@@ -36,14 +42,14 @@ def test_float_images_are_scored_at_256_levels():
 
 def test_moments_of_groups_make_up_the_whole(monkeypatch):
   source = points(0, n=103)
-  kept = features.FeatureSet(source, extractors.pixels())
+  kept = features.FeatureSet(source, feature_extractors.pixels())
   groups = kept.moments(10)
   assert len(groups) == 10
   counts = [int(group.count) for group in groups]
   assert sum(counts) == 103 and max(counts) - min(counts) <= 1
   # One batch at a time gives the same.
   monkeypatch.setattr(features, 'KEEP', 50)
-  streamed = features.FeatureSet(source, extractors.pixels())
+  streamed = features.FeatureSet(source, feature_extractors.pixels())
   (whole,) = streamed.moments(1)
   assert 'features' not in streamed.__dict__
   np.testing.assert_allclose(
@@ -55,7 +61,7 @@ def test_moments_of_groups_make_up_the_whole(monkeypatch):
 def test_groups_of_many_examples_are_of_one_size_too(count):
   # Those left out of a jackknife must change the bias of a score alike.
   source = ArraySource(np.zeros((count, 1), np.float32))
-  groups = features.FeatureSet(source, extractors.pixels()).moments(10)
+  groups = features.FeatureSet(source, feature_extractors.pixels()).moments(10)
   counts = [int(group.count) for group in groups]
   assert sum(counts) == count and max(counts) - min(counts) <= 1
 
@@ -69,20 +75,22 @@ def test_features_are_computed_once_for_all_scores(monkeypatch):
     '_batches',
     lambda self: seen.append(self.count) or batches(self),
   )
-  real = references.reals(points(0, n=50), points(1, n=50))
-  of = judge.Judge(real, ('fd', 'kd'), count=40)
+  real = reference_data.reals(points(0, n=50), points(1, n=50))
+  of = evaluator.Judge(real, ('fd', 'kd'), count=40)
   of(points(2, n=40))
   assert sorted(seen) == [40, 40, 50]  # generated, floor, real
   of(points(3, n=40))
   assert sorted(seen) == [40, 40, 40, 50]
-  alone = judge.Judge(real, ('fd',), count=40)
+  alone = evaluator.Judge(real, ('fd',), count=40)
   for seed in (2, 3):
     alone(points(seed, n=40))
   assert sorted(seen[4:]) == [40, 40, 40, 50]
 
 
 def test_draws_are_disjoint_and_of_one_size():
-  found = features.FeatureSet(points(0, n=50), extractors.pixels(), count=12)
+  found = features.FeatureSet(
+    points(0, n=50), feature_extractors.pixels(), count=12
+  )
   draws = found.draws(12)
   assert [draw.count for draw in draws] == [12] * 4
   rows = np.concatenate([draw.features for draw in draws])
@@ -102,7 +110,7 @@ def test_several_devices_give_the_same_features():
 
 
 def test_stored_features_are_read_instead_of_computed(tmp_path):
-  store = feature_store.Store(tmp_path)
+  store = feature_cache.Store(tmp_path)
   source = pictures(0, channels=3)
   calls = []
   make = lambda **facts: features.FeatureSet(
@@ -125,7 +133,7 @@ def test_stored_features_are_read_instead_of_computed(tmp_path):
 
 
 def test_changed_pixels_under_the_same_name_are_not_taken_for_the_old(tmp_path):
-  store = feature_store.Store(tmp_path)
+  store = feature_cache.Store(tmp_path)
   make = lambda seed: features.FeatureSet(
     pictures(seed, channels=3), fid_like(), store=store, facts={'data': 'x'}
   )
@@ -139,14 +147,14 @@ def test_all_of_what_is_in_memory_is_in_the_digest(tmp_path):
   assert features.digest(ArraySource(x)) != before
   save_png(tmp_path / '1.png')
   save_png(tmp_path / '2.png')
-  before = features.digest(samples.open_samples(tmp_path))
-  assert features.digest(samples.open_samples(tmp_path)) == before
+  before = features.digest(sample_files.open_samples(tmp_path))
+  assert features.digest(sample_files.open_samples(tmp_path)) == before
   os.utime(tmp_path / '2.png', ns=(1, 1))
-  assert features.digest(samples.open_samples(tmp_path)) != before
+  assert features.digest(sample_files.open_samples(tmp_path)) != before
 
 
 def test_a_damaged_entry_is_computed_again(tmp_path):
-  store = feature_store.Store(tmp_path)
+  store = feature_cache.Store(tmp_path)
   key = {'kind': 'features', 'shape': (1, 2)}
   store.put(key, {'features': np.ones(3)})
   np.testing.assert_array_equal(store.get(key)['features'], np.ones(3))
@@ -155,4 +163,4 @@ def test_a_damaged_entry_is_computed_again(tmp_path):
   assert store.get(key) is None
   (tmp_path / 'file').write_text('')
   with pytest.warns(UserWarning, match='features are not kept'):
-    feature_store.Store(tmp_path / 'file').put(key, {'features': np.ones(3)})
+    feature_cache.Store(tmp_path / 'file').put(key, {'features': np.ones(3)})

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gan_jax import files, jsonl
+from gan_jax.io import files, jsonl
 
 
 class Full:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import data
-from gan_jax.data.arrays import held_out
+from gan_jax.data.array_source import held_out
 
 SPLITS = ('train', 'test')
 GREEN, RED = (0, 255, 0), (255, 0, 0)

@@ -6,8 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import experiment, fuse, order, parallel, programs, steps
-from gan_jax.data import feeds
+from gan_jax import shuffle
+from gan_jax.data import device_feed
+from gan_jax.distributed import devices
+from gan_jax.experiment import experiment
+from gan_jax.experiment import program as program_lib
+from gan_jax.training import fused, train_step, update_rules
 
 TOY = {
   'data': {'name': 'gaussian', 'size': 50},
@@ -92,7 +96,7 @@ def test_the_program_and_the_loop_agree(mapping):
 def test_streamed_chunks_and_the_resident_set_agree():
   resident = build(steps_per_call=4)
   streamed = build(steps_per_call=4, resident_mb=0)
-  assert isinstance(resident.program().feed(0), feeds.Resident)
+  assert isinstance(resident.program().feed(0), device_feed.Resident)
   now, _ = train(resident, [4, 4, 2])
   # Chunks end where something is due: at 10, of which 4 + 4 + 2.
   same, _ = train(streamed, [4, 4, 4])
@@ -100,7 +104,7 @@ def test_streamed_chunks_and_the_resident_set_agree():
   chex.assert_trees_all_close(now, same, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize('backend', parallel.BACKENDS)
+@pytest.mark.parametrize('backend', devices.BACKENDS)
 @pytest.mark.parametrize('resident_mb', [0, 1], ids=['streamed', 'resident'])
 @pytest.mark.slow
 def test_four_devices_are_one(backend, resident_mb):
@@ -114,19 +118,19 @@ def test_four_devices_are_one(backend, resident_mb):
 
 
 def test_indices_on_the_device_are_those_of_the_host():
-  pick = fuse.from_resident(50, 8, d_steps=2)
+  pick = fused.from_resident(50, 8, d_steps=2)
   feed = {'x': jnp.arange(50)}
   for step in (0, 2, 3, 1000):
     batch = pick(feed, jnp.int32(step), jnp.int32(0), jnp.uint32(7))
-    host = [order.batch_indices(7, 2 * step + i, 50, 8) for i in range(2)]
+    host = [shuffle.batch_indices(7, 2 * step + i, 50, 8) for i in range(2)]
     np.testing.assert_array_equal(batch['x'], np.stack(host))
 
 
 def test_the_seed_of_the_order_wraps_as_on_the_host():
-  draws = fuse.make_draws(2**32 + 3)
-  device = order.batch_indices(draws.seed, jnp.int32(1), 50, 8, jnp)
+  draws = fused.make_draws(2**32 + 3)
+  device = shuffle.batch_indices(draws.seed, jnp.int32(1), 50, 8, jnp)
   np.testing.assert_array_equal(
-    device, order.batch_indices(2**32 + 3, 1, 50, 8)
+    device, shuffle.batch_indices(2**32 + 3, 1, 50, 8)
   )
 
 
@@ -138,7 +142,7 @@ def test_one_program_and_one_call_for_many_steps():
     traces.append(batch['x'].shape)
     return built.train_step(state, batch, key)
 
-  program = programs.make_program(
+  program = program_lib.make_program(
     counted, built.train, built.settings, built.devices
   )
   now, draws = program.put(built.init_state()), program.put(built.draws)
@@ -167,8 +171,8 @@ def test_more_steps_than_there_is_room_for_are_not_lost_in_silence():
 @pytest.mark.parametrize(
   ('call', 'message'),
   [
-    (lambda: fuse.fuse(None, None, limit=0), 'limit=0: must be at least 1'),
-    (lambda: fuse.from_resident(4, 8), 'batch_size=8: must be between 1 and'),
+    (lambda: fused.fuse(None, None, limit=0), 'limit=0: must be at least 1'),
+    (lambda: fused.from_resident(4, 8), 'batch_size=8: must be between 1 and'),
   ],
 )
 def test_bad_arguments(call, message):
@@ -180,10 +184,10 @@ def test_latents_drawn_once_are_those_of_both_steps():
   """The rule's shortcut for same_latents changes nothing."""
   built = build(same_latents=True)
   batch = {'x': jnp.asarray(built.train.x[:8])[None]}
-  step = jax.jit(steps.make_train_step(built.gan, same_latents=True))
+  step = jax.jit(train_step.make_train_step(built.gan, same_latents=True))
   found, _ = step(built.init_state(), batch, built.key)
-  d_step = jax.jit(steps.make_d_step(built.gan))
-  g_step = jax.jit(steps.make_g_step(built.gan))
+  d_step = jax.jit(update_rules.make_d_step(built.gan))
+  g_step = jax.jit(update_rules.make_g_step(built.gan))
   key = jax.random.fold_in(jax.random.fold_in(built.key, 0), 0)
   one = {'x': batch['x'][0]}
   now, _ = d_step(built.init_state(), one, key)

@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from gan_jax import (
-  augment,
-  experiment,
-  losses,
-  optimizers,
-  parts,
-  rules,
-  settings,
-)
+from gan_jax import augment, losses
+from gan_jax import config as config_lib
+from gan_jax.experiment import build_networks, experiment
+from gan_jax.training import optimizers, update_rules
 from tests.fuzzing import fuzz
 
 pytestmark = pytest.mark.slow
@@ -28,13 +23,13 @@ NAMES = {
   'loss': list(losses.LOSSES),
   'augment.name': ['none', *augment.AUGMENTS],
   'data.name': ['gaussian', 'ring', 'grid', 'digits', 'folder', 'tfds'],
-  'generator.name': parts.model_names(),
-  'discriminator.name': parts.model_names(),
+  'generator.name': build_networks.model_names(),
+  'discriminator.name': build_networks.model_names(),
   'g_optimizer.name': list(optimizers.OPTIMIZERS),
   'd_optimizer.name': list(optimizers.OPTIMIZERS),
   'g_optimizer.schedule': ['constant', 'linear', 'cosine'],
   'd_optimizer.schedule': ['constant', 'linear', 'cosine'],
-  'update_rule': list(rules.UPDATE_RULES),
+  'update_rule': list(update_rules.UPDATE_RULES),
   'parallel': ['pmap', 'shard_map'],
   'compute_dtype': ['float32', 'bfloat16'],
   'loss_reduction': ['mean', 'sum'],
@@ -56,7 +51,8 @@ def base(name):
 
 
 LEAVES = {
-  name: settings.flatten(settings.defaults()) | settings.flatten(base(name))
+  name: config_lib.flatten(config_lib.defaults())
+  | config_lib.flatten(base(name))
   for name in BASES
 }
 

@@ -18,9 +18,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_jax import checkpoint, feature_store, jsonl
-from gan_jax.data import folder, samples
-from gan_jax.evaluation import mnist_classifier, torch_files, weights
+from gan_jax.data import folder, sample_files
+from gan_jax.evaluation import feature_cache
+from gan_jax.evaluation.networks import inception_weights, mnist_classifier
+from gan_jax.io import checkpoint, jsonl, torch_checkpoint
 from tests import test_weights
 from tests.fuzzing import fuzz
 
@@ -159,7 +160,7 @@ def test_folders_of_pictures(name, draw):
 
   def read(path):
     (path.parent / f'good_{name}').write_bytes(PICTURES[name])
-    source = samples.open_samples(path.parent)
+    source = sample_files.open_samples(path.parent)
     return source, source[np.arange(2)]['x']
 
   found = outcome(name, content, read)
@@ -192,7 +193,7 @@ ARRAYS = {
 @given(draw=st.data())
 def test_npz_is_whole_or_refused(name, draw):
   content = draw.draw(changed(ARRAYS[name]))
-  found = outcome(name, content, samples.open_samples)
+  found = outcome(name, content, sample_files.open_samples)
   if found is not None:
     np.testing.assert_array_equal(found.x, IMAGES)
     np.testing.assert_array_equal(found.label, LABELS)
@@ -203,7 +204,7 @@ def test_npz_is_whole_or_refused(name, draw):
 @given(draw=st.data())
 def test_npy(array, draw):
   content = draw.draw(changed(array_file(np.save, array)))
-  found = outcome('a.npy', content, samples.open_samples)
+  found = outcome('a.npy', content, sample_files.open_samples)
   if found is not None:
     assert found.x.size and found.x.nbytes <= 8 * len(content)
     assert found.x.dtype == (np.uint8 if found.x.ndim == 4 else np.float32)
@@ -218,20 +219,20 @@ STATE = test_weights.torch_state()
 def small():
   """A network of two layers in place of 94."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(weights, 'LAYERS', test_weights.LAYERS)
-    patch.setattr(weights, 'FEATURES', 5)
-    patch.setattr(weights, 'CLASSES', 7)
+    patch.setattr(inception_weights, 'LAYERS', test_weights.LAYERS)
+    patch.setattr(inception_weights, 'FEATURES', 5)
+    patch.setattr(inception_weights, 'CLASSES', 7)
     yield
 
 
 def network():
-  return weights.from_torch(STATE, 'state')
+  return inception_weights.from_torch(STATE, 'state')
 
 
 def weight_file(suffix):
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, f'a{suffix}')
-    weights.save_weights(path, network())
+    inception_weights.save_weights(path, network())
     return path.read_bytes()
 
 
@@ -241,22 +242,27 @@ def weight_file(suffix):
 def test_weights_of_the_network(small, suffix, draw):
   name = f'a{suffix}'
   found = outcome(
-    name, draw.draw(changed(weight_file(suffix))), weights.load_weights
+    name,
+    draw.draw(changed(weight_file(suffix))),
+    inception_weights.load_weights,
   )
   if found is None:
     return
-  weights.check_params(found.params, name)
+  inception_weights.check_params(found.params, name)
   assert not found.is_fid
   if suffix == '.npz':  # has checksums
-    trunk = weights.content_hash(weights.trunk(network()))
-    assert weights.content_hash(weights.trunk(found.params)) == trunk
+    trunk = inception_weights.content_hash(inception_weights.trunk(network()))
+    assert (
+      inception_weights.content_hash(inception_weights.trunk(found.params))
+      == trunk
+    )
 
 
 @fuzz(60)
 @given(draw=st.data())
 def test_torch_files_with_checksums(draw):
   content = draw.draw(changed(test_weights.torch_file(STATE)))
-  found = outcome('a.pth', content, torch_files.read_state_dict)
+  found = outcome('a.pth', content, torch_checkpoint.read_state_dict)
   if found is not None:
     chex.assert_trees_all_equal(found, STATE)
 
@@ -266,7 +272,7 @@ def test_torch_files_with_checksums(draw):
 def test_torch_files_without(draw):
   content = test_weights.torch_file(STATE, test_weights.legacy)
   found = outcome(
-    'a.pth', draw.draw(changed(content)), torch_files.read_state_dict
+    'a.pth', draw.draw(changed(content)), torch_checkpoint.read_state_dict
   )
   if found is not None:
     assert all(isinstance(x, np.ndarray) for x in found.values())
@@ -284,7 +290,7 @@ def test_pickles_in_torch_files(draw):
     ]
   )
   content = test_weights.zipped(draw.draw(changed(body)), {'0': bytes(64)})
-  for read in (torch_files.read_state_dict, torch_files.read_modules):
+  for read in (torch_checkpoint.read_state_dict, torch_checkpoint.read_modules):
     found = outcome('a.pth', content, read)
     if found is not None:
       assert all(x.nbytes <= 128 for x in found.values())
@@ -293,9 +299,9 @@ def test_pickles_in_torch_files(draw):
 @fuzz(60)
 @given(body=st.binary(max_size=60))
 def test_any_bytes_for_a_pickle(body):
-  outcome('a.pth', b'\x80\x02' + body + b'.', torch_files.read_state_dict)
+  outcome('a.pth', b'\x80\x02' + body + b'.', torch_checkpoint.read_state_dict)
   content = test_weights.zipped(b'\x80\x02' + body + b'.', {'0': bytes(64)})
-  outcome('a.pth', content, torch_files.read_state_dict)
+  outcome('a.pth', content, torch_checkpoint.read_state_dict)
 
 
 @fuzz(10)
@@ -313,7 +319,7 @@ def test_digit_classifier(draw):
 def test_stored_features(draw):
   key, arrays = {'kind': 'some', 'count': 3}, {'mean': POINTS}
   with tempfile.TemporaryDirectory() as directory:
-    store = feature_store.Store(directory)
+    store = feature_cache.Store(directory)
     store.put(key, arrays)
     paths = sorted(pathlib.Path(directory).iterdir())
     assert [path.suffix for path in paths] == ['.json', '.npz']

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from gan_jax import diagnostics, ema, optimizers, order
+from gan_jax import diagnostics, shuffle
+from gan_jax.training import ema, optimizers
 from tests.fuzzing import FLOATS, fuzz, outcome
 
 pytestmark = pytest.mark.slow
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @functools.cache
 def jitted(size, batch):
-  return jax.jit(lambda t: order.batch_indices(7, t, size, batch, jnp))
+  return jax.jit(lambda t: shuffle.batch_indices(7, t, size, batch, jnp))
 
 
 @fuzz(15)
@@ -29,11 +30,11 @@ def jitted(size, batch):
 )
 def test_order_of_anything(seed, epoch, size, batch):
   if batch > size:
-    assert outcome(order.batch_indices, seed, epoch, size, batch) is None
+    assert outcome(shuffle.batch_indices, seed, epoch, size, batch) is None
     return
   per_epoch = size // batch
   steps = [epoch * per_epoch + i for i in range(per_epoch)]
-  taken = [order.batch_indices(seed, step, size, batch) for step in steps]
+  taken = [shuffle.batch_indices(seed, step, size, batch) for step in steps]
   taken = np.concatenate(taken)
   assert len(set(taken.tolist())) == per_epoch * batch
   assert taken.min() >= 0 and taken.max() < size
@@ -44,14 +45,14 @@ def test_order_of_anything(seed, epoch, size, batch):
   st.integers(0, 2**31 - 1), st.sampled_from([(10, 3), (64, 64), (1000, 7)])
 )
 def test_order_on_the_device_is_that_of_the_host(step, sizes):
-  host = order.batch_indices(7, step, *sizes)
+  host = shuffle.batch_indices(7, step, *sizes)
   np.testing.assert_array_equal(jitted(*sizes)(step), host)
 
 
 def test_order_of_a_late_step_without_jit():
   late = 0, 10**12, 10, 3
-  host = order.batch_indices(*late)
-  np.testing.assert_array_equal(order.batch_indices(*late, jnp), host)
+  host = shuffle.batch_indices(*late)
+  np.testing.assert_array_equal(shuffle.batch_indices(*late, jnp), host)
 
 
 @fuzz(20)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import example, given
 
 from gan_jax import augment, losses, penalties
+from gan_jax.augment import ada_controller
+from gan_jax.penalties import consistency_penalty
 from tests.fuzzing import FLOATS, OTHERS, fuzz, outcome
 from tests.test_fuzz_maths import array, keys, numbers, shapes
 
@@ -23,7 +25,7 @@ BY_GRADIENT = {
   'max_gradient': penalties.max_gradient,
 }
 BY_VALUE = {
-  'consistency': lambda a, b: penalties.consistency(a, b),
+  'consistency': lambda a, b: consistency_penalty(a, b),
   'latent_diversity': lambda a, b: penalties.latent_diversity(a, b),
   'lecam': lambda a, b: penalties.lecam(a, b, penalties.Anchors(0.1, 0.2)),
   'mode_seeking': lambda a, b: penalties.mode_seeking(a, b, b, a),
@@ -123,11 +125,11 @@ def test_penalties_on_values_of_anything(name, first, second, dtype):
       array(3), array(3), smoothing=np.ones((3, 1))
     ),
     lambda: augment.linear_decay(3, start=1.0, steps=-1),
-    lambda: augment.adaptive.update_strength(
-      augment.adaptive.init_strength(), jnp.ones((0, 2, 2)), interval_examples=4
+    lambda: ada_controller.update_strength(
+      ada_controller.init_strength(), jnp.ones((0, 2, 2)), interval_examples=4
     ),
-    lambda: augment.adaptive.update_strength(
-      augment.adaptive.init_strength(), jnp.ones(3), interval_examples=0
+    lambda: ada_controller.update_strength(
+      ada_controller.init_strength(), jnp.ones(3), interval_examples=0
     ),
   ],
 )

@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from gan_jax import diagnostics, ema, order
+from gan_jax import diagnostics, shuffle
 from gan_jax.data import synthetic
-from gan_jax.evaluation import (
-  conditional,
+from gan_jax.evaluation.networks import preprocess
+from gan_jax.metrics import (
+  class_conditional,
+  classifier,
   frechet,
   gaussian,
-  inception_score,
-  kernel,
-  manifold,
-  mixtures,
-  resize,
-  sliced,
-  small_classifier,
-  stacked,
+  inception_score_metric,
+  mmd,
+  mode_coverage,
+  precision_recall,
+  sliced_wasserstein_distance,
+  stacked_mnist,
   two_sample,
 )
+from gan_jax.training import ema
 from tests.fuzzing import FLOATS, OTHERS, fuzz, outcome
 
 pytestmark = pytest.mark.slow
@@ -45,18 +46,20 @@ def moments(x):
 SCORES = {
   'frechet': lambda a, b: frechet.moments_distance(moments(a), moments(b)),
   'intra': lambda a, b: (
-    conditional.intra_class_frechet(a, zeros(a), b, zeros(b)).mean
+    class_conditional.intra_class_frechet(a, zeros(a), b, zeros(b)).mean
   ),
-  'cas': lambda a, b: conditional.classification_accuracy(
+  'cas': lambda a, b: class_conditional.classification_accuracy(
     a, zeros(a), b, zeros(b), key(), classes=2, **FEW
   ),
-  'kernel': lambda a, b: kernel.kernel_distance(
+  'kernel': lambda a, b: mmd.kernel_distance(
     a, b, key(), subsets=2, subset_size=2
   ),
-  'mmd': lambda a, b: kernel.unbiased_mmd(a, b, kernel.polynomial_kernel),
-  'mmd_test': lambda a, b: kernel.mmd_test(a, b, key(), permutations=3),
-  'prdc': lambda a, b: manifold.manifold_scores(a, b, k=1),
-  'sliced': lambda a, b: sliced.sliced_estimate(a, b, key(), directions=2),
+  'mmd': lambda a, b: mmd.unbiased_mmd(a, b, mmd.polynomial_kernel),
+  'mmd_test': lambda a, b: mmd.mmd_test(a, b, key(), permutations=3),
+  'prdc': lambda a, b: precision_recall.manifold_scores(a, b, k=1),
+  'sliced': lambda a, b: sliced_wasserstein_distance.sliced_estimate(
+    a, b, key(), directions=2
+  ),
   'nn': two_sample.nearest_neighbour_accuracy,
   'nn_test': lambda a, b: two_sample.nearest_neighbour_test(
     a, b, key(), permutations=3
@@ -64,8 +67,8 @@ SCORES = {
   'c2st': lambda a, b: two_sample.classifier_test(a, b, key(), **FEW),
   'kl': lambda a, b: gaussian.kl_divergence(*gaussian.fit(a), *gaussian.fit(b)),
   'w2': lambda a, b: gaussian.wasserstein_2(*gaussian.fit(a), *gaussian.fit(b)),
-  'modes': lambda a, b: mixtures.mode_scores(a, b, 0.5),
-  'inception': lambda a, b: inception_score.inception_score(a, splits=2),
+  'modes': lambda a, b: mode_coverage.mode_scores(a, b, 0.5),
+  'inception': lambda a, b: inception_score_metric.inception_score(a, splits=2),
 }
 FLAT = ('sliced', 'nn', 'nn_test', 'c2st', 'cas')  # take images, too
 ANY_SCALE = ('mmd_test', 'prdc', 'nn', 'nn_test')
@@ -165,8 +168,8 @@ def test_scores_of_any_types(name, dtype, scale):
   [
     lambda: ema.update(jnp.ones(3), jnp.ones(3), jnp.ones((2, 1))),
     lambda: ema.half_life_decay(float('inf'), 8),
-    lambda: order.batch_indices(0, 1.5, 10, 3, jnp),
-    lambda: order.batch_indices(1.5, 0, 10, 3),
+    lambda: shuffle.batch_indices(0, 1.5, 10, 3, jnp),
+    lambda: shuffle.batch_indices(1.5, 0, 10, 3),
     lambda: diagnostics.accuracy(jnp.ones(0), jnp.ones(2)),
     lambda: diagnostics.accuracy(jnp.ones(2), jnp.ones(2), jnp.ones(0)),
     lambda: diagnostics.eigenvalues(
@@ -176,21 +179,21 @@ def test_scores_of_any_types(name, dtype, scale):
     lambda: frechet.frechet_distance(*[jnp.zeros(2), jnp.eye(3)] * 2),
     lambda: frechet.frechet_estimate([], moments(draw((5, 2)))),
     lambda: gaussian.kl_divergence(*[jnp.zeros(2), -jnp.eye(2)] * 2),
-    lambda: manifold.neighbour_radii(draw((5, 2), scale=1e30), 1),
-    lambda: mixtures.mode_scores(draw((5, 2)), draw((5, 2)), float('inf')),
-    lambda: resize.clean_matrix(0, 3),
-    lambda: resize.legacy_pytorch_matrix(3, 0),
-    lambda: resize.preprocess(np.zeros((1, 0, 4, 3), np.uint8), 'clean'),
-    lambda: resize.quantise(jnp.asarray([0.5, jnp.nan])),
-    lambda: small_classifier.fit(
+    lambda: precision_recall.neighbour_radii(draw((5, 2), scale=1e30), 1),
+    lambda: mode_coverage.mode_scores(draw((5, 2)), draw((5, 2)), float('inf')),
+    lambda: preprocess.clean_matrix(0, 3),
+    lambda: preprocess.legacy_pytorch_matrix(3, 0),
+    lambda: preprocess.preprocess(np.zeros((1, 0, 4, 3), np.uint8), 'clean'),
+    lambda: preprocess.quantise(jnp.asarray([0.5, jnp.nan])),
+    lambda: classifier.fit(
       draw((5, 2)), np.full(5, 2), key(), classes=2, **FEW
     ),
     lambda: two_sample.classifier_test(
       draw((5, 2)), draw((5, 2)), key(), learning_rate=float('nan'), **FEW
     ),
-    lambda: stacked.stacked_modes(jnp.full((2, 3), 10)),
-    lambda: stacked.stacked_modes(jnp.full((2, 3), -1)),
-    lambda: stacked.stacked_digits(
+    lambda: stacked_mnist.stacked_modes(jnp.full((2, 3), 10)),
+    lambda: stacked_mnist.stacked_modes(jnp.full((2, 3), -1)),
+    lambda: stacked_mnist.stacked_digits(
       lambda x: jnp.zeros((3, 10)), jnp.full((2, 4, 4, 3), jnp.nan)
     ),
     lambda: synthetic.ring('train', size=10, sigma=float('nan')),
@@ -221,4 +224,4 @@ def test_what_fills_a_batch_of_features_up_is_not_looked_at():
 
 def test_modes_of_digits_in_8_bits():
   digits = jnp.asarray([[9, 9, 9], [0, 0, 0]], jnp.uint8)
-  assert stacked.stacked_modes(digits).modes == 2
+  assert stacked_mnist.stacked_modes(digits).modes == 2

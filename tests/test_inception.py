@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.evaluation import inception, resize
+from gan_jax.evaluation.networks import inception, preprocess
 
 
 def draw(seed, *shape):
@@ -227,7 +227,7 @@ def pillow(x):
 @pytest.mark.parametrize('size', SIZES)
 def test_clean_is_pillow(size):
   x = pixels(0, 1, *size, 3)
-  found = resize.resize(x.astype(np.float32), resize.clean_matrix)
+  found = preprocess.resize(x.astype(np.float32), preprocess.clean_matrix)
   np.testing.assert_allclose(found, pillow(x), atol=1e-3)
 
 
@@ -257,61 +257,63 @@ def bilinear_loop(x, position, target=299):
 def test_bilinear_by_a_loop(size, protocol, position):
   x = pixels(0, *size)
   expected = bilinear_loop(x.astype(np.float64), position)
-  matrix = resize.PREPROCESS[protocol].matrix
-  found = resize.resize(x.astype(np.float32)[None, ..., None], matrix)
+  matrix = preprocess.PREPROCESS[protocol].matrix
+  found = preprocess.resize(x.astype(np.float32)[None, ..., None], matrix)
   # Positions are float32, as in the libraries: off by 3e-5 of 311 pixels.
   np.testing.assert_allclose(found[0, ..., 0], expected, atol=255 * 3e-5)
 
 
-@pytest.mark.parametrize('protocol', resize.PREPROCESS)
+@pytest.mark.parametrize('protocol', preprocess.PREPROCESS)
 def test_constants_and_range(protocol):
-  how = resize.PREPROCESS[protocol]
+  how = preprocess.PREPROCESS[protocol]
   for value in (0, 100, 255):
     x = np.full((2, 20, 30, 3), value, np.uint8)
-    found = resize.preprocess(x, protocol)
+    found = preprocess.preprocess(x, protocol)
     assert found.shape == (2, 299, 299, 3) and found.dtype == jnp.float32
     np.testing.assert_allclose(found, (value - how.centre) / how.scale, 1e-5)
   # Checks overshoot where bicubic is not clipped.
   edges = 255 * (pixels(0, 1, 20, 20, 3) > 127).astype(np.uint8)
-  found = resize.preprocess(edges, protocol)
+  found = preprocess.preprocess(edges, protocol)
   assert -1 - 1e-5 <= found.min() and found.max() <= 1 + 1e-5
 
 
-@pytest.mark.parametrize('protocol', resize.PREPROCESS)
+@pytest.mark.parametrize('protocol', preprocess.PREPROCESS)
 def test_size_of_the_network_is_left_alone(protocol):
-  how = resize.PREPROCESS[protocol]
+  how = preprocess.PREPROCESS[protocol]
   x = pixels(0, 1, 299, 299, 3)
-  found = jax.jit(resize.preprocess, static_argnums=1)(x, protocol)
+  found = jax.jit(preprocess.preprocess, static_argnums=1)(x, protocol)
   expected = (x.astype(np.float32) - how.centre) / how.scale
   np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_grey_is_repeated():
   x = pixels(0, 1, 28, 28, 1)
-  found = resize.preprocess(x, 'clean')
-  expected = resize.preprocess(np.repeat(x, 3, axis=-1), 'clean')
+  found = preprocess.preprocess(x, 'clean')
+  expected = preprocess.preprocess(np.repeat(x, 3, axis=-1), 'clean')
   np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_what_preprocess_refuses():
   x = pixels(0, 1, 8, 8, 3)
   with pytest.raises(ValueError, match="'cleen': must be one of legacy_tens"):
-    resize.preprocess(x, 'cleen')
+    preprocess.preprocess(x, 'cleen')
   with pytest.raises(ValueError, match='float32: must be uint8; quantise'):
-    resize.preprocess(x.astype(np.float32), 'clean')
+    preprocess.preprocess(x.astype(np.float32), 'clean')
   for channels in (2, 4):
     with pytest.raises(ValueError, match=f'of {channels} channels'):
-      resize.preprocess(pixels(0, 1, 8, 8, channels), 'clean')
+      preprocess.preprocess(pixels(0, 1, 8, 8, channels), 'clean')
   with pytest.raises(AssertionError):
-    resize.preprocess(x[0], 'clean')
+    preprocess.preprocess(x[0], 'clean')
 
 
 def test_quantise():
   x = jnp.array([-2.0, -1.0, -1 + 0.9 / 255, 0.0, 1.0, 9.0])
-  np.testing.assert_array_equal(resize.quantise(x), [0, 0, 0, 128, 255, 255])
+  np.testing.assert_array_equal(
+    preprocess.quantise(x), [0, 0, 0, 128, 255, 255]
+  )
   levels = np.arange(256)
-  again = resize.quantise(jnp.float32(levels / 127.5 - 1))
+  again = preprocess.quantise(jnp.float32(levels / 127.5 - 1))
   np.testing.assert_array_equal(again, levels)
   assert again.dtype == jnp.uint8
   with pytest.raises(AssertionError):
-    resize.quantise(levels)
+    preprocess.quantise(levels)

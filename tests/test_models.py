@@ -8,8 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import networks, parallel, parts
-from gan_jax.models import blocks, dcgan, linear, mlp
+from gan_jax import networks
+from gan_jax.distributed import devices
+from gan_jax.experiment import build_networks
+from gan_jax.layers import linear, spectral_norm
+from gan_jax.models import dcgan, mlp
+from gan_jax.models import linear as linear_lib
 
 SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
 SMALL = {'dcgan': {'width': 4}, 'mlp': {'features': (8,)}}
@@ -43,7 +47,7 @@ def call(network, x, train, key=None):
   return run(params, stats, x), (params, stats)
 
 
-@pytest.mark.parametrize('name', parts.model_names())
+@pytest.mark.parametrize('name', build_networks.model_names())
 @pytest.mark.parametrize('train', [True, False])
 def test_shapes_types_and_statistics(name, train):
   g, d, shape = pair(name)
@@ -61,7 +65,7 @@ def test_shapes_types_and_statistics(name, train):
 
 
 @pytest.mark.parametrize('name', ['dcgan', 'mlp'])
-@pytest.mark.parametrize('norm', blocks.NORMS)
+@pytest.mark.parametrize('norm', linear.NORMS)
 def test_every_norm(name, norm):
   g, d, _ = pair(name, norm=norm)
   if name == 'dcgan':  # at 8 x 8 there is no layer between first and last
@@ -147,7 +151,7 @@ def test_initial_parameters_are_normal_of_002():
 
 def test_batch_norm_in_d_couples_examples_and_others_do_not():
   x = jax.random.normal(jax.random.key(1), (6, 16, 16, 1))
-  for norm in blocks.NORMS:
+  for norm in linear.NORMS:
     d = networks.from_linen(dcgan.Discriminator(width=4, norm=norm))
     weights = d.init(jax.random.key(0), x)
     logit = lambda x: d.apply(*weights, x, train=True)[0][0]
@@ -156,7 +160,7 @@ def test_batch_norm_in_d_couples_examples_and_others_do_not():
 
 
 def test_spectral_scale_finds_the_largest_singular_value():
-  scale = blocks.SpectralScale()
+  scale = spectral_norm.SpectralScale()
   kernel = jax.random.normal(jax.random.key(0), (3, 3, 8, 16))
   stats = scale.init(jax.random.key(1), kernel, train=False)
   iterate = jax.jit(
@@ -177,8 +181,8 @@ def test_cross_replica_batch_norm_sees_the_whole_batch():
   params, stats = g.init(jax.random.key(0), z)
   whole, new = g.apply(params, stats, z, train=True)
   parts, part_stats = jax.vmap(
-    lambda z: g.apply(params, stats, z, train=True, axis_name=parallel.AXIS),
-    axis_name=parallel.AXIS,
+    lambda z: g.apply(params, stats, z, train=True, axis_name=devices.AXIS),
+    axis_name=devices.AXIS,
   )(z.reshape(4, 2, 3))
   np.testing.assert_allclose(parts.reshape(8, 2), whole, atol=1e-5)
   first = jax.tree.map(lambda x: x[0], part_stats)
@@ -196,7 +200,7 @@ def test_maxout_is_the_largest_of_its_pieces():
   np.testing.assert_allclose(logits, [3, 2])  # max(x, -x)
 
 
-@pytest.mark.parametrize('name', parts.model_names())
+@pytest.mark.parametrize('name', build_networks.model_names())
 def test_discriminators_of_several_outputs(name):
   d, shape = discriminator(name, outputs=5)
   x = jax.random.normal(jax.random.key(1), (6, *shape))
@@ -208,7 +212,7 @@ def test_discriminators_of_several_outputs(name):
       d.init(jax.random.key(0), x)
 
 
-@pytest.mark.parametrize('name', parts.model_names())
+@pytest.mark.parametrize('name', build_networks.model_names())
 @pytest.mark.parametrize('outputs', [1, 5])
 def test_discriminators_return_features(name, outputs):
   plain, shape = discriminator(name, outputs=outputs)
@@ -256,7 +260,7 @@ def test_minibatch_std_joins_the_last_hidden_layer(name, group_size):
 
 def test_linear_generator_refuses_images():
   with pytest.raises(ValueError, match=r'vectors; the data are of \(8, 8, 1\)'):
-    linear.Generator(shape=(8, 8, 1)).init(
+    linear_lib.Generator(shape=(8, 8, 1)).init(
       jax.random.key(0), jnp.zeros((1, 2)), train=False
     )
 
@@ -289,7 +293,7 @@ def test_from_linen_refuses_other_collections():
 
 
 def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
-  layer = blocks.ConvTranspose(4, spectral=True, use_bias=False)
+  layer = linear.ConvTranspose(4, spectral=True, use_bias=False)
   x = jax.random.normal(jax.random.key(0), (1, 3, 3, 8))
   variables = layer.init(jax.random.key(1), x)
   kernel = variables['params']['dual_kernel']  # [4, 4, output, input]
@@ -302,13 +306,13 @@ def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
     stats = new['batch_stats']
   matrix = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
   sigma = np.linalg.svd(matrix, compute_uv=False)[0]
-  plain = blocks.ConvTranspose(4, use_bias=False)
+  plain = linear.ConvTranspose(4, use_bias=False)
   expected = plain.apply({'params': variables['params']}, x) / sigma
   np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_spectral_norm_of_zero_is_finite():
   zeros = jnp.zeros((3, 4))
-  scale = blocks.SpectralScale()
+  scale = spectral_norm.SpectralScale()
   out, _ = scale.init_with_output(jax.random.key(0), zeros, train=False)
   np.testing.assert_array_equal(out, zeros)

@@ -6,8 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import game, latents, networks, parallel, steps
+from gan_jax import networks, prng
+from gan_jax.distributed import devices as devices_lib
 from gan_jax.models import dcgan
+from gan_jax.training import gan as gan_lib
+from gan_jax.training import gradients, train_step
 from tests import tiny
 
 needs_four = pytest.mark.skipif(
@@ -20,15 +23,17 @@ def run(way, gan, batch, count=3, **options):
   """Runs a train step some times; the final state and the last metrics."""
   now, key = tiny.init(gan), jax.random.key(3)
   if way == 'jit':
-    step = jax.jit(steps.make_train_step(gan, **options))
+    step = jax.jit(train_step.make_train_step(gan, **options))
   else:
-    step = steps.make_train_step(gan, axis_name=parallel.AXIS, **options)
+    step = train_step.make_train_step(
+      gan, axis_name=devices_lib.AXIS, **options
+    )
     if way == 'vmap':
-      step = jax.jit(parallel.emulate(step, 4))
+      step = jax.jit(devices_lib.emulate(step, 4))
     else:
-      devices = parallel.local_devices(1 if way == 'pmap-1' else 4)
+      devices = devices_lib.local_devices(1 if way == 'pmap-1' else 4)
       backend = way.split('-')[0]
-      runner = parallel.parallelise(step, devices, backend=backend)
+      runner = devices_lib.parallelise(step, devices, backend=backend)
       step, batch = runner.step, runner.put_batch(batch)
       now, key = runner.put(now), runner.put(key)
   for _ in range(count):
@@ -64,13 +69,13 @@ def test_micro_batches_on_several_devices(way):
 def test_dcgan_on_four_devices_is_that_on_one():
   g = dcgan.Generator(shape=(8, 8, 1), width=4)
   d = dcgan.Discriminator(width=4)
-  gan = game.dataclasses.replace(
+  gan = gan_lib.dataclasses.replace(
     tiny.gan(),
     generator=networks.from_linen(g),
     discriminator=networks.from_linen(d),
   )
   x = jax.random.normal(jax.random.key(0), (1, 16, 8, 8, 1)) / 2
-  start = steps.to_float(x[0])
+  start = train_step.to_float(x[0])
 
   def final(way):
     before = tiny.state.init_state(
@@ -78,13 +83,13 @@ def test_dcgan_on_four_devices_is_that_on_one():
     )
     key = jax.random.key(3)
     if way == 'jit':
-      return jax.jit(steps.make_train_step(gan))(before, {'x': x}, key)
-    step = steps.make_train_step(gan, axis_name=parallel.AXIS)
-    r = parallel.parallelise(step, parallel.local_devices(4), backend=way)
+      return jax.jit(train_step.make_train_step(gan))(before, {'x': x}, key)
+    step = train_step.make_train_step(gan, axis_name=devices_lib.AXIS)
+    r = devices_lib.parallelise(step, devices_lib.local_devices(4), backend=way)
     return r.step(r.put(before), r.put_batch({'x': x}), r.put(key))
 
   expected = jax.device_get(final('jit'))
-  for way in parallel.BACKENDS:
+  for way in devices_lib.BACKENDS:
     chex.assert_trees_all_close(
       jax.device_get(final(way)), expected, rtol=1e-4, atol=1e-5
     )
@@ -93,11 +98,13 @@ def test_dcgan_on_four_devices_is_that_on_one():
 @needs_four
 def test_the_step_is_traced_once_and_moves_nothing():
   gan = tiny.gan()
-  for backend in parallel.BACKENDS:
+  for backend in devices_lib.BACKENDS:
     chex.clear_trace_counter()
-    step = steps.make_train_step(gan, axis_name=parallel.AXIS)
+    step = train_step.make_train_step(gan, axis_name=devices_lib.AXIS)
     step = chex.assert_max_traces(step, n=1)
-    r = parallel.parallelise(step, parallel.local_devices(), backend=backend)
+    r = devices_lib.parallelise(
+      step, devices_lib.local_devices(), backend=backend
+    )
     now, key = r.put(tiny.init(gan)), r.put(jax.random.key(0))
     batch = r.put_batch(tiny.batch(1))
     with jax.transfer_guard('disallow'):
@@ -109,50 +116,50 @@ def test_the_step_is_traced_once_and_moves_nothing():
 def test_emulation_catches_a_forgotten_mean():
   forgetful = lambda state, batch, key: (state + batch.sum(), {})
   with pytest.raises(ValueError):
-    parallel.emulate(forgetful, 2, batch_axis=0)(
+    devices_lib.emulate(forgetful, 2, batch_axis=0)(
       jnp.zeros(()), jnp.arange(4.0), jax.random.key(0)
     )
 
 
 def test_devices_draw_different_latents_and_those_of_one():
   def draw(_, batch, key):
-    indices = latents.global_indices(len(batch), parallel.AXIS)
-    z = latents.normal(latents.example_keys(key, indices), 3)
-    return jax.lax.all_gather(z, parallel.AXIS, tiled=True), {}
+    indices = prng.global_indices(len(batch), devices_lib.AXIS)
+    z = prng.normal(prng.example_keys(key, indices), 3)
+    return jax.lax.all_gather(z, devices_lib.AXIS, tiled=True), {}
 
   key = jax.random.key(0)
   many, _ = jax.vmap(
     draw,
-    axis_name=parallel.AXIS,
+    axis_name=devices_lib.AXIS,
     in_axes=(None, 0, None),
     out_axes=(None, None),
   )(0, jnp.zeros((4, 2)), key)
   assert len(np.unique(many, axis=0)) == 8
-  one = latents.normal(latents.example_keys(key, latents.global_indices(8)), 3)
+  one = prng.normal(prng.example_keys(key, prng.global_indices(8)), 3)
   np.testing.assert_allclose(many, one, atol=1e-6)
 
 
 def test_mean_over_leaves_integers_alone():
   tree = {'count': jnp.array([1, 2]), 'x': jnp.array([1.0, 3.0])}
-  out = jax.vmap(lambda t: steps.mean_over('i', t), axis_name='i')(tree)
+  out = jax.vmap(lambda t: gradients.mean_over('i', t), axis_name='i')(tree)
   np.testing.assert_array_equal(out['count'], [1, 2])
   np.testing.assert_array_equal(out['x'], [2.0, 2.0])
 
 
 def test_batch_that_does_not_divide():
   with pytest.raises(ValueError, match='batch_size=30 .* 4 devices.*28 and 32'):
-    parallel.check_divides(30, 4)
+    devices_lib.check_divides(30, 4)
   with pytest.raises(ValueError, match='batch_size=3 .* nearest that do: 4'):
-    parallel.check_divides(3, 4)
+    devices_lib.check_divides(3, 4)
   with pytest.raises(ValueError, match='batch_size=30'):
-    parallel.split_batch(np.zeros((1, 30, 2)), 4)
+    devices_lib.split_batch(np.zeros((1, 30, 2)), 4)
 
 
 def test_more_devices_than_there_are():
   with pytest.raises(ValueError, match='num_devices=99: this process has'):
-    parallel.local_devices(99)
+    devices_lib.local_devices(99)
 
 
 def test_unknown_backend():
   with pytest.raises(ValueError, match="choose one of .*'pmap', 'shard_map'"):
-    parallel.parallelise(lambda *a: a, jax.local_devices(), backend='xmap')
+    devices_lib.parallelise(lambda *a: a, jax.local_devices(), backend='xmap')

@@ -13,14 +13,8 @@ import numpy as np
 import pytest
 
 from gan_jax.data import make_source
-from gan_jax.evaluation import (
-  frechet,
-  inception,
-  kernel,
-  manifold,
-  resize,
-  weights,
-)
+from gan_jax.evaluation.networks import inception, inception_weights, preprocess
+from gan_jax.metrics import frechet, mmd, precision_recall
 
 IMAGES = int(os.environ.get('GAN_JAX_PARITY_IMAGES', 256))
 SIDE = int(os.environ.get('GAN_JAX_PARITY_SIDE', 2000))
@@ -48,7 +42,9 @@ def relative(found, expected):
 def path():
   found = os.environ.get('GAN_JAX_INCEPTION_PTH')
   if not found:
-    pytest.skip(f'set GAN_JAX_INCEPTION_PTH to {weights.URL}; {COMMAND}')
+    pytest.skip(
+      f'set GAN_JAX_INCEPTION_PTH to {inception_weights.URL}; {COMMAND}'
+    )
   return found
 
 
@@ -70,12 +66,12 @@ def images():
 @pytest.fixture(scope='module')
 def features_of(path):
   """(protocol, uint8 images) -> our features."""
-  loaded = weights.load_weights(path)
+  loaded = inception_weights.load_weights(path)
   assert loaded.is_fid
   params = jax.device_put(loaded.params)
 
   def run(protocol, x):
-    prepared = resize.preprocess(x, protocol)
+    prepared = preprocess.preprocess(x, protocol)
     return inception.inception_features(params, prepared)
 
   run = jax.jit(run, static_argnums=0)
@@ -115,12 +111,12 @@ def pytorch_fid_features(path):
 @pytest.mark.parametrize('protocol', ['clean', 'legacy_pytorch'])
 def test_resizers(images, protocol):
   resizer = package('cleanfid.resize').build_resizer(protocol)
-  matrix = resize.PREPROCESS[protocol].matrix
+  matrix = preprocess.PREPROCESS[protocol].matrix
   rng = np.random.default_rng(0)
   large = rng.integers(0, 256, (1, 400, 520, 3)).astype(np.uint8)
   for x in (images[0][:16], large):
     expected = np.stack([resizer(image) for image in x])
-    found = np.clip(resize.resize(x.astype(np.float32), matrix), 0, 255)
+    found = np.clip(preprocess.resize(x.astype(np.float32), matrix), 0, 255)
     difference = np.abs(found - expected).max()
     size = '{} x {}'.format(*x.shape[1:3])
     report(f'`{protocol}`, {size} to 299', 'clean-fid', '', '', difference)
@@ -236,7 +232,7 @@ def test_kernel_distance(sides):
     kid_subset_size=SIDE,
     verbose=False,
   )['kernel_inception_distance_mean']
-  found = kernel.unbiased_mmd(*ours, kernel.polynomial_kernel)
+  found = mmd.unbiased_mmd(*ours, mmd.polynomial_kernel)
   report(
     f'KID, {SIDE} a side',
     'torch-fidelity',
@@ -252,7 +248,7 @@ def test_manifold_scores(sides):
   module = package('prdc')
   ours, _ = sides
   expected = module.compute_prdc(ours.real, ours.fake, nearest_k=5)
-  found = manifold.manifold_scores(ours.real, ours.fake, k=5)
+  found = precision_recall.manifold_scores(ours.real, ours.fake, k=5)
   for name, value in found._asdict().items():
     report(
       f'{name}, {SIDE} a side',

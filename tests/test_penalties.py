@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from gan_jax import latents, penalties
+from gan_jax import penalties, prng
+from gan_jax.penalties import consistency_penalty
 
 DIM = 3
 W = jnp.array([3.0, 4.0, 12.0])  # |W| = 13
@@ -16,9 +17,7 @@ QUADRATIC = lambda x: jnp.square(x).sum(axis=1) / 2  # its gradient is x
 
 
 def keys(count, seed=0):
-  return latents.example_keys(
-    jax.random.key(seed), latents.global_indices(count)
-  )
+  return prng.example_keys(jax.random.key(seed), prng.global_indices(count))
 
 
 def points(count=4, seed=0):
@@ -188,13 +187,13 @@ def test_refuses_ends_of_different_shapes():
 
 def test_consistency_by_hand():
   a, b = jnp.array([1.0, 2.0]), jnp.array([3.0, 2.0])
-  np.testing.assert_allclose(penalties.consistency(a, b), [4, 0])
+  np.testing.assert_allclose(consistency_penalty(a, b), [4, 0])
   maps = jnp.zeros((2, 2, 2)).at[0, 0, 0].set(2.0)
   np.testing.assert_allclose(
-    penalties.consistency(maps, jnp.zeros_like(maps)), [1, 0]
+    consistency_penalty(maps, jnp.zeros_like(maps)), [1, 0]
   )
   with pytest.raises(AssertionError):
-    penalties.consistency(a, a[:, None])
+    consistency_penalty(a, a[:, None])
 
 
 def test_latent_diversity_rewards_change():

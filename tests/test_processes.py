@@ -11,7 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import processes, runs
+from gan_jax.distributed import multihost
+from gan_jax.experiment import run_dir
 from tests import job
 from tests.test_train import ROOT, environment
 
@@ -96,7 +97,7 @@ def toy(workdir, port, *arguments):
 
 
 def final(workdir, step):
-  *_, state = runs.restore(workdir)
+  *_, state = run_dir.restore(workdir)
   assert int(state.step) == step
   return state
 
@@ -120,7 +121,7 @@ def test_one_dies_and_the_others_say_so_and_all_go_on(tmp_path, victim):
 
   if victim == 0:
     return
-  kept = runs.latest(tmp_path / 'a')
+  kept = run_dir.latest(tmp_path / 'a')
   end = f'--config.num_steps={kept + 20}'
   with Job(toy(tmp_path / 'a', free_port(), end)) as started:
     (said, status), (nothing, other) = started.wait()
@@ -182,7 +183,7 @@ def test_all_fail_where_one_does(tmp_path):
   ],
 )
 def test_launchers_are_found_by_what_they_leave(variables, expected):
-  assert processes.launched_by(variables) == expected
+  assert multihost.launched_by(variables) == expected
 
 
 @pytest.mark.parametrize(
@@ -195,18 +196,18 @@ def test_launchers_are_found_by_what_they_leave(variables, expected):
 )
 def test_bad_numbers_are_refused(given, message):
   with pytest.raises(ValueError, match=message):
-    processes.start(*given)
+    multihost.start(*given)
 
 
 def test_one_process_is_on_its_own():
-  processes.start()
-  processes.start(num_processes=1)
-  assert processes.count() == 1 and processes.is_chief()
-  np.testing.assert_array_equal(processes.gather([1, 2]), [[1, 2]])
+  multihost.start()
+  multihost.start(num_processes=1)
+  assert multihost.count() == 1 and multihost.is_chief()
+  np.testing.assert_array_equal(multihost.gather([1, 2]), [[1, 2]])
   tree = {'x': np.ones(2)}
-  assert processes.from_chief(tree) is tree
-  processes.meet('here')
-  with pytest.raises(KeyError), processes.together('fail', KeyError):
+  assert multihost.from_chief(tree) is tree
+  multihost.meet('here')
+  with pytest.raises(KeyError), multihost.together('fail', KeyError):
     raise KeyError('x')
 
 

@@ -9,24 +9,20 @@ import sys
 import numpy as np
 import pytest
 
-from gan_jax import (
-  due,
-  health,
-  judge,
-  progress,
-  records,
-  references,
-  resume,
-  writers,
-)
+from gan_jax.evaluation import evaluator, failure_modes, reference_data
+from gan_jax.experiment import resume, schedule
+from gan_jax.io import metric_writer
+from gan_jax.runner import console, run_logger
 from tests.test_experiment import build
 from tests.test_writers import events
 
-CHECKPOINT = due.Due(line=False, checkpoint=True, picture=False, scores=False)
-PICTURE = due.Due(line=False, checkpoint=False, picture=True, scores=False)
+CHECKPOINT = schedule.Due(
+  line=False, checkpoint=True, picture=False, scores=False
+)
+PICTURE = schedule.Due(line=False, checkpoint=False, picture=True, scores=False)
 
 
-class Report(progress.Report):
+class Report(console.Report):
   """Keeps warnings."""
 
   def __init__(self):
@@ -41,7 +37,7 @@ def test_a_run_goes_on_where_nothing_can_be_printed(tmp_path):
   """Its output goes to a file on a disk that is full."""
   code = (
     'from gan_jax import progress\n'
-    'report = progress.Report()\n'
+    'report = console.Report()\n'
     'for step in range(3):\n'
     '  report.line(step, {"steps_per_second": 1, "examples_per_second": 1})\n'
     'open("end", "w").close()\n'
@@ -63,7 +59,7 @@ def test_a_summary_that_is_damaged_is_written_anew(tmp_path):
   path = tmp_path / 'summary.json'
   for content, kept in (('{"a": 1, "b": 2}', {'b': 2}), ('{', {}), (None, {})):
     path.unlink() if content is None else path.write_text(content)
-    writers.update_json(path, {'a': 3})
+    metric_writer.update_json(path, {'a': 3})
     assert json.loads(path.read_text()) == {'a': 3, **kept}
 
 
@@ -75,8 +71,8 @@ def start():
 
   def begin(workdir, step):
     report = Report()
-    real = references.halves(built.train, {})
-    kept = records.Records(built, workdir, judge.Judge(real), report)
+    real = reference_data.halves(built.train, {})
+    kept = run_logger.Records(built, workdir, evaluator.Judge(real), report)
     return kept.begin(resume.Start(state, step, 0, '')), report, state
 
   return begin
@@ -86,7 +82,7 @@ def test_a_warning_is_said_once_until_it_has_come_right(
   tmp_path, monkeypatch, start
 ):
   now = {}
-  monkeypatch.setattr(health, 'look', lambda facts: dict(now))
+  monkeypatch.setattr(failure_modes, 'look', lambda facts: dict(now))
   kept, report, state = start(tmp_path, 0)
   with kept:
     for step, found in ((10, 'a'), (20, 'a'), (30, ''), (40, 'a'), (50, 'ab')):
@@ -116,7 +112,7 @@ def test_tensorboard_has_what_came_before_a_checkpoint(tmp_path, start):
 
 
 def test_another_process_keeps_nothing(tmp_path):
-  with records.Nothing().begin(resume.Start(None, 0, 0, '')) as kept:
+  with run_logger.Nothing().begin(resume.Start(None, 0, 0, '')) as kept:
     kept.line(1, {}, None)
     kept.keep(PICTURE, 1, np.zeros(1))
     kept.finish(1, None, None)

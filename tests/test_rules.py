@@ -10,21 +10,21 @@ import optax
 import pytest
 
 from examples import dirac_gan
-from gan_jax import (
-  diagnostics,
+from gan_jax import diagnostics
+from gan_jax.distributed import devices
+from gan_jax.training import (
   ema,
+  gan_losses,
   gradients,
   optimizers,
-  parallel,
-  play,
-  rules,
   state,
-  steps,
+  train_step,
+  update_rules,
 )
 from tests import tiny
 
 HYPER = {**tiny.HYPER, 'lookahead_alpha': 0.5, 'consensus_weight': 0.3}
-RULES = [r for r in rules.UPDATE_RULES if r != 'alternating']
+RULES = [r for r in update_rules.UPDATE_RULES if r != 'alternating']
 
 
 def dirac(loss='wasserstein', optimizer=None, **changes):
@@ -38,14 +38,14 @@ def start(gan, **memory):
   now = state.init_state(
     gan, jax.random.key(0), {'x': jnp.zeros((4, 1))}, HYPER
   )
-  return steps.add_memory(now, **memory)
+  return train_step.add_memory(now, **memory)
 
 
 def run(gan, count, rule, **options):
   """(theta, psi) after each step."""
   memory = {k: v for k, v in options.items() if k == 'lookahead_every'}
   now = start(gan, rule=rule, **memory)
-  step = jax.jit(steps.make_train_step(gan, rule=rule, **options))
+  step = jax.jit(train_step.make_train_step(gan, rule=rule, **options))
   path = []
   for _ in range(count):
     now, _ = step(now, {'x': jnp.zeros((1, 4, 1))}, jax.random.key(0))
@@ -77,7 +77,7 @@ def by_hand(rule, count, rate=0.1):
   return np.array(path)
 
 
-@pytest.mark.parametrize('rule', rules.UPDATE_RULES)
+@pytest.mark.parametrize('rule', update_rules.UPDATE_RULES)
 def test_rule_on_dirac_gan_is_that_by_hand(rule):
   np.testing.assert_allclose(
     run(dirac(), 20, rule), by_hand(rule, 20), rtol=1e-4
@@ -151,8 +151,8 @@ def test_consensus_by_hand():
 def test_gradients_of_both_players_are_of_one_point(rule):
   """Both players' gradients are those of player_losses, at the right point."""
   gan = tiny.gan(norm='none')
-  now = steps.add_memory(tiny.init(gan), rule=rule)
-  round_ = rules.UPDATE_RULES[rule](gan)
+  now = train_step.add_memory(tiny.init(gan), rule=rule)
+  round_ = update_rules.UPDATE_RULES[rule](gan)
   key = jax.random.key(0)
   after, _ = round_(now, tiny.batch(1), key)
   step_key = jax.random.fold_in(key, 0)
@@ -168,7 +168,7 @@ def test_gradients_of_both_players_are_of_one_point(rule):
 
 
 def _field(gan, now, point, key):
-  game_losses = play.player_losses(gan)
+  game_losses = gan_losses.player_losses(gan)
   rest = now, tiny.batch(), key
   return (
     jax.grad(lambda g: game_losses(g, point[1], *rest)[1])(point[0]),
@@ -179,7 +179,7 @@ def _field(gan, now, point, key):
 def test_extragradient_moves_moments_and_statistics_once():
   gan = tiny.gan(optimizer=optax.adam(1e-2))
   now = tiny.init(gan)
-  after, _ = steps.make_train_step(gan, rule='extragradient')(
+  after, _ = train_step.make_train_step(gan, rule='extragradient')(
     now, tiny.batch(1), jax.random.key(0)
   )
   counts = [
@@ -188,7 +188,7 @@ def test_extragradient_moves_moments_and_statistics_once():
     if jnp.issubdtype(x.dtype, jnp.integer)
   ]
   assert counts and all(int(c) == 1 for c in counts)
-  once, _ = steps.make_train_step(gan, rule='simultaneous')(
+  once, _ = train_step.make_train_step(gan, rule='simultaneous')(
     now, tiny.batch(1), jax.random.key(0)
   )
   # Batch norm's running mean starts at 0: one move of 0.1, not two.
@@ -197,16 +197,16 @@ def test_extragradient_moves_moments_and_statistics_once():
   )
 
 
-@pytest.mark.parametrize('rule', rules.UPDATE_RULES)
+@pytest.mark.parametrize('rule', update_rules.UPDATE_RULES)
 @pytest.mark.slow
 def test_four_devices_are_one(rule):
   gan = tiny.gan(consensus=True)
   options = dict(rule=rule, lookahead_every=2, diagnostics=True)
-  step = steps.make_train_step(gan, axis_name=parallel.AXIS, **options)
-  now = steps.add_memory(tiny.init(gan, HYPER), **options)
+  step = train_step.make_train_step(gan, axis_name=devices.AXIS, **options)
+  now = train_step.add_memory(tiny.init(gan, HYPER), **options)
 
   def final(parts):
-    run_step, s = jax.jit(parallel.emulate(step, parts)), now
+    run_step, s = jax.jit(devices.emulate(step, parts)), now
     for _ in range(3):
       s, metrics = run_step(s, tiny.batch(1), jax.random.key(3))
     return s, metrics
@@ -217,8 +217,8 @@ def test_four_devices_are_one(rule):
 def test_diagnostics_by_hand():
   gan = tiny.gan(norm='none')
   options = dict(rule='simultaneous', diagnostics=True)
-  step = jax.jit(steps.make_train_step(gan, **options))
-  points, metrics = [steps.add_memory(tiny.init(gan), **options)], []
+  step = jax.jit(train_step.make_train_step(gan, **options))
+  points, metrics = [train_step.add_memory(tiny.init(gan), **options)], []
   for _ in range(2):
     now, found = step(points[-1], tiny.batch(1), jax.random.key(3))
     points.append(now)
@@ -243,8 +243,8 @@ def test_memory_is_asked_for():
     dict(lookahead_every=2),
     dict(diagnostics=True),
   ):
-    step = steps.make_train_step(gan, **options)
-    with pytest.raises(ValueError, match='start from steps.add_memory'):
+    step = train_step.make_train_step(gan, **options)
+    with pytest.raises(ValueError, match='start from train_step.add_memory'):
       step(tiny.init(gan, HYPER), tiny.batch(1), jax.random.key(0))
 
 
@@ -252,11 +252,11 @@ def test_combinations_that_a_rule_does_not_have():
   gan = tiny.gan()
   for rule in RULES:
     with pytest.raises(ValueError, match=f'd_steps=2.*the {rule} rule moves'):
-      steps.make_train_step(gan, rule=rule, d_steps=2)
+      train_step.make_train_step(gan, rule=rule, d_steps=2)
   with pytest.raises(ValueError, match="rule='simultanous': choose one of"):
-    steps.make_train_step(gan, rule='simultanous')
+    train_step.make_train_step(gan, rule='simultanous')
   with pytest.raises(ValueError, match='micro_batches=2 .* consensus'):
-    steps.make_train_step(tiny.gan(consensus=True), micro_batches=2)
+    train_step.make_train_step(tiny.gan(consensus=True), micro_batches=2)
 
 
 # ---- Averages and clipping.
@@ -280,7 +280,9 @@ def test_warm_up_of_the_average():
 def test_train_step_warms_its_average_up():
   gan = tiny.gan()
   now = tiny.init(gan, {'ema_decay': 0.999, 'ema_rampup': 0.05})
-  after, _ = steps.make_train_step(gan)(now, tiny.batch(1), jax.random.key(0))
+  after, _ = train_step.make_train_step(gan)(
+    now, tiny.batch(1), jax.random.key(0)
+  )
   chex.assert_trees_all_equal(
     after.ema, (after.generator.params, after.generator.stats)
   )

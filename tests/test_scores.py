@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.evaluation import (
+from gan_jax.metrics import (
   frechet,
-  inception_score,
-  kernel,
-  manifold,
+  inception_score_metric,
+  mmd,
+  precision_recall,
   resampling,
-  sliced,
+  sliced_wasserstein_distance,
 )
 
 
@@ -219,14 +219,16 @@ def brute_force(real, fake, k, distances=plain_distances):
 @pytest.mark.parametrize('k', [1, 3, 5])
 def test_manifold_scores_by_brute_force(k):
   real, fake = draw(0, 70, 4), 0.3 + 0.8 * draw(1, 90, 4)
-  found = jax.jit(lambda r, f: manifold.manifold_scores(r, f, k=k))(real, fake)
+  found = jax.jit(lambda r, f: precision_recall.manifold_scores(r, f, k=k))(
+    real, fake
+  )
   np.testing.assert_allclose(found, brute_force(real, fake, k), rtol=1e-5)
 
 
 def test_manifold_scores_of_sets_far_apart_and_of_equal_distributions():
-  apart = manifold.manifold_scores(draw(0, 50, 3), 100 + draw(1, 50, 3))
+  apart = precision_recall.manifold_scores(draw(0, 50, 3), 100 + draw(1, 50, 3))
   np.testing.assert_array_equal(apart, np.zeros(4))
-  alike = manifold.manifold_scores(draw(0, 1000, 2), draw(1, 1000, 2))
+  alike = precision_recall.manifold_scores(draw(0, 1000, 2), draw(1, 1000, 2))
   assert min(alike.precision, alike.recall, alike.coverage) > 0.9
   np.testing.assert_allclose(alike.density, 1, atol=0.1)
   # Its expectation: of 2 n - 1 others, the 5 nearest are not all real ones.
@@ -252,20 +254,20 @@ def test_manifold_scores_where_distances_are_small_or_equal(kind):
     'copies': lambda: (x := near(60, 1), np.concatenate([x[:16]] * 3 + [x])),
     'ties': lambda: rng.integers(0, 3, (2, 60, 6)).astype(np.float32),
   }[kind]()
-  found = manifold.manifold_scores(real, fake, k=2)
+  found = precision_recall.manifold_scores(real, fake, k=2)
   expected = brute_force(real, fake, 2, exact_distances)
   np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_copies_are_at_distance_zero():
   x = np.repeat(10 + draw(0, 20, 300), 3, axis=0)
-  np.testing.assert_array_equal(manifold.neighbour_radii(x, 2), 0)
-  assert (manifold.neighbour_radii(x, 3) > 1).all()
+  np.testing.assert_array_equal(precision_recall.neighbour_radii(x, 2), 0)
+  assert (precision_recall.neighbour_radii(x, 3) > 1).all()
 
 
 def test_density_of_a_set_in_itself_is_one_for_ties_do_not_count():
   x = draw(0, 500, 40)
-  found = manifold.manifold_scores(x, x)
+  found = precision_recall.manifold_scores(x, x)
   np.testing.assert_allclose(found, np.ones(4), rtol=1e-6)
 
 
@@ -273,7 +275,7 @@ def test_density_of_a_set_in_itself_is_one_for_ties_do_not_count():
   'names, vary', [(('precision', 'density'), 1), (('recall', 'coverage'), 0)]
 )
 def test_manifold_errors_are_those_that_repeats_show(names, vary):
-  estimate = jax.jit(manifold.manifold_estimates)
+  estimate = jax.jit(precision_recall.manifold_estimates)
 
   def one(seed):
     seeds = [1000, 1000]
@@ -281,7 +283,9 @@ def test_manifold_errors_are_those_that_repeats_show(names, vary):
     return estimate(draw(seeds[0], 60, 2), 0.7 + draw(seeds[1] + 1, 60, 2))
 
   each = [one(seed) for seed in range(200)]
-  scores = manifold.manifold_scores(draw(0, 60, 2), 0.7 + draw(1001, 60, 2))
+  scores = precision_recall.manifold_scores(
+    draw(0, 60, 2), 0.7 + draw(1001, 60, 2)
+  )
   for name in names:
     values, errors = np.array([getattr(e, name) for e in each]).T
     rms = np.sqrt((errors**2).mean())
@@ -294,7 +298,7 @@ def test_manifold_errors_are_those_that_repeats_show(names, vary):
 @pytest.mark.parametrize('k', [0, 10])
 def test_a_neighbour_that_is_not_there(k):
   with pytest.raises(ValueError, match=f'k={k}: must be from 1 to 9'):
-    manifold.neighbour_radii(jnp.ones((10, 2)), k)
+    precision_recall.neighbour_radii(jnp.ones((10, 2)), k)
 
 
 # ---- Kernels.
@@ -303,7 +307,7 @@ def test_a_neighbour_that_is_not_there(k):
 def test_unbiased_mmd_is_zero_on_average_over_1000_draws():
   def one(key):
     x, y = jax.random.normal(key, (2, 16, 3))
-    return kernel.unbiased_mmd(x, y, kernel.polynomial_kernel)
+    return mmd.unbiased_mmd(x, y, mmd.polynomial_kernel)
 
   values = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 1000))
   error = values.std() / np.sqrt(1000)
@@ -313,7 +317,7 @@ def test_unbiased_mmd_is_zero_on_average_over_1000_draws():
 def test_polynomial_kernel_by_hand():
   x, y = jnp.array([[1.0, 2.0]]), jnp.array([[3.0, -1.0], [0.0, 0.0]])
   np.testing.assert_allclose(
-    kernel.polynomial_kernel(x, y), [[1.5**3, 1.0]], rtol=1e-6
+    mmd.polynomial_kernel(x, y), [[1.5**3, 1.0]], rtol=1e-6
   )
 
 
@@ -325,7 +329,7 @@ def test_unbiased_mmd_by_brute_force():
   )
   cross = np.mean([k(a, b) for a in x for b in y])
   np.testing.assert_allclose(
-    kernel.unbiased_mmd(x, y, kernel.polynomial_kernel),
+    mmd.unbiased_mmd(x, y, mmd.polynomial_kernel),
     inner(x) + inner(y) - 2 * cross,
     rtol=1e-4,
   )
@@ -333,14 +337,14 @@ def test_unbiased_mmd_by_brute_force():
 
 def test_kernel_distance_of_whole_sets_is_the_mmd():
   x, y = draw(0, 40, 3), draw(1, 40, 3) + 1
-  found = kernel.kernel_distance(
+  found = mmd.kernel_distance(
     x, y, jax.random.key(0), subsets=3, subset_size=40
   )
   assert np.isnan(found.error)
-  whole = kernel.unbiased_mmd(x, y, kernel.polynomial_kernel)
+  whole = mmd.unbiased_mmd(x, y, mmd.polynomial_kernel)
   np.testing.assert_allclose(found.value, whole, rtol=1e-4)
   with pytest.raises(ValueError, match='subset_size=41: must be'):
-    kernel.kernel_distance(x, y, jax.random.key(0), subset_size=41)
+    mmd.kernel_distance(x, y, jax.random.key(0), subset_size=41)
 
 
 def test_kernel_distance_has_the_error_that_repeats_show():
@@ -348,7 +352,7 @@ def test_kernel_distance_has_the_error_that_repeats_show():
     x_key, y_key, key = jax.random.split(key, 3)
     x = jax.random.normal(x_key, (300, 4))
     y = 0.7 + jax.random.normal(y_key, (300, 4))
-    return kernel.kernel_distance(x, y, key, subsets=30, subset_size=60)
+    return mmd.kernel_distance(x, y, key, subsets=30, subset_size=60)
 
   found = jax.lax.map(estimate, jax.random.split(jax.random.key(0), 200))
   rms = np.sqrt((found.error**2).mean())
@@ -356,7 +360,7 @@ def test_kernel_distance_has_the_error_that_repeats_show():
 
 
 def test_mmd_test_tells_what_differs_and_is_fair_to_what_does_not():
-  test = jax.jit(lambda x, y, k: kernel.mmd_test(x, y, k, permutations=99))
+  test = jax.jit(lambda x, y, k: mmd.mmd_test(x, y, k, permutations=99))
   far = test(draw(0, 50, 3), draw(1, 50, 3) + 1, jax.random.key(0))
   np.testing.assert_allclose(far.p_value, 0.01, rtol=1e-5)  # the smallest
   values = [
@@ -372,19 +376,25 @@ def test_mmd_test_tells_what_differs_and_is_fair_to_what_does_not():
 
 def test_sliced_wasserstein_of_a_shift():
   x = draw(0, 500, 3)
-  found = sliced.sliced_wasserstein(
+  found = sliced_wasserstein_distance.sliced_wasserstein(
     x, x + np.float32([[3.0, 0.0, 0.0]]), jax.random.key(0), directions=2000
   )
   np.testing.assert_allclose(found, 3 / np.sqrt(3), rtol=0.05)
-  same = sliced.sliced_wasserstein(x, x[::-1], jax.random.key(0))
+  same = sliced_wasserstein_distance.sliced_wasserstein(
+    x, x[::-1], jax.random.key(0)
+  )
   np.testing.assert_allclose(same, 0, atol=1e-6)
   with pytest.raises(ValueError, match='directions=0'):
-    sliced.sliced_wasserstein(x, x, jax.random.key(0), directions=0)
+    sliced_wasserstein_distance.sliced_wasserstein(
+      x, x, jax.random.key(0), directions=0
+    )
 
 
 def test_sliced_wasserstein_of_sets_of_different_sizes():
   x, y = draw(0, 6, 1), draw(1, 4, 1)
-  found = sliced.sliced_wasserstein(x, y, jax.random.key(0))
+  found = sliced_wasserstein_distance.sliced_wasserstein(
+    x, y, jax.random.key(0)
+  )
   # Twelve of each: every x twice, every y three times.
   twelve = [np.sort(np.repeat(a[:, 0], 12 // len(a))) for a in (x, y)]
   expected = np.sqrt(np.square(twelve[0] - twelve[1]).mean())
@@ -394,13 +404,15 @@ def test_sliced_wasserstein_of_sets_of_different_sizes():
 def test_sliced_estimate_has_the_error_that_repeats_show():
   x, y = draw(0, 200, 5), draw(1, 150, 5) * np.float32([[3, 1, 1, 1, 1]])
   estimate = jax.jit(
-    lambda key: sliced.sliced_estimate(x, y, key, directions=64)
+    lambda key: sliced_wasserstein_distance.sliced_estimate(
+      x, y, key, directions=64
+    )
   )
   each = [estimate(jax.random.key(i)) for i in range(200)]
   values, errors = np.array(each).T
   rms = np.sqrt((errors**2).mean())
   np.testing.assert_allclose(rms, values.std(ddof=1), rtol=0.25)
-  same = sliced.sliced_estimate(x, x, jax.random.key(0))
+  same = sliced_wasserstein_distance.sliced_estimate(x, x, jax.random.key(0))
   np.testing.assert_array_equal(same, [0, 0])
 
 
@@ -408,13 +420,13 @@ def test_sliced_estimate_has_the_error_that_repeats_show():
 
 
 def test_inception_score_of_unsure_and_of_sure_and_even_answers():
-  found = inception_score.inception_score(jnp.zeros((20, 7)))
+  found = inception_score_metric.inception_score(jnp.zeros((20, 7)))
   np.testing.assert_allclose(found, [1, 0], atol=1e-12)
   sure = 1e4 * jnp.eye(5)[jnp.arange(100) % 5]
-  found = inception_score.inception_score(sure)
+  found = inception_score_metric.inception_score(sure)
   np.testing.assert_allclose(found, [5, 0], atol=1e-9)
   np.testing.assert_allclose(
-    inception_score.inception_score(sure.at[:, 0].set(2e4)).value, 1
+    inception_score_metric.inception_score(sure.at[:, 0].set(2e4)).value, 1
   )
 
 
@@ -424,11 +436,13 @@ def test_inception_score_by_its_formula():
   parts = [p[i * 103 // 5 : (i + 1) * 103 // 5] for i in range(5)]
   kl = lambda q: (q * np.log(q / q.mean(axis=0))).sum(axis=1).mean()
   values = np.exp([kl(part) for part in parts])
-  found = inception_score.inception_score(logits.astype(np.float32), splits=5)
+  found = inception_score_metric.inception_score(
+    logits.astype(np.float32), splits=5
+  )
   np.testing.assert_allclose(
     found, [values.mean(), values.std(ddof=1) / 5**0.5], rtol=1e-5
   )
-  whole = inception_score.inception_score(logits, splits=1)
+  whole = inception_score_metric.inception_score(logits, splits=1)
   np.testing.assert_allclose(whole.value, np.exp(kl(p)), rtol=1e-5)
   assert np.isnan(whole.error)
 
@@ -436,4 +450,4 @@ def test_inception_score_by_its_formula():
 @pytest.mark.parametrize('splits', [0, 4])
 def test_inception_score_splits_out_of_range(splits):
   with pytest.raises(ValueError, match=f'splits={splits}: must be from 1 to'):
-    inception_score.inception_score(jnp.zeros((3, 2)), splits=splits)
+    inception_score_metric.inception_score(jnp.zeros((3, 2)), splits=splits)

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from gan_jax import (
-  experiment,
-  extractors,
+from gan_jax import config
+from gan_jax.data import sample_files, synthetic
+from gan_jax.data.array_source import ArraySource
+from gan_jax.evaluation import (
+  evaluator,
+  feature_extractors,
   features,
-  judge,
-  measures,
-  metrics,
-  references,
-  scoring,
-  settings,
+  reference_data,
+  registry,
+  results,
+  scorers,
 )
-from gan_jax.data import samples, synthetic
-from gan_jax.data.arrays import ArraySource
+from gan_jax.experiment import experiment
 from tests.fakes import fid_like, pictures, points, save_png
 
 WIDE = np.zeros((36, 5000), np.float32)
@@ -23,8 +23,8 @@ WIDE = np.zeros((36, 5000), np.float32)
 
 @pytest.mark.slow
 def test_a_set_like_the_data_scores_as_its_floor_and_another_does_not():
-  of = judge.Judge(
-    references.reals(points(0), points(1)),
+  of = evaluator.Judge(
+    reference_data.reals(points(0), points(1)),
     ('fd', 'kd', 'prdc', 'swd', 'mmd', 'c2st', 'nn'),
     count=300,
   )
@@ -41,7 +41,7 @@ def test_a_set_like_the_data_scores_as_its_floor_and_another_does_not():
     elif good.name != 'sliced Wasserstein':  # its error is of directions
       spread = np.hypot(good.error, good.floor_error)
       assert abs(good.value - good.floor) < 5 * spread, good
-  assert scoring.rank(alike) < scoring.rank(apart)
+  assert results.rank(alike) < results.rank(apart)
   assert alike[0].counts == {
     'generated': 300,
     'real': 400,
@@ -54,7 +54,9 @@ def test_a_set_like_the_data_scores_as_its_floor_and_another_does_not():
 @pytest.mark.parametrize('shift', [0.0, 0.5])
 def test_errors_are_those_seen_over_many_sets(shift):
   """The jackknife's error of a Frechet distance against its true spread."""
-  of = judge.Judge(references.reals(points(0), points(1)), ('fd',), count=200)
+  of = evaluator.Judge(
+    reference_data.reals(points(0), points(1)), ('fd',), count=200
+  )
   rows = [of(points(100 + i, n=200, shift=shift))[0] for i in range(24)]
   spread = np.std([row.value for row in rows], ddof=1)
   claimed = np.sqrt(np.mean([row.error**2 for row in rows]))
@@ -63,7 +65,7 @@ def test_errors_are_those_seen_over_many_sets(shift):
 
 def test_truths_are_scored_by_what_they_are():
   ring = synthetic.ring('train', size=3000)
-  of = judge.Judge(references.reals(ring, ring), count=2500)
+  of = evaluator.Judge(reference_data.reals(ring, ring), count=2500)
   (modes, good, kl) = of(ArraySource(ring.truth.sample(7500, 5)))
   assert modes.value == modes.floor == 8 and modes.error == 0
   for row in (good, kl):
@@ -71,18 +73,19 @@ def test_truths_are_scored_by_what_they_are():
   (modes, good, _) = of(ArraySource(np.zeros((2500, 2), np.float32)))
   assert (modes.value, good.value) == (0, 0)
   gaussian = synthetic.gaussian('train')
-  of = judge.Judge(references.reals(gaussian, gaussian), count=1000)
+  of = evaluator.Judge(reference_data.reals(gaussian, gaussian), count=1000)
   kl, wasserstein = of(ArraySource(gaussian.truth.sample(5000, 5)))
   assert kl.value < 0.02 and kl.floor < 0.02 and wasserstein.value < 0.3
   assert of.notes[0].startswith('fitted mean [')
 
 
 def test_no_more_real_features_than_are_compared():
-  real = references.reals(points(0, n=300), points(1, n=300))
+  real = reference_data.reals(points(0, n=300), points(1, n=300))
   sizes = lambda names: {
-    row.counts['real'] for row in judge.Judge(real, names, count=40)(points(2))
+    row.counts['real']
+    for row in evaluator.Judge(real, names, count=40)(points(2))
   }
-  of = judge.Judge(real, ('prdc', 'nn'), count=40)
+  of = evaluator.Judge(real, ('prdc', 'nn'), count=40)
   of(points(2))
   assert {set_.count for set_ in of._sets.values()} == {40}
   assert sizes(('prdc', 'nn')) == {40} and sizes(('prdc', 'fd')) == {40, 300}
@@ -90,12 +93,14 @@ def test_no_more_real_features_than_are_compared():
 
 def test_images_are_scored_by_a_two_sample_test_against_held_out_ones():
   train, test = pictures(0, n=100), pictures(1, n=30)
-  (row,) = judge.Judge(references.reals(train, test))(pictures(2, n=150))
+  (row,) = evaluator.Judge(reference_data.reals(train, test))(
+    pictures(2, n=150)
+  )
   assert row.name == '1-NN accuracy' and row.real == 'test'
   assert row.counts['generated'] == row.counts['real'] == 30
   assert abs(row.value - 0.5) < 0.2 and abs(row.floor - 0.5) < 0.2
   black = ArraySource(np.zeros((150, 6, 6, 1), np.uint8))
-  (row,) = judge.Judge(references.reals(train, test))(black)
+  (row,) = evaluator.Judge(reference_data.reals(train, test))(black)
   assert row.value > 0.9
 
 
@@ -104,8 +109,8 @@ def test_classes_are_scored_where_both_sides_have_them():
     label = np.arange(n) % 3
     return points(seed, n, shift=4.0 * np.eye(3)[label], label=label)
 
-  real = references.reals(labelled(0), labelled(1))
-  of = judge.Judge(real, ('cas', 'intra_fd'), count=300)
+  real = reference_data.reals(labelled(0), labelled(1))
+  of = evaluator.Judge(real, ('cas', 'intra_fd'), count=300)
   cas, intra = of(labelled(2))
   assert cas.value > 0.95 and cas.floor > 0.95 and cas.real == 'test'
   assert abs(intra.value - intra.floor) < 0.2
@@ -121,17 +126,17 @@ def test_classes_are_scored_where_both_sides_have_them():
 
 def test_classes_that_are_not_the_same_are_refused(tmp_path):
   label = np.arange(400) % 4
-  real = references.reals(points(0, label=label), points(1, label=label))
-  of = judge.Judge(real, ('cas',))
+  real = reference_data.reals(points(0, label=label), points(1, label=label))
+  of = evaluator.Judge(real, ('cas',))
   with pytest.raises(ValueError, match=r'have the classes \[4\]; real ones'):
     of(points(2, label=label + 1))
   for root, names in (('a', 'xy'), ('b', 'yz')):
     for name in names:
       for i in range(4):
         save_png(tmp_path / root / name / f'{i}.png')
-  sides = [samples.open_samples(tmp_path / root) for root in 'ab']
+  sides = [sample_files.open_samples(tmp_path / root) for root in 'ab']
   assert sides[0].class_names == ('x', 'y')
-  of = judge.Judge(references.halves(sides[0], {}), ('intra_fd',))
+  of = evaluator.Judge(reference_data.halves(sides[0], {}), ('intra_fd',))
   with pytest.raises(ValueError, match=r"\['x', 'z'\] are on one alone"):
     of(sides[1])
 
@@ -141,7 +146,9 @@ def test_the_error_of_1nn_accuracy_covers_the_chance_of_the_real_set():
   for seed in range(12):
     sides = (points(100 * seed + i, n=n) for i, n in enumerate((150, 150, 750)))
     real, test, fake = sides
-    (row,) = judge.Judge(references.reals(real, test), ('nn',), count=150)(fake)
+    (row,) = evaluator.Judge(
+      reference_data.reals(real, test), ('nn',), count=150
+    )(fake)
     z.append((row.value - 0.5) / row.error)
   assert np.sqrt(np.mean(np.square(z))) < 1.7
 
@@ -159,7 +166,7 @@ def test_no_held_out_data_means_halves():
 
 
 def test_one_real_set_has_a_floor_of_its_halves():
-  of = judge.Judge(references.halves(points(0), {'data': 'x'}), ('fd',))
+  of = evaluator.Judge(reference_data.halves(points(0), {'data': 'x'}), ('fd',))
   (row,) = of(points(1, shift=2.0))
   assert row.counts == {
     'generated': 400,
@@ -173,8 +180,8 @@ def test_one_real_set_has_a_floor_of_its_halves():
 
 
 def test_fid_says_what_too_few_examples_do_to_it():
-  real = references.reals(pictures(0, 40), pictures(1, 40))
-  of = judge.Judge(real, ('fd',), count=20)  # of 36 pixels
+  real = reference_data.reals(pictures(0, 40), pictures(1, 40))
+  of = evaluator.Judge(real, ('fd',), count=20)  # of 36 pixels
   of(pictures(2, 20))
   assert any('covariance is singular' in note for note in of.notes)
 
@@ -190,26 +197,34 @@ def test_fid_says_what_too_few_examples_do_to_it():
     *(
       (
         (name,),
-        {'extractor': extractors.own(lambda x: x.reshape(len(x), -1) @ WIDE)},
+        {
+          'extractor': feature_extractors.own(
+            lambda x: x.reshape(len(x), -1) @ WIDE
+          )
+        },
         'at most 4096 features; .own. has 5,000',
       )
       for name in ('fd', 'intra_fd')
     ),
     (
       ('fd',),
-      {'extractor': extractors.own(lambda x: x.sum())},
+      {'extractor': feature_extractors.own(lambda x: x.sum())},
       r'of 3 examples the result is \(\); must be \[3, features\]',
     ),
-    (('fd',), {'extractor': extractors.own(lambda x: x @ WIDE)}, "'own' feat"),
+    (
+      ('fd',),
+      {'extractor': feature_extractors.own(lambda x: x @ WIDE)},
+      "'own' feat",
+    ),
     ((), {'count': 1}, '1 examples to score: must be at least 2'),
     ((), {'real_count': 1}, 'num_real=1'),
     ((), {'against': 'validation'}, "against='validation': choose one of"),
   ],
 )
 def test_scores_that_do_not_fit_are_refused_at_once(names, options, message):
-  real = references.reals(pictures(0), pictures(1))
+  real = reference_data.reals(pictures(0), pictures(1))
   with pytest.raises(ValueError, match=message):
-    judge.Judge(real, names, **options)
+    evaluator.Judge(real, names, **options)
 
 
 @pytest.mark.parametrize('shape', [(9, 2), (9, 6, 6, 3)])
@@ -218,8 +233,10 @@ def test_features_of_grey_pictures_are_of_no_others(shape):
   with pytest.raises(
     ValueError, match=r'of shape .*: must be images .* with C of 1$'
   ):
-    judge.Judge(
-      references.reals(other, other), ('fd',), extractor=extractors.mnist()
+    evaluator.Judge(
+      reference_data.reals(other, other),
+      ('fd',),
+      extractor=feature_extractors.mnist(),
     )
 
 
@@ -228,59 +245,59 @@ def test_inception_score_without_a_class_head():
     del params, found
     raise ValueError('these weights have no class head')
 
-  real = references.reals(pictures(0), pictures(1))
+  real = reference_data.reals(pictures(0), pictures(1))
   headless = fid_like()._replace(logits=no_head)
   with pytest.raises(ValueError, match='no class head'):
-    judge.Judge(real, ('is',), extractor=headless)
-  judge.Judge(real, ('fid', 'kid'), extractor=headless)
+    evaluator.Judge(real, ('is',), extractor=headless)
+  evaluator.Judge(real, ('fid', 'kid'), extractor=headless)
 
 
 def test_another_shape_is_compared_only_where_it_is_resized():
-  real = references.reals(pictures(0), pictures(1))
+  real = reference_data.reals(pictures(0), pictures(1))
   with pytest.raises(
     ValueError, match=r'shape \(5, 5, 1\), the data of \(6, 6'
   ):
-    judge.Judge(real, ('fd',))(pictures(2, size=5))
-  of = judge.Judge(real, ('fid',), extractor=fid_like())
+    evaluator.Judge(real, ('fd',))(pictures(2, size=5))
+  of = evaluator.Judge(real, ('fid',), extractor=fid_like())
   of(pictures(2, size=5))
   assert any('each is resized' in note for note in of.notes)
 
 
 def test_every_metric_says_what_it_is():
-  for name, metric in metrics.METRICS.items():
+  for name, metric in registry.METRICS.items():
     assert len(metric.names) == len(metric.better), name
     assert set(metric.better) <= {'lower', 'higher', 'near 0.5'}
     assert metric.against in ('train', 'test')
 
 
 def test_rank_looks_at_the_first_metric_alone():
-  row = lambda metric, value, better: scoring.Row(
+  row = lambda metric, value, better: results.Row(
     metric, metric, value, 0, 0, 0, None, None, better, '', {}, 'train'
   )
   rows = [row('modes', 8, 'higher'), row('modes', 0.9, 'higher')]
-  assert scoring.rank([*rows, row('fid', 3, 'lower')]) == [-8, -0.9]
-  assert scoring.rank([row('nn', 0.3, 'near 0.5')]) == [0.2]
+  assert results.rank([*rows, row('fid', 3, 'lower')]) == [-8, -0.9]
+  assert results.rank([row('nn', 0.3, 'near 0.5')]) == [0.2]
 
 
 def test_names_of_metrics():
-  assert scoring.parse_metrics(' fid, kid,') == ('fid', 'kid')
+  assert results.parse_metrics(' fid, kid,') == ('fid', 'kid')
   with pytest.raises(ValueError, match="unknown metric 'fidd'.*Did you mean"):
-    scoring.parse_metrics('fid,fidd')
+    results.parse_metrics('fid,fidd')
 
 
 def test_settings_of_scores_are_checked():
   with pytest.raises(ValueError, match="option of eval: 'evry'. Did you mean"):
-    settings.parse({'eval': {'evry': 3}})
+    config.parse({'eval': {'evry': 3}})
   with pytest.raises(
     ValueError, match='eval.num_samples=1: must be at least 2'
   ):
-    settings.parse({'eval': {'num_samples': 1}})
-  assert settings.parse({'eval': {'every': 3}}).eval['num_samples'] == 1000
+    config.parse({'eval': {'num_samples': 1}})
+  assert config.parse({'eval': {'every': 3}}).eval['num_samples'] == 1000
 
 
 def test_over_draws_of_a_single_set_is_a_jackknife():
-  (found,) = measures.over_draws(
-    features.FeatureSet(points(0, n=400), extractors.pixels()),
+  (found,) = scorers.over_draws(
+    features.FeatureSet(points(0, n=400), feature_extractors.pixels()),
     lambda x: (x[:, 0].mean(),),
   )
   assert 0.5 < found.error / (1 / np.sqrt(400)) < 2

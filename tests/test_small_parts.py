@@ -6,22 +6,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import ema, latents, optimizers, order, state
+from gan_jax import prng, shuffle
+from gan_jax.training import ema, optimizers, state
 
 
 @pytest.mark.parametrize('size', [1, 2, 3, 7, 8, 9, 100, 1797, 4096])
 def test_order_is_a_permutation(size):
   for epoch in (0, 1):
-    values = order.permute(3, epoch, np.arange(size), size)
+    values = shuffle.permute(3, epoch, np.arange(size), size)
     np.testing.assert_array_equal(np.sort(values), np.arange(size))
 
 
 def test_order_in_numpy_and_jax_is_the_same():
   for size, batch in ((1797, 64), (60_000, 128), (10, 3), (2**21, 64)):
     for step in (0, 5, 100_000):
-      host = order.batch_indices(11, step, size, batch)
+      host = shuffle.batch_indices(11, step, size, batch)
       device = jax.jit(
-        lambda t, size=size, batch=batch: order.batch_indices(
+        lambda t, size=size, batch=batch: shuffle.batch_indices(
           11, t, size, batch, jnp
         )
       )(step)
@@ -30,10 +31,10 @@ def test_order_in_numpy_and_jax_is_the_same():
 
 
 def test_epochs_and_seeds_differ_and_steps_within_one_do_not_repeat():
-  draw = lambda seed, epoch: order.permute(seed, epoch, np.arange(1000), 1000)
+  draw = lambda seed, epoch: shuffle.permute(seed, epoch, np.arange(1000), 1000)
   assert (draw(0, 0) == draw(0, 1)).mean() < 0.02
   assert (draw(0, 0) == draw(1, 0)).mean() < 0.02
-  epoch = [order.batch_indices(0, t, 1000, 96) for t in range(10)]
+  epoch = [shuffle.batch_indices(0, t, 1000, 96) for t in range(10)]
   assert len(np.unique(np.concatenate(epoch))) == 960
 
 
@@ -41,20 +42,20 @@ def test_order_looks_random():
   # Each place is as likely as any other: chi-squared over 400 epochs.
   size, epochs = 20, 400
   at_zero = [
-    int(order.permute(5, e, np.arange(1), size)[0]) for e in range(epochs)
+    int(shuffle.permute(5, e, np.arange(1), size)[0]) for e in range(epochs)
   ]
   counts = np.bincount(at_zero, minlength=size)
   chi = ((counts - epochs / size) ** 2 / (epochs / size)).sum()
   assert chi < 43.8  # the 0.1 % point at 19 degrees of freedom
-  first = order.permute(5, 0, np.arange(5000), 5000)
+  first = shuffle.permute(5, 0, np.arange(5000), 5000)
   assert abs(np.corrcoef(first, np.arange(5000))[0, 1]) < 0.05
 
 
 def test_order_refuses_bad_sizes():
   with pytest.raises(ValueError, match='batch=11: .* the 10 examples'):
-    order.batch_indices(0, 0, 10, 11)
+    shuffle.batch_indices(0, 0, 10, 11)
   with pytest.raises(ValueError, match='size=0'):
-    order.permute(0, 0, np.arange(1), 0)
+    shuffle.permute(0, 0, np.arange(1), 0)
 
 
 class EmaTest(chex.TestCase):
@@ -87,12 +88,12 @@ def test_ema_refuses_other_trees():
 
 
 def test_latents_are_standard_normal_and_one_per_index():
-  keys = latents.example_keys(jax.random.key(0), jnp.arange(4000))
-  z = latents.normal(keys, 4)
+  keys = prng.example_keys(jax.random.key(0), jnp.arange(4000))
+  z = prng.normal(keys, 4)
   np.testing.assert_allclose(np.cov(z.T), np.eye(4), atol=0.1)
-  some = latents.example_keys(jax.random.key(0), jnp.array([17, 3]))
+  some = prng.example_keys(jax.random.key(0), jnp.array([17, 3]))
   np.testing.assert_allclose(
-    latents.normal(some, 4), z[jnp.array([17, 3])], atol=1e-6
+    prng.normal(some, 4), z[jnp.array([17, 3])], atol=1e-6
   )
 
 

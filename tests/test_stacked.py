@@ -12,9 +12,10 @@ import pytest
 
 from gan_jax import data
 from gan_jax.data import images, tfds
-from gan_jax.data.arrays import ArraySource
-from gan_jax.evaluation import mnist_classifier, stacked
-from gan_jax.steps import to_float
+from gan_jax.data.array_source import ArraySource
+from gan_jax.evaluation.networks import mnist_classifier
+from gan_jax.metrics import stacked_mnist
+from gan_jax.training.train_step import to_float
 
 RECORD = json.loads(mnist_classifier.WEIGHTS.with_suffix('.json').read_text())
 COMBINATIONS = jnp.array(list(itertools.product(range(10), repeat=3)))
@@ -100,7 +101,11 @@ class TestClassifier:
 class TestModes:
   @pytest.mark.parametrize('jit', [False, True])
   def test_known_histograms(self, jit):
-    score = jax.jit(stacked.stacked_modes) if jit else stacked.stacked_modes
+    score = (
+      jax.jit(stacked_mnist.stacked_modes)
+      if jit
+      else stacked_mnist.stacked_modes
+    )
     modes, kl = score(COMBINATIONS)
     assert modes == 1000
     np.testing.assert_allclose(kl, 0, atol=1e-6)
@@ -120,7 +125,7 @@ class TestModes:
 
   def test_floor_of_uniform_draws(self):
     draws = np.random.default_rng(0).integers(10, size=(10, 26_000, 3))
-    score = jax.jit(stacked.stacked_modes)
+    score = jax.jit(stacked_mnist.stacked_modes)
     kl = [float(score(jnp.asarray(draw)).reverse_kl) for draw in draws]
     np.testing.assert_allclose(np.mean(kl), 999 / 52_000, rtol=0.05)
 
@@ -130,9 +135,9 @@ class TestModes:
     pictures = jnp.broadcast_to(levels, (334, 4, 4, 3))
     ten = jnp.arange(10)[None] / 10
     logits_fn = lambda x: -jnp.abs(x.mean(axis=(1, 2)) - ten)
-    found = stacked.stacked_digits(logits_fn, pictures)
+    found = stacked_mnist.stacked_digits(logits_fn, pictures)
     np.testing.assert_array_equal(found, COMBINATIONS[::3])
-    scores = stacked.stacked_mode_scores(logits_fn, pictures)
+    scores = stacked_mnist.stacked_mode_scores(logits_fn, pictures)
     assert scores.modes == 334
     np.testing.assert_allclose(scores.reverse_kl, np.log(1000 / 334), rtol=1e-5)
 
@@ -142,14 +147,14 @@ class TestModes:
   )
   def test_refuses_what_are_no_digits(self, digits):
     with pytest.raises(AssertionError):
-      stacked.stacked_modes(digits)
+      stacked_mnist.stacked_modes(digits)
 
   @pytest.mark.parametrize(
     'x', [jnp.zeros((2, 28, 28, 1)), jnp.zeros((2, 28, 28, 3), jnp.uint8)]
   )
   def test_refuses_what_are_no_stacks(self, classifier, x):
     with pytest.raises(AssertionError):
-      stacked.stacked_mode_scores(classifier, x)
+      stacked_mnist.stacked_mode_scores(classifier, x)
 
 
 @pytest.fixture

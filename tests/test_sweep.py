@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from gan_jax import assemble, experiment, settings, sweep, team
+from gan_jax import config
+from gan_jax.experiment import build_gan as build_gan_lib
+from gan_jax.experiment import ensemble, experiment, sweep
 from tests.test_ensemble import RATE, mapping
 
 
@@ -54,7 +56,7 @@ def test_members_are_ordinary_settings():
   assert [m.settings.seed for m in found] == [5, 6, 5, 6]
   rates = [m.settings.g_optimizer['learning_rate'] for m in found]
   assert rates == [0.1, 0.1, 0.2, 0.2]
-  assert not any(settings.is_ensemble(m.settings) for m in found)
+  assert not any(config.is_ensemble(m.settings) for m in found)
 
 
 @pytest.mark.parametrize(
@@ -75,37 +77,37 @@ def test_members_are_ordinary_settings():
 )
 def test_what_cannot_be_swept(swept, message):
   with pytest.raises(ValueError, match=message):
-    team.build(mapping(swept=swept))
+    ensemble.build(mapping(swept=swept))
 
 
 def test_too_many_members_are_refused_at_once():
   swept = f'{RATE}=linspace(0.1,1,1000);ema_decay=linspace(0.1,0.9,100000)'
   with pytest.raises(ValueError, match='200,000,000 members; must be at most'):
-    team.build(mapping(seeds=2, swept=swept))
+    ensemble.build(mapping(seeds=2, swept=swept))
 
 
 def test_seeds_below_one():
   with pytest.raises(ValueError, match='ensemble.seeds=0: must be at least'):
-    team.build(mapping(seeds=0))
+    ensemble.build(mapping(seeds=0))
 
 
 def test_data_that_stream_are_refused():
   with pytest.raises(ValueError, match='resident_mb=0: the members of an'):
-    team.build(mapping(seeds=2, resident_mb=0))
+    ensemble.build(mapping(seeds=2, resident_mb=0))
 
 
 def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
   built = []
-  build_gan = assemble.build_gan
+  build_gan = build_gan_lib.build_gan
 
   def counted(chosen, shape):
     built.append(chosen)
     return build_gan(chosen, shape)
 
-  monkeypatch.setattr(assemble, 'build_gan', counted)
+  monkeypatch.setattr(build_gan_lib, 'build_gan', counted)
   b1 = 'd_optimizer.b1'
   swept = f'{RATE}=logspace(-3,-1,5); {b1}=0.5,0.6; ema_decay=0.9'
-  crew = team.build(mapping(seeds=3, swept=swept))
+  crew = ensemble.build(mapping(seeds=3, swept=swept))
   # The experiment, two for each of what varies, the game, one for each point.
   assert len(built) == 1 + 2 * 2 + 1 + 10
   assert len(crew.members) == 30

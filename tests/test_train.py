@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import checkpoint, runs
+from gan_jax.experiment import run_dir
+from gan_jax.io import checkpoint
 
 ROOT = pathlib.Path(__file__).parent.parent
 TOY = '--config=configs/d2l_gaussian.py:test'
@@ -202,7 +203,7 @@ FLAKY = """
 import numpy as np
 from configs import common, d2l_gaussian
 from gan_jax import data
-from gan_jax.data.arrays import ArraySource
+from gan_jax.data.array_source import ArraySource
 
 class Flaky(ArraySource):
   reads = 0
@@ -281,5 +282,5 @@ def test_two_processes_of_one_seed_have_the_same_bits(tmp_path):
   found = []
   for name in 'ab':
     run(TOY, f'--workdir={tmp_path / name}', '--config.deterministic=True')
-    found.append(runs.restore(tmp_path / name)[-1])
+    found.append(run_dir.restore(tmp_path / name)[-1])
   chex.assert_trees_all_equal(*found)

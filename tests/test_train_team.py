@@ -7,17 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from gan_jax import (
-  plots,
-  points,
-  progress,
-  runs,
-  settings,
-  sweep,
-  team,
-  train_team,
-  writers,
-)
+from gan_jax import config
+from gan_jax.experiment import ensemble, run_dir, sweep, sweep_results
+from gan_jax.io import metric_writer
+from gan_jax.report import sweep_plots
+from gan_jax.runner import console, train_ensemble
 from tests import test_fuse
 from tests.test_ensemble import RATE, mapping
 
@@ -29,23 +23,23 @@ from tests.test_ensemble import RATE, mapping
 def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
   several = {'ensemble': {'seeds': 3, 'sweep': ''}}
   given = mapping() if data == 'points' else test_fuse.IMAGES
-  crew = team.build(given | several | {'num_devices': 1})
+  crew = ensemble.build(given | several | {'num_devices': 1})
   state = crew.init_state()
   state = state.replace(
     step=np.array([0 if i in lost else 4 for i in range(3)])
   )
   asked, saved = [], []
 
-  class Scorer(train_team.Scorer):
+  class Scorer(train_ensemble.Scorer):
     def weights(self, state, index):
       asked.append(index)
       return super().weights(state, index)
 
   scorer = Scorer(crew, None)
   save = lambda path, x, *_, **more: saved.append((x.shape, more))
-  monkeypatch.setattr(writers, 'save_samples', save)
-  monkeypatch.setattr(writers, 'save_grid', save)
-  train_team._save_pictures(tmp_path / 'x.png', crew, scorer, state, 4)
+  monkeypatch.setattr(metric_writer, 'save_samples', save)
+  monkeypatch.setattr(metric_writer, 'save_grid', save)
+  train_ensemble._save_pictures(tmp_path / 'x.png', crew, scorer, state, 4)
   assert asked == drawn
   if data == 'points':
     assert saved == [((64, 2), {})]
@@ -54,36 +48,38 @@ def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
 
 
 def test_the_best_points_are_listed():
-  point = lambda i, mean: points.Point(
+  point = lambda i, mean: sweep_results.Point(
     {'a': i}, [i], [], {'score': (mean, None)}, {'score': [mean]}
   )
   means = [3.0, math.nan, 1.0, *range(10, 30)]
   found = [point(i, mean) for i, mean in enumerate(means)]
   listed = lambda better: [
-    p.scores['score'][0] for p in points.best_first(found, better)
+    p.scores['score'][0] for p in sweep_results.best_first(found, better)
   ]
   assert listed('lower')[:3] == [1.0, 3.0, 10] and len(listed('lower')) == 16
   assert listed('higher')[:2] == [29, 28]
   assert listed('near 0.5')[0] == 1.0
-  assert points.best_first(found[:3], 'lower') == found[:3]
+  assert sweep_results.best_first(found[:3], 'lower') == found[:3]
 
 
 def test_mean_and_error():
-  mean, error = points.mean_and_error([1.0, 3.0, None, math.nan])
+  mean, error = sweep_results.mean_and_error([1.0, 3.0, None, math.nan])
   assert mean == 2 and error == pytest.approx(1.0)
-  assert points.mean_and_error([4.0]) == (4.0, None)
-  assert math.isnan(points.mean_and_error([])[0])
+  assert sweep_results.mean_and_error([4.0]) == (4.0, None)
+  assert math.isnan(sweep_results.mean_and_error([])[0])
 
 
 def test_scores_that_are_not_finite_are_of_who_diverged():
   row = collections.namedtuple('Row', ['name', 'value'])
-  member = lambda seed: sweep.Member(settings.parse({'seed': seed}), {})
+  member = lambda seed: sweep.Member(config.parse({'seed': seed}), {})
   scores = [[row('a', v), row('b', v)] for v in (1.0, math.nan, 3.0)]
-  (point,) = points.points_of([member(i) for i in range(4)], [*scores, None])
+  (point,) = sweep_results.points_of(
+    [member(i) for i in range(4)], [*scores, None]
+  )
   assert point.members == [0, 1, 2, 3] and point.diverged == [1, 3]
   assert point.scores['a'] == (2.0, pytest.approx(1.0))
   assert point.values == {'a': [1.0, 3.0], 'b': [1.0, 3.0]}
-  (nothing,) = points.points_of([member(0)], [scores[1]])
+  (nothing,) = sweep_results.points_of([member(0)], [scores[1]])
   text = json.dumps(nothing.as_json(), allow_nan=False)
   assert json.loads(text)['scores'] == {'a': [None, None], 'b': [None, None]}
 
@@ -95,7 +91,7 @@ class TestPlots:
       lost = [2 * i] if i == 1 else []
       scores = {'score': (1.0 + i, 0.1), 'other': (math.nan, None)}
       found.append(
-        points.Point(
+        sweep_results.Point(
           {'a': i},
           [2 * i, 2 * i + 1],
           lost,
@@ -118,30 +114,32 @@ class TestPlots:
     ]
     floors = {'score': (0.5, 0.01), 'other': (0.5, None)}
     path = tmp_path / 'x.png'
-    assert plots.ensemble(path, axes, self.points(shape), floors, lines)
+    assert sweep_plots.ensemble(path, axes, self.points(shape), floors, lines)
     assert path.stat().st_size > 5000
 
   def test_no_picture_of_three_dimensions(self, tmp_path):
     axes = [sweep.Axis((name,), (1.0,)) for name in 'abc']
     floors = {'score': (0.5, 0.01)}
     path = tmp_path / 'x.png'
-    assert not plots.ensemble(path, axes, self.points(()), floors, [])
+    assert not sweep_plots.ensemble(path, axes, self.points(()), floors, [])
 
 
 @pytest.mark.slow
 def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
   def train(workdir, stopped):
     given = mapping(seeds=2, num_steps=30, num_devices=1)
-    crew = team.build(given | {'eval': {'every': 10, 'num_samples': 20}})
-    return train_team.train(crew, workdir, progress.Report(), lambda: stopped)
+    crew = ensemble.build(given | {'eval': {'every': 10, 'num_samples': 20}})
+    return train_ensemble.train(
+      crew, workdir, console.Report(), lambda: stopped
+    )
 
   def lines(workdir):
-    text = (workdir / train_team.CURVES_FILE).read_text()
+    text = (workdir / train_ensemble.CURVES_FILE).read_text()
     return [json.loads(line) for line in text.splitlines()]
 
   assert not train(tmp_path / 'a', stopped=True)
   assert not (tmp_path / 'a' / 'summary.json').exists()
-  assert runs.latest(tmp_path / 'a') == 1
+  assert run_dir.latest(tmp_path / 'a') == 1
   assert [line['step'] for line in lines(tmp_path / 'a')] == [1]
   for name in 'ab':
     assert train(tmp_path / name, stopped=False)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.evaluation import small_classifier, two_sample
+from gan_jax.metrics import classifier as classifier_lib
+from gan_jax.metrics import two_sample
 
 SEEDS = 200
 TESTS = {
@@ -107,5 +108,5 @@ def test_a_constant_feature_does_no_harm():
   x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
   labels = (x[:, 0] > 0).astype(np.int32)
   x[:, 2] = 7
-  classifier = small_classifier.fit(x, labels, jax.random.key(0), classes=2)
-  assert small_classifier.accuracy(classifier, x, labels) > 0.95
+  classifier = classifier_lib.fit(x, labels, jax.random.key(0), classes=2)
+  assert classifier_lib.accuracy(classifier, x, labels) > 0.95

@@ -8,8 +8,8 @@ import pathlib
 
 import pytest
 
-from gan_jax import files, jsonl
-from gan_jax.evaluation import weights
+from gan_jax.evaluation.networks import inception_weights
+from gan_jax.io import files, jsonl
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -103,9 +103,9 @@ def test_an_object_of_json_is_one_or_named(tmp_path, content):
 
 def test_a_download_without_end(tmp_path, monkeypatch):
   monkeypatch.setenv('GAN_JAX_CACHE', str(tmp_path / 'cache'))
-  monkeypatch.setattr(weights, '_MOST_BYTES', 2**22)
+  monkeypatch.setattr(inception_weights, '_MOST_BYTES', 2**22)
   (tmp_path / 'remote.pth').write_bytes(bytes(2**22 + 1))
   head = hashlib.sha256(bytes(2**22)).hexdigest()
   with pytest.raises(ValueError, match=f'has the SHA256 {head}, not 0'):
-    weights.fetch((tmp_path / 'remote.pth').as_uri(), '0')
+    inception_weights.fetch((tmp_path / 'remote.pth').as_uri(), '0')
   assert os.listdir(tmp_path / 'cache') == []

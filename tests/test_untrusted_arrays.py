@@ -12,9 +12,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from gan_jax import feature_store, npz
-from gan_jax.data import samples
-from gan_jax.evaluation import mnist_classifier, torch_files, weights
+from gan_jax.data import sample_files
+from gan_jax.evaluation import feature_cache
+from gan_jax.evaluation.networks import inception_weights, mnist_classifier
+from gan_jax.io import npz, torch_checkpoint
 from tests.test_weights import opcodes, pickled, tensor, torch_file, zipped
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -23,7 +24,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 def load(path, body, **storages):
   path = path / 'hostile.pth'
   path.write_bytes(zipped(b'\x80\x04' + body + b'.', storages))
-  return torch_files.read_state_dict(path)
+  return torch_checkpoint.read_state_dict(path)
 
 
 COMMAND = opcodes('touch ran')
@@ -140,7 +141,7 @@ def test_modules_below_modules(tmp_path):
   body = module * 5000 + b'N' + b'sb' * 5000
   path = tmp_path / 'deep.pt'
   path.write_bytes(zipped(b'\x80\x04' + body + b'.', {}))
-  took, message = peak(lambda: torch_files.read_modules(path))
+  took, message = peak(lambda: torch_checkpoint.read_modules(path))
   assert took < 20 and 'deep.pt' in message and '1000 letters' in message
 
 
@@ -152,7 +153,7 @@ def test_entries_larger_than_their_file(tmp_path):
   content[at : at + 8] = struct.pack('<II', 9000, 9000)
   path.write_bytes(content)
   with pytest.raises(ValueError, match='a.pth .* are larger than itself'):
-    torch_files.read_state_dict(path)
+    torch_checkpoint.read_state_dict(path)
 
 
 def test_one_storage_many_times(tmp_path):
@@ -169,7 +170,7 @@ def test_a_large_file_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / name
     with path.open('wb') as file:
       file.truncate(2**31)
-    took, message = peak(lambda: weights.load_weights(path))
+    took, message = peak(lambda: inception_weights.load_weights(path))
     assert took < 1 and f'{name} has 2,147,483,648 bytes' in message
   took, message = peak(lambda: mnist_classifier.load_digit_classifier(path))
   assert took < 1 and '2,147,483,648 bytes' in message
@@ -214,7 +215,7 @@ def test_headers_are_not_believed(tmp_path, monkeypatch, name, suffix):
       archive.writestr('x.npy', content)
     content = stream.getvalue()
   path.write_bytes(content)
-  took, message = peak(lambda: samples.open_samples(path))
+  took, message = peak(lambda: sample_files.open_samples(path))
   assert took < 10 and f'lying.{suffix} cannot be read' in message
   assert not pathlib.Path('ran').exists()
 
@@ -226,14 +227,16 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
       entry.write(npy(described((count,), "'|u1'")))
       for _ in range(count // 2**22):
         entry.write(bytes(2**22))
-  took, message = peak(lambda: samples.open_samples(path))
+  took, message = peak(lambda: sample_files.open_samples(path))
   assert took < 10 and 'the most that is believed' in message
 
 
 def test_what_is_plain_compresses(tmp_path):
   x = np.zeros((1000, 32, 32, 3), np.uint8)
   np.savez_compressed(tmp_path / 'a.npz', x=x)
-  np.testing.assert_array_equal(samples.open_samples(tmp_path / 'a.npz').x, x)
+  np.testing.assert_array_equal(
+    sample_files.open_samples(tmp_path / 'a.npz').x, x
+  )
 
 
 @pytest.mark.parametrize(
@@ -267,7 +270,7 @@ def test_entries_of_one_name(tmp_path):
     with pytest.warns(UserWarning, match='Duplicate name'):
       archive.writestr('x.npy', npy(described((16,)), bytes(64)))
   with pytest.raises(ValueError, match="a.npz .*'x.npy' .* there twice"):
-    samples.open_samples(tmp_path / 'a.npz')
+    sample_files.open_samples(tmp_path / 'a.npz')
 
 
 @pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
@@ -284,14 +287,14 @@ def test_classes_are_not_lost_with_the_list_of_arrays(tmp_path, save):
   for content in (renamed, shorter):
     path.write_bytes(content)
     with pytest.raises(ValueError, match='a.npz cannot be read'):
-      samples.open_samples(path)
+      sample_files.open_samples(path)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_images_without_pixels(tmp_path, dtype):
   np.save(tmp_path / 'a.npy', np.zeros((2, 0, 0, 3), dtype))
   with pytest.raises(ValueError, match=r'a.npy: an array of .* \(2, 0, 0, 3\)'):
-    samples.open_samples(tmp_path / 'a.npy')
+    sample_files.open_samples(tmp_path / 'a.npy')
 
 
 def test_a_classifier_that_is_damaged(tmp_path):
@@ -311,7 +314,7 @@ def test_a_classifier_that_is_damaged(tmp_path):
 
 
 def test_a_damaged_entry_of_the_store_is_as_if_not_there(tmp_path):
-  store, key = feature_store.Store(tmp_path), {'kind': 'a'}
+  store, key = feature_cache.Store(tmp_path), {'kind': 'a'}
   store.put(key, {'mean': np.ones(3)})
   np.testing.assert_array_equal(store.get(key)['mean'], np.ones(3))
   (path,) = tmp_path.glob('*.npz')
@@ -326,9 +329,9 @@ def test_a_state_dict_in_the_place_of_another(tmp_path):
   path = tmp_path / 'a.pth'
   path.write_bytes(torch_file(state))
   np.testing.assert_array_equal(
-    torch_files.read_state_dict(path)['a'], state['a']
+    torch_checkpoint.read_state_dict(path)['a'], state['a']
   )
   body = pickled([('a', tensor('0', 2**40, 0, (2**40,), (1,)))])
   path.write_bytes(zipped(body, {'0': bytes(64)}))
-  took, message = peak(lambda: torch_files.read_state_dict(path))
+  took, message = peak(lambda: torch_checkpoint.read_state_dict(path))
   assert took < 1 and 'not within its storage of 16 numbers' in message

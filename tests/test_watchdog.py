@@ -3,7 +3,7 @@
 import threading
 import time
 
-from gan_jax import watchdog
+from gan_jax.distributed import watchdog
 
 
 class End:

@@ -13,7 +13,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from gan_jax.evaluation import convert, torch_files, weights
+from gan_jax.evaluation.networks import convert_weights, inception_weights
+from gan_jax.io import torch_checkpoint
 
 LAYERS = {'Conv2d_1a_3x3': (3, 3, 3, 4), 'Mixed_5b.branch_pool': (1, 1, 4, 5)}
 
@@ -21,11 +22,11 @@ LAYERS = {'Conv2d_1a_3x3': (3, 3, 3, 4), 'Mixed_5b.branch_pool': (1, 1, 4, 5)}
 @pytest.fixture
 def small(monkeypatch):
   """A network of two layers in place of 94."""
-  for module in (weights, convert):
+  for module in (inception_weights, convert_weights):
     monkeypatch.setattr(module, 'LAYERS', LAYERS)
-  monkeypatch.setattr(weights, 'FEATURES', 5)
-  monkeypatch.setattr(weights, 'CLASSES', 7)
-  monkeypatch.setattr(weights, 'KNOWN_TRUNK', 'none')
+  monkeypatch.setattr(inception_weights, 'FEATURES', 5)
+  monkeypatch.setattr(inception_weights, 'CLASSES', 7)
+  monkeypatch.setattr(inception_weights, 'KNOWN_TRUNK', 'none')
   monkeypatch.delenv('GAN_JAX_INCEPTION', raising=False)
 
 
@@ -114,7 +115,7 @@ def test_torch_files_of_both_formats(tmp_path, make):
   state = torch_state()
   path = tmp_path / 'a.pth'
   path.write_bytes(torch_file(state, make))
-  found = torch_files.read_state_dict(path)
+  found = torch_checkpoint.read_state_dict(path)
   assert list(found) == list(state)
   for name, array in state.items():
     assert found[name].dtype == array.dtype
@@ -124,7 +125,7 @@ def test_torch_files_of_both_formats(tmp_path, make):
 def read(tmp_path, data):
   path = tmp_path / 'some.pth'
   path.write_bytes(data)
-  return torch_files.read_state_dict(path)
+  return torch_checkpoint.read_state_dict(path)
 
 
 def test_views_and_bfloat16(tmp_path):
@@ -215,7 +216,7 @@ def test_files_that_are_damaged_or_something_else(tmp_path, data, message):
 
 def test_a_torch_file_that_is_not_there(tmp_path):
   with pytest.raises(FileNotFoundError):
-    torch_files.read_state_dict(tmp_path / 'none.pth')
+    torch_checkpoint.read_state_dict(tmp_path / 'none.pth')
 
 
 # ---- Weights.
@@ -226,7 +227,7 @@ def test_folding_is_convolution_then_batch_norm():
   scale, bias, mean, variance = (np.abs(draw(i, 5)) for i in range(2, 6))
   y = np.einsum('ocij,ijc->o', weight, x)
   expected = (y - mean) / np.sqrt(variance + 1e-3) * scale + bias
-  layer = weights.fold(weight, scale, bias, mean, variance)
+  layer = inception_weights.fold(weight, scale, bias, mean, variance)
   assert layer['kernel'].shape == (2, 4, 3, 5)
   found = np.einsum('ijco,ijc->o', layer['kernel'], x) + layer['bias']
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
@@ -236,7 +237,7 @@ def test_folding_is_convolution_then_batch_norm():
 def test_all_formats_give_the_same_weights(small, tmp_path, head):
   pth = tmp_path / 'a.pth'
   pth.write_bytes(torch_file(torch_state(head)))
-  first = weights.load_weights(pth)
+  first = inception_weights.load_weights(pth)
   assert first.source == str(pth) and not first.is_fid
   assert ('fc' in first.params) == head
   if head:
@@ -244,8 +245,8 @@ def test_all_formats_give_the_same_weights(small, tmp_path, head):
     np.testing.assert_array_equal(kernel, torch_state()['fc.weight'].T)
   for suffix in ('.npz', '.safetensors'):
     path = tmp_path / f'a{suffix}'
-    weights.save_weights(path, first.params)
-    found = weights.load_weights(path)
+    inception_weights.save_weights(path, first.params)
+    found = inception_weights.load_weights(path)
     assert found.sha256 == first.sha256
     for name, layer in first.params.items():
       for part, array in layer.items():
@@ -258,28 +259,28 @@ def test_the_network_of_fid_is_known_with_and_without_its_head(
   paths = tmp_path / 'with.pth', tmp_path / 'without.pth'
   for path, head in zip(paths, (True, False)):
     path.write_bytes(torch_file(torch_state(head)))
-  plain = weights.load_weights(paths[1])
-  monkeypatch.setattr(weights, 'KNOWN_TRUNK', plain.sha256)
-  found = [weights.load_weights(path) for path in paths]
+  plain = inception_weights.load_weights(paths[1])
+  monkeypatch.setattr(inception_weights, 'KNOWN_TRUNK', plain.sha256)
+  found = [inception_weights.load_weights(path) for path in paths]
   assert found[0].is_fid and found[1].is_fid
   assert found[0].sha256 != found[1].sha256
   state = torch_state()
   state['Conv2d_1a_3x3.bn.bias'][2] *= 1 + 1e-6
   paths[0].write_bytes(torch_file(state))
-  assert not weights.load_weights(paths[0]).is_fid
+  assert not inception_weights.load_weights(paths[0]).is_fid
 
 
 def test_content_hash():
   params = {'b': {'kernel': draw(0, 2, 3), 'bias': draw(1, 3)}, 'a': {}}
-  hashed = weights.content_hash(params)
+  hashed = inception_weights.content_hash(params)
   turned = dict(reversed(params.items()))
-  assert weights.content_hash(turned) == hashed
+  assert inception_weights.content_hash(turned) == hashed
   for other in (
     {'b': {**params['b'], 'kernel': draw(0, 3, 2)}},
     {'b': {**params['b'], 'bias': np.nextafter(draw(1, 3), np.float32(9))}},
     {'c': params['b']},
   ):
-    assert weights.content_hash(other) != hashed
+    assert inception_weights.content_hash(other) != hashed
 
 
 def faulty(change):
@@ -316,37 +317,39 @@ def test_torch_files_of_another_network(small, tmp_path, change, message):
   path = tmp_path / 'other.pth'
   path.write_bytes(torch_file(faulty(change)))
   with pytest.raises(ValueError, match=f'other.pth .*{message}.*; expected is'):
-    weights.load_weights(path)
+    inception_weights.load_weights(path)
 
 
 @pytest.mark.parametrize('suffix', ['.npz', '.safetensors'])
 def test_own_files_that_are_wrong(small, tmp_path, suffix):
   path = tmp_path / f'own{suffix}'
-  params = weights.from_torch(torch_state(), 'state')
+  params = inception_weights.from_torch(torch_state(), 'state')
   with pytest.raises(ValueError, match='Conv2d_1a_3x3/kernel is missing'):
-    weights.save_weights(path, {'fc': params['fc']})
+    inception_weights.save_weights(path, {'fc': params['fc']})
   with pytest.raises(ValueError, match='extra/kernel is not of it'):
-    weights.save_weights(path, {**params, 'extra': params['fc']})
+    inception_weights.save_weights(path, {**params, 'extra': params['fc']})
   for content in (b'', b'a text', b'PK\x03\x04', b'\xff' * 64):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f'own{suffix} is not a readable'):
-      weights.load_weights(path)
+      inception_weights.load_weights(path)
   np.savez(tmp_path / 'pickled.npz', **{'a/kernel': np.array([{}])})
   with pytest.raises(ValueError, match='pickled.npz is not a readable .npz'):
-    weights.load_weights(tmp_path / 'pickled.npz')
+    inception_weights.load_weights(tmp_path / 'pickled.npz')
 
 
 def test_paths_that_cannot_be(small, tmp_path):
   with pytest.raises(ValueError, match='a.h5: must end in one of .safetensors'):
-    weights.load_weights('a.h5')
+    inception_weights.load_weights('a.h5')
   with pytest.raises(
     FileNotFoundError, match='none.pth: there is no such file'
   ):
-    weights.load_weights(tmp_path / 'none.pth')
+    inception_weights.load_weights(tmp_path / 'none.pth')
   with pytest.raises(
     ValueError, match='b.pth: must end in one of .safetensors'
   ):
-    weights.save_weights('b.pth', weights.from_torch(torch_state(), 'state'))
+    inception_weights.save_weights(
+      'b.pth', inception_weights.from_torch(torch_state(), 'state')
+    )
 
 
 # ---- Where weights come from.
@@ -362,12 +365,12 @@ def published(small, tmp_path, monkeypatch):
 
 
 def test_fetch_downloads_once(published, tmp_path):
-  path = weights.fetch(*published)
+  path = inception_weights.fetch(*published)
   assert path == tmp_path / 'cache' / 'remote.pth'
   assert os.listdir(path.parent) == ['remote.pth']
   (tmp_path / 'remote.pth').unlink()
-  assert weights.fetch(*published) == path
-  assert set(weights.load_weights(path).params) == {*LAYERS, 'fc'}
+  assert inception_weights.fetch(*published) == path
+  assert set(inception_weights.load_weights(path).params) == {*LAYERS, 'fc'}
 
 
 def test_what_is_not_the_published_file_leaves_nothing(published, tmp_path):
@@ -375,31 +378,37 @@ def test_what_is_not_the_published_file_leaves_nothing(published, tmp_path):
   with pytest.raises(
     ValueError, match=f'SHA256 {sha256}, not 0000.*--feature_w'
   ):
-    weights.fetch(url, '0000')
+    inception_weights.fetch(url, '0000')
   with pytest.raises(OSError, match='GAN_JAX_INCEPTION'):
-    weights.fetch(url + 'x', sha256)
+    inception_weights.fetch(url + 'x', sha256)
   assert os.listdir(tmp_path / 'cache') == []
 
 
 def test_order_of_sources(published, tmp_path, monkeypatch):
   other = tmp_path / 'other.npz'
-  weights.save_weights(other, weights.from_torch(torch_state(), 'state'))
-  monkeypatch.setattr(weights, 'fetch', lambda: tmp_path / 'remote.pth')
-  assert weights.load_weights().source.endswith('remote.pth')
+  inception_weights.save_weights(
+    other, inception_weights.from_torch(torch_state(), 'state')
+  )
+  monkeypatch.setattr(
+    inception_weights, 'fetch', lambda: tmp_path / 'remote.pth'
+  )
+  assert inception_weights.load_weights().source.endswith('remote.pth')
   monkeypatch.setenv('GAN_JAX_INCEPTION', str(other))
-  assert weights.load_weights().source == str(other)
-  assert weights.load_weights(tmp_path / 'remote.pth').source.endswith('.pth')
+  assert inception_weights.load_weights().source == str(other)
+  assert inception_weights.load_weights(
+    tmp_path / 'remote.pth'
+  ).source.endswith('.pth')
 
 
 def test_cache_directory(monkeypatch):
   for name in ('GAN_JAX_CACHE', 'XDG_CACHE_HOME'):
     monkeypatch.delenv(name, raising=False)
   home = pathlib.Path.home()
-  assert weights.cache_directory() == home / '.cache' / 'gan_jax'
+  assert inception_weights.cache_directory() == home / '.cache' / 'gan_jax'
   monkeypatch.setenv('XDG_CACHE_HOME', '/x')
-  assert weights.cache_directory() == pathlib.Path('/x/gan_jax')
+  assert inception_weights.cache_directory() == pathlib.Path('/x/gan_jax')
   monkeypatch.setenv('GAN_JAX_CACHE', '/y')
-  assert weights.cache_directory() == pathlib.Path('/y')
+  assert inception_weights.cache_directory() == pathlib.Path('/y')
 
 
 # ---- The converter.
@@ -408,14 +417,14 @@ def test_cache_directory(monkeypatch):
 def test_convert(small, tmp_path, capsys, monkeypatch):
   source, target = tmp_path / 'a.pth', tmp_path / 'b.safetensors'
   source.write_bytes(torch_file(torch_state()))
-  convert.main([str(source), str(target)])
-  found = weights.load_weights(target)
+  convert_weights.main([str(source), str(target)])
+  found = inception_weights.load_weights(target)
   printed = capsys.readouterr().out
   assert f'with class head, content {found.sha256}' in printed
   assert 'NOT the FID network' in printed
-  trunk = weights.content_hash(weights.trunk(found.params))
-  monkeypatch.setattr(weights, 'KNOWN_TRUNK', trunk)
-  convert.main([str(target), str(tmp_path / 'c.npz')])
+  trunk = inception_weights.content_hash(inception_weights.trunk(found.params))
+  monkeypatch.setattr(inception_weights, 'KNOWN_TRUNK', trunk)
+  convert_weights.main([str(target), str(tmp_path / 'c.npz')])
   assert '\nthe FID network' in capsys.readouterr().out
 
 
@@ -423,7 +432,13 @@ def test_convert_says_what_is_wrong_in_one_line(tmp_path):
   source = tmp_path / 'text.pth'
   source.write_text('no weights')
   done = subprocess.run(
-    [sys.executable, '-m', 'gan_jax.evaluation.convert', source, 'b.npz'],
+    [
+      sys.executable,
+      '-m',
+      'gan_jax.evaluation.networks.convert_weights',
+      source,
+      'b.npz',
+    ],
     capture_output=True,
     text=True,
     cwd=pathlib.Path(__file__).parent.parent,
@@ -454,18 +469,20 @@ def test_torchscript_is_read_without_its_code(small, tmp_path, capsys):
   body = b'\x80\x02' + module(('net', module(*layers))) + b'.'
   path = tmp_path / 'script.pt'
   path.write_bytes(zipped(body, storages, **{'code/__torch__.py': b'evil('}))
-  convert.main([str(path), str(tmp_path / 'b.npz')])
+  convert_weights.main([str(path), str(tmp_path / 'b.npz')])
   assert 'NOT the FID network' in capsys.readouterr().out
-  found = weights.load_weights(tmp_path / 'b.npz').params
-  arrays = torch_files.read_modules(path)
+  found = inception_weights.load_weights(tmp_path / 'b.npz').params
+  arrays = torch_checkpoint.read_modules(path)
   assert list(arrays)[:2] == ['net.layer_0.weight', 'net.layer_0.beta']
   for i, name in enumerate(LAYERS):
     kernel, bias, mean, variance = list(arrays.values())[4 * i : 4 * i + 4]
-    expected = weights.fold(kernel, np.ones_like(bias), bias, mean, variance)
+    expected = inception_weights.fold(
+      kernel, np.ones_like(bias), bias, mean, variance
+    )
     np.testing.assert_array_equal(found[name]['kernel'], expected['kernel'])
     np.testing.assert_array_equal(found[name]['bias'], expected['bias'])
   with pytest.raises(ValueError, match='TorchScript program.*convert --help'):
-    weights.load_weights(path)
+    inception_weights.load_weights(path)
 
 
 @pytest.mark.parametrize(
@@ -481,5 +498,5 @@ def test_what_is_no_torchscript_is_said_in_one_line(tmp_path, capsys, data):
   path = tmp_path / 'some.pt'
   path.write_bytes(data)
   with pytest.raises(SystemExit):
-    convert.main([str(path), 'b.npz'])
+    convert_weights.main([str(path), 'b.npz'])
   assert capsys.readouterr().err.startswith(f'{path} is not a readable')

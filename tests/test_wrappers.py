@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import game, losses, steps
+from gan_jax import losses
+from gan_jax.training import gan as gan_lib
+from gan_jax.training import train_step, update_rules
 from tests import tiny
 
 REAL = jnp.array([0.0, 2.0, -1.0, 0.5])
@@ -159,12 +161,12 @@ def test_features_need_a_witness():
 
 def test_pack_stacks_along_the_last_axis_and_unpack_undoes_it():
   x = jnp.arange(4 * 2 * 3 * 2.0).reshape(4, 2, 3, 2)
-  packed = game.pack(x, 2)
+  packed = gan_lib.pack(x, 2)
   chex.assert_shape(packed, (2, 2, 3, 4))
   np.testing.assert_array_equal(packed[0, ..., :2], x[0])
   np.testing.assert_array_equal(packed[0, ..., 2:], x[1])
-  np.testing.assert_array_equal(game.unpack(packed, 2), x)
-  vectors = game.pack(jnp.arange(8.0).reshape(4, 2), 4)
+  np.testing.assert_array_equal(gan_lib.unpack(packed, 2), x)
+  vectors = gan_lib.pack(jnp.arange(8.0).reshape(4, 2), 4)
   np.testing.assert_array_equal(vectors, [[0, 1, 2, 3, 4, 5, 6, 7]])
 
 
@@ -172,7 +174,7 @@ def test_packing_that_does_not_divide():
   with pytest.raises(ValueError, match='packing=3 does not divide the 16'):
     gan = tiny.gan(packing=3)
     now = tiny.init(gan)
-    steps.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
+    update_rules.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
   with pytest.raises(ValueError, match='packing=0'):
     tiny.gan(packing=0)
 
@@ -182,6 +184,6 @@ def test_a_packed_discriminator_sees_packs():
   now = tiny.init(gan)
   kernels = now.discriminator.params['Dense_0']['kernel']
   assert kernels.shape[0] == 4  # two points of two coordinates
-  step = steps.make_train_step(gan)
+  step = train_step.make_train_step(gan)
   after, metrics = jax.jit(step)(now, tiny.batch(1), jax.random.key(0))
   chex.assert_tree_all_finite((after, metrics))

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from tensorboardX.proto import event_pb2
 
-from gan_jax import checkpoint, window, writers
+from gan_jax.io import checkpoint, metric_writer
+from gan_jax.runner import meters
 
 
 @pytest.mark.parametrize('channels, mode', [(1, 'L'), (3, 'RGB'), (4, 'RGBA')])
@@ -18,7 +19,7 @@ def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
   images = np.full((6, 4, 5, channels), -1.0)
   images[4] = 1
   path = tmp_path / 'deep' / 'grid.png'
-  writers.save_grid(path, images, columns=3, least=1)
+  metric_writer.save_grid(path, images, columns=3, least=1)
   with Image.open(path) as picture:
     assert picture.mode == mode and picture.size == (3 * 6 + 1, 2 * 5 + 1)
     pixels = np.asarray(picture).reshape(11, 19, channels)
@@ -29,7 +30,7 @@ def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
 
 def test_grid_clips_and_enlarges(tmp_path):
   path = tmp_path / 'grid.png'
-  writers.save_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
+  metric_writer.save_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
   with Image.open(path) as picture:
     assert picture.size == (40, 40) and np.asarray(picture).max() == 255
 
@@ -37,31 +38,31 @@ def test_grid_clips_and_enlarges(tmp_path):
 def test_grid_refuses_other_shapes(tmp_path):
   for shape in ((4, 4, 3), (1, 4, 4, 2)):
     with pytest.raises(ValueError, match=r'must be \[N, H, W, C\]'):
-      writers.save_grid(tmp_path / 'x.png', np.zeros(shape))
+      metric_writer.save_grid(tmp_path / 'x.png', np.zeros(shape))
 
 
 def test_scatter_has_both_colours(tmp_path):
   rng = np.random.default_rng(0)
   path = tmp_path / 'scatter.png'
   real, fake = rng.normal(size=(2, 100, 2))
-  writers.save_scatter(path, real, np.concatenate([fake, [[99.0, 0]]]))
+  metric_writer.save_scatter(path, real, np.concatenate([fake, [[99.0, 0]]]))
   with Image.open(path) as picture:
     pixels = np.asarray(picture.convert('RGB')).astype(int)
   assert (pixels[..., 2] - pixels[..., 0] > 40).sum() > 500  # blue
   assert (pixels[..., 0] - pixels[..., 2] > 40).sum() > 500  # orange
   with pytest.raises(ValueError, match=r'must be \[n, 2\]'):
-    writers.save_scatter(path, real, np.zeros((3, 3)))
+    metric_writer.save_scatter(path, real, np.zeros((3, 3)))
 
 
 def test_scalars_and_what_a_killed_run_left(tmp_path):
-  with writers.ScalarWriter(tmp_path) as scalars:
+  with metric_writer.ScalarWriter(tmp_path) as scalars:
     scalars.write(1, {'loss': 0.5})
     scalars.write(2, {'loss': float('nan')})
     scalars.write(3, {'loss': 0.25})
   path = tmp_path / 'metrics.jsonl'
   with path.open('a') as file:
     file.write('{"step": 4, "lo')
-  with writers.ScalarWriter(tmp_path, start=2) as scalars:
+  with metric_writer.ScalarWriter(tmp_path, start=2) as scalars:
     scalars.write(3, {'loss': 0.125})
   lines = [json.loads(line) for line in path.read_text().splitlines()]
   assert lines == [
@@ -89,7 +90,7 @@ def events(workdir):
 
 
 def test_scalars_for_tensorboard(tmp_path):
-  with writers.ScalarWriter(tmp_path, start=4) as scalars:
+  with metric_writer.ScalarWriter(tmp_path, start=4) as scalars:
     scalars.write(5, {'loss': 0.5, 'd_loss': float('inf')})
     scalars.write_events(6, {'fid': 2.0})
     scalars.flush()
@@ -105,7 +106,7 @@ def test_scalars_for_tensorboard(tmp_path):
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
 def test_a_full_disk_ends_a_run_and_does_not_hang_it(tmp_path):
   def full():
-    scalars = writers.ScalarWriter(tmp_path)
+    scalars = metric_writer.ScalarWriter(tmp_path)
     scalars._events._file._writer.close()
     scalars._events._file._writer = open('/dev/full', 'wb')
     return scalars
@@ -139,7 +140,7 @@ def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
 
 
 def test_window_means_and_rate():
-  log = window.Window(examples_per_step=8)
+  log = meters.Window(examples_per_step=8)
   for step in (1, 2):
     log.add(step, {'loss': jnp.float32(step)})
   means = log.close()
@@ -150,10 +151,10 @@ def test_window_means_and_rate():
 
 
 def test_window_names_the_step_and_the_metric():
-  log = window.Window(1)
+  log = meters.Window(1)
   log.add(6, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(1)})
   log.add(7, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(np.inf)})
-  with pytest.raises(window.NonFinite, match='at step 7: g_loss = inf'):
+  with pytest.raises(meters.NonFinite, match='at step 7: g_loss = inf'):
     log.close()
 
 

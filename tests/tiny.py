@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import game, losses, networks, state
+from gan_jax import losses, networks
 from gan_jax.models import mlp
+from gan_jax.training import gan as gan_lib
+from gan_jax.training import state
 
 BATCH, LATENT = 16, 3
 HYPER = {'ema_decay': 0.9}
@@ -23,7 +25,7 @@ def gan(
   """MLPs of 8 units on 2-D points, batch norm in G; SGD by default."""
   if coupled is not None:
     adversarial = losses.AdversarialLoss(coupled, coupled, coupled=True)
-  return game.GAN(
+  return gan_lib.GAN(
     generator=networks.from_linen(
       mlp.Generator(shape=(2,), features=(8,), norm=norm)
     ),

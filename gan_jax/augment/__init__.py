@@ -1,8 +1,8 @@
 """Augmentation: functions (images, keys, *, strength, policy) -> images."""
 
-from gan_jax.augment import adaptive, pipes, transforms
-from gan_jax.augment.adaptive import instance_noise, linear_decay
-from gan_jax.augment.pipes import AUGMENTS
+from gan_jax.augment import ada_controller, ada_pipe, transforms
+from gan_jax.augment.ada_controller import instance_noise, linear_decay
+from gan_jax.augment.ada_pipe import AUGMENTS
 
 __all__ = [
   'AUGMENTS',

@@ -11,9 +11,16 @@ from typing import Any, Mapping, Protocol
 
 import numpy as np
 
-from gan_jax import settings
-from gan_jax.data import digits, feeds, folder, stacked, synthetic, tfds
-from gan_jax.data.pipeline import Pipeline
+from gan_jax import validation
+from gan_jax.data import (
+  device_feed,
+  digits,
+  folder,
+  stacked_mnist,
+  synthetic,
+  tfds,
+)
+from gan_jax.data.prefetch import Pipeline
 
 __all__ = ['SOURCES', 'Pipeline', 'Source', 'make_source', 'source_options']
 
@@ -42,7 +49,7 @@ SOURCES = {
   'grid': synthetic.grid,
   'digits': digits.digits,
   'tfds': tfds.tfds_images,
-  'stacked_mnist': stacked.stacked_mnist,
+  'stacked_mnist': stacked_mnist.stacked_mnist,
   'folder': folder.folder,
 }
 
@@ -61,11 +68,11 @@ def source_options(spec: Mapping[str, Any]) -> dict[str, Any]:
   """
   name = spec.get('name')
   if name not in SOURCES:
-    raise ValueError(settings.unknown(str(name), SOURCES, 'data source'))
+    raise ValueError(validation.unknown(str(name), SOURCES, 'data source'))
   parameters = inspect.signature(SOURCES[name]).parameters.values()
   allowed = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
   given = {key: value for key, value in spec.items() if key != 'name'}
-  options = settings.check_options(f'the data source {name}', given, allowed)
+  options = validation.check_options(f'the data source {name}', given, allowed)
   return {'name': name, **options}
 
 

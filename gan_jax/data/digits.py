@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from gan_jax.data import images
-from gan_jax.data.arrays import ArraySource, held_out
+from gan_jax.data.array_source import ArraySource, held_out
 
 
 def digits(

@@ -13,9 +13,9 @@ from typing import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-from gan_jax import files
 from gan_jax.data import images
-from gan_jax.data.arrays import ArraySource, held_out
+from gan_jax.data.array_source import ArraySource, held_out
+from gan_jax.io import files
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
 _FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.data.arrays import ArraySource
+from gan_jax.data.array_source import ArraySource
 
 _FARTHEST = 1e18  # squares of more are infinite in float32
 

@@ -5,8 +5,8 @@ import pathlib
 
 import numpy as np
 
-from gan_jax.data import feeds, images
-from gan_jax.data.arrays import ArraySource
+from gan_jax.data import device_feed, images
+from gan_jax.data.array_source import ArraySource
 
 
 def _prepare_command(dataset: str, data_dir: str) -> str:
@@ -195,5 +195,5 @@ def tfds_images(
   streamed = _Streamed(records, feature_names(builder), size, channels)
   if len(records) * size * size * channels > memory_mb * 2**20:
     return streamed
-  together = feeds.read_all(streamed)
+  together = device_feed.read_all(streamed)
   return ArraySource(together['x'], together.get('label'))

@@ -18,13 +18,6 @@ number neither a loss nor its gradient is ever NaN.
 from typing import Callable
 
 from gan_jax.losses.base import AdversarialLoss, check_loss, play
-from gan_jax.losses.batches import (
-  dual_contrastive,
-  dual_contrastive_discriminator,
-  dual_contrastive_generator,
-  feature_matching,
-  feature_matching_generator,
-)
 from gan_jax.losses.cross_entropy import (
   cross_entropy_discriminator,
   minimax,
@@ -33,7 +26,7 @@ from gan_jax.losses.cross_entropy import (
   non_saturating,
   non_saturating_generator,
 )
-from gan_jax.losses.f_gan import (
+from gan_jax.losses.f_divergence import (
   DIVERGENCES,
   SAFE_LOGIT,
   Divergence,
@@ -43,7 +36,14 @@ from gan_jax.losses.f_gan import (
   f_gan_non_saturating,
   f_gan_non_saturating_generator,
 )
-from gan_jax.losses.margins import (
+from gan_jax.losses.feature_matching_loss import (
+  dual_contrastive,
+  dual_contrastive_discriminator,
+  dual_contrastive_generator,
+  feature_matching,
+  feature_matching_generator,
+)
+from gan_jax.losses.least_squares_loss import (
   hinge,
   hinge_discriminator,
   least_squares,
@@ -53,7 +53,7 @@ from gan_jax.losses.margins import (
   wasserstein,
   wasserstein_discriminator,
 )
-from gan_jax.losses.mmd import (
+from gan_jax.losses.mmd_loss import (
   gaussian_kernel,
   mmd,
   mmd_discriminator,
@@ -63,7 +63,7 @@ from gan_jax.losses.mmd import (
   mmd_witness,
   rational_quadratic_kernel,
 )
-from gan_jax.losses.relativistic import (
+from gan_jax.losses.relativistic_loss import (
   relativistic,
   relativistic_average,
   relativistic_average_discriminator,

@@ -18,7 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.models import blocks
+from gan_jax.layers import linear
 
 Array = jax.Array
 # 4 to 7 times a power of two, and the largest is 128.
@@ -44,7 +44,7 @@ class Generator(nn.Module):
     shape: (size, size, channels) of one image.
     width: channels of the layer at half the image's size, doubled at each
       halving.
-    norm: of hidden layers, a name in blocks.NORMS.
+    norm: of hidden layers, a name in linear.NORMS.
     axis_name: the mapped axis of devices, for batch norm.
     dtype: of the arithmetic; parameters and what is returned are float32.
   """
@@ -63,16 +63,16 @@ class Generator(nn.Module):
     channels = self.width * 2 ** (stages - 1)
     side = self.shape[0] >> stages
     # A transposed convolution of one pixel to 4 x 4 is a dense layer.
-    dense = blocks.Dense(side * side * channels, use_bias=False, **common)
+    dense = linear.Dense(side * side * channels, use_bias=False, **common)
     x = dense(x, train=train)
     x = x.reshape(-1, side, side, channels)
     for stage in range(stages):
       x = nn.relu(
-        blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       )
       last = stage == stages - 1
       channels = self.shape[2] if last else channels // 2
-      x = blocks.ConvTranspose(
+      x = linear.ConvTranspose(
         channels,
         stride=2,
         padding=1,
@@ -87,14 +87,14 @@ class Discriminator(nn.Module):
 
   Attributes:
     width: channels of the first layer, doubled at each halving.
-    norm: of all layers but the first and the last, a name in blocks.NORMS;
+    norm: of all layers but the first and the last, a name in linear.NORMS;
       'spectral' is on every layer's kernel. Batch norm makes an example's
       logit depend on its batch: not for penalties on gradients.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
     return_features: whether to return networks.Scores, with the activations
       of the last hidden layer beside the logits.
-    minibatch_std: examples in a group of blocks.MinibatchStd, whose feature
+    minibatch_std: examples in a group of linear.MinibatchStd, whose feature
       joins the last activations; -1 for the whole batch, 0 for none. It makes
       an example's logit depend on others: not for penalties on gradients.
     axis_name: the mapped axis of devices, for batch norm and minibatch_std.
@@ -114,7 +114,7 @@ class Discriminator(nn.Module):
     common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
     biased = self.norm in ('none', 'spectral')
     for stage in range(_stages(x.shape[1:])):
-      x = blocks.Conv(
+      x = linear.Conv(
         self.width * 2**stage,
         stride=2,
         padding=1,
@@ -122,10 +122,10 @@ class Discriminator(nn.Module):
         **common,
       )(x, train=train)
       if stage:
-        x = blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        x = linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       x = nn.leaky_relu(x, 0.2)
     features = x if self.return_features else None
     if self.minibatch_std:
-      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
-    last = blocks.Dense(self.outputs, **common)
-    return blocks.scores(last, x, features, train=train)
+      x = linear.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
+    last = linear.Dense(self.outputs, **common)
+    return linear.scores(last, x, features, train=train)

@@ -13,19 +13,19 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.models import blocks
+from gan_jax.layers import linear
 
 Array = jax.Array
 
 
 def _dense(
   features: int, kernel_init: str, bias_init: str, dtype: Any
-) -> blocks.Dense:
-  return blocks.Dense(
+) -> linear.Dense:
+  return linear.Dense(
     features,
     dtype=dtype,
-    kernel_init=blocks.choose(blocks.INITIALIZERS, kernel_init, 'kernel_init'),
-    bias_init=blocks.choose(blocks.INITIALIZERS, bias_init, 'bias_init'),
+    kernel_init=linear.choose(linear.INITIALIZERS, kernel_init, 'kernel_init'),
+    bias_init=linear.choose(linear.INITIALIZERS, bias_init, 'bias_init'),
   )
 
 
@@ -34,7 +34,7 @@ class Generator(nn.Module):
 
   Attributes:
     shape: shape of one example; it must have one axis.
-    kernel_init: how the weights start, a name in blocks.INITIALIZERS.
+    kernel_init: how the weights start, a name in linear.INITIALIZERS.
     bias_init: likewise for the biases.
     dtype: of the arithmetic; parameters and what is returned are float32.
   """
@@ -59,7 +59,7 @@ class Discriminator(nn.Module):
   """D(x) = <w, x> + b, of `[B, ...]` flattened; logits `[B]`.
 
   Attributes:
-    kernel_init: how the weights start, a name in blocks.INITIALIZERS.
+    kernel_init: how the weights start, a name in linear.INITIALIZERS.
     bias_init: likewise for the biases.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
@@ -79,4 +79,4 @@ class Discriminator(nn.Module):
     inits = self.kernel_init, self.bias_init
     last = _dense(self.outputs, *inits, self.dtype)
     features = x if self.return_features else None
-    return blocks.scores(last, x, features, train=train)
+    return linear.scores(last, x, features, train=train)

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.models import blocks
+from gan_jax.layers import linear
 
 Array = jax.Array
 
@@ -19,9 +19,9 @@ class Generator(nn.Module):
     shape: shape of one example.
     features: width of each hidden layer. The default, with batch norm and
       ReLU, is PacGAN's for the 2-D mixtures.
-    norm: of hidden layers, a name in blocks.NORMS.
-    activation: of hidden layers, a name in blocks.ACTIVATIONS.
-    kernel_init: a name in blocks.INITIALIZERS.
+    norm: of hidden layers, a name in linear.NORMS.
+    activation: of hidden layers, a name in linear.ACTIVATIONS.
+    kernel_init: a name in linear.INITIALIZERS.
     axis_name: the mapped axis of devices, for batch norm.
     dtype: of the arithmetic; parameters and what is returned are float32.
 
@@ -39,20 +39,20 @@ class Generator(nn.Module):
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
-    activation = blocks.choose(
-      blocks.ACTIVATIONS, self.activation, 'activation'
+    activation = linear.choose(
+      linear.ACTIVATIONS, self.activation, 'activation'
     )
-    init = blocks.choose(blocks.INITIALIZERS, self.kernel_init, 'kernel_init')
+    init = linear.choose(linear.INITIALIZERS, self.kernel_init, 'kernel_init')
     spectral = self.norm == 'spectral'
     for width in self.features:
-      dense = blocks.Dense(
+      dense = linear.Dense(
         width, spectral=spectral, kernel_init=init, dtype=self.dtype
       )
       x = dense(x, train=train)
       x = activation(
-        blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       )
-    last = blocks.Dense(
+    last = linear.Dense(
       math.prod(self.shape), kernel_init=init, dtype=self.dtype
     )
     return last(x).astype(jnp.float32).reshape(-1, *self.shape)
@@ -64,16 +64,16 @@ class Discriminator(nn.Module):
   Attributes:
     features: width of each hidden layer; the default, with maxout of 5
       pieces, is PacGAN's for the 2-D mixtures.
-    norm: of hidden layers, a name in blocks.NORMS.
-    activation: a name in blocks.ACTIVATIONS, or 'maxout'.
+    norm: of hidden layers, a name in linear.NORMS.
+    activation: a name in linear.ACTIVATIONS, or 'maxout'.
     pieces: linear pieces per unit of maxout.
-    kernel_init: a name in blocks.INITIALIZERS.
+    kernel_init: a name in linear.INITIALIZERS.
     bias_init: likewise.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
     return_features: whether to return networks.Scores, with the activations
       of the last hidden layer beside the logits.
-    minibatch_std: examples in a group of blocks.MinibatchStd, whose feature
+    minibatch_std: examples in a group of linear.MinibatchStd, whose feature
       joins the last hidden layer; -1 for the whole batch, 0 for none. It makes
       an example's logit depend on others: not for penalties on gradients.
     axis_name: the mapped axis of devices, for batch norm and minibatch_std.
@@ -99,28 +99,28 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     maxout = lambda x: x.reshape(x.shape[0], -1, self.pieces).max(axis=-1)
-    activations = blocks.ACTIVATIONS | {'maxout': maxout}
-    activation = blocks.choose(activations, self.activation, 'activation')
+    activations = linear.ACTIVATIONS | {'maxout': maxout}
+    activation = linear.choose(activations, self.activation, 'activation')
     options = {
       'dtype': self.dtype,
-      'kernel_init': blocks.choose(
-        blocks.INITIALIZERS, self.kernel_init, 'kernel_init'
+      'kernel_init': linear.choose(
+        linear.INITIALIZERS, self.kernel_init, 'kernel_init'
       ),
-      'bias_init': blocks.choose(
-        blocks.INITIALIZERS, self.bias_init, 'bias_init'
+      'bias_init': linear.choose(
+        linear.INITIALIZERS, self.bias_init, 'bias_init'
       ),
     }
     spectral = self.norm == 'spectral'
     pieces = self.pieces if self.activation == 'maxout' else 1
     x = x.reshape(x.shape[0], -1)
     for width in self.features:
-      dense = blocks.Dense(width * pieces, spectral=spectral, **options)
+      dense = linear.Dense(width * pieces, spectral=spectral, **options)
       x = dense(x, train=train)
       x = activation(
-        blocks.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       )
     features = x if self.return_features else None
     if self.minibatch_std:
-      x = blocks.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
-    last = blocks.Dense(self.outputs, spectral=spectral, **options)
-    return blocks.scores(last, x, features, train=train)
+      x = linear.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
+    last = linear.Dense(self.outputs, spectral=spectral, **options)
+    return linear.scores(last, x, features, train=train)

@@ -2,14 +2,14 @@
 
 Those on gradients take `logits_fn`, examples `[B, ...]` to logits `[B]` or
 `[B, h, w]`; none reduces over the batch. docs/losses.md lists them all;
-gan_jax.terms makes each reachable from a config by its name.
+gan_jax.training.penalty_terms makes each reachable from a config by its name.
 
   >>> import jax.numpy as jnp
   >>> r1(lambda x: x @ jnp.array([3.0, 4.0]), jnp.ones((2, 2)))
   Array([12.5, 12.5], dtype=float32)
 """
 
-from gan_jax.penalties.consistency import (
+from gan_jax.penalties.consistency_penalty import (
   Anchors,
   consistency,
   latent_diversity,
@@ -30,5 +30,5 @@ from gan_jax.penalties.gradient import (
   wgan_gp_one_sided,
   zero_centred,
 )
-from gan_jax.penalties.points import around, between, noise
-from gan_jax.penalties.weights import orthogonal
+from gan_jax.penalties.interpolation import around, between, noise
+from gan_jax.penalties.orthogonal_penalty import orthogonal

@@ -15,7 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.penalties import points
+from gan_jax.penalties import interpolation
 
 Array = jax.Array
 LogitsFn = Callable[[Array], Array]
@@ -36,7 +36,7 @@ def input_gradients(logits_fn: LogitsFn, x: Array) -> Array:
       them) per example, or the examples are not floating point.
     ValueError: for no examples.
   """
-  points.check_batch(x)
+  interpolation.check_batch(x)
 
   def total(x):
     logits = logits_fn(x)
@@ -129,7 +129,7 @@ def zero_centred(
     Thanh-Tung et al., Improving Generalization and Stability of Generative
     Adversarial Networks, https://arxiv.org/abs/1902.03984, 2019 (0-GP).
   """
-  return _squared_norms(logits_fn, points.between(real, fake, keys))
+  return _squared_norms(logits_fn, interpolation.between(real, fake, keys))
 
 
 def wgan_gp(
@@ -163,7 +163,7 @@ def wgan_gp(
     Gulrajani et al., Improved Training of Wasserstein GANs,
     https://arxiv.org/abs/1704.00028, 2017, eq. 3.
   """
-  norms = _norms(logits_fn, points.between(real, fake, keys))
+  norms = _norms(logits_fn, interpolation.between(real, fake, keys))
   return jnp.square(norms - target)
 
 
@@ -185,7 +185,7 @@ def wgan_gp_one_sided(
     Petzka et al., On the Regularization of Wasserstein GANs,
     https://arxiv.org/abs/1709.08894, 2018 (WGAN-LP).
   """
-  norms = _norms(logits_fn, points.between(real, fake, keys))
+  norms = _norms(logits_fn, interpolation.between(real, fake, keys))
   return jnp.square(jax.nn.relu(norms - target))
 
 
@@ -223,7 +223,7 @@ def dragan(
     Kodali et al., On Convergence and Stability of GANs,
     https://arxiv.org/abs/1705.07215, 2017.
   """
-  around = points.around(real, keys, scale=scale, axis_name=axis_name)
+  around = interpolation.around(real, keys, scale=scale, axis_name=axis_name)
   return jnp.square(_norms(logits_fn, around) - target)
 
 
@@ -256,7 +256,7 @@ def max_gradient(
     Zhou et al., Lipschitz Generative Adversarial Nets,
     https://arxiv.org/abs/1902.05687, 2019 (MaxGP).
   """
-  values = _squared_norms(logits_fn, points.between(real, fake, keys))
+  values = _squared_norms(logits_fn, interpolation.between(real, fake, keys))
   everyone = values
   if axis_name is not None:  # pmax has no gradient
     everyone = jax.lax.all_gather(values, axis_name, axis=0, tiled=True)

@@ -1,0 +1,198 @@
+"""Batches, made ahead of the step that needs them."""
+
+import queue
+import threading
+import time
+from typing import Any, Callable, Iterable, Iterator
+
+import numpy as np
+
+from gan_jax import shuffle
+
+
+class Ahead:
+  """Runs an iterator in a thread, some items ahead of who asks for them.
+
+  Use as a context manager, or call close().
+
+  Attributes:
+    waited: seconds that `__next__` or `after` have waited for an item.
+  """
+
+  def __init__(self, items: Iterable[Any], ahead: int = 2):
+    """Starts the thread.
+
+    Args:
+      items: what to hand on, without end; an exception of it is raised where
+        the item was asked for.
+      ahead: items to hold ready.
+    """
+    self.waited = 0.0
+    self._ready: queue.Queue = queue.Queue(ahead)
+    self._closed = threading.Event()
+    self._thread = threading.Thread(
+      target=self._work, args=(iter(items),), daemon=True, name='gan_jax-ahead'
+    )
+    self._thread.start()
+
+  def _work(self, items: Iterator[Any]) -> None:
+    while not self._closed.is_set():
+      try:
+        item = next(items)
+      except Exception as error:  # handed over to whoever asks for the item
+        item = error
+      while not self._closed.is_set():
+        try:
+          self._ready.put(item, timeout=0.1)
+          break
+        except queue.Full:
+          continue
+      if isinstance(item, Exception):
+        return
+
+  def after(self, wait: Callable[[], Any]) -> Any:
+    """The next item; where none is ready, `wait` comes before the clock.
+
+    Args:
+      wait: returns when the device has nothing left to do, so that `waited`
+        is the time for which it had to stand still.
+    """
+    if self._closed.is_set():
+      raise ValueError('the pipeline is closed')
+    if self._ready.empty():
+      wait()
+    start = time.perf_counter()
+    item = self._ready.get()
+    self.waited += time.perf_counter() - start
+    if isinstance(item, Exception):
+      self.close()
+      raise item
+    return item
+
+  def __next__(self) -> Any:
+    return self.after(lambda: None)
+
+  def __iter__(self):
+    return self
+
+  def close(self) -> None:
+    """Stops the thread and waits for it."""
+    self._closed.set()
+    self._thread.join()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+
+class Pipeline:
+  """Iterates over the batches of steps start, start + 1, ... without end.
+
+  A thread reads and places the next ones while the device computes. What
+  step t gets is a pure function of (seed, t). Use as a context manager, or
+  call close().
+
+    with Pipeline(source, seed=0, batch_size=64) as batches:
+      batch = next(batches)  # {'x': [1, 64, ...], 'label': [1, 64]}
+  """
+
+  def __init__(
+    self,
+    source: Any,
+    *,
+    seed: int,
+    batch_size: int,
+    d_steps: int = 1,
+    start: int = 0,
+    put: Callable[[Any], Any] = lambda batch: batch,
+    ahead: int = 2,
+    part: tuple[int, int] = (0, 1),
+  ):
+    """Starts reading.
+
+    Args:
+      source: as data.Source.
+      seed: of the order.
+      batch_size: examples per discriminator step.
+      d_steps: batches per train step, the leading axis of what comes out.
+      start: train steps already done.
+      put: places a batch of numpy arrays on the devices.
+      ahead: batches to hold ready.
+      part: of each batch, as in `read`.
+
+    Raises:
+      ValueError: where the source holds less than one batch.
+    """
+    if not 1 <= batch_size <= len(source):
+      raise ValueError(
+        f'batch_size={batch_size}: must be between 1 and the {len(source)} '
+        'examples of the training split'
+      )
+    self._source, self._seed = source, seed
+    self._batch_size, self._d_steps, self._part = batch_size, d_steps, part
+    self._ahead = Ahead(self._batches(start, put), ahead)
+
+  def host_batch(self, step: int) -> dict[str, np.ndarray]:
+    """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
+    size, d_steps, part = self._batch_size, self._d_steps, self._part
+    chunk = read(self._source, self._seed, size, d_steps, step, 1, part)
+    return {name: x[0] for name, x in chunk.items()}
+
+  def _batches(self, step, put):
+    while True:
+      yield put(self.host_batch(step))
+      step += 1
+
+  def __iter__(self):
+    return self
+
+  def __next__(self) -> dict[str, Any]:
+    return next(self._ahead)
+
+  def close(self) -> None:
+    """Stops the thread and waits for it."""
+    self._ahead.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+
+def read(
+  source: Any,
+  seed: int,
+  batch_size: int,
+  d_steps: int,
+  step: int,
+  count: int,
+  part: tuple[int, int] = (0, 1),
+) -> dict[str, np.ndarray]:
+  """The batches of `count` train steps from one on, out of a source.
+
+  Args:
+    source: as data.Source.
+    seed: of the order.
+    batch_size: examples per discriminator step.
+    d_steps: discriminator steps per train step.
+    step: the first.
+    count: how many.
+    part: (i, n): of each batch the i-th of n parts alone, which follow one
+      another; n divides the batch.
+
+  Returns:
+    Leaves `[count, d_steps, batch_size / n, ...]`, numpy.
+  """
+  numbers = range(step * d_steps, (step + count) * d_steps)
+  own = batch_size // part[1]
+  rows = slice(part[0] * own, (part[0] + 1) * own)
+  indices = [
+    shuffle.batch_indices(seed, t, len(source), batch_size)[rows]
+    for t in numbers
+  ]
+  batch = source[np.concatenate(indices)]
+  lead = (count, d_steps, own)
+  return {name: x.reshape(*lead, *x.shape[1:]) for name, x in batch.items()}

@@ -1,0 +1,178 @@
+"""Anybody's examples from disk, as they are: a folder, an .npz or an .npy."""
+
+import collections
+import functools
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from gan_jax.data import folder, images
+from gan_jax.data.array_source import ArraySource
+from gan_jax.io import files, npz
+
+_EXAMPLES = ('x', 'samples', 'images', 'arr_0')
+_LABELS = ('label', 'labels', 'y', 'arr_1')
+_DTYPES = (np.uint8, np.float16, np.float32, np.float64)
+
+
+def open_samples(
+  path: str | pathlib.Path,
+  *,
+  value_range: tuple[float, float] = (-1.0, 1.0),
+  follow_symlinks: bool = False,
+) -> ArraySource | folder.Streamed:
+  """Reads examples without cropping or resizing any.
+
+  Args:
+    path: a directory of pictures of one size (in sub-directories that are
+      their classes, or not); an .npy; or an .npz, whose examples are under
+      'x', 'samples', 'images' or 'arr_0' and classes, where there are any,
+      under 'label', 'labels', 'y' or 'arr_1'. Arrays are images
+      `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points `[N, d]`.
+    value_range: what float images run from and to.
+    follow_symlinks: whether links in a directory may lead out of it.
+
+  Returns:
+    The source; float images are turned to uint8, as all images are scored.
+
+  Raises:
+    FileNotFoundError: where there is nothing.
+    ValueError: naming the file, for a broken one, one that claims to hold
+      much more than it does, a link that leads out of the directory, pictures
+      of several sizes, arrays of another shape or type, values that are not
+      finite or out of range.
+  """
+  path = pathlib.Path(path).expanduser()
+  if path.is_dir():
+    return _read_folder(path, follow_symlinks)
+  if not path.is_file():
+    raise FileNotFoundError(f'{path} is neither a directory nor a file')
+  if path.suffix not in ('.npy', '.npz'):
+    raise ValueError(
+      f'{path}: must be a directory of pictures, an .npz or an .npy'
+    )
+  with path.open('rb') as file:
+    try:
+      if path.suffix == '.npy':
+        x, label = npz.read_npy(file), None
+      else:
+        x, label = _members(file)
+    except Exception as error:  # zipfile, zlib and numpy raise of any kind
+      raise ValueError(
+        f'{path} cannot be read as an array of numbers: {files.reason(error)}'
+      ) from error
+  return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
+
+
+def _members(file):
+  first = lambda names, found: next((n for n in names if n in found), None)
+
+  def choose(found):
+    if first(_EXAMPLES, found) is None:
+      raise ValueError(
+        f'it holds {found}; examples must be under one of {_EXAMPLES}'
+      )
+    chosen = [first(names, found) for names in (_EXAMPLES, _LABELS)]
+    return [name for name in chosen if name]
+
+  read = npz.read_npz(file, choose)
+  return [read.get(first(n, read)) for n in (_EXAMPLES, _LABELS)]
+
+
+def _classes(path, x, label):
+  if label is None:
+    return None
+  if label.shape != (len(x),) or label.dtype.kind not in 'iu':
+    raise ValueError(
+      f'{path}: classes of type {label.dtype} and shape {label.shape}; must be '
+      f'integers of shape ({len(x)},)'
+    )
+  if label.min() < 0 or label.max() > 65_535:
+    raise ValueError(
+      f'{path}: classes from {label.min()} to {label.max()}; must be from 0 to '
+      '65,535'
+    )
+  return label
+
+
+def _checked(path, x, value_range):
+  """Images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
+  if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not x.size:
+    raise ValueError(
+      f'{path}: an array of type {x.dtype} and shape {x.shape}; must be images '
+      '[N, H, W, C] or [N, H, W], uint8 or float, or float points [N, d]'
+    )
+  if x.dtype != np.uint8 and not np.isfinite(x).all():
+    raise ValueError(
+      f'{path}: {int((~np.isfinite(x)).sum())} of the values are not finite'
+    )
+  if x.ndim == 2:
+    return x.astype(np.float32)
+  x = x[..., None] if x.ndim == 3 else x
+  if x.shape[-1] not in (1, 3, 4):
+    hint = ''
+    if x.shape[1] in (1, 3, 4):
+      hint = '; these look like [N, C, H, W]: transpose(0, 2, 3, 1)'
+    raise ValueError(
+      f'{path}: images of shape {x.shape[1:]}; must be [H, W, C] with C of 1, '
+      f'3 or 4{hint}'
+    )
+  return x if x.dtype == np.uint8 else _to_uint8(path, x, value_range)
+
+
+def _to_uint8(path, x, value_range):
+  low, high = value_range
+  least, most = float(x.min()), float(x.max())
+  slack = 1e-3 * (high - low)
+  if not low - slack <= least <= most <= high + slack:
+    raise ValueError(
+      f'{path}: values from {least:.4g} to {most:.4g}; float images must be '
+      f'from {low:g} to {high:g} (another range is --value_range=LOW,HIGH)'
+    )
+  if low < 0 <= least:
+    raise ValueError(
+      f'{path}: values from {least:.4g} to {most:.4g}, of which none is below '
+      '0: float images from 0 to 1 need --value_range=0,1'
+    )
+  scaled = (x.astype(np.float32) - low) * (255 / (high - low))
+  return np.round(scaled.clip(0, 255)).astype(np.uint8)
+
+
+def _read_folder(root: pathlib.Path, follow_symlinks: bool) -> folder.Streamed:
+  """Pictures that are decoded when asked for; their headers are read now."""
+  paths = folder.find(root, follow_symlinks=follow_symlinks)
+  seen = collections.defaultdict(list)
+  channels = 1
+  for path in paths:
+    with folder.opened(path) as image:
+      seen[image.size].append(path)
+      channels = max(channels, _channels(image))
+  if len(seen) > 1:
+    commonest = sorted(seen.items(), key=lambda item: -len(item[1]))[:4]
+    listed = ', '.join(
+      f'{len(of_size)} of {width} x {height} (such as {of_size[0]})'
+      for (width, height), of_size in commonest
+    )
+    raise ValueError(
+      f'{root} holds pictures of {len(seen)} sizes: {listed}; all must be of '
+      'one size, since resizing is a part of the protocol'
+    )
+  ((width, height),) = seen
+  shape, threads = (height, width, channels), os.cpu_count() or 1
+  load = functools.partial(_load, shape=shape)
+  labels = folder.classes(root, paths)
+  source = folder.Streamed(paths, labels, load, shape, threads)
+  source.class_names = folder.class_names(root, paths)
+  return source
+
+
+def _channels(image: Image.Image) -> int:
+  return 1 if image.mode in ('1', 'L', 'LA') or image.mode[0] == 'I' else 3
+
+
+def _load(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
+  with folder.opened(path, verify=True) as image:
+    pixels = np.asarray(images.to_mode(image, shape[-1]))
+    return pixels.reshape(shape)

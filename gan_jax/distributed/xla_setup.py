@@ -1,0 +1,128 @@
+"""What a program does before its first JAX call: devices, programs, memory."""
+
+import ctypes
+import hashlib
+import os
+import pathlib
+import platform
+from typing import Sequence
+
+import jax
+
+from gan_jax.evaluation.networks import inception_weights
+
+# Whether this XLA has the flags that are set here and in tests: it ends the
+# process for one that it does not know.
+KNOWN = (0, 10) <= jax.__version_info__ < (0, 13)
+_ONE_KERNEL = (
+  '--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536'
+)
+# Products by Eigen: in fusions of YNNPACK, JAX 0.10's default, those of a
+# network of 400 units took 1.3 times as long.
+_OWN_PRODUCTS = '--xla_cpu_experimental_ynn_fusion_type='
+# The same algorithms, in the same order, in each process: none by trial.
+DETERMINISTIC = (
+  '--xla_gpu_deterministic_ops=true',
+  '--xla_gpu_autotune_level=0',
+)
+_SHORTEST = 0.1  # seconds of a compilation that is worth keeping
+_M_ARENA_MAX = -8  # of malloc.h
+
+
+def _cores() -> int:
+  """How many this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def limit_heaps() -> None:
+  """Keeps the memory of a long run level, where malloc is glibc's.
+
+  glibc gives threads up to eight heaps for each core, and JAX, its data and
+  its checkpoints have dozens of threads, which come and go: over hours, memory
+  that is free in one heap is taken anew in another. More heaps than cores are
+  no faster. What the environment says (MALLOC_ARENA_MAX) goes first.
+  """
+  tuned = 'arena_max' in os.environ.get('GLIBC_TUNABLES', '')
+  if tuned or 'MALLOC_ARENA_MAX' in os.environ:
+    return
+  if platform.libc_ver()[0] == 'glibc':
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, max(2, _cores()))
+
+
+def prepare_cpu(*, members: bool = False) -> None:
+  """Sets XLA's CPU backend up; before the first JAX call.
+
+  Loops that touch little memory become one kernel, which runs the toys
+  several times as fast, and products go by Eigen. Several CPU devices are
+  kept from dead-locking: XLA's collectives wait for threads that a machine of
+  few cores may not have (an abort after 40 seconds on JAX 0.10 and 0.11).
+  What the environment says goes first.
+
+  Args:
+    members: whether the members of an ensemble will be shared out over
+      devices: then a CPU has one for each of its cores.
+  """
+  given = os.environ.get('XLA_FLAGS', '')
+  forced = 'xla_force_host_platform_device_count' in given
+  share = members and not forced and 'JAX_NUM_CPU_DEVICES' not in os.environ
+  wanted = [_ONE_KERNEL, _OWN_PRODUCTS] if KNOWN else []
+  if share:  # a thread for each member at a time, which waits for no other
+    wanted.append('--xla_cpu_multi_thread_eigen=false')
+    jax.config.update('jax_num_cpu_devices', _cores())
+  _add_flags(wanted)
+  count = jax.config.jax_num_cpu_devices
+  if forced or count > 1 and not share:
+    os.environ.setdefault('PJRT_NPROC', str(max(32, 2 * count)))
+
+
+def _machine() -> str:
+  """Stands for a processor: what is compiled for one may not run on another."""
+  cpuinfo = pathlib.Path('/proc/cpuinfo')
+  text = cpuinfo.read_text() if cpuinfo.exists() else ''
+  lines = text.splitlines()
+  kinds = ('model name', 'flags', 'Features', 'CPU part')
+  facts = sorted({line for line in lines if line.startswith(kinds)})
+  facts += [platform.machine(), platform.processor()]
+  return hashlib.sha256('\n'.join(facts).encode()).hexdigest()[:12]
+
+
+def cache_compilations() -> pathlib.Path:
+  """Keeps compiled programs, so that a second start is quick.
+
+  In `xla/` of GAN_JAX_CACHE (~/.cache/gan_jax), by processor; where JAX has
+  been given a directory (JAX_COMPILATION_CACHE_DIR), there.
+
+  Returns:
+    The directory.
+  """
+  chosen = jax.config.jax_compilation_cache_dir
+  if chosen:
+    return pathlib.Path(chosen)
+  directory = inception_weights.cache_directory() / 'xla' / _machine()
+  jax.config.update('jax_compilation_cache_dir', str(directory))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', _SHORTEST)
+  return directory
+
+
+def prepare(*, members: bool = False, deterministic: bool = False) -> None:
+  """Prepares JAX; before its first computation.
+
+  Args:
+    members: as in prepare_cpu.
+    deterministic: whether a GPU is to give the same bits each time
+      (DETERMINISTIC); a CPU does anyway.
+  """
+  limit_heaps()
+  if deterministic:
+    _add_flags(DETERMINISTIC)
+  prepare_cpu(members=members)
+  cache_compilations()
+
+
+def _add_flags(flags: Sequence[str]) -> None:
+  """Adds flags of XLA that the environment does not set."""
+  given = os.environ.get('XLA_FLAGS', '')
+  new = [flag for flag in flags if flag.partition('=')[0] not in given]
+  os.environ['XLA_FLAGS'] = ' '.join([given, *new]).strip()

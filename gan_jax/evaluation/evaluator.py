@@ -1,0 +1,336 @@
+"""Scores of a generator's examples beside those of real data.
+
+  judge = evaluator.Judge(reference_data.reals(train, test), ['prdc', 'c2st'])
+  rows = judge(source)          # any data.Source: generated, from files, ...
+
+Each row has a standard error and a floor: the same score of held-out real
+data in place of generated, at the same size where there are enough.
+"""
+
+from typing import Any, Mapping, Sequence
+
+import jax
+import numpy as np
+
+from gan_jax import data
+from gan_jax.evaluation import (
+  feature_cache,
+  feature_extractors,
+  features,
+  reference_data,
+)
+from gan_jax.evaluation.feature_extractors import Extractor
+from gan_jax.evaluation.features import FeatureSet
+from gan_jax.evaluation.registry import METRICS, Metric
+from gan_jax.evaluation.results import (
+  Row,
+  check_classes,
+  check_fits,
+  default_metrics,
+  parse_metrics,
+)
+
+
+class Judge:
+  """Scores any source of examples against real data.
+
+  What is computed of the real data is kept for the next call.
+
+  Attributes:
+    names: of the scores, in METRICS.
+    extractor: of the features that they are on.
+    count: examples that are scored.
+    seed: of what is random in scores.
+    notes: sentences that go with the scores.
+  """
+
+  def __init__(
+    self,
+    real: Mapping[str, reference_data.Real],
+    names: Sequence[str] = (),
+    *,
+    extractor: Extractor | None = None,
+    count: int = 1000,
+    real_count: int = 0,
+    against: str = '',
+    seed: int = 0,
+    devices: Sequence[jax.Device] = (),
+    store: feature_cache.Store | None = None,
+    track: features.Track | None = None,
+  ):
+    """Checks that the scores can be computed; computes nothing.
+
+    Args:
+      real: what to compare with, by split.
+      names: of the scores; none for those that fit the data.
+      extractor: of the features; None for pixels.
+      count: examples to score.
+      real_count: examples of the reference; 0 for all.
+      against: split to compare with; '' as each score has it.
+      seed: of what is random in scores, and of fresh draws.
+      devices: that share the work; none for the default one.
+      store: where features of real data are kept, or None.
+      track: for a progress bar, see FeatureSet.
+
+    Raises:
+      ValueError: for a score that is unknown or does not fit the features or
+        the data, or counts out of range.
+    """
+    if count < 2:
+      raise ValueError(f'{count} examples to score: must be at least 2')
+    if real_count < 0 or real_count == 1:
+      raise ValueError(
+        f'num_real={real_count}: must be at least 2, or 0 for all'
+      )
+    if against and against not in real:
+      raise ValueError(f'against={against!r}: choose one of {sorted(real)}')
+    first = next(iter(real.values())).reference
+    self.names = tuple(names) or default_metrics(first)
+    self.extractor = extractor or feature_extractors.pixels()
+    self.count, self._real_count = count, real_count
+    self._real, self._against = dict(real), against
+    self._options = {'devices': devices}
+    if track is not None:
+      self._options['track'] = track
+    self._store, self.seed = store, seed
+    # Where some score wants all features, the others take them too.
+    self._options['whole'] = any(
+      METRICS[name].features and METRICS[name].whole for name in self.names
+    )
+    # Where all compare as many real ones as generated, no more are needed.
+    if all(METRICS[name].cap for name in self.names):
+      self._real_count = min(count, real_count or count)
+    self._sets: dict[Any, FeatureSet] = {}
+    self._floors: dict[str, Any] = {}
+    self.notes: list[str] = []
+    for name in self.names:
+      split = self._split(METRICS[name])
+      check_fits(name, self.extractor, self._real[split].reference)
+
+  def _split(self, metric: Metric) -> str:
+    if self._against:
+      return self._against
+    return metric.against if metric.against in self._real else 'all'
+
+  def _feature_set(self, metric, source, name, *, count, facts) -> FeatureSet:
+    """Features of real examples, kept for the next metric and call."""
+    known = metric.features is False
+    extractor = feature_extractors.pixels() if known else self.extractor
+    key = id(source), count, extractor.name
+    if key not in self._sets:
+      # Others than Inception's are computed faster than read.
+      store = self._store if extractor.name == 'inception' else None
+      self._sets[key] = FeatureSet(
+        source,
+        extractor,
+        count=count,
+        name=name,
+        store=store,
+        facts=facts,
+        **self._options,
+      )
+    return self._sets[key]
+
+  def _reference(self, metric, source, of: reference_data.Real) -> FeatureSet:
+    count = min(self._real_count, len(source))
+    return self._feature_set(
+      metric, source, 'real', count=count, facts=of.facts
+    )
+
+  def _score(self, name, fake: FeatureSet, real: FeatureSet):
+    metric = METRICS[name]
+    if metric.labels:
+      check_classes(name, fake, real)
+    key, n = jax.random.key(self.seed), min(fake.count, real.count)
+    n = min(n, metric.cap or n)
+    return jax.device_get(list(metric.function(fake, real, key, n)))
+
+  def _floor(self, name: str, count: int):
+    """The score of real examples, and the sets it is of; kept."""
+    if (name, count) not in self._floors:
+      metric = METRICS[name]
+      of = self._real[self._split(metric)]
+      source, truth = of.floor, of.reference.truth
+      if metric.truth and hasattr(truth, 'sample'):
+        source = reference_data.fresh(truth, count, self.seed)
+      fake = self._feature_set(
+        metric,
+        source,
+        'real, for the floor',
+        count=min(count, len(source)),
+        facts=of.floor_facts,
+      )
+      real = self._reference(metric, of.floor_reference, of)
+      self._floors[name, count] = fake, real, self._score(name, fake, real)
+    return self._floors[name, count]
+
+  def __call__(self, source: data.Source) -> list[Row]:
+    """Scores examples.
+
+    Args:
+      source: of the examples; where it holds several times `count`, scores
+        that are cheap are means over as many draws.
+
+    Returns:
+      One row or more for each of `names`.
+
+    Raises:
+      ValueError: for examples of another shape than the features can compare,
+        or without the classes that a score needs.
+    """
+    self.notes = []
+    rows = []
+    count = min(self.count, len(source))
+    if count < self.count:
+      self.notes.append(
+        f'scored {count} examples, all there are, not {self.count}'
+      )
+    fake = FeatureSet(
+      source, self.extractor, count=count, name='generated', **self._options
+    )
+    for name in self.names:
+      known = METRICS[name].features is False
+      of = fake.other(feature_extractors.pixels()) if known else fake
+      rows += self._rows(name, of)
+    return rows
+
+  def _rows(self, name: str, fake: FeatureSet) -> list[Row]:
+    metric = METRICS[name]
+    split = self._split(metric)
+    of = self._real[split]
+    self._check_shapes(name, fake.source.shape, of.reference.shape)
+    real = self._reference(metric, of.reference, of)
+    found = self._score(name, fake, real)
+    floor_fake, _, _ = self._floor(name, fake.count)
+    for sentence in (
+      *metric.explain(fake, real),
+      *_about_floor(fake, floor_fake),
+    ):
+      self._note(sentence)
+    counts = _counts(metric, ('generated', fake), ('real', real))
+    return [
+      row._replace(
+        value=float(value[0]),
+        error=_error(value),
+        p_value=_p_value(value),
+        counts=counts | row.counts,
+      )
+      for value, row in zip(found, self._floor_rows(name, fake.count))
+    ]
+
+  def floors(self) -> list[Row]:
+    """The rows of the scores with floors alone: `value` is None."""
+    return [
+      row for name in self.names for row in self._floor_rows(name, self.count)
+    ]
+
+  def _floor_rows(self, name: str, count: int) -> list[Row]:
+    metric = METRICS[name]
+    fake, real, found = self._floor(name, count)
+    return [
+      Row(
+        metric=name,
+        name=title,
+        value=None,
+        error=None,
+        floor=float(floor[0]),
+        floor_error=_error(floor),
+        p_value=None,
+        floor_p_value=_p_value(floor),
+        better=better,
+        error_is=metric.error,
+        counts=_counts(metric, ('floor', fake), ('floor_real', real)),
+        real='truth' if metric.truth else self._split(metric),
+      )
+      for title, better, floor in zip(metric.names, metric.better, found)
+    ]
+
+  def _check_shapes(self, name, fake, real) -> None:
+    if tuple(fake) == tuple(real):
+      return
+    if METRICS[name].features is False:
+      raise ValueError(
+        f'the examples are of shape {tuple(fake)}, the data of {tuple(real)}: '
+        f'must be equal for {name!r}'
+      )
+    dtype = np.uint8 if len(fake) == 3 else np.float32
+    feature_extractors.feature_dim(self.extractor, tuple(fake), dtype)
+    resized = self.extractor.name in ('inception', 'mnist')
+    if not resized or len(fake) != len(real):
+      raise ValueError(
+        f'the examples are of shape {tuple(fake)}, the data of {tuple(real)}: '
+        f'must be equal for {name!r} on {self.extractor.name!r} features'
+      )
+    self._note(
+      f'the examples are of shape {tuple(fake)}, the data of {tuple(real)}; '
+      'each is resized for the features'
+    )
+
+  def _note(self, sentence: str) -> None:
+    if sentence not in self.notes:
+      self.notes.append(sentence)
+
+
+def _about_floor(fake: FeatureSet, floor: FeatureSet) -> list[str]:
+  if floor.count >= fake.count:
+    return []
+  return [
+    f'the floor is of {floor.count:,} real examples, all there are, not '
+    f'{fake.count:,}, and scores depend on the number (FID falls with it)'
+  ]
+
+
+def _counts(metric: Metric, *sides: tuple[str, FeatureSet]) -> dict[str, int]:
+  """How many examples of each side a score is of."""
+  counts = {name: of.count for name, of in sides}
+  if not metric.cap:
+    return counts
+  return dict.fromkeys(counts, min(*counts.values(), metric.cap))
+
+
+def _error(result: Any) -> float | None:
+  error = getattr(result, 'error', None)
+  return None if error is None or np.isnan(error) else float(error)
+
+
+def _p_value(result: Any) -> float | None:
+  return float(result.p_value) if hasattr(result, 'p_value') else None
+
+
+def make_judge(
+  real: Mapping[str, reference_data.Real],
+  options: Mapping[str, Any],
+  extractor: Extractor | None = None,
+  **more: Any,
+) -> Judge:
+  """A Judge from `config.Settings.eval`.
+
+  Args:
+    real: what to compare with, by split.
+    options: of the scores, all of them.
+    extractor: of your own; None for the one that the options name.
+    **more: `devices`, `seed`, `store`, `track` of the Judge.
+
+  Returns:
+    The Judge.
+
+  Raises:
+    ValueError: as the Judge does, or for an unknown name.
+    OSError: where Inception's weights are wanted and not to be had.
+  """
+  names = parse_metrics(options['metrics'])
+  inception = any(METRICS[name].features == 'inception' for name in names)
+  extractor = extractor or feature_extractors.make_extractor(
+    options['features'] or ('inception' if inception else 'pixels'),
+    path=options['feature_weights'],
+    protocol=options['protocol'],
+  )
+  return Judge(
+    real,
+    names,
+    extractor=extractor,
+    count=options['num_samples'],
+    real_count=options['num_real'],
+    against=options['against'],
+    **more,
+  )

@@ -1,0 +1,1 @@
+"""Networks whose features or logits are scored."""

@@ -1,0 +1,89 @@
+"""Converts weights of the FID network to a file that is quick to read.
+
+  python -m gan_jax.evaluation.networks.convert_weights SRC DST
+
+SRC is pytorch-fid's or torch-fidelity's .pth, the TorchScript .pt of NVIDIA's
+projects, or a file of this project; torch is not needed. DST ends in
+.safetensors or .npz.
+"""
+
+import argparse
+import pathlib
+import zipfile
+
+import numpy as np
+
+from gan_jax.evaluation.networks import inception_weights
+from gan_jax.evaluation.networks.inception import LAYERS
+from gan_jax.io import torch_checkpoint
+
+
+def is_torchscript(path: str) -> bool:
+  """Whether a file is a TorchScript program: a zip file that holds code."""
+  if not pathlib.Path(path).is_file() or not zipfile.is_zipfile(path):
+    return False
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return any('/code/' in name for name in archive.namelist())
+  except Exception:  # a damaged one, which its reader describes
+    return False
+
+
+def read_torchscript(path: str) -> dict[str, dict[str, np.ndarray]]:
+  """The layers in a TorchScript of the network, whose code is not run.
+
+  Args:
+    path: of a file whose layers are in the order of the network, each with
+      weight, beta, mean and var.
+
+  Returns:
+    name -> {'kernel', 'bias'}, without a class head.
+
+  Raises:
+    OSError: where it cannot be opened.
+    ValueError: for a damaged file or another network.
+  """
+  arrays = torch_checkpoint.read_modules(path)
+  layers = [n.removesuffix('.weight') for n in arrays if n.endswith('.weight')]
+  parts = ('weight', 'beta', 'mean', 'var')
+  tensors = {}
+  for name, layer in zip(LAYERS, layers):
+    if any(f'{layer}.{part}' not in arrays for part in parts):
+      continue  # reported as missing
+    weight, beta, mean, var = (arrays[f'{layer}.{part}'] for part in parts)
+    tensors[f'{name}.conv.weight'] = weight
+    tensors[f'{name}.bn.weight'] = np.ones_like(beta)
+    tensors[f'{name}.bn.bias'] = beta
+    tensors[f'{name}.bn.running_mean'] = mean
+    tensors[f'{name}.bn.running_var'] = var
+  return inception_weights.from_torch(tensors, path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+  parser = argparse.ArgumentParser(
+    prog='python -m gan_jax.evaluation.networks.convert_weights',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('source', metavar='SRC')
+  parser.add_argument('target', metavar='DST')
+  flags = parser.parse_args(arguments)
+  try:
+    if is_torchscript(flags.source):
+      params = read_torchscript(flags.source)
+    else:
+      params = inception_weights.load_weights(flags.source).params
+    inception_weights.save_weights(flags.target, params)
+    found = inception_weights.load_weights(flags.target)
+  except (OSError, ValueError) as error:
+    parser.exit(2, f'{error}\n')
+  head = 'with' if 'fc' in params else 'without'
+  print(f'{flags.target}: {head} class head, content {found.sha256}')
+  if found.is_fid:
+    print('the FID network: its features are those of 2015-12-05')
+  else:
+    print('NOT the FID network: its scores compare with no published FID')
+
+
+if __name__ == '__main__':
+  main()

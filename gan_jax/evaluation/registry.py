@@ -1,0 +1,192 @@
+"""The scores by name.
+
+The floor of a score is the same function of two real sets, so each is written
+once, in measures.py. What a score needs of its sets (Inception's features,
+labels, a known truth) is in the table, and is checked before anything is
+computed.
+"""
+
+from typing import Any, Callable, NamedTuple
+
+import jax
+
+from gan_jax.data import stacked_mnist as stacked_data
+from gan_jax.data import synthetic
+from gan_jax.evaluation import scorers
+from gan_jax.evaluation.features import FeatureSet
+from gan_jax.metrics import resampling
+
+Result = list[resampling.Estimate | resampling.Test]
+_TEST_SIZE = 1000  # examples a side of the tests whose cost is quadratic
+
+
+class Metric(NamedTuple):
+  """A score, or several that come from one computation.
+
+  Attributes:
+    function: (generated set, real set, key, n) -> one result for each name.
+    names: of the results, for tables.
+    better: of each, 'lower', 'higher', or 'near 0.5'.
+    against: the split that generated examples are compared with: 'train', as
+      the literature has it, or 'test', so that copies do not pay.
+    error: what the standard error is over.
+    features: whether on features (of --features), or 'inception', or False.
+    labels: whether both sets need classes.
+    logits: whether the features need a class head.
+    truth: the type of a known distribution that it is of, or None.
+    whole: whether all features of a set are wanted at once.
+    cap: where both sides must be of one size n, the largest; else 0.
+    explain: (generated set, real set) -> sentences that go with the scores.
+  """
+
+  function: Callable[[FeatureSet, FeatureSet, jax.Array, int], Result]
+  names: tuple[str, ...]
+  better: tuple[str, ...]
+  against: str
+  error: str
+  features: Any = True
+  labels: bool = False
+  logits: bool = False
+  truth: Any = None
+  whole: bool = True
+  cap: int = 0
+  explain: Callable[[FeatureSet, FeatureSet], list[str]] = lambda *_: []
+
+
+_PRDC = ('precision', 'recall', 'density', 'coverage')
+_GROUPS = 'jackknife over 10 groups of the examples scored'
+_DRAWS = 'draws of examples, or a jackknife where there is one draw'
+METRICS: dict[str, Metric] = {
+  'fid': Metric(
+    scorers.frechet_distance,
+    ('FID',),
+    ('lower',),
+    'train',
+    _GROUPS,
+    features='inception',
+    whole=False,
+    explain=scorers.explain_frechet_distance,
+  ),
+  'fd': Metric(
+    scorers.frechet_distance,
+    ('Frechet distance',),
+    ('lower',),
+    'train',
+    _GROUPS,
+    whole=False,
+    explain=scorers.explain_frechet_distance,
+  ),
+  'kid': Metric(
+    scorers.kernel_distance,
+    ('KID',),
+    ('lower',),
+    'train',
+    'random subsets, for the chance of both sets',
+    features='inception',
+  ),
+  'kd': Metric(
+    scorers.kernel_distance,
+    ('kernel distance',),
+    ('lower',),
+    'train',
+    'random subsets, for the chance of both sets',
+  ),
+  'is': Metric(
+    scorers.inception,
+    ('Inception Score',),
+    ('higher',),
+    'train',
+    '10 parts',
+    features='inception',
+    logits=True,
+  ),
+  'prdc': Metric(
+    scorers.prdc,
+    _PRDC,
+    ('higher',) * 4,
+    'train',
+    'examples, the other set given',
+    cap=50_000,
+  ),
+  'swd': Metric(
+    scorers.sliced_wasserstein,
+    ('sliced Wasserstein',),
+    ('lower',),
+    'train',
+    'directions',
+    cap=50_000,
+  ),
+  'mmd': Metric(
+    scorers.mmd,
+    ('squared MMD',),
+    ('lower',),
+    'test',
+    '',
+    cap=_TEST_SIZE,
+  ),
+  'c2st': Metric(
+    scorers.c2st,
+    ('C2ST accuracy',),
+    ('near 0.5',),
+    'test',
+    '',
+    cap=10 * _TEST_SIZE,
+  ),
+  'nn': Metric(
+    scorers.nearest_neighbour,
+    ('1-NN accuracy',),
+    ('near 0.5',),
+    'test',
+    f'{_DRAWS}, and the real set',
+    cap=5 * _TEST_SIZE,
+    explain=scorers.explain_nearest_neighbour,
+  ),
+  'intra_fd': Metric(
+    scorers.intra_class,
+    ('intra-class Frechet',),
+    ('lower',),
+    'train',
+    'classes',
+    labels=True,
+  ),
+  'cas': Metric(
+    scorers.classification,
+    ('CAS',),
+    ('higher',),
+    'test',
+    'test examples',
+    labels=True,
+  ),
+  'kl': Metric(
+    scorers.gaussian_truth,
+    ('KL to the truth, nats', 'Wasserstein-2 to the truth'),
+    ('lower', 'lower'),
+    'test',
+    _DRAWS,
+    features=False,
+    truth=synthetic.Gaussian,
+    explain=scorers.explain_gaussian_truth,
+  ),
+  'modes': Metric(
+    scorers.mixture_truth,
+    (
+      'modes found',
+      'share within 3 sigma',
+      'reverse KL, nats',
+    ),
+    ('higher', 'higher', 'lower'),
+    'test',
+    _DRAWS,
+    features=False,
+    truth=synthetic.Mixture,
+  ),
+  'stacked_modes': Metric(
+    scorers.stacked_truth,
+    ('modes found of 1,000', 'reverse KL, nats'),
+    ('higher', 'lower'),
+    'test',
+    _DRAWS,
+    features=False,
+    truth=stacked_data.Stacked,
+  ),
+}

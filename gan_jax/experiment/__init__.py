@@ -1,0 +1,1 @@
+"""Experiments: from a config to everything that a program needs."""

@@ -1,0 +1,106 @@
+"""The best checkpoint of a run, and the history of its scores.
+
+The best before the best is kept as well: a run may go back to before the last.
+"""
+
+import json
+import pathlib
+from typing import Any, Mapping
+
+from gan_jax.evaluation import results
+from gan_jax.experiment import run_dir
+from gan_jax.io import checkpoint, jsonl
+
+SCORES_FILE = 'scores.jsonl'
+
+
+def _set_damaged_aside(directory: pathlib.Path) -> list[str]:
+  """What is wrong with which checkpoints, which are moved out of the way."""
+  found = []
+  paths = list(directory.iterdir()) if directory.is_dir() else []
+  for path in sorted(path for path in paths if path.name.isdigit()):
+    damage = checkpoint.find_damage(path)
+    if damage:
+      why = f'{path} is damaged: {damage}'
+      found.append(checkpoint.set_aside(path, why))
+  return found
+
+
+class Best:
+  """The checkpoint with the best scores so far, and the history of scores.
+
+  Attributes:
+    step: of the best; None before there is one.
+    damaged: what is wrong with those that were moved out of the way.
+  """
+
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    options: Mapping[str, Any],
+    *,
+    start: int = 0,
+  ):
+    """Reads the history; lines later than `start` are dropped.
+
+    Args:
+      workdir: the run's directory.
+      options: of the scores; those under others are not comparable, so that
+        a run continued with others looks for a new best. The old one stays
+        until there is one.
+      start: steps already done.
+    """
+    self._options = {k: v for k, v in options.items() if k != 'every'}
+    self._lines = jsonl.Lines(
+      workdir / SCORES_FILE, start=start, kinds={'rank': list, 'options': dict}
+    )
+    self.damaged = _set_damaged_aside(workdir / run_dir.BEST)
+    self._saved = checkpoint.Checkpoints(workdir / run_dir.BEST, keep=2)
+    same = [line for line in self._lines.kept if self._comparable(line)]
+    self._done = {line['step'] for line in same}
+    ranks = [
+      (line['rank'], line['step'])
+      for line in same
+      if line['step'] in self._saved.steps()
+    ]
+    self._rank, self.step = min(ranks, default=(None, None))
+    noted = {line['step'] for line in self._lines.kept}
+    for step in self._saved.steps():
+      if step not in noted:  # of steps to come
+        self._saved.delete(step)
+
+  def _comparable(self, line: Mapping[str, Any]) -> bool:
+    return line['options'] == json.loads(json.dumps(self._options))
+
+  def has(self, step: int) -> bool:
+    """Whether the scores of a step are noted."""
+    return step in self._done
+
+  def offer(self, step: int, state: Any, rows: list[results.Row]) -> bool:
+    """Notes scores, and saves the state where they are the best so far.
+
+    Args:
+      step: of the state.
+      state: arrays.
+      rows: its scores; checkpoints are compared by results.rank of them.
+
+    Returns:
+      Whether they are the best.
+    """
+    rank, scores = results.rank(rows), results.as_json(rows)
+    better = self._rank is None or rank < self._rank
+    if better:
+      self._saved.save(step, state)
+      self._saved.wait()  # the line below must not be without it
+      self._rank, self.step = rank, step
+    line = {'step': step, 'rank': rank, 'options': self._options}
+    self._lines.write({**line, 'scores': scores})
+    self._done.add(step)
+    return better
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    self._lines.close()
+    self._saved.__exit__(*error)

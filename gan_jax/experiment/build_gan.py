@@ -1,0 +1,242 @@
+"""A game from settings: names looked up, options checked and filled in."""
+
+import dataclasses
+import warnings
+from typing import Any, Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import config, networks
+from gan_jax.experiment import build_networks, build_objective
+from gan_jax.training import ema, penalty_terms, state, train_step, update_rules
+from gan_jax.training import gan as gan_lib
+
+
+def _warn_of_batch_norm(names, spec, player) -> None:
+  by_example = [name for name in names if penalty_terms.TERMS[name].by_example]
+  if by_example and spec.get('norm') == 'batch':
+    made = 'a logit' if player == 'discriminator' else 'an example'
+    warnings.warn(
+      f'the penalty {", ".join(by_example)} is defined for each example, and '
+      f"with {player}.norm='batch' {made} depends on its whole batch; "
+      "use norm='none', 'layer' or 'spectral'",
+      stacklevel=3,
+    )
+
+
+def _discriminator(chosen, output, d_terms_and_g_terms):
+  """The discriminator's module, returning what loss and terms want."""
+  whole_batch = chosen.discriminator.get('minibatch_std') == -1
+  if whole_batch and chosen.micro_batches > 1:
+    raise ValueError(
+      f'micro_batches={chosen.micro_batches} cuts the batch into parts, and '
+      'discriminator.minibatch_std=-1 is over the whole batch; must be 1, or '
+      'a group size'
+    )
+  wants = [
+    n for n in d_terms_and_g_terms if penalty_terms.TERMS[n].wants_features
+  ]
+  if output == 'features' and wants:
+    raise ValueError(
+      f'the penalty {", ".join(wants)} wants features beside logits, and with '
+      f'loss={chosen.loss!r} the discriminator returns features alone'
+    )
+  fixed = {'return_features': True} if wants or output == 'scores' else {}
+  fixed['dtype'] = jnp.dtype(chosen.compute_dtype)
+  return build_networks.make_module(
+    chosen.discriminator, 'discriminator', **fixed
+  )
+
+
+def build_gan(
+  chosen: config.Settings, shape: tuple[int, ...]
+) -> tuple[gan_lib.GAN, dict[str, float], config.Settings]:
+  """Makes the game of some settings, without any data.
+
+  Args:
+    chosen: the settings, from config.parse.
+    shape: of one example.
+
+  Returns:
+    The game, starting values of `state.hyper`, and the settings with every
+    part's options filled in.
+
+  Raises:
+    ValueError: for an unknown name (with the nearest), an option that a part
+      does not have, or a value out of range.
+  """
+  loss, loss_hyper, loss_options, top_k, output = build_objective.make_loss(
+    chosen
+  )
+  d_terms, g_terms, weights, penalty_specs = build_objective.make_terms(chosen)
+  augmentation, augment_hyper, augment_spec = build_objective.make_augment(
+    chosen.augment, chosen.batch_size, chosen.packing
+  )
+  noise, noise_hyper, noise_spec = build_objective.make_noise(
+    chosen.instance_noise
+  )
+  lookahead_hyper, lookahead_spec = build_objective.make_lookahead(
+    chosen.lookahead
+  )
+  generator, g_spec = build_networks.make_module(
+    chosen.generator,
+    'generator',
+    shape=shape,
+    dtype=jnp.dtype(chosen.compute_dtype),
+  )
+  discriminator, d_spec = _discriminator(chosen, output, [*d_terms, *g_terms])
+  g_optimizer, g_hyper, g_opt_spec = build_networks.make_optimizer(
+    chosen.g_optimizer, 'g', chosen.num_steps
+  )
+  d_optimizer, d_hyper, d_opt_spec = build_networks.make_optimizer(
+    chosen.d_optimizer, 'd', chosen.num_steps * chosen.d_steps
+  )
+  _warn_of_batch_norm(d_terms, d_spec, 'discriminator')
+  _warn_of_batch_norm(g_terms, g_spec, 'generator')
+  summed = chosen.loss_reduction == 'sum'
+  gan = gan_lib.GAN(
+    generator=networks.from_linen(generator),
+    discriminator=networks.from_linen(discriminator),
+    loss=loss,
+    latent_dim=chosen.latent_dim,
+    g_optimizer=g_optimizer,
+    d_optimizer=d_optimizer,
+    d_terms=d_terms,
+    g_terms=g_terms,
+    augment=augmentation,
+    instance_noise=noise,
+    packing=chosen.packing,
+    consensus=chosen.consensus_weight > 0,
+    joint_batch=chosen.joint_batch,
+    d_scale=chosen.d_loss_scale,
+    g_scale=chosen.g_loss_scale,
+    batch_scale=float(chosen.batch_size) if summed else 1.0,
+  )
+  hyper = {
+    **g_hyper,
+    **d_hyper,
+    **weights,
+    **loss_hyper,
+    **augment_hyper,
+    **noise_hyper,
+    **lookahead_hyper,
+    **_average_hyper(chosen),
+  }
+  if gan.consensus:
+    hyper['consensus_weight'] = chosen.consensus_weight
+  filled = dataclasses.replace(
+    chosen,
+    generator=g_spec,
+    discriminator=d_spec,
+    g_optimizer=g_opt_spec,
+    d_optimizer=d_opt_spec,
+    penalties=penalty_specs,
+    loss_options=loss_options,
+    top_k=top_k,
+    augment=augment_spec,
+    instance_noise=noise_spec,
+    lookahead=lookahead_spec,
+  )
+  return gan, hyper, filled
+
+
+def _average_hyper(chosen: config.Settings) -> dict[str, float]:
+  decay = chosen.ema_decay
+  if chosen.ema_half_life:
+    decay = ema.half_life_decay(chosen.ema_half_life, chosen.batch_size)
+  hyper = {'ema_decay': decay}
+  if chosen.ema_rampup:
+    hyper['ema_rampup'] = chosen.ema_rampup
+  return hyper
+
+
+def make_step(
+  gan: gan_lib.GAN, chosen: config.Settings, axis_name: str | None
+) -> update_rules.Step:
+  """The train step of some settings.
+
+  Args:
+    gan: the game, of build_gan.
+    chosen: the settings.
+    axis_name: the mapped axis of devices, or None.
+
+  Raises:
+    ValueError: for an unknown update rule, or combinations that it does not
+      have.
+  """
+  build_objective.choose(
+    update_rules.UPDATE_RULES, chosen.update_rule, 'update_rule'
+  )
+  return train_step.make_train_step(
+    gan,
+    d_steps=chosen.d_steps,
+    same_latents=chosen.same_latents,
+    **memory_options(chosen),
+    axis_name=axis_name,
+    micro_batches=chosen.micro_batches,
+  )
+
+
+def _initial(gan, hyper, shape, memory):
+  batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
+
+  def init(key):
+    start = state.init_state(gan, key, batch, hyper)
+    return train_step.add_memory(start, **memory)
+
+  return init
+
+
+def memory_options(chosen: config.Settings) -> dict[str, Any]:
+  """What train_step.make_train_step and train_step.add_memory both take."""
+  return {
+    'rule': chosen.update_rule,
+    'lookahead_every': chosen.lookahead['every'],
+    'diagnostics': chosen.diagnostics,
+  }
+
+
+def initialiser(
+  gan: gan_lib.GAN,
+  hyper: Mapping[str, float],
+  shape: tuple[int, ...],
+  memory: Mapping[str, Any],
+) -> Callable[[int], state.GANState]:
+  """Makes the function from a run's seed to its state at step 0, compiled.
+
+  Args:
+    gan: the game.
+    hyper: values of the hyper-parameters.
+    shape: of one example.
+    memory: options of train_step.add_memory.
+
+  Returns:
+    seed -> the state, on the default device.
+  """
+  # On CPU, LLVM spends seconds on each random draw that is used just once.
+  on_cpu = jax.default_backend() == 'cpu'
+  options = {'xla_backend_optimization_level': 1} if on_cpu else None
+  init = jax.jit(_initial(gan, hyper, shape, memory), compiler_options=options)
+  # Folded apart from the keys of the steps, which fold in 0, 1, 2, ...
+  return lambda seed: init(jax.random.fold_in(jax.random.key(seed), 2**32 - 1))
+
+
+def state_shapes(
+  gan: gan_lib.GAN,
+  hyper: Mapping[str, float],
+  shape: tuple[int, ...],
+  memory: Mapping[str, Any],
+) -> state.GANState:
+  """Shapes and types of the state, computing nothing.
+
+  Args:
+    gan: the game.
+    hyper: values of the hyper-parameters.
+    shape: of one example.
+    memory: options of train_step.add_memory.
+
+  Returns:
+    The state with jax.ShapeDtypeStruct for arrays.
+  """
+  return jax.eval_shape(_initial(gan, hyper, shape, memory), jax.random.key(0))

@@ -1,0 +1,142 @@
+"""What a run will cost, by shapes alone: nothing is trained or written."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax.data import device_feed
+from gan_jax.experiment import build_gan, program
+
+
+class Cost(NamedTuple):
+  """Of one train step on one device, and of what lives there.
+
+  Attributes:
+    g_parameters: trained numbers of the generator.
+    d_parameters: of the discriminator.
+    state_bytes: both networks, optimizers, the average, memories of terms.
+    resident_bytes: examples that live on the device; 0 where they stream.
+    moved_bytes: copied from the host to this device for a step.
+    reduced_bytes: averaged over devices in a step; 0 on one device.
+    flops: floating-point operations, as XLA counts them before optimizing.
+    accessed_bytes: memory read and written, likewise: an upper bound.
+    temporary_bytes: largest memory beside arguments and results, as compiled
+      for this machine.
+  """
+
+  g_parameters: int
+  d_parameters: int
+  state_bytes: int
+  resident_bytes: int
+  moved_bytes: int
+  reduced_bytes: int
+  flops: float
+  accessed_bytes: float
+  temporary_bytes: int
+
+
+def _bytes(tree: Any) -> int:
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _float_bytes(tree: Any) -> int:
+  leaves = jax.tree.leaves(tree)
+  return _bytes([x for x in leaves if np.issubdtype(x.dtype, np.floating)])
+
+
+def lower(built: Any) -> jax.stages.Lowered:
+  """One train step on one device, for its share of the batch, not compiled.
+
+  Args:
+    built: an experiment.Experiment.
+  """
+  share = lambda x: x.update(
+    shape=(x.shape[0], x.shape[1] // len(built.devices), *x.shape[2:])
+  )
+  step = build_gan.make_step(built.gan, built.settings, None)
+  return jax.jit(step, donate_argnums=0).lower(
+    built.state_shapes(),
+    jax.tree.map(share, built.batch_shapes()),
+    jax.eval_shape(lambda: jax.random.key(0)),
+  )
+
+
+def count_flops(lowered: jax.stages.Lowered) -> float:
+  """Floating-point operations, as XLA counts them before it optimizes."""
+  return (lowered.cost_analysis() or {}).get('flops', float('nan'))
+
+
+def measure(built: Any) -> Cost:
+  """Compiles one step for shapes of the experiment and reads what XLA says.
+
+  Args:
+    built: an experiment.Experiment.
+
+  Returns:
+    The cost for one device, with its share of the batch.
+  """
+  chosen, count = built.settings, len(built.devices)
+  shapes = built.state_shapes()
+  lowered = lower(built)
+  counted = lowered.cost_analysis() or {}
+  memory = lowered.compile().memory_analysis()
+  size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
+  resident = program.is_resident(built.train, chosen)
+  g, d = shapes.generator, shapes.discriminator
+  reduced = (_float_bytes((d.params, d.stats)) * chosen.d_steps) + _float_bytes(
+    (g.params, g.stats)
+  )
+  return Cost(
+    g_parameters=size(g),
+    d_parameters=size(d),
+    state_bytes=_bytes(shapes),
+    resident_bytes=device_feed.nbytes(built.train) if resident else 0,
+    moved_bytes=0 if resident else _bytes(built.batch_shapes()) // count,
+    reduced_bytes=reduced if count > 1 else 0,
+    flops=count_flops(lowered),
+    accessed_bytes=counted.get('bytes accessed', float('nan')),
+    temporary_bytes=getattr(memory, 'temp_size_in_bytes', 0),
+  )
+
+
+def _units(number: float, base: int, unit: str) -> str:
+  """1.91 MB, 0.916 GFLOP and the like."""
+  prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
+  while number >= base and len(prefixes) > 1:
+    number /= base
+    prefixes.pop(0)
+  return f'{number:.3g} {prefixes[0]}{unit}'
+
+
+def lines(cost: Cost, built: Any, members: int = 1) -> list[str]:
+  """What there is to say of a cost.
+
+  Args:
+    cost: of one step on one device.
+    built: its experiment.
+    members: of an ensemble.
+
+  Returns:
+    Sentences, a line each.
+  """
+  size, flop = lambda n: _units(n, 1024, 'B'), lambda n: _units(n, 1000, 'FLOP')
+  share = built.settings.batch_size // len(built.devices)
+  every = f', {members} members' if members > 1 else ''
+  return [
+    f'parameters  G {cost.g_parameters:,}, D {cost.d_parameters:,}{every}',
+    f'state       {size(cost.state_bytes * members)} (networks, optimizers, '
+    'average)',
+    f'temporary   {size(cost.temporary_bytes)} for a step of {share} examples '
+    'on a device, as compiled here',
+    f'examples    {size(cost.resident_bytes)} live on each device'
+    if cost.resident_bytes
+    else f'examples    {size(cost.moved_bytes)} copied to each device a step',
+    f'devices     {size(cost.reduced_bytes)} averaged over '
+    f'{len(built.devices)} a step',
+    f'a step      {flop(cost.flops * members)}, '
+    f'{size(cost.accessed_bytes * members)} read and written at most '
+    '(before XLA optimizes)',
+    f'the run     {built.settings.num_steps:,} steps, '
+    f'{flop(cost.flops * members * built.settings.num_steps)} on each device',
+  ]

@@ -1,0 +1,178 @@
+"""An ensemble with all that it needs: many runs as one program.
+
+from gan_jax import team
+crew = ensemble.build({'data': {'name': 'ring'}, 'ensemble': {
+  'seeds': 4, 'sweep': 'penalties.r1.weight=logspace(-3,0,4)'}})
+crew.members[5].point  # {'penalties.r1.weight': 0.01}
+"""
+
+import dataclasses
+from typing import Any, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax import config, data
+from gan_jax.data import device_feed
+from gan_jax.distributed import devices as devices_lib
+from gan_jax.experiment import build_gan, experiment, sweep
+from gan_jax.experiment import program as program_lib
+from gan_jax.training import ensemble, fused, nonfinite, state
+
+
+@dataclasses.dataclass(frozen=True)
+class Team:
+  """Many runs as one program.
+
+  Attributes:
+    base: the experiment that the members vary; its settings are those of the
+      ensemble.
+    members: in the order of the states' first axis.
+    hyper: starting values of `state.hyper`, `[M]` each.
+    devices: that share the members.
+  """
+
+  base: experiment.Experiment
+  members: list[sweep.Member]
+  hyper: dict[str, np.ndarray]
+  devices: tuple[jax.Device, ...]
+
+  @property
+  def settings(self) -> config.Settings:
+    """Of the ensemble."""
+    return self.base.settings
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """Of one example."""
+    return self.base.shape
+
+  @property
+  def train(self) -> data.Source:
+    """The training source, which all members share."""
+    return self.base.train
+
+  @property
+  def test(self) -> data.Source:
+    """The held-out source."""
+    return self.base.test
+
+  @property
+  def draws(self) -> fused.Draws:
+    """What everything random of the members comes from, `[M]`."""
+    return ensemble.stack(
+      [fused.make_draws(member.settings.seed) for member in self.members]
+    )
+
+  def init_state(self) -> state.GANState:
+    """The members' states at step 0, `[M, ...]`; each as its run alone has."""
+    built, seeds = self.base, [m.settings.seed for m in self.members]
+    init = build_gan.initialiser(
+      built.gan,
+      built.hyper,
+      built.shape,
+      build_gan.memory_options(built.settings),
+    )
+    fresh = {seed: init(seed) for seed in set(seeds)}
+    states = ensemble.stack([fresh[seed] for seed in seeds])
+    hyper = {n: jnp.asarray(v, jnp.float32) for n, v in self.hyper.items()}
+    return states.replace(hyper=hyper)
+
+  def state_shapes(self) -> state.GANState:
+    """Shapes and types of the states, computing nothing."""
+    return ensemble.stacked_shapes(self.base.state_shapes(), len(self.members))
+
+  def program(self, way: str = '') -> program_lib.Program:
+    """Many train steps of all members as one compiled call, and its feed.
+
+    Args:
+      way: of ensemble.together; '' takes `ensemble.way` of the settings.
+    """
+    built, chosen = self.base, self.settings
+    way = way or chosen.ensemble['way']
+    step = nonfinite.freeze(build_gan.make_step(built.gan, chosen, None))
+    return program_lib.make_program(
+      step,
+      built.train,
+      chosen,
+      self.devices,
+      many=lambda run: ensemble.together(run, way),
+    )
+
+
+def _hyper(found: list[sweep.Member], shape) -> dict[str, np.ndarray]:
+  """Values of state.hyper by member; refuses what does not end up there."""
+  points = [tuple(member.point.items()) for member in found]
+  by_point = {
+    point: build_gan.build_gan(member.settings, shape)[1]
+    for point, member in dict(zip(points, found)).items()
+  }
+  names = {frozenset(values) for values in by_point.values()}
+  if len(names) > 1:
+    apart = sorted(frozenset.union(*names) - frozenset.intersection(*names))
+    raise ValueError(
+      f'ensemble.sweep: {", ".join(apart)} would be in the program for some '
+      'values and not for others (0 leaves the term out): all must be above 0; '
+      'run the control without it by itself'
+    )
+  rows = [by_point[point] for point in points]
+  return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _check_swept(chosen: config.Settings, shape) -> None:
+  """Refuses settings that are part of the program, not of `state.hyper`."""
+  for axis in sweep.parse(chosen.ensemble['sweep']):
+    low, high = min(axis.values), max(axis.values)
+    if low == high:
+      continue
+    for leaf in axis.leaves:
+      alone = {'seeds': 1, 'sweep': f'{leaf}={low!r},{high!r}'}
+      varied = dataclasses.replace(chosen, ensemble=chosen.ensemble | alone)
+      hyper = _hyper(sweep.members(varied), shape)
+      if all(len(set(values)) == 1 for values in hyper.values()):
+        raise ValueError(
+          f'ensemble.sweep: {leaf} is part of the program and the same for all '
+          f'members; what can be swept lives in state.hyper: {sorted(hyper)}'
+        )
+
+
+def build(mapping: Mapping[str, Any], **sources: Any) -> Team:
+  """Builds an ensemble and checks all of it, before anything compiles.
+
+  Args:
+    mapping: settings, see config.Settings, `ensemble` among them.
+    **sources: `train` and `test` of experiment.build, for data of your own.
+
+  Returns:
+    The ensemble. Its devices are as many of those asked for as divide the
+    number of members.
+
+  Raises:
+    ValueError: as experiment.build; for a sweep of what cannot be swept, or
+      data too large to live on the device.
+  """
+  given = config.parse(mapping)
+  sweep.check_size(given)
+  if given.nonfinite != 'halt':
+    raise ValueError(
+      f'nonfinite={given.nonfinite!r}: a member of an ensemble that diverges is '
+      "frozen, and the others go on; must be 'halt'"
+    )
+  devices = devices_lib.local_devices(given.num_devices)
+  # Devices share members, not batches: each member has one device.
+  base = experiment.build(dict(mapping) | {'num_devices': 1}, **sources)
+  chosen = dataclasses.replace(base.settings, num_devices=given.num_devices)
+  found = sweep.members(chosen)
+  _check_swept(chosen, base.shape)
+  # The game is a member's: what is swept may be absent from the base, at 0.
+  gan, one, _ = build_gan.build_gan(found[0].settings, base.shape)
+  base = dataclasses.replace(base, settings=chosen, gan=gan, hyper=one)
+  if not program_lib.is_resident(base.train, chosen):
+    raise ValueError(
+      f'resident_mb={chosen.resident_mb}: the members of an ensemble draw '
+      'their own batches from examples that live on the device, and these '
+      f'are {device_feed.nbytes(base.train) / 2**20:.1f} MB'
+    )
+  most = max(n for n in range(1, len(devices) + 1) if len(found) % n == 0)
+  return Team(base, found, _hyper(found, base.shape), tuple(devices[:most]))

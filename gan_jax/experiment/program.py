@@ -1,0 +1,201 @@
+"""The compiled program of a run: how its steps are fused, fed and paced."""
+
+import time
+from typing import Any, Callable, NamedTuple
+
+import jax
+
+from gan_jax import config, data, shuffle
+from gan_jax.data import device_feed
+from gan_jax.distributed import devices as devices_lib
+from gan_jax.distributed import multihost
+from gan_jax.experiment import schedule
+from gan_jax.training import fused
+
+_CHUNK_BYTES = 64 * 2**20
+_CHUNK_STEPS = 16  # of a streamed chunk, where nobody says
+_RESIDENT_STEPS = 1000  # the most of one call
+_CALL_SECONDS = 0.25  # what a call is paced to, so that Ctrl-C is answered
+_MEET_SECONDS = 1.0  # after which several processes agree anew
+
+
+class Program(NamedTuple):
+  """Many train steps as one compiled call, and how its arguments get there.
+
+  Attributes:
+    run: (state, feed, draws, count) -> (state, metrics), compiled; the state
+      is donated. See fused.fuse.
+    put: states and draws to the devices, whole.
+    feed: (start, rollbacks=0) -> the feed from a step on, to be used as a
+      context manager; rollbacks as in fused.make_draws.
+    limit: the most steps of one call.
+  """
+
+  run: Callable[..., Any]
+  put: Callable[[Any], Any]
+  feed: Callable[[int], Any]
+  limit: int
+
+
+def is_resident(source: data.Source, chosen: config.Settings) -> bool:
+  """Whether all of a source fits on each device, by `resident_mb`."""
+  return _fits(device_feed.nbytes(source), chosen)
+
+
+def _fits(nbytes: int, chosen: config.Settings) -> bool:
+  return nbytes <= chosen.resident_mb * 2**20
+
+
+def limit_of(chosen: config.Settings, nbytes: int, size: int) -> int:
+  """The most steps of one call of the program.
+
+  Args:
+    chosen: the settings; `steps_per_call` above 0 is the answer.
+    nbytes: of all training examples.
+    size: number of them.
+
+  Returns:
+    At least 1. A resident set needs no more than are between two lines of
+    the log; a chunk is bounded by its bytes, and on CPU, where nothing is
+    copied, by 1.
+  """
+  if chosen.steps_per_call:
+    return chosen.steps_per_call
+  if _fits(nbytes, chosen):
+    return min(chosen.log_every, _RESIDENT_STEPS)
+  if jax.default_backend() == 'cpu':
+    return 1
+  step_examples = chosen.batch_size * chosen.d_steps
+  step_bytes = max(1, int(nbytes / size * step_examples))
+  return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // step_bytes))
+
+
+def make_program(
+  step: Any,
+  source: data.Source,
+  chosen: config.Settings,
+  devices: tuple[jax.Device, ...],
+  *,
+  many: Callable[[fused.Fused], fused.Fused] | None = None,
+) -> Program:
+  """Makes the program of one run, or of many, on their devices.
+
+  Args:
+    step: a train step, made with `axis_name=devices.AXIS`; for many runs,
+      without an axis.
+    source: of the training examples.
+    chosen: the settings.
+    devices: that share the batch; for many runs, the runs.
+    many: makes the program of many runs from that of one (ensemble.together);
+      None for one run.
+
+  Returns:
+    The program; nothing is compiled or placed yet.
+  """
+  nbytes = device_feed.nbytes(source)
+  limit = limit_of(chosen, nbytes, len(source))
+  resident = _fits(nbytes, chosen)
+  sizes = dict(batch_size=chosen.batch_size, d_steps=chosen.d_steps)
+  pick = fused.from_chunk
+  if resident:
+    axis_name = None if many else devices_lib.AXIS
+    pick = fused.from_resident(len(source), axis_name=axis_name, **sizes)
+  run = fused.fuse(step, pick, limit=limit)
+  if many:
+    placed = devices_lib.spread_members(many(run), devices)
+  else:
+    placed = devices_lib.parallelise(
+      run,
+      devices,
+      backend=chosen.parallel,
+      batch_axis=None if resident else 2,
+      arguments=4,
+    )
+
+  def feed(start: int, rollbacks: int = 0):
+    if resident:
+      return device_feed.Resident(source, placed.put_batch)
+    return device_feed.Chunks(
+      source,
+      seed=shuffle.salted(chosen.seed, rollbacks),
+      start=start,
+      size=limit,
+      until=lambda step: schedule.steps_until(chosen, step),
+      put=placed.put_batch,
+      part=(multihost.index(), multihost.count()),
+      **sizes,
+    )
+
+  return Program(placed.step, placed.put, feed, limit)
+
+
+class Pace:
+  """How many steps the next call takes: up to what is due, in bounded time.
+
+  At most two calls are under way, so that the device never waits for the
+  host and a signal is answered soon. Several processes take the same calls:
+  they agree about once a second on the slowest one's time.
+
+  Attributes:
+    seconds: of one step, as last measured (and agreed on); 0 before.
+  """
+
+  def __init__(self, chosen: config.Settings, limit: int):
+    self.seconds = 0.0
+    self._settings, self._limit = chosen, limit
+    self._under_way: list[tuple[int, Any]] = []
+    self._clock: float | None = None
+    self._measured, self._steps_left = 0.0, 0
+    self._alone = multihost.count() == 1
+
+  def count(self, step: int) -> int:
+    """Steps of the call that begins at a step; at least 1."""
+    until = schedule.steps_until(self._settings, step)
+    if self._settings.steps_per_call:
+      return min(until, self._limit)
+    if not self.seconds:
+      return 1
+    return max(1, min(until, self._limit, int(_CALL_SECONDS / self.seconds)))
+
+  def started(self, count: int, result: Any) -> None:
+    """Notes a call, and waits for the one before it."""
+    self._under_way.append((count, result))
+    self._steps_left -= count
+    if len(self._under_way) > 1:
+      self._finish()
+
+  def agree(self, stop: bool) -> bool:
+    """Whether to stop here, as some process wants to; sets the pace of all.
+
+    Args:
+      stop: whether this one wants to.
+    """
+    if self._alone:
+      return stop
+    if self._steps_left > 0:
+      return False
+    stops, seconds = multihost.gather([stop, self._measured]).T
+    self.seconds = float(seconds.max())
+    if self.seconds:
+      self._steps_left = int(_MEET_SECONDS / self.seconds)
+    return bool(stops.any())
+
+  def wait(self) -> None:
+    """Waits for all calls."""
+    while self._under_way:
+      self._finish()
+
+  def rest(self) -> None:
+    """Waits for all calls; what comes until the next is not measured."""
+    self.wait()
+    self._clock = None
+
+  def _finish(self) -> None:
+    count, result = self._under_way.pop(0)
+    jax.block_until_ready(result)
+    now = time.perf_counter()
+    if self._clock is not None:
+      self._measured = max((now - self._clock) / count, 1e-9)
+    if self._alone:
+      self.seconds = self._measured
+    self._clock = now

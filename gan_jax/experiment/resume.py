@@ -1,0 +1,194 @@
+"""How a run is taken up again: from its newest good checkpoint."""
+
+import dataclasses
+import json
+import pathlib
+import zlib
+from typing import Any, Mapping, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax import config
+from gan_jax.distributed import multihost
+from gan_jax.experiment import compatibility, run_dir
+from gan_jax.io import checkpoint
+from gan_jax.training import state as state_lib
+
+
+class Start(NamedTuple):
+  """What a run begins with.
+
+  Attributes:
+    state: its state, on the host or the first device.
+    step: train steps done; a frozen member's state may have done fewer.
+    rollbacks: how often it has gone back to a checkpoint for a NaN.
+    note: a sentence that says where the state comes from. Checkpoints that
+      are damaged are named in it and set aside, in `damaged/`.
+  """
+
+  state_lib: state_lib.GANState
+  step: int
+  rollbacks: int
+  note: str
+
+
+def start(built: Any, workdir: pathlib.Path, init_from: str = '') -> Start:
+  """What a run begins with: its own checkpoint, or a fresh state.
+
+  Of several processes the first one reads, and tells the others.
+
+  Args:
+    built: the experiment.Experiment.
+    workdir: the run's directory, made if missing.
+    init_from: directory of another run, whose weights (not its optimizer or
+      step) a fresh run takes; '' for none.
+
+  Raises:
+    ValueError: where the directory holds a run of another config, or
+      init_from one of other networks; the leaves that differ are named. Where
+      all checkpoints are damaged.
+    FileNotFoundError: where init_from holds no run.
+  """
+  found = None
+  with multihost.together('start', ValueError, OSError):
+    _check_alike(built)
+    if multihost.is_chief():
+      found = _start(built, workdir, init_from)
+  if multihost.count() == 1:
+    return found
+  if found is None:
+    shapes = built.state_shapes()
+    empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    found = Start(empty, 0, 0, '')
+  numbers = np.array([found.step, found.rollbacks], np.int32)
+  whole, (step, rollbacks) = multihost.from_chief((found.state, numbers))
+  return Start(whole, int(step), int(rollbacks), found.note)
+
+
+def _check_alike(built) -> None:
+  """Refuses processes that were given other configs, data or versions."""
+  if multihost.count() == 1:
+    return
+  about = run_dir.describe(built)
+  described = json.dumps(about | {'settings': _without_paths(built.settings)})
+  crc = zlib.crc32(described.encode())
+  sums = multihost.gather([crc >> 16, crc & 0xFFFF])
+  other = (sums != sums[0]).any(axis=1)
+  if other.any():
+    raise ValueError(
+      f'process {int(np.argmax(other))} has another config, other data or '
+      'versions than process 0: all must be started alike (runs of their own '
+      'take --num_processes=1)'
+    )
+
+
+def _without_paths(chosen: Any) -> dict[str, Any]:
+  flat = config.flatten(dataclasses.asdict(chosen))
+  mere = ('data.data_dir', 'data.path', 'eval.feature_weights')
+  return {leaf: value for leaf, value in flat.items() if leaf not in mere}
+
+
+def _start(built, workdir, init_from) -> Start:
+  workdir.mkdir(parents=True, exist_ok=True)
+  found = _newest(built, workdir)
+  if found is not None:
+    total = built.settings.num_steps
+    told = f'continues from the checkpoint of step {found.step} of {total}'
+    if init_from:
+      told += ' (its own weights, not once more those of --init_from)'
+    return found._replace(note=found.note + told)
+  _check_nothing_is_lost(built, workdir)
+  fresh = built.init_state()
+  if not init_from:
+    return Start(fresh, 0, 0, 'a new run')
+  _, other, shape, trained = run_dir.restore(init_from)
+  parts = ('generator', 'discriminator', 'latent_dim', 'packing')
+  facts = lambda chosen, shape: {
+    'shape': list(shape),
+    **{name: getattr(chosen, name) for name in parts},
+  }
+  _refuse(
+    compatibility.differences(
+      facts(other, shape), facts(built.settings, built.shape)
+    ),
+    f'the networks of {init_from} do not fit; they differ in',
+    'Weights can be taken from the same networks alone.',
+  )
+  take = lambda new, old: new.replace(params=old.params, stats=old.stats)
+  fresh = fresh.replace(
+    generator=take(fresh.generator, trained.generator),
+    discriminator=take(fresh.discriminator, trained.discriminator),
+    ema=trained.ema,
+  )
+  note = f'a new run from the weights of {init_from}, step {trained.step}'
+  return Start(fresh, 0, 0, note)
+
+
+def _check_nothing_is_lost(built, workdir) -> None:
+  """Refuses to write over what a run of another config left, but no checkpoint.
+
+  Killed before its first checkpoint, the same run begins anew, and writes the
+  same again.
+  """
+  lines = any(path.stat().st_size for path in workdir.glob('*.jsonl'))
+  left = lines or (workdir / run_dir.BEST).is_dir()
+  if left and (workdir / run_dir.CONFIG_FILE).exists():
+    _check_continues(built, workdir, 0, run_dir.read_config(workdir))
+
+
+def _newest(built, workdir) -> Start | None:
+  """The newest good checkpoint, with what is to be said of newer ones."""
+  kept = workdir / run_dir.CHECKPOINTS
+  if not kept.is_dir():
+    return None
+  damaged: dict[int, str] = {}
+  with checkpoint.Checkpoints(kept, read_only=True) as saved:
+    for step in reversed(saved.steps()):
+      try:
+        about = saved.about(step) or run_dir.read_config(workdir)
+        _check_continues(built, workdir, step, about)
+        restored = saved.restore(built.state_shapes(), step)
+        break
+      except checkpoint.Damaged as error:
+        damaged[step] = str(error)
+    else:
+      if damaged:
+        raise ValueError(
+          'no checkpoint is left to continue from: '
+          f'{"; ".join(damaged.values())}. Choose another --workdir, or remove '
+          f'{kept} to start anew'
+        )
+      return None
+  said = ''.join(
+    f'{checkpoint.set_aside(kept / str(number), text)}; '
+    for number, text in damaged.items()
+  )
+  return Start(restored, step, about.get('rollbacks', 0), said)
+
+
+def _check_continues(built, workdir, step, about) -> None:
+  """Refuses a checkpoint of another run, or beyond the end of this."""
+  _refuse(
+    compatibility.differences(
+      about['settings'] | {'examples': about['examples']},
+      dataclasses.asdict(built.settings)
+      | {'examples': run_dir.describe_examples(built)},
+    ),
+    f'{workdir} holds a run of another config; it differs in',
+    'Choose another --workdir, or the old values.',
+  )
+  if step > built.settings.num_steps:
+    raise ValueError(
+      f'num_steps={built.settings.num_steps}: {workdir} has already done '
+      f'{step} steps'
+    )
+
+
+def _refuse(different: Mapping[str, tuple], reason: str, advice: str) -> None:
+  if different:
+    listed = ''.join(
+      f'\n  {leaf}: {old!r} there, {new!r} now'
+      for leaf, (old, new) in different.items()
+    )
+    raise ValueError(f'{reason}{listed}\n{advice}')

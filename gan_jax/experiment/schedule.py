@@ -1,0 +1,67 @@
+"""What there is to do after which train step."""
+
+from typing import NamedTuple
+
+from gan_jax.config import Settings
+
+
+class Due(NamedTuple):
+  """What there is to do after some steps.
+
+  Attributes:
+    line: of the log.
+    checkpoint: of the state.
+    picture: of samples.
+    scores: of samples.
+  """
+
+  line: bool
+  checkpoint: bool
+  picture: bool
+  scores: bool
+
+  @property
+  def slow(self) -> bool:
+    """Whether it may take longer than a step."""
+    return self.checkpoint or self.picture or self.scores
+
+
+def after(chosen: Settings, step: int, stopping: bool = False) -> Due:
+  """What there is to do after a step.
+
+  Args:
+    chosen: the settings.
+    step: train steps done.
+    stopping: whether the run stops here, before its end.
+  """
+  at = lambda every: bool(every) and step % every == 0
+  ended = step == chosen.num_steps
+  last = ended or stopping
+  scores = at(chosen.eval['every'])
+  return Due(
+    line=last or at(chosen.log_every),
+    # Scores may take long, and a run be killed meanwhile.
+    checkpoint=last or at(chosen.checkpoint_every) or scores,
+    picture=ended or at(chosen.sample_every),
+    scores=scores and (ended or not stopping),
+  )
+
+
+def steps_until(chosen: Settings, step: int) -> int:
+  """Train steps until something is due: a log line, a picture, the end.
+
+  Args:
+    chosen: the settings.
+    step: train steps done.
+
+  Returns:
+    At least 1 before the end, 0 at it.
+  """
+  everies = (
+    chosen.log_every,
+    chosen.sample_every,
+    chosen.checkpoint_every,
+    chosen.eval['every'],
+  )
+  until = [every - step % every for every in everies if every]
+  return max(0, min(chosen.num_steps - step, *until))

@@ -1,0 +1,183 @@
+"""Which runs an ensemble holds: seeds, and values of hyper-parameters.
+
+  >>> from gan_jax import settings, sweep
+  >>> text = 'ema_decay=0.9,0.99; label_smoothing=linspace(0,0.2,3)'
+  >>> chosen = config.parse({'ensemble': {'seeds': 2, 'sweep': text}})
+  >>> len(sweep.members(chosen))
+  12
+  >>> sweep.members(chosen)[3].point
+  {'ema_decay': 0.9, 'label_smoothing': 0.1}
+
+A setting can be swept that is a number with a decimal point and lives in
+`state.hyper`: learning rates, betas, weights of penalties, decay of the
+average, label smoothing, strength of augmentation and the like.
+"""
+
+import dataclasses
+import itertools
+import math
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax import config, validation
+
+_SPACES = {
+  'linspace': np.linspace,
+  'logspace': np.logspace,
+  'geomspace': np.geomspace,
+}
+_GRAMMAR = (
+  "must be like 'g_optimizer.learning_rate=1e-4,1e-3', "
+  "'penalties.r1.weight=logspace(-3,2,16)' (from 10^-3 to 10^2), also "
+  "geomspace and linspace; several with ';', and 'a+b=...' for settings that "
+  'have the same value'
+)
+
+
+MOST = 10_000  # members; of more, the states alone of a toy fill a machine
+
+
+class Axis(NamedTuple):
+  """One dimension of a sweep.
+
+  Attributes:
+    leaves: the settings that take the values, all the same.
+    values: in order.
+  """
+
+  leaves: tuple[str, ...]
+  values: tuple[float, ...]
+
+  @property
+  def name(self) -> str:
+    """Of the axis, for tables and plots."""
+    return '+'.join(self.leaves)
+
+
+class Member(NamedTuple):
+  """One run of an ensemble.
+
+  Attributes:
+    settings: of an ordinary run that is this member.
+    point: setting -> value, of what is swept.
+  """
+
+  config: config.Settings
+  point: dict[str, float]
+
+
+def _values(text: str, names: str) -> tuple[float, ...]:
+  called = re.fullmatch(r'(\w+)\(([^()]*)\)', text)
+  if called and called[1] not in _SPACES:
+    raise ValueError(validation.unknown(called[1], _SPACES, 'range'))
+  parts = (called[2] if called else text).split(',')
+  try:
+    if not called:
+      return tuple(float(part) for part in parts)
+    low, high, count = float(parts[0]), float(parts[1]), int(parts[2])
+    if len(parts) != 3 or count < 1:
+      raise ValueError
+    return tuple(float(x) for x in _SPACES[called[1]](low, high, count))
+  except (ValueError, IndexError):
+    raise ValueError(
+      f'ensemble.sweep: {names} has the values {text!r}: {_GRAMMAR}. What can '
+      'be swept are continuous settings'
+    ) from None
+
+
+def parse(text: str) -> tuple[Axis, ...]:
+  """The dimensions of a sweep.
+
+  Args:
+    text: 'setting=values', several separated by ';'. Values are numbers with
+      commas, `linspace(low, high, count)`, `geomspace(low, high, count)` or
+      `logspace(low, high, count)` with exponents of 10; 'a+b=values' gives
+      two settings the same value. '' is no sweep.
+
+  Returns:
+    The dimensions; an ensemble has their product.
+
+  Raises:
+    ValueError: for anything else, with what is allowed.
+  """
+  axes = []
+  for part in filter(None, (p.strip() for p in text.split(';'))):
+    names, equals, values = part.replace(' ', '').partition('=')
+    if not equals or not all(names.split('+')):
+      raise ValueError(f'ensemble.sweep={part!r}: {_GRAMMAR}')
+    axis = Axis(tuple(names.split('+')), _values(values, names))
+    if len(set(axis.values)) < len(axis.values):
+      raise ValueError(f'ensemble.sweep={part!r}: a value is there twice')
+    axes.append(axis)
+  leaves = [leaf for axis in axes for leaf in axis.leaves]
+  twice = sorted({leaf for leaf in leaves if leaves.count(leaf) > 1})
+  if twice:
+    raise ValueError(f'ensemble.sweep names {", ".join(twice)} twice')
+  return tuple(axes)
+
+
+def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
+  *path, last = leaf.split('.')
+  inner = mapping
+  for name in path:
+    inner = inner.get(name) if isinstance(inner, dict) else None
+  known = isinstance(inner, dict) and last in inner
+  if not known or not isinstance(inner[last], float):
+    flat = config.flatten(mapping)
+    floats = [k for k, v in flat.items() if isinstance(v, float)]
+    if known:
+      raise ValueError(
+        f'ensemble.sweep: {leaf} is not a continuous setting (it is '
+        f'{inner[last]!r} in the config); members must share shapes and code, '
+        'so that what can be swept are learning rates, betas, weights of '
+        'penalties, ema_decay, label_smoothing and the like'
+      )
+    raise ValueError(validation.unknown(leaf, floats, 'continuous setting'))
+  inner[last] = value
+
+
+def check_size(chosen: config.Settings) -> None:
+  """Refuses an ensemble of too many members, before any is made.
+
+  Raises:
+    ValueError: naming the number; and as `parse`.
+  """
+  sizes = [len(axis.values) for axis in parse(chosen.ensemble['sweep'])]
+  count = math.prod([*sizes, chosen.ensemble['seeds']])
+  if count > MOST:
+    raise ValueError(
+      f'ensemble: {" x ".join(f"{n:,}" for n in sizes or [1])} points and '
+      f'{chosen.ensemble["seeds"]:,} seeds are {count:,} members; must be at '
+      f'most {MOST:,}'
+    )
+
+
+def members(chosen: config.Settings) -> list[Member]:
+  """The members of an ensemble: for each point of the sweep, all seeds.
+
+  Args:
+    chosen: filled in (build_gan.build_gan does it), so that every setting of
+      every part has a value.
+
+  Returns:
+    The members, seeds `seed`, `seed + 1`, ... innermost.
+
+  Raises:
+    ValueError: for a sweep of what is not a continuous setting.
+  """
+  axes = parse(chosen.ensemble['sweep'])
+  alone = dataclasses.replace(chosen, ensemble=config.Settings().ensemble)
+  found = []
+  for values in itertools.product(*(axis.values for axis in axes)):
+    point = {
+      leaf: value for axis, value in zip(axes, values) for leaf in axis.leaves
+    }
+    mapping = config.as_mapping(alone)
+    for leaf, value in point.items():
+      _with_leaf(mapping, leaf, value)
+    for number in range(chosen.ensemble['seeds']):
+      mapping['seed'] = chosen.seed + number
+      found.append(Member(config.parse(mapping), point))
+  return found

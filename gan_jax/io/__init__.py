@@ -1,0 +1,1 @@
+"""Files: locks, logs, checkpoints, formats of other libraries."""

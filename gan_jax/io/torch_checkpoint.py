@@ -1,0 +1,191 @@
+"""Reads the tensors of a torch file, without torch and without its risks.
+
+A `.pth` file is a pickle, and to unpickle it may run any code. Nothing is
+unpickled here: see torch_opcodes.
+"""
+
+import io
+import math
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from gan_jax.io import files, pickle_opcodes
+
+_MAGIC = 0x1950A86A20F9469CFC6C  # of files before torch 1.6
+# Bounds, far above any state dict of the networks that scores need.
+_MOST_BYTES = 2**30  # of a file
+_MOST_COPIES = 4  # bytes of all tensors, in sizes of the file
+_MOST_LETTERS = 1000  # of the path of a tensor
+
+
+def _array(tensor, storages):
+  kind, key, offset, size, stride = tensor
+  if key not in storages:
+    raise ValueError(f'its storage {key!r:.80} is missing')
+  dtype, data = np.dtype(pickle_opcodes.TYPES[kind.name]), storages[key]
+  if len(data) % dtype.itemsize:
+    raise ValueError(f'the storage {key!r:.80} is cut off')
+  values = np.frombuffer(data, dtype)
+  if (
+    len(size) != len(stride)
+    or len(size) > 32
+    or not all(
+      isinstance(n, int) and 0 <= n < 2**48 for n in (offset, *size, *stride)
+    )
+    or (count := math.prod(size)) > len(values)
+    or (count and _last(offset, size, stride) >= len(values))
+  ):
+    raise ValueError(
+      f'its tensor of {len(size)} dimensions is not within its storage of '
+      f'{len(values)} numbers'
+    )
+  steps = [step * dtype.itemsize for step in stride]
+  return np.lib.stride_tricks.as_strided(
+    values[offset:], size, steps, writeable=False
+  )
+
+
+def _last(offset, size, stride):
+  return offset + sum((n - 1) * step for n, step in zip(size, stride))
+
+
+def _read_zip(data):
+  archive = zipfile.ZipFile(io.BytesIO(data))
+  names = archive.namelist()
+  if len(set(names)) < len(names):
+    raise ValueError('it has an entry twice')
+  stored = [
+    e for e in archive.infolist() if e.compress_type == zipfile.ZIP_STORED
+  ]
+  if sum(entry.file_size for entry in stored) > len(data):
+    raise ValueError('its entries are larger than itself')
+
+  def read(name):
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+      raise ValueError(f'its entry {name} is compressed')
+    return archive.read(name)
+
+  root = next((n[:-8] for n in names if n.endswith('data.pkl')), None)
+  if root is None:
+    raise ValueError('a zip file without data.pkl, not one of torch.save')
+  if f'{root}byteorder' in names and read(f'{root}byteorder') != b'little':
+    raise ValueError('its byte order is not little')
+  types: dict[str, pickle_opcodes.StorageType] = {}
+  found = pickle_opcodes.play(io.BytesIO(read(f'{root}data.pkl')), types)
+  keys = [key for key in types if f'{root}data/{key}' in names]
+  return found, {key: read(f'{root}data/{key}') for key in keys}
+
+
+def _read_legacy(data):
+  stream = io.BytesIO(data)
+  if pickle_opcodes.play(stream) != _MAGIC:
+    raise ValueError('it does not begin like a torch file')
+  pickle_opcodes.play(stream)  # version
+  pickle_opcodes.play(stream)  # of the machine
+  types: dict[str, pickle_opcodes.StorageType] = {}
+  found = pickle_opcodes.play(stream, types)
+  storages = {}
+  for key in pickle_opcodes.play(stream):
+    count = int.from_bytes(stream.read(8), 'little')
+    length = count * np.dtype(pickle_opcodes.TYPES[types[key].name]).itemsize
+    storages[key] = stream.read(length)
+    if len(storages[key]) != length:
+      raise ValueError('it is cut off')
+  return found, storages
+
+
+def _tensors(found: Any, storages, most: int) -> dict[str, np.ndarray]:
+  if isinstance(found, pickle_opcodes.Module):
+    raise ValueError(
+      'a TorchScript program, not a state dict; for Inception, see '
+      'python -m gan_jax.evaluation.networks.convert_weights --help'
+    )
+  if not isinstance(found, dict):
+    raise ValueError(f'it holds a {type(found).__name__}, not a state dict')
+  views = {}
+  for name, value in found.items():
+    if not isinstance(name, str) or not isinstance(
+      value, pickle_opcodes.Tensor
+    ):
+      raise ValueError(
+        f'its entry {name!r:.80} is a {type(value).__name__}, not a tensor: it '
+        'is not a state dict'
+      )
+    views[name] = _array(value, storages)
+  if sum(view.nbytes for view in views.values()) > most:
+    raise ValueError(f'its tensors have more than {most:,} bytes together')
+  return {
+    name: _numbers(view, found[name].type.name) for name, view in views.items()
+  }
+
+
+def _numbers(view, kind):
+  if kind == 'BFloat16Storage':
+    return (view.astype(np.uint32) << 16).view(np.float32)
+  return view.copy()
+
+
+def _flat(module: Any) -> dict[str, pickle_opcodes.Tensor]:
+  """The tensors in a tree of modules, by their path."""
+  if not isinstance(module, pickle_opcodes.Module):
+    raise ValueError(f'it holds a {type(module).__name__}, not a module')
+  found, seen, waiting = {}, set(), [('', module)]
+  while waiting:
+    name, value = waiting.pop()
+    if len(name) > _MOST_LETTERS:
+      raise ValueError(f'a name has more than {_MOST_LETTERS} letters')
+    if isinstance(value, pickle_opcodes.Tensor):
+      found[name] = value
+    elif isinstance(value, pickle_opcodes.Module) and id(value) not in seen:
+      seen.add(id(value))
+      inner = [(f'{name}.{k}'.lstrip('.'), v) for k, v in value.items()]
+      waiting += reversed(inner)
+  return found
+
+
+def read_modules(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+  """The tensors of the modules in a TorchScript file; its code is not read.
+
+  Args:
+    path: of a file of torch.jit.save, of at most 1 GiB.
+
+  Returns:
+    Path of modules and name, with dots between -> array, in the order of the
+    file.
+
+  Raises:
+    OSError: where it cannot be opened.
+    ValueError: naming the file and what is wrong with it.
+  """
+  return _read(path, 'TorchScript file', _flat)
+
+
+def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+  """The tensors of a state dict in a torch file.
+
+  Args:
+    path: of a `.pth` or `.pt` file of any torch, of at most 1 GiB.
+
+  Returns:
+    Name -> array, in the order of the file; bfloat16 becomes float32.
+
+  Raises:
+    OSError: where it cannot be opened.
+    ValueError: naming the file, where it is no torch file, is damaged, or
+      holds anything beside tensors.
+  """
+  return _read(path, 'torch state dict', lambda found: found)
+
+
+def _read(path, what, tensors_of):
+  data = files.read(pathlib.Path(path), most=_MOST_BYTES)
+  try:
+    read = _read_zip if data.startswith(b'PK') else _read_legacy
+    found, storages = read(data)
+    return _tensors(tensors_of(found), storages, _MOST_COPIES * len(data))
+  except Exception as error:  # what is damaged can raise anything
+    reason = files.reason(error)
+    raise ValueError(f'{path} is not a readable {what}: {reason}') from error

@@ -1,0 +1,109 @@
+"""Scores against a Gaussian that is known."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from gan_jax.metrics import checks, frechet
+
+Array = jax.Array
+
+
+def fit(samples: Array) -> tuple[Array, Array]:
+  """Mean and unbiased covariance of samples.
+
+  Args:
+    samples: `[n, d]`, float, n >= 2.
+
+  Returns:
+    Mean `[d]` and covariance `[d, d]`, in at least float32.
+
+  Raises:
+    AssertionError: for another rank, fewer than 2 samples, or integers.
+    ValueError: for numbers that are not finite, or whose squares are not.
+  """
+  chex.assert_rank(samples, 2)
+  chex.assert_axis_dimension_gteq(samples, 0, 2)
+  checks.check_sets(samples=samples)
+  samples = checks.at_least_float32(samples)
+  mean = samples.mean(axis=0)
+  centred = samples - mean[None]
+  covariance = centred.T @ centred / (len(samples) - 1)
+  checks.check_score('the covariance', covariance, samples)
+  return mean, covariance
+
+
+def kl_divergence(
+  mean_q: Array, covariance_q: Array, mean_p: Array, covariance_p: Array
+) -> Array:
+  """KL(q || p) between two Gaussians, in closed form.
+
+  (tr(P^-1 Q) - d + (m_p - m_q)' P^-1 (m_p - m_q) + log det P - log det Q) / 2
+
+  A Gaussian fitted to n samples of p itself scores about d (d + 3) / (4 n).
+
+  Args:
+    mean_q: `[d]`.
+    covariance_q: `[d, d]`, positive definite.
+    mean_p: `[d]`.
+    covariance_p: `[d, d]`, positive definite.
+
+  Returns:
+    Scalar, in nats; inf for a singular covariance_q.
+
+  Raises:
+    AssertionError: for shapes that do not match.
+    ValueError: for a covariance_p that is not positive definite, numbers that
+      are not finite, or so large that the divergence is not.
+  """
+  chex.assert_rank([mean_q, mean_p, covariance_q, covariance_p], [1, 1, 2, 2])
+  chex.assert_equal_shape([mean_q, mean_p])
+  frechet.check_square(mean_q, covariance_q, covariance_p)
+  checks.check_finite(
+    mean_q=mean_q,
+    covariance_q=covariance_q,
+    mean_p=mean_p,
+    covariance_p=covariance_p,
+  )
+  mean_q, covariance_q, mean_p, covariance_p = map(
+    checks.at_least_float32, (mean_q, covariance_q, mean_p, covariance_p)
+  )
+  least = lambda covariance: jnp.linalg.eigvalsh(covariance).min()
+  least_p, log_p = least(covariance_p), jnp.linalg.slogdet(covariance_p)[1]
+  if not checks.is_traced(least_p) and not least_p > 0:
+    raise ValueError(
+      'covariance_p is not positive definite: a Gaussian without a density, '
+      'to which there is no divergence'
+    )
+  shift = mean_p - mean_q
+  trace = jnp.trace(jnp.linalg.solve(covariance_p, covariance_q))
+  distance = shift @ jnp.linalg.solve(covariance_p, shift)
+  log_q = jnp.linalg.slogdet(covariance_q)[1]
+  finite = (trace - mean_q.shape[0] + distance + log_p) / 2
+  checks.check_score('the divergence', finite, mean_p, mean_q, covariance_q)
+  # Rounding takes an eigenvalue of a singular matrix to 0 or below.
+  return jnp.where(least(covariance_q) > 0, finite - log_q / 2, jnp.inf)
+
+
+def wasserstein_2(
+  mean_q: Array, covariance_q: Array, mean_p: Array, covariance_p: Array
+) -> Array:
+  """Wasserstein-2 distance between two Gaussians, in closed form.
+
+  The square root of the Frechet distance.
+
+  Args:
+    mean_q: `[d]`.
+    covariance_q: `[d, d]`, positive semi-definite.
+    mean_p: `[d]`.
+    covariance_p: `[d, d]`.
+
+  Returns:
+    Scalar float64, at least 0, in the units of the means.
+
+  Raises:
+    AssertionError: for shapes that do not match.
+  """
+  squared = frechet.frechet_distance(mean_q, covariance_q, mean_p, covariance_p)
+  with jax.enable_x64(True):
+    return jnp.sqrt(jnp.maximum(squared, 0))

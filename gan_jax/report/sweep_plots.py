@@ -1,0 +1,205 @@
+"""Pictures of an ensemble, by matplotlib where it is installed.
+
+Seeds alone: the losses over steps with a band, and every member's score. One
+swept setting: the score against it with a band. Two: a heat map.
+"""
+
+import io
+import math
+import os
+import pathlib
+import warnings
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+
+from gan_jax.io import files
+
+_SCORES = 3  # the most in a picture
+_COLOURS = ('tab:blue', 'tab:orange', 'tab:green')
+
+
+def _pyplot() -> Any:
+  os.environ.setdefault('MPLBACKEND', 'Agg')
+  try:
+    import matplotlib.pyplot as plt
+  except ImportError:
+    return None
+  return plt
+
+
+def ensemble(
+  path: pathlib.Path,
+  axes: Sequence[Any],
+  points: Sequence[Any],
+  floors: Mapping[str, tuple[float, float | None]],
+  lines: Sequence[Mapping[str, Any]],
+) -> bool:
+  """Draws an ensemble.
+
+  Args:
+    path: of the PNG.
+    axes: sweep.Axis of each dimension.
+    points: sweep_results.Point of each point.
+    floors: name of a score -> (its value for real data, standard error).
+    lines: of members.jsonl.
+
+  Returns:
+    Whether there is a picture: not without matplotlib, nor for more than two
+    dimensions, nor where all diverged.
+  """
+  names = list(floors)[:_SCORES]
+  plt = _pyplot() if names and len(axes) <= 2 else None
+  if plt is None:
+    return False
+  columns = len(names) + (0 if axes else 1)
+  figure, panels = plt.subplots(
+    1, columns, figsize=(4.6 * columns, 3.9), squeeze=False
+  )
+  panels = list(panels[0])
+  if not axes:
+    _curves(panels.pop(0), lines)
+  draw = (_seeds, _line, _heat)[len(axes)]
+  for panel, name in zip(panels, names):
+    draw(panel, name, axes, points, floors[name])
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # of fonts and tight spaces
+    figure.tight_layout()
+    png = io.BytesIO()
+    figure.savefig(png, dpi=110)
+  plt.close(figure)
+  files.replace(path, png.getvalue())
+  return True
+
+
+def _curves(panel, lines) -> None:
+  """Both losses: mean over members, and a band of one standard deviation."""
+  logged = [line for line in lines if 'metrics' in line]
+  steps = [line['step'] for line in logged]
+  for colour, name in zip(_COLOURS, ('d_loss', 'g_loss')):
+    rows = np.array(
+      [
+        [math.nan if v is None else v for v in line['metrics'][name]]
+        for line in logged
+      ]
+    )
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore')  # a mean of nothing is not drawn
+      mean, spread = np.nanmean(rows, axis=1), np.nanstd(rows, axis=1)
+    panel.plot(steps, mean, color=colour, label=name)
+    panel.fill_between(
+      steps, mean - spread, mean + spread, color=colour, alpha=0.25, lw=0
+    )
+  count = len(logged[0]['metrics']['d_loss']) if logged else 0
+  panel.set(xlabel='steps', title=f'losses, {count} members, band: 1 s.d.')
+  panel.legend()
+
+
+def _floor(panel, floor, vertical=False) -> None:
+  value, error = floor
+  line, span = (
+    (panel.axvline, panel.axvspan)
+    if vertical
+    else (panel.axhline, panel.axhspan)
+  )
+  line(value, color='grey', ls=':', label='real data (floor)')
+  if error:
+    span(value - error, value + error, color='grey', alpha=0.2, lw=0)
+
+
+def _positive(values) -> bool:
+  """Whether a logarithmic scale shows values better."""
+  good = [v for v in values if v is not None and math.isfinite(v)]
+  return bool(good) and min(good) > 0 and max(good) > 20 * min(good)
+
+
+def _scale(values) -> str:
+  return 'log' if _positive(values) else 'linear'
+
+
+def _seeds(panel, name, axes, points, floor) -> None:
+  """Every seed's score, sorted, beside their mean and its standard error."""
+  del axes
+  (mean, error), values = points[0].scores[name], sorted(points[0].values[name])
+  panel.plot(
+    range(1, len(values) + 1),
+    values,
+    'o',
+    ms=3,
+    color=_COLOURS[0],
+    label='seeds',
+  )
+  about = f'mean {mean:.3g}' + (f' ± {error:.2g}' if error else '')
+  panel.axhline(mean, color=_COLOURS[0], label=about)
+  if error:
+    panel.axhspan(
+      mean - error, mean + error, color=_COLOURS[0], alpha=0.2, lw=0
+    )
+  _floor(panel, floor)
+  scale = _scale([*values, floor[0]])
+  panel.xaxis.get_major_locator().set_params(integer=True)
+  panel.set(title=name, xlabel='seeds, in order of their score', yscale=scale)
+  panel.legend(fontsize=8)
+
+
+def _line(panel, name, axes, points, floor) -> None:
+  """A score against a swept setting, with a band of the standard error."""
+  x = np.array(axes[0].values)
+  mean = np.array([p.scores[name][0] for p in points])
+  error = np.array([p.scores[name][1] or 0.0 for p in points])
+  order = np.argsort(x)
+  x, mean, error = x[order], mean[order], error[order]
+  panel.plot(x, mean, 'o-', color=_COLOURS[0], ms=4, label='mean over seeds')
+  panel.fill_between(
+    x, mean - error, mean + error, color=_COLOURS[0], alpha=0.25, lw=0
+  )
+  _floor(panel, floor)
+  lost = [
+    (v, len(p.diverged) / len(p.members))
+    for v, p in zip(axes[0].values, points)
+    if p.diverged
+  ]
+  if lost:
+    at = panel.get_ylim()[1]
+    panel.scatter(
+      [v for v, _ in lost],
+      [at] * len(lost),
+      s=[20 + 60 * share for _, share in lost],
+      marker='x',
+      color='tab:red',
+      label='seeds diverged',
+      clip_on=False,
+    )
+  panel.set(
+    xlabel=axes[0].name,
+    title=name,
+    xscale=_scale(axes[0].values),
+    yscale=_scale([*mean, floor[0]]),
+  )
+  panel.legend(fontsize=8)
+
+
+def _heat(panel, name, axes, points, floor) -> None:
+  """The mean of a score over two swept settings; diverged points crossed."""
+  shape = [len(axis.values) for axis in axes]
+  mean = np.array([p.scores[name][0] for p in points]).reshape(shape)
+  import matplotlib.colors as colors
+
+  good = mean[np.isfinite(mean)]
+  logarithmic = _positive([*good, floor[0]])
+  norm = colors.LogNorm() if logarithmic and len(good) else None
+  image = panel.imshow(mean, origin='lower', aspect='auto', norm=norm)
+  panel.figure.colorbar(image, ax=panel, label=name)
+  share = np.array([len(p.diverged) / len(p.members) for p in points])
+  rows, columns = np.nonzero(share.reshape(shape))
+  panel.scatter(columns, rows, marker='x', color='tab:red', s=25)
+  label = lambda axis: [f'{v:.2g}' for v in axis.values]
+  panel.set_xticks(range(shape[1]), label(axes[1]), rotation=60, fontsize=7)
+  panel.set_yticks(range(shape[0]), label(axes[0]), fontsize=7)
+  crossed = '; x: some seeds diverged' if len(rows) else ''
+  panel.set(
+    xlabel=axes[1].name,
+    ylabel=axes[0].name,
+    title=f'{name}; real data (floor) {floor[0]:.3g}{crossed}',
+  )
+  panel.title.set_fontsize(9)

@@ -1,0 +1,90 @@
+"""Scores as a table for a terminal."""
+
+from typing import Any, Mapping, Sequence
+
+from rich import box, table
+
+
+def of_scores(rows: Sequence[Any]) -> table.Table:
+  """Scores beside their floors.
+
+  Args:
+    rows: of results.Row.
+  """
+  scores = table.Table(box=box.SIMPLE, pad_edge=False)
+  for column in ('score', 'generated', 'real data (floor)', 'examples'):
+    right = column in ('generated', 'real data (floor)')
+    scores.add_column(column, justify='right' if right else 'left')
+  for row in rows:
+    scores.add_row(
+      row.name,
+      value(row.value, row.error, row.p_value),
+      value(row.floor, row.floor_error, row.floor_p_value),
+      _examples(row),
+    )
+  return scores
+
+
+def of_points(
+  axes: Sequence[Any],
+  points: Sequence[Any],
+  floors: Mapping[str, tuple[float, float | None]],
+  count: int,
+) -> table.Table:
+  """Scores of an ensemble, over seeds, by point of its sweep.
+
+  Args:
+    axes: sweep.Axis of each dimension.
+    points: sweep_results.Point of each point that is shown.
+    floors: name of a score -> (its value for real data, standard error).
+    count: of all points.
+  """
+  shown = len(points)
+  captions = [f'the best {shown} of {count} points'] if shown < count else []
+  if any(point.diverged for point in points):
+    captions.append('means leave out seeds that diverged')
+  caption = '; '.join(captions) or None
+  scores = table.Table(box=box.SIMPLE, pad_edge=False, caption=caption)
+  for axis in axes:
+    scores.add_column(
+      axis.name.replace('.', '.\n'),
+      justify='right',
+      overflow='fold',
+    )
+  scores.add_column('seeds', justify='right')
+  for name in floors:
+    scores.add_column(name, justify='right', no_wrap=False, min_width=17)
+  for point in points:
+    swept = [f'{point.at[axis.leaves[0]]:.4g}' for axis in axes]
+    count, lost = len(point.members), len(point.diverged)
+    counts = [f'{count - lost} of {count}' if lost else str(count)]
+    found = [value(*point.scores[name], None) for name in floors]
+    scores.add_row(*swept, *counts, *found)
+  last = [value(*floor, None) for floor in floors.values()]
+  if axes:
+    scores.add_row(*[''] * (len(axes) - 1), 'real data', '', *last)
+  else:
+    scores.add_row('real data', *last)
+  return scores
+
+
+def value(
+  score: float | None, error: float | None, p_value: float | None
+) -> str:
+  """A score with its p-value or its standard error."""
+  if score is None:
+    return '-'
+  if p_value is not None:
+    shown = f'p {p_value:.2g}' if p_value >= 1e-4 else 'p < 1e-4'
+    return f'{score:.4g}, {shown}'
+  return f'{score:.4g}' if error is None else f'{score:.4g} ± {error:.2g}'
+
+
+def _examples(row: Any) -> str:
+  """Which numbers of examples were compared."""
+  counts = row.counts
+  names = (
+    ('generated', 'real') if 'generated' in counts else ('floor', 'floor_real')
+  )
+  scored, real = (f'{counts[name]:,}' for name in names)
+  return scored if row.real == 'truth' else f'{scored} v {real} {row.real}'

@@ -1,0 +1,121 @@
+"""The training loop: some train steps as one call, then what is due."""
+
+import contextlib
+from typing import Any, Callable, Iterator
+
+import numpy as np
+
+from gan_jax import config
+from gan_jax.distributed import multihost
+from gan_jax.distributed.watchdog import Watchdog
+from gan_jax.experiment import program as program_lib
+from gan_jax.experiment import resume, schedule
+from gan_jax.runner import meters
+from gan_jax.training import fused
+
+
+class Failed(Exception):
+  """Training cannot go on; it says at which step, and why."""
+
+
+def train(
+  start: resume.Start,
+  draws: fused.Draws,
+  chosen: config.Settings,
+  program: program_lib.Program,
+  log: Any,
+  keep: Callable[[schedule.Due, int, Any], Any],
+  *,
+  stopped: Callable[[], bool],
+  report: Any,
+  watchdog: Watchdog,
+) -> tuple[Any, int]:
+  """Trains from a start to the end, or until someone asks to stop.
+
+  Args:
+    start: the state, the step, how often the run has gone back.
+    draws: what everything random comes from.
+    chosen: the settings.
+    program: the compiled program.
+    log: a meters.Window or meters.Curves: takes the metrics.
+    keep: (due, step, state) does what is due; called after each call, on every
+      process. The state is donated to the next call.
+    stopped: whether someone asked this process to stop.
+    report: a console.Report.
+    watchdog: is told of each call.
+
+  Returns:
+    The state and the step, which is below `num_steps` where it was stopped.
+
+  Raises:
+    meters.NonFinite: as keep does.
+    Failed: for an error of the data or of keep that a person can mend.
+  """
+  state, draws = program.put(start.state), program.put(draws)
+  pace = program_lib.Pace(chosen, program.limit)
+  step, stopping = start.step, False
+  with (
+    _failing(lambda: step),
+    program.feed(step, start.rollbacks) as feed,
+    report.bar(total=chosen.num_steps, done=step) as bar,
+  ):
+    log.begin(feed)
+    while step < chosen.num_steps and not stopping:
+      examples, count = feed.take(step, pace.count(step), pace.wait)
+      state, metrics = program.run(state, examples, draws, np.int32(count))
+      step += count
+      pace.started(count, metrics)
+      log.add(step, metrics, count)
+      if step == start.step + count:
+        report.compiled(log.wait())
+      watchdog.alive(step)
+
+      stopping = pace.agree(stopped())
+      now = schedule.after(chosen, step, stopping)
+      if any(now):
+        pace.rest()
+        with watchdog.paused():
+          keep(now, step, state)
+        if now.slow or chosen.diagnostics:
+          _meet(step, watchdog)
+      bar.update(step, log.rate)
+  watchdog.rest()  # what is being written may take its time
+  return state, step
+
+
+def _meet(step: int, watchdog: Watchdog) -> None:
+  """The others wait for the one that writes; it need not wait for them."""
+  chief = multihost.is_chief()
+  with contextlib.nullcontext() if chief else watchdog.paused():
+    multihost.meet(f'step {step}')
+
+
+@contextlib.contextmanager
+def _failing(step: Callable[[], int]) -> Iterator[None]:
+  try:
+    yield
+  except (ValueError, OSError) as error:
+    raise Failed(f'at step {step()}: {error}') from error
+
+
+def run_keeper(records: Any, log: meters.Window) -> Callable[..., None]:
+  """Makes the `keep` of one run.
+
+  Args:
+    records: a run_logger.Records or run_logger.Nothing.
+    log: of the run.
+
+  Returns:
+    (due, step, state) -> None. Raises NonFinite before anything is kept of a
+    state that is not finite.
+  """
+
+  def keep(now: schedule.Due, step: int, state: Any) -> None:
+    if now.line:
+      records.line(step, log.close(), state)
+    if now.slow:
+      with log.paused():
+        log.check(state)
+        records.keep(now, step, state)
+
+  return keep

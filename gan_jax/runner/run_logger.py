@@ -1,0 +1,212 @@
+"""What a run leaves behind: lines, pictures, scores, warnings, checkpoints.
+
+Of several processes the first one keeps them; the others have `Nothing`.
+"""
+
+import contextlib
+import pathlib
+from typing import Any, Mapping
+
+from gan_jax.distributed import devices
+from gan_jax.evaluation import evaluator, failure_modes, results
+from gan_jax.experiment import (
+  best_checkpoint,
+  experiment,
+  resume,
+  run_dir,
+  schedule,
+)
+from gan_jax.io import jsonl, metric_writer
+from gan_jax.runner import console
+from gan_jax.sampling import sampler, standing_stats
+
+WARNINGS_FILE = 'warnings.jsonl'
+
+
+class Records:
+  """What a run leaves, from a start of it on. Use as a context manager."""
+
+  def __init__(
+    self,
+    built: experiment.Experiment,
+    workdir: pathlib.Path,
+    judge: evaluator.Judge,
+    report: console.Report,
+  ):
+    """Prepares; nothing is written before `begin`.
+
+    Args:
+      built: the experiment.
+      workdir: of the run.
+      judge: gives the scores.
+      report: prints.
+    """
+    self._built, self._workdir = built, workdir
+    self._judge, self._report = judge, report
+    self._chosen = built.settings
+    self._draw = sampler.make_draw(built.gan)
+    own = built.own_devices
+    self._draw_at = sampler.make_draw_at(built.gan, own)
+    self._real = experiment.examples(built.test, self._chosen.num_samples)
+    self._health = built.health_check()
+    self._found: tuple[int, dict[str, Any]] = (-1, {})
+
+  def begin(self, start: resume.Start) -> 'Records':
+    """Opens the files for what follows a step; what they have beyond goes."""
+    workdir, step = self._workdir, start.step
+    self._found = -1, {}  # a state of the same step may be another
+    with contextlib.ExitStack() as stack:
+      enter = stack.enter_context
+      self._checkpoints = enter(
+        run_dir.checkpoints(self._built, workdir, start.rollbacks)
+      )
+      self._scalars = enter(metric_writer.ScalarWriter(workdir, start=step))
+      path = workdir / WARNINGS_FILE
+      self._warnings = enter(
+        jsonl.Lines(path, start=step, kinds={'warnings': dict})
+      )
+      # Those of the last picture are not said again.
+      every = self._chosen.sample_every or self._chosen.num_steps
+      last = [v for v in self._warnings.kept if v['step'] > step - every]
+      self._said = last[-1]['warnings'].keys() if last else set()
+      self._best = None
+      if self._chosen.eval['every']:
+        self._best = enter(
+          best_checkpoint.Best(workdir, self._chosen.eval, start=step)
+        )
+        self._report.set_aside(self._best.damaged)
+      if step == 0:
+        metric_writer.save_samples(workdir / 'real.png', self._real, self._real)
+      self._stack = stack.pop_all()
+    return self
+
+  def missed(self, step: int) -> bool:
+    """Whether scores were due at a step, and the run ended before them."""
+    due = step and schedule.after(self._chosen, step).scores
+    return bool(due) and not self._best.has(step)
+
+  def line(self, step: int, means: Mapping[str, float], state: Any) -> None:
+    """A line of the log."""
+    if self._chosen.diagnostics:
+      means = {**means, **self._facts(step, devices.on_this_process(state))}
+    self._scalars.write(step, means)
+    self._report.line(step, means)
+
+  def keep(self, now: schedule.Due, step: int, state: Any) -> None:
+    """Does what is due after a step, but for the line of the log.
+
+    Args:
+      now: what is due.
+      step: train steps done.
+      state: the state, finite.
+
+    Raises:
+      OSError: where something cannot be written; it names the file.
+      ValueError: where scores cannot be computed.
+    """
+    state = devices.on_this_process(state)
+    # What a continued run would not do again comes before the checkpoint.
+    if now.picture:
+      path = self._workdir / f'samples/{step:08d}.png'
+      self._save_picture(path, step, state)
+      self._look(step, state)
+    if now.checkpoint:
+      self._scalars.flush()
+      self._checkpoints.save(step, state)
+    if now.scores:
+      self.score(step, state)
+
+  def finish(self, step: int, state: Any, log: Any) -> None:
+    """The end of the run: last picture, scores, summary.
+
+    Args:
+      step: train steps done.
+      state: the last state.
+      log: the meters.Window of the run.
+    """
+    state = devices.on_this_process(state)
+    self._save_picture(self._workdir / 'samples.png', step, state)
+    rows = self._rows(step, state)
+    noted = jsonl.read(self._workdir / WARNINGS_FILE)
+    self._report.summary(log, rows, self._judge.notes, noted, self._workdir)
+
+  def _once(self, step, name, compute):
+    """What is computed of the state of a step, however often it is wanted."""
+    if self._found[0] != step:
+      self._found = step, {}
+    found = self._found[1]
+    if name not in found:
+      found[name] = compute()
+    return found[name]
+
+  def _facts(self, step, state):
+    return self._once(step, 'facts', lambda: self._health(state))
+
+  def _weights(self, step, state):
+    average = lambda: standing_stats.for_evaluation(self._built.gan, state.ema)
+    return self._once(step, 'weights', average)
+
+  def _save_picture(self, path, step, state):
+    draw, count = self._draw, self._chosen.num_samples
+    samples = self._once(
+      step, 'samples', lambda: draw(self._weights(step, state), count)
+    )
+    metric_writer.save_samples(path, samples, self._real)
+
+  def _look(self, step, state):
+    found = failure_modes.look(self._facts(step, state))
+    if found:
+      self._warnings.write({'step': step, 'warnings': found})
+    for kind in found.keys() - self._said:
+      self._report.warning(step, found[kind])
+    self._said = found.keys()
+
+  def _rows(self, step, state):
+    return self._once(step, 'rows', lambda: self._judged(step, state))
+
+  def _judged(self, step, state):
+    weights, shape = self._weights(step, state), self._built.shape
+    count = results.samples_for(self._chosen.eval['num_samples'])
+    source = sampler.Generated(self._draw_at, weights, shape, count, seed=1)
+    try:
+      return self._judge(source)
+    except ValueError as error:
+      raise ValueError(f'scores: {error}') from error
+
+  def score(self, step: int, state: Any) -> None:
+    """Scores a state, and keeps it where it is the best so far."""
+    rows = self._rows(step, state)
+    better = self._best.offer(step, state, rows)
+    self._scalars.write_events(step, results.scalars(rows))
+    self._report.scored(step, rows, better)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    return self._stack.__exit__(*error)
+
+
+class Nothing:
+  """The same, of a process that keeps nothing."""
+
+  def begin(self, start):
+    """Nothing."""
+    del start
+    return self
+
+  def missed(self, step):
+    """No."""
+    del step
+    return False
+
+  def line(self, *unused):
+    """Nothing."""
+
+  keep = finish = score = line
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    pass

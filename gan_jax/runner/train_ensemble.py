@@ -1,0 +1,255 @@
+"""The training of an ensemble: its loop, its records, its scores, its end."""
+
+import math
+import pathlib
+from typing import Any, Callable, Sequence
+
+import jax
+import numpy as np
+
+from gan_jax import config
+from gan_jax.distributed import watchdog
+from gan_jax.evaluation import feature_cache, results
+from gan_jax.experiment import (
+  ensemble,
+  resume,
+  run_dir,
+  schedule,
+  sweep,
+  sweep_results,
+)
+from gan_jax.io import checkpoint, jsonl, metric_writer
+from gan_jax.metrics import checks
+from gan_jax.report import sweep_plots, tables
+from gan_jax.runner import console, loop, meters
+from gan_jax.sampling import sampler, standing_stats
+from gan_jax.training import ensemble as ensemble_lib
+
+MEMBERS_FILE = 'members.json'
+CURVES_FILE = 'members.jsonl'
+_PICTURES = 8  # members in a picture of samples, a row of it for each
+_COLUMNS = 12
+
+Scores = Sequence[Sequence[results.Row] | None]  # None for who diverged
+
+
+def diverged(state: Any, step: int) -> list[int]:
+  """Members that stopped before a step: theirs would not have been finite."""
+  steps = np.asarray(jax.device_get(state.step))
+  return [int(i) for i in np.flatnonzero(steps < step)]
+
+
+class Scorer:
+  """Scores each member as if it were a run by itself.
+
+  Attributes:
+    judge: what gives the scores.
+    notes: that go with them; those of some members alone name them.
+  """
+
+  def __init__(self, team: ensemble.Team, track: Callable[..., Any]):
+    built = team.base
+    self.notes: list[str] = []
+    self.judge = built.judge(store=feature_cache.default(), track=track)
+    self._team = team
+    self._draw_at = sampler.make_draw_at(built.gan, team.devices[:1])
+    self._count = results.samples_for(team.settings.eval['num_samples'])
+
+  def weights(self, state: Any, index: int) -> Any:
+    """Parameters and statistics of a member's average, for evaluation."""
+    average = jax.device_get(ensemble_lib.take(state.ema, index))
+    return standing_stats.for_evaluation(self._team.base.gan, average)
+
+  def __call__(self, state: Any, step: int) -> Scores:
+    """Rows of each member; None for those that diverged."""
+    lost, said = set(diverged(state, step)), {}
+    count, found = len(self._team.members), []
+    for index in range(count):
+      found.append(None if index in lost else self._rows(state, index))
+      for note in self.judge.notes if found[-1] else ():
+        said.setdefault(note, []).append(index)
+    live = sum(rows is not None for rows in found)
+    self.notes = [
+      note if len(of) == live else f'member {", ".join(map(str, of))}: {note}'
+      for note, of in said.items()
+    ]
+    return found
+
+  def _rows(self, state, index):
+    weights, shape = self.weights(state, index), self._team.shape
+    source = sampler.Generated(
+      self._draw_at, weights, shape, self._count, seed=1
+    )
+    try:
+      return self.judge(source)
+    except checks.NotFinite:  # its state is finite, its samples are not
+      return None
+
+
+class _Records:
+  """What training leaves: lines of metrics and of scores, checkpoints.
+
+  Attributes:
+    curves: metrics since the last line.
+    scored: the last scores; None before the first.
+  """
+
+  def __init__(
+    self,
+    scorer: Scorer,
+    report: console.Report,
+    checkpoints: checkpoint.Checkpoints,
+    lines: jsonl.Lines,
+    end: int,
+  ):
+    self.curves = meters.Curves()
+    self.scored: Scores | None = None
+    self._scorer, self._report = scorer, report
+    self._checkpoints, self._lines = checkpoints, lines
+    self._end = end
+
+  def keep(self, now: schedule.Due, step: int, state: Any) -> None:
+    """Does what is due; the clock of the curves leaves out what takes long."""
+    if now.line:
+      self._line(state, step)
+    with self.curves.paused():
+      if now.checkpoint:
+        self._checkpoints.save(step, state)
+      if now.scores or step == self._end:
+        self.score(state, step)
+
+  def _line(self, state, step):
+    means, lost = self.curves.close(), diverged(state, step)
+    listed = {
+      name: [float(v) if math.isfinite(v) else None for v in values]
+      for name, values in means.items()
+    }
+    self._lines.write({'step': step, 'diverged': lost, 'metrics': listed})
+    self._report.members_line(step, means, lost, self.curves.rate)
+
+  def missed(self, chosen: config.Settings, step: int) -> bool:
+    """Whether scores were due at a step, and the run ended before them."""
+    done = {line['step'] for line in self._lines.kept if 'scores' in line}
+    wanted = schedule.after(chosen, step).scores or step == self._end
+    return bool(step) and wanted and step not in done
+
+  def score(self, state: Any, step: int) -> None:
+    """Scores all members, and writes a line of it."""
+    self.scored = self._scorer(state, step)
+    values = [
+      rows and {row['name']: row['value'] for row in results.as_json(rows)}
+      for rows in self.scored
+    ]
+    self._lines.write({'step': step, 'scores': values})
+
+
+def train(
+  team: ensemble.Team,
+  workdir: pathlib.Path,
+  report: console.Report,
+  stopped: Callable[[], bool],
+) -> bool:
+  """Trains all members, and leaves in the workdir what there is to see.
+
+  Args:
+    team: the ensemble.
+    workdir: of the ensemble, as of a run.
+    report: prints.
+    stopped: whether someone asked to stop.
+
+  Returns:
+    Whether it came to the end.
+
+  Raises:
+    ValueError: where the workdir holds another run, or a score does not fit.
+  """
+  scorer = Scorer(team, report.track)
+  start = resume.start(team, workdir)
+  metric_writer.write_json(
+    workdir / run_dir.CONFIG_FILE, run_dir.describe(team)
+  )
+  metric_writer.write_json(workdir / MEMBERS_FILE, _describe(team))
+  report.ensemble(team, workdir, start.note)
+  with (
+    run_dir.checkpoints(team, workdir) as saved,
+    jsonl.Lines(workdir / CURVES_FILE, start=start.step) as lines,
+  ):
+    records = _Records(scorer, report, saved, lines, team.settings.num_steps)
+    if records.missed(team.settings, start.step):
+      records.score(start.state, start.step)
+    state, step = loop.train(
+      start,
+      team.draws,
+      team.settings,
+      team.program(),
+      records.curves,
+      records.keep,
+      stopped=stopped,
+      report=report,
+      watchdog=watchdog.Watchdog(),
+    )
+  if step < team.settings.num_steps:
+    report.interrupted(step, workdir)
+    return False
+  # It may have come to the end before.
+  scored = records.scored or scorer(state, step)
+  _save_pictures(workdir / 'samples.png', team, scorer, state, step)
+  rates = records.curves.rates
+  _finish(team, workdir, report, scored, scorer.notes, rates)
+  return True
+
+
+def _describe(team: ensemble.Team) -> list[dict[str, Any]]:
+  return [
+    {'member': i, 'seed': m.settings.seed, **m.point}
+    for i, m in enumerate(team.members)
+  ]
+
+
+def _save_pictures(path, team, scorer, state, step) -> None:
+  """Images of the first members that have not diverged; points of the first."""
+  lost = set(diverged(state, step))
+  live = [i for i in range(len(team.members)) if i not in lost]
+  if not live:
+    return
+  draw = sampler.make_draw(team.base.gan, team.devices[:1])
+  drawn = lambda i, count: draw(scorer.weights(state, i), count)
+  if len(team.shape) == 3:
+    rows = [drawn(i, _COLUMNS) for i in live[:_PICTURES]]
+    metric_writer.save_grid(path, np.concatenate(rows), columns=_COLUMNS)
+  else:
+    count = team.settings.num_samples
+    real = team.test[np.arange(min(count, len(team.test)))]['x']
+    metric_writer.save_samples(path, drawn(live[0], count), real)
+
+
+def _finish(team, workdir, report, scored, notes, rates) -> None:
+  """summary.json, the table and the picture."""
+  axes = sweep.parse(team.settings.ensemble['sweep'])
+  points = sweep_results.points_of(team.members, scored)
+  rows = next((rows for rows in scored if rows), [])
+  floors = {row.name: (row.floor, row.floor_error) for row in rows}
+  path = workdir / 'summary.json'
+  result = {
+    'points': [point.as_json() for point in points],
+    'floors': floors,
+    'members': [
+      member | {'scores': None if rows is None else results.as_json(rows)}
+      for member, rows in zip(_describe(team), scored)
+    ],
+    'notes': notes,
+  }
+  if rates:  # else it was trained before, and keeps what it had
+    result['median_steps_per_second'] = float(np.median(rates))
+  metric_writer.update_json(path, result)
+  picture = workdir / 'ensemble.png'
+  curves = jsonl.read(workdir / CURVES_FILE)
+  drawn = sweep_plots.ensemble(picture, axes, points, floors, curves)
+  listed = sweep_results.best_first(points, rows[0].better if rows else '')
+  report.ensemble_end(
+    tables.of_points(axes, listed, floors, len(points)),
+    rates,
+    len(team.members),
+    picture if drawn else None,
+    workdir,
+  )

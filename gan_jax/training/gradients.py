@@ -1,0 +1,235 @@
+"""Gradients of the game, as every update rule takes them.
+
+One function makes them: of one player or of both at the same point, in
+micro-batches, with one mean over the devices.
+"""
+
+from typing import Any, Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import prng
+from gan_jax.losses import AdversarialLoss
+from gan_jax.training import gan_losses
+from gan_jax.training.gan import GAN, Batch, Metrics
+from gan_jax.training.state import GANState
+
+Array = jax.Array
+PyTree = Any
+PLAYERS = ('generator', 'discriminator')
+
+
+class Gradients(NamedTuple):
+  """What a gradient function returns; the same on all devices.
+
+  Attributes:
+    grads: player -> gradient of its loss by its parameters.
+    stats: player -> its new statistics.
+    extra: the new memory of the terms of these players.
+    metrics: scalars.
+  """
+
+  grads: dict[str, PyTree]
+  stats: dict[str, PyTree]
+  extra: dict[str, PyTree]
+  metrics: Metrics
+
+
+def mean_over(axis_name: str | None, tree: PyTree) -> PyTree:
+  """Mean over devices of the floating-point leaves of a tree.
+
+  Args:
+    axis_name: the mapped axis of devices; None, or an axis of one device,
+      returns the tree.
+    tree: arrays; those of integers are left alone.
+
+  Returns:
+    The tree, the same on all devices.
+  """
+  if axis_name is None or jax.lax.axis_size(axis_name) == 1:
+    return tree
+  leaves, structure = jax.tree.flatten(tree)
+  floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
+  means = iter(
+    jax.lax.pmean([x for x, f in zip(leaves, floats) if f], axis_name)
+  )
+  leaves = [next(means) if f else x for x, f in zip(leaves, floats)]
+  return jax.tree.unflatten(structure, leaves)
+
+
+def _check_micro_batches(gan: GAN, loss: Any, count: int) -> None:
+  """Refuses to cut up a batch whose examples belong together."""
+  if count < 1:
+    raise ValueError(f'micro_batches={count}: must be at least 1')
+  if count == 1:
+    return
+  terms = {**gan.d_terms, **gan.g_terms}
+  coupled = [name for name, term in terms.items() if term.coupled]
+  if isinstance(loss, AdversarialLoss) and loss.coupled:
+    coupled.append('the loss')
+  if gan.consensus:
+    coupled.append('consensus regularisation')
+  if coupled:
+    raise ValueError(
+      f'micro_batches={count} cuts the batch of a device into parts, and '
+      f'{", ".join(coupled)} mixes the examples of the whole batch; must be 1'
+    )
+
+
+def _micro_batched(gradient, count: int, axis_name):
+  """Runs gradient(state, batch, key, indices) over parts and averages.
+
+  Args:
+    gradient: -> (new state, averaged), of one part of the batch. The new
+      state carries statistics and terms' memory from part to part.
+    count: number of parts.
+    axis_name: the mapped axis of devices.
+
+  Returns:
+    (state, batch, key) -> (new state, mean of averaged).
+  """
+
+  def run(state, batch, key):
+    size = batch['x'].shape[0]
+    indices = prng.global_indices(size, axis_name)
+    if count == 1:
+      return gradient(state, batch, key, indices)
+    if size % count:
+      raise ValueError(
+        f'micro_batches={count} does not divide the {size} examples of a device'
+      )
+    split = lambda x: x.reshape(count, size // count, *x.shape[1:])
+    parts = jax.tree.map(split, (dict(batch), indices))
+
+    def body(carry, part):
+      state, total = carry
+      state, new = gradient(state, part[0], key, part[1])
+      return (state, jax.tree.map(lambda a, b: a + b / count, total, new)), None
+
+    first = jax.tree.map(lambda x: x[0], parts)
+    shapes = jax.eval_shape(gradient, state, first[0], key, first[1])[1]
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return jax.lax.scan(body, (state, zeros), parts)[0]
+
+  return run
+
+
+def _consensus(losses, axis_name, players, params, *rest):
+  """Gradient of half the squared norm of the whole game's gradient.
+
+  References:
+    Mescheder et al., The Numerics of GANs,
+    https://arxiv.org/abs/1705.10461, 2017, algorithm 2 (consensus optimization).
+  """
+
+  def half_norm(own):
+    both = {**params, **own}
+    g, d = both['generator'], both['discriminator']
+    field = (
+      jax.grad(lambda g: losses(g, d, *rest)[1])(g),
+      jax.grad(lambda d: losses(g, d, *rest)[0])(d),
+    )
+    field = mean_over(axis_name, field)
+    return sum(jnp.square(x).sum() for x in jax.tree.leaves(field)) / 2
+
+  return jax.grad(half_norm)({p: params[p] for p in players})
+
+
+def _memories(gan: GAN, players: tuple[str, ...]) -> list[str]:
+  """Names in `state.extra` that these players' gradients move."""
+  names = []
+  if 'generator' in players:
+    names += gan.g_terms
+  if 'discriminator' in players:
+    names += gan.d_terms
+    if gan.adapts:
+      names.append('augment')
+  return names
+
+
+def make_gradient(
+  gan: GAN,
+  players: tuple[str, ...] = PLAYERS,
+  *,
+  axis_name: str | None = None,
+  micro_batches: int = 1,
+  norms: bool = False,
+) -> Callable[[GANState, Batch, Array], Gradients]:
+  """Makes the function of the game's gradients at one point.
+
+  Args:
+    gan: the game.
+    players: whose gradients: of PLAYERS.
+    axis_name: the mapped axis of devices; None for one device.
+    micro_batches: parts that a device's batch is computed in, one after the
+      other, to save memory. Latents and gradients are those of the whole
+      batch; batch norm sees each part by itself.
+    norms: whether the metrics hold the norms of the gradients.
+
+  Returns:
+    (state, batch, key) -> Gradients; each player's are of its own loss, by
+    its own parameters, at the parameters of the state.
+
+  Raises:
+    ValueError: for micro_batches below 1, or above 1 where the loss or a term
+      mixes the examples of a batch.
+  """
+  _check_micro_batches(gan, gan.loss, micro_batches)
+  losses = gan_losses.player_losses(gan, axis_name)
+
+  def gradient(state, batch, key, indices):
+    _check_micro_batches(
+      gan, gan.loss_at(state.hyper, state.step), micro_batches
+    )
+    params = {
+      'generator': state.generator.params,
+      'discriminator': state.discriminator.params,
+    }
+
+    def objective(own, player):
+      both = {**params, player: own}
+      d_loss, g_loss, aux = losses(
+        both['generator'], both['discriminator'], state, batch, key, indices
+      )
+      loss = g_loss if player == 'generator' else d_loss
+      return gan.batch_scale * loss, aux
+
+    grads, metrics, extra, changed = {}, {}, {}, {}
+    for player in players:
+      by_own = jax.grad(objective, has_aux=True)
+      grads[player], aux = by_own(params[player], player)
+      is_generator = player == 'generator'
+      metrics |= aux.g_metrics if is_generator else aux.d_metrics
+      extra |= aux.g_extra if is_generator else aux.d_extra
+      stats = aux.g_stats if is_generator else aux.d_stats
+      changed[player] = getattr(state, player).replace(stats=stats)
+    if gan.consensus:
+      more = _consensus(
+        losses, axis_name, players, params, state, batch, key, indices
+      )
+      # The field is batch_scale times as large, its square twice so.
+      weight = state.hyper['consensus_weight'] * gan.batch_scale**2
+      add = lambda a, b: a + weight * b
+      grads = {p: jax.tree.map(add, grads[p], more[p]) for p in players}
+    state = state.replace(extra={**state.extra, **extra}, **changed)
+    return state, (grads, metrics)
+
+  run = _micro_batched(gradient, micro_batches, axis_name)
+  names = _memories(gan, players)
+
+  def gradients(state, batch, key):
+    new, (grads, metrics) = run(state, batch, key)
+    stats = {player: getattr(new, player).stats for player in players}
+    extra = {name: new.extra[name] for name in names}
+    found = Gradients(*mean_over(axis_name, (grads, stats, extra, metrics)))
+    if not norms:
+      return found
+    sizes = {
+      f'{player[0]}_grad_norm': optax.tree.norm(grads)
+      for player, grads in found.grads.items()
+    }
+    return found._replace(metrics={**found.metrics, **sizes})
+
+  return gradients

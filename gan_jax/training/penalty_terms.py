@@ -1,0 +1,259 @@
+"""Every penalty by name, as a term of the game.
+
+`make(name, **options)` gives the gan.Term; TERMS says whose it is. A term's
+weight lives in `state.hyper[f'{name}_weight']`.
+"""
+
+import functools
+from typing import Any, Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import losses, penalties
+from gan_jax.augment import ada_pipe
+from gan_jax.penalties import consistency_penalty
+from gan_jax.training.gan import Context, Term, pack, unpack
+from gan_jax.training.optimizers import keyword_defaults
+
+Array = jax.Array
+
+
+class Entry(NamedTuple):
+  """What TERMS holds.
+
+  Attributes:
+    player: 'discriminator' or 'generator'.
+    apply: (context, keys, extra, *, options) -> (values, extra).
+    extra: the arrays it starts with.
+    coupled: whether it mixes the examples of a batch.
+    by_example: whether it is a gradient or difference of each example's own
+      logit (or latent), which batch norm in that player leaves without a
+      meaning.
+    wants_features: whether D must return features.
+  """
+
+  player: str
+  apply: Callable[..., Any]
+  extra: Any = ()
+  coupled: bool = False
+  by_example: bool = True
+  wants_features: bool = False
+
+
+def _r1(context: Context, keys, extra):
+  return penalties.r1(context.logits_fn, context.real_inputs), extra
+
+
+def _r2(context: Context, keys, extra):
+  return penalties.r2(context.logits_fn, context.fake_inputs), extra
+
+
+def _between(penalty, coupled=False):
+  """A penalty between real and fake, with its own keyword options."""
+
+  def apply(context: Context, keys, extra, **options):
+    if coupled:
+      options['axis_name'] = context.axis_name
+    keys = keys[:: context.packing]  # one per input
+    ends = context.real_inputs, context.fake_inputs
+    return penalty(context.logits_fn, *ends, keys, **options), extra
+
+  apply.options = keyword_defaults(penalty)
+  apply.options.pop('axis_name', None)
+  return apply
+
+
+def _dragan(
+  context: Context, keys, extra, *, scale: float = 0.5, target: float = 1.0
+):
+  values = penalties.dragan(
+    context.logits_fn,
+    context.real_inputs,
+    keys[:: context.packing],
+    scale=scale,
+    target=target,
+    axis_name=context.axis_name,
+  )
+  return values, extra
+
+
+def _lecam(context: Context, keys, extra, *, decay: float = 0.99):
+  logits = context.real_logits, context.fake_logits
+  anchors = penalties.update_anchors(
+    penalties.Anchors(**extra),
+    *logits,
+    decay=decay,
+    axis_name=context.axis_name,
+  )
+  return penalties.lecam(*logits, anchors), anchors._asdict()
+
+
+def _bcr(
+  context: Context,
+  keys,
+  extra,
+  *,
+  policy: tuple[str, ...] = ('flip', 'integer_translation'),
+):
+  def change(inputs, logits, fold):
+    own = jax.vmap(lambda key: jax.random.fold_in(key, fold))(keys)
+    x = jax.lax.stop_gradient(unpack(inputs, context.packing))
+    if x.ndim != 4:
+      raise ValueError(
+        f'the penalty bcr augments images, and examples are of shape '
+        f'{x.shape[1:]}'
+      )
+    x = ada_pipe.ada(x, own, strength=1.0, policy=policy)
+    moved = context.logits_fn(pack(x, context.packing))
+    return consistency_penalty(logits, moved)
+
+  real = change(context.real_inputs, context.real_logits, 0)
+  return real + change(context.fake_inputs, context.fake_logits, 1), extra
+
+
+def _near(context: Context, keys, sigma):
+  """Examples of the latents with a little noise on them."""
+  moved = context.latents + sigma * penalties.noise(keys, context.latents)
+  return context.generate_fn(moved)
+
+
+def _zcr(context: Context, keys, extra, *, sigma: float = 0.03):
+  # Without augmentation on either side: the latents alone differ.
+  logits = lambda x: context.logits_fn(
+    pack(jax.lax.stop_gradient(x), context.packing)
+  )
+  near = _near(context, keys, sigma)
+  return consistency_penalty(logits(context.fake), logits(near)), extra
+
+
+def _zcr_generator(context: Context, keys, extra, *, sigma: float = 0.03):
+  near = _near(context, keys, sigma)
+  return penalties.latent_diversity(context.fake, near), extra
+
+
+def _path_length(context: Context, keys, extra, *, decay: float = 0.99):
+  lengths = penalties.path_lengths(context.generate_fn, context.latents, keys)
+  mean = penalties.update_path_mean(
+    extra, lengths, decay=decay, axis_name=context.axis_name
+  )
+  return penalties.path_length(lengths, mean), mean
+
+
+def _mode_seeking(context: Context, keys, extra, *, epsilon: float = 1e-5):
+  other = penalties.noise(keys, context.latents)
+  values = penalties.mode_seeking(
+    context.fake,
+    context.generate_fn(other),
+    context.latents,
+    other,
+    epsilon=epsilon,
+  )
+  return values, extra
+
+
+def _orthogonal(params_of):
+  def apply(context: Context, keys, extra):
+    value = penalties.orthogonal(params_of(context))
+    return jnp.broadcast_to(value, keys.shape), extra
+
+  return apply
+
+
+def _feature_matching(context: Context, keys, extra):
+  if context.real_features is None:
+    raise ValueError(
+      'the term feature_matching wants a discriminator that returns '
+      'networks.Scores (return_features=True in the models here)'
+    )
+  values = losses.feature_matching_generator(
+    context.real_features, context.fake_features, axis_name=context.axis_name
+  )
+  return values, extra
+
+
+_D, _G = 'discriminator', 'generator'
+TERMS: dict[str, Entry] = {
+  'r1': Entry(_D, _r1),
+  'r2': Entry(_D, _r2),
+  'zero_centred': Entry(_D, _between(penalties.zero_centred)),
+  'wgan_gp': Entry(_D, _between(penalties.wgan_gp)),
+  'wgan_gp_one_sided': Entry(_D, _between(penalties.wgan_gp_one_sided)),
+  'max_gradient': Entry(
+    _D, _between(penalties.max_gradient, coupled=True), coupled=True
+  ),
+  'dragan': Entry(_D, _dragan, coupled=True),
+  'lecam': Entry(
+    _D,
+    _lecam,
+    extra={'real': 0.0, 'fake': 0.0},
+    coupled=True,
+    by_example=False,
+  ),
+  'bcr': Entry(_D, _bcr),
+  'zcr': Entry(_D, _zcr),
+  'zcr_generator': Entry(_G, _zcr_generator, by_example=False),
+  'path_length': Entry(_G, _path_length, extra=0.0, coupled=True),
+  'mode_seeking': Entry(_G, _mode_seeking, by_example=False),
+  'orthogonal': Entry(_D, _orthogonal(lambda c: c.d_params), by_example=False),
+  'orthogonal_generator': Entry(
+    _G, _orthogonal(lambda c: c.g_params), by_example=False
+  ),
+  'feature_matching': Entry(
+    _G, _feature_matching, coupled=True, by_example=False, wants_features=True
+  ),
+}
+
+
+def options_of(name: str) -> dict[str, Any]:
+  """The options of a term beside its weight, with their defaults.
+
+  Args:
+    name: a key of TERMS.
+
+  Returns:
+    option -> default.
+  """
+  apply = TERMS[name].apply
+  if hasattr(apply, 'options'):
+    return dict(apply.options)
+  return keyword_defaults(apply)
+
+
+def make(
+  name: str,
+  *,
+  every: int = 1,
+  factor: Callable[[Array], Array] | None = None,
+  **options,
+) -> Term:
+  """The term of a penalty.
+
+  Args:
+    name: a key of TERMS.
+    every: it is computed at every n-th step, n times as large.
+    factor: step -> factor on the weight; None for none.
+    **options: those of options_of(name).
+
+  Returns:
+    The term, for GAN.d_terms or GAN.g_terms, whichever TERMS says.
+
+  Raises:
+    ValueError: for an unknown name or option.
+  """
+  if name not in TERMS:
+    raise ValueError(f'unknown penalty {name!r}; there are {sorted(TERMS)}')
+  wrong = sorted(set(options) - set(options_of(name)))
+  if wrong:
+    raise ValueError(
+      f'penalty {name} has no options {wrong}; it has {sorted(options_of(name))}'
+    )
+  entry = TERMS[name]
+  return Term(
+    functools.partial(entry.apply, **options),
+    extra=entry.extra,
+    coupled=entry.coupled,
+    every=every,
+    factor=factor,
+    player=entry.player,
+  )

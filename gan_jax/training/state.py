@@ -1,0 +1,114 @@
+"""The state of a run: arrays only, so that it jits, vmaps, shards and saves."""
+
+from typing import Any, Mapping
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+PyTree = Any
+
+
+@flax.struct.dataclass
+class NetState:
+  """One player.
+
+  Attributes:
+    params: what the optimizer changes.
+    stats: running statistics (batch norm, power iteration); {} for none.
+    opt_state: the optax state.
+  """
+
+  params: PyTree
+  stats: PyTree
+  opt_state: PyTree
+
+
+@flax.struct.dataclass
+class GANState:
+  """Everything that a train step reads and changes, but data and key.
+
+  Attributes:
+    step: train steps done, int32 scalar.
+    generator: the generator.
+    discriminator: the discriminator.
+    ema: (params, stats) of the generator's moving average; both are needed,
+      for averaged weights do not fit the raw weights' statistics.
+    hyper: continuous hyper-parameters by name, float32 scalars.
+    extra: arrays of what has a memory, by name: loss terms, the augmentation
+      ('augment'), some update rules (train_step.add_memory).
+  """
+
+  step: Array
+  generator: NetState
+  discriminator: NetState
+  ema: tuple[PyTree, PyTree]
+  hyper: dict[str, Array]
+  extra: dict[str, PyTree]
+
+
+def init_state(
+  gan: Any, key: Array, batch: Mapping[str, Array], hyper: Mapping[str, Any]
+) -> GANState:
+  """Makes the state at step 0.
+
+  Args:
+    gan: the gan.GAN.
+    key: typed key; each player starts from its own fold of it.
+    batch: `{'x': [B, ...] float32, 'label'?}`; only shapes and types matter.
+    hyper: values of the hyper-parameters that gan reads, by name.
+
+  Returns:
+    The state, on the default device.
+
+  Raises:
+    ValueError: where the weight of a term is missing in hyper.
+  """
+  names = [f'{name}_weight' for name in (*gan.d_terms, *gan.g_terms)]
+  if gan.consensus:
+    names.append('consensus_weight')
+  if gan.augment is not None and not gan.adapts:
+    names.append('augment_strength')
+  missing = [name for name in names if name not in hyper]
+  if missing:
+    raise ValueError(f'hyper has no {missing}; it has {sorted(hyper)}')
+  # Copies, here and below: a donated state must own what it holds.
+  hyper = {k: jnp.array(v, jnp.float32, copy=True) for k, v in hyper.items()}
+  label = batch.get('label')
+  latents = jnp.zeros((batch['x'].shape[0], gan.latent_dim))
+
+  def player(network, optimizer, index, x, label):
+    params, stats = network.init(jax.random.fold_in(key, index), x, label)
+    return NetState(params, stats, optimizer.init(params))
+
+  # A pack of examples is one input to D, and has no one class.
+  x, d_label = batch['x'], label
+  if gan.packing > 1:
+    *shape, channels = x.shape
+    x = jnp.zeros((*shape, gan.packing * channels), x.dtype)
+    d_label = None
+  memories = {n: t.extra for n, t in {**gan.d_terms, **gan.g_terms}.items()}
+  if gan.adapts:
+    memories['augment'] = gan.augment.memory
+  generator = player(gan.generator, gan.g_transform(hyper), 0, latents, label)
+  return GANState(
+    step=jnp.int32(0),
+    generator=generator,
+    discriminator=player(
+      gan.discriminator, gan.d_transform(hyper), 1, x, d_label
+    ),
+    ema=jax.tree.map(jnp.copy, (generator.params, generator.stats)),
+    hyper=hyper,
+    extra=jax.tree.map(lambda x: jnp.array(x, copy=True), memories),
+  )
+
+
+def all_finite(tree: PyTree) -> Array:
+  """Whether no floating-point leaf of a tree holds NaN or infinity; scalar."""
+  floats = [
+    leaf
+    for leaf in jax.tree.leaves(tree)
+    if jnp.issubdtype(leaf.dtype, jnp.floating)
+  ]
+  return jnp.stack([jnp.isfinite(x).all() for x in floats]).all()

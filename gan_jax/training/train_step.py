@@ -1,0 +1,281 @@
+"""Training steps: pure functions (state, batch, key) -> (state, metrics).
+
+Each is written for one device. With `axis_name` it runs under pmap, shard_map
+or an emulating vmap and takes one mean over that axis of everything that the
+devices must agree on; without, it is the whole of training on one device.
+"""
+
+from typing import Any, Callable
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import diagnostics as diagnostics_lib
+from gan_jax.training import ema, update_rules
+from gan_jax.training import gan as gan_lib
+from gan_jax.training.gradients import PLAYERS, mean_over
+from gan_jax.training.state import GANState
+from gan_jax.training.update_rules import Step, make_d_step, make_g_step
+
+__all__ = [
+  'Step',
+  'add_memory',
+  'make_d_step',
+  'make_g_step',
+  'make_logits_fn',
+  'make_sample_fn',
+  'make_train_step',
+  'mean_over',
+  'to_float',
+]
+
+Array = jax.Array
+PyTree = Any
+_SLOW, _MOVES = 'lookahead', 'last_moves'  # in state.extra
+
+
+def to_float(x: Array) -> Array:
+  """Pixels 0..255 to float32 in [-1, 1]; anything else to float32 as it is.
+
+  Args:
+    x: `[...]`, uint8 or floating point.
+
+  Returns:
+    `[...]` float32.
+
+  Raises:
+    ValueError: for other types, whose range is anybody's guess.
+  """
+  if x.dtype == jnp.uint8:
+    return x.astype(jnp.float32) / 127.5 - 1
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(
+      f'examples of type {x.dtype}: must be uint8 (0 to 255) or floating point '
+      '(images in [-1, 1])'
+    )
+  return x.astype(jnp.float32)
+
+
+def _params(state: GANState) -> dict[str, PyTree]:
+  return {player: getattr(state, player).params for player in PLAYERS}
+
+
+def _with_params(state: GANState, params) -> GANState:
+  return state.replace(
+    **{p: getattr(state, p).replace(params=params[p]) for p in PLAYERS}
+  )
+
+
+def add_memory(
+  state: GANState,
+  *,
+  rule: str = 'alternating',
+  lookahead_every: int = 0,
+  diagnostics: bool = False,
+) -> GANState:
+  """Adds to a new state what some train steps keep in `state.extra`.
+
+  Args:
+    state: at step 0.
+    rule: the train step's update rule.
+    lookahead_every: the train step's.
+    diagnostics: the train step's.
+
+  Returns:
+    The state, sharing no buffers with itself.
+  """
+  params = _params(state)
+  zeros = lambda: jax.tree.map(jnp.zeros_like, params)
+  more = {}
+  if rule == 'past_extragradient':
+    more[update_rules.PAST] = zeros()
+  if lookahead_every:
+    more[_SLOW] = jax.tree.map(jnp.copy, params)
+  if diagnostics:
+    more[_MOVES] = zeros()
+  return state.replace(extra={**state.extra, **more})
+
+
+def _look_ahead(state: GANState, every: int) -> GANState:
+  """At each n-th step: both players back towards where they were."""
+  slow, alpha = state.extra[_SLOW], state.hyper['lookahead_alpha']
+
+  point = jax.tree.map(
+    lambda a, b: a + alpha.astype(a.dtype) * (b - a), slow, _params(state)
+  )
+  due = (state.step + 1) % every == 0
+  pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(due, x, y), a, b)
+  state = _with_params(state, pick(point, _params(state)))
+  return state.replace(extra={**state.extra, _SLOW: pick(point, slow)})
+
+
+def _measure_moves(before: GANState, after: GANState):
+  """How far the players moved, and whether in the direction of last time."""
+  moves = jax.tree.map(jnp.subtract, _params(after), _params(before))
+  last = before.extra[_MOVES]
+  metrics = {
+    f'{p[0]}_update_cosine': diagnostics_lib.cosine(moves[p], last[p])
+    for p in PLAYERS
+  }
+  return after.replace(extra={**after.extra, _MOVES: moves}), metrics
+
+
+def make_train_step(
+  gan: gan_lib.GAN,
+  *,
+  rule: str = 'alternating',
+  d_steps: int = 1,
+  same_latents: bool = False,
+  lookahead_every: int = 0,
+  diagnostics: bool = False,
+  axis_name: str | None = None,
+  micro_batches: int = 1,
+) -> Step:
+  """Makes one iteration of a rule, and of the average of G.
+
+  The key is the run's constant base key: the step number is folded in here,
+  and nowhere else.
+
+  Args:
+    gan: the game. `state.hyper['ema_decay']` is the average's decay, and
+      'ema_rampup', where it is there, its warm-up (ema.decay_at).
+    rule: of update_rules.UPDATE_RULES. 'past_extragradient' needs add_memory.
+    d_steps: discriminator steps per generator step, each on its own batch
+      and latents.
+    same_latents: whether G's step takes the latents of D's last step, as in
+      Dive into Deep Learning, rather than its own.
+    lookahead_every: at each n-th step both players go back to slow weights
+      + `state.hyper['lookahead_alpha']` times the way from there (Chavdarova
+      et al., https://arxiv.org/abs/2006.14567, 2021, algorithm 1); 0 for
+      never. Needs add_memory.
+    diagnostics: whether metrics hold the norms of both gradients and the
+      cosine between successive updates. Needs add_memory.
+    axis_name: the mapped axis of devices; None for one device.
+    micro_batches: as in gradients.make_gradient.
+
+  Returns:
+    The step; its batch has leaves `[d_steps, B, ...]`, uint8 images or floats
+    (`to_float` is applied). The G step reads the last of the d_steps batches.
+    Metrics are means over d_steps.
+
+  Raises:
+    ValueError: for an unknown rule, for d_steps or micro_batches below 1, for
+      combinations that a rule does not have; when traced, for a batch whose
+      first axis is not d_steps, or a state without the memory.
+  """
+  if rule not in update_rules.UPDATE_RULES:
+    raise ValueError(
+      f'rule={rule!r}: choose one of {sorted(update_rules.UPDATE_RULES)}'
+    )
+  if d_steps < 1 or lookahead_every < 0:
+    raise ValueError(
+      f'd_steps={d_steps}, lookahead_every={lookahead_every}: must be at least '
+      '1 and 0'
+    )
+  play_round = update_rules.UPDATE_RULES[rule](
+    gan,
+    d_steps=d_steps,
+    same_latents=same_latents,
+    axis_name=axis_name,
+    micro_batches=micro_batches,
+    norms=diagnostics,
+  )
+  memory = {
+    update_rules.PAST: rule == 'past_extragradient',
+    _SLOW: bool(lookahead_every),
+    _MOVES: diagnostics,
+  }
+
+  def train_step(state, batch, key):
+    _check_call(state, batch, d_steps, memory)
+    batch = {**batch, 'x': to_float(batch['x'])}
+    before = state
+    state, metrics = play_round(
+      state, batch, jax.random.fold_in(key, state.step)
+    )
+    if lookahead_every:
+      state = _look_ahead(state, lookahead_every)
+    if diagnostics:
+      state, more = _measure_moves(before, state)
+      metrics = {**metrics, **more}
+    generator = (state.generator.params, state.generator.stats)
+    decay = state.hyper['ema_decay']
+    if 'ema_rampup' in state.hyper:
+      decay = ema.decay_at(state.step, decay, state.hyper['ema_rampup'])
+    average = ema.update(state.ema, generator, decay)
+    return state.replace(step=state.step + 1, ema=average), metrics
+
+  train_step.axis_name = axis_name
+  return train_step
+
+
+def _check_call(state, batch, d_steps, memory):
+  found = batch['x'].shape[0]
+  if found != d_steps:
+    raise ValueError(
+      f'the batch holds {found} discriminator batches on its first axis '
+      f'(shape {batch["x"].shape}); d_steps={d_steps}'
+    )
+  wanted = ['ema_decay'] + ['lookahead_alpha'] * memory[_SLOW]
+  absent = [name for name in wanted if name not in state.hyper]
+  if absent:
+    raise ValueError(
+      f'state.hyper has no {absent}; it has {sorted(state.hyper)}'
+    )
+  missing = [n for n, used in memory.items() if used and n not in state.extra]
+  if missing:
+    raise ValueError(
+      f'state.extra has no {missing}: start from train_step.add_memory(state, ...)'
+    )
+
+
+def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
+  """Makes the function from latents to examples, in evaluation mode.
+
+  Args:
+    gan: the game.
+
+  Returns:
+    (weights, latents `[B, Z]`, label `[B]` or None) -> examples `[B, ...]`,
+    where weights is (params, stats): `state.ema`, or
+    `(state.generator.params, state.generator.stats)`.
+  """
+
+  def sample(weights, latents, label=None):
+    params, stats = weights
+    x, _ = gan.generator.apply(
+      params, stats, latents, label, train=False, key=None, axis_name=None
+    )
+    return x
+
+  return sample
+
+
+def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
+  """Makes the function from examples to logits, in evaluation mode.
+
+  Args:
+    gan: the game; its loss must not be on features, which have no logit of
+      their own.
+
+  Returns:
+    (weights, x `[B, ...]`, label `[B]` or None) -> logits, where weights is
+    (params, stats) of the discriminator and B divides by gan.packing. No
+    augmentation or noise.
+  """
+
+  def logits(weights, x, label=None):
+    params, stats = weights
+    label = label if gan.packing == 1 else None
+    y, _ = gan.discriminator.apply(
+      params,
+      stats,
+      gan_lib.pack(x, gan.packing),
+      label,
+      train=False,
+      key=None,
+      axis_name=None,
+    )
+    return getattr(y, 'logits', y)
+
+  return logits

@@ -1,0 +1,251 @@
+"""Update rules: what one iteration does to the two players.
+
+Each maker returns a round, (state, batches, key) -> (state, metrics), where
+the batches have leaves `[d_steps, B, ...]` and the key is that of the step.
+A round moves parameters, statistics, optimizers and the memory of terms; the
+average, the step number and what surrounds a rule are train_step.make_train_step's.
+"""
+
+from typing import Any, Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import prng
+from gan_jax.training import gan_losses
+from gan_jax.training.gan import GAN, Batch, Metrics
+from gan_jax.training.gradients import PLAYERS, Gradients, make_gradient
+from gan_jax.training.state import GANState
+
+Array = jax.Array
+PyTree = Any
+Step = Callable[[GANState, Batch, Array], tuple[GANState, Metrics]]
+
+PAST = 'past_gradient'  # in state.extra, of the rule of that name
+
+
+def _transform(gan: GAN, player: str, hyper):
+  is_generator = player == 'generator'
+  return gan.g_transform(hyper) if is_generator else gan.d_transform(hyper)
+
+
+def _updated(gan, state, player, grads):
+  """A player's (params, opt_state) after one update by these gradients."""
+  now = getattr(state, player)
+  transform = _transform(gan, player, state.hyper)
+  updates, opt_state = transform.update(grads, now.opt_state, now.params)
+  return optax.apply_updates(now.params, updates), opt_state
+
+
+def _apply(gan: GAN, state: GANState, found: Gradients) -> GANState:
+  """The state after the update of the players whose gradients these are."""
+  moved = {}
+  for player, grads in found.grads.items():
+    params, opt_state = _updated(gan, state, player, grads)
+    moved[player] = getattr(state, player).replace(
+      params=params, opt_state=opt_state, stats=found.stats[player]
+    )
+  return state.replace(extra={**state.extra, **found.extra}, **moved)
+
+
+def make_d_step(
+  gan: GAN,
+  *,
+  axis_name: str | None = None,
+  micro_batches: int = 1,
+  norms: bool = False,
+) -> Step:
+  """Makes the discriminator's step: one update of it, G and EMA untouched.
+
+  Args:
+    gan: the game.
+    axis_name: the mapped axis of devices; None for one device.
+    micro_batches: as in gradients.make_gradient.
+    norms: whether the metrics hold the norm of the gradient.
+
+  Returns:
+    The step; its key is used as it is (train_step folds in the step number).
+
+  Raises:
+    ValueError: as gradients.make_gradient.
+  """
+  return _one_player_step(gan, 'discriminator', axis_name, micro_batches, norms)
+
+
+def make_g_step(
+  gan: GAN,
+  *,
+  axis_name: str | None = None,
+  micro_batches: int = 1,
+  norms: bool = False,
+) -> Step:
+  """Makes the generator's step: one update of it, D and EMA untouched.
+
+  Args:
+    gan: the game.
+    axis_name: the mapped axis of devices; None for one device.
+    micro_batches: as in gradients.make_gradient.
+    norms: whether the metrics hold the norm of the gradient.
+
+  Returns:
+    The step. The batch gives its size, labels, and the real examples to
+    losses that compare with them.
+
+  Raises:
+    ValueError: as gradients.make_gradient.
+  """
+  return _one_player_step(gan, 'generator', axis_name, micro_batches, norms)
+
+
+def _one_player_step(gan, player, axis_name, micro_batches, norms):
+  gradient = make_gradient(
+    gan,
+    (player,),
+    axis_name=axis_name,
+    micro_batches=micro_batches,
+    norms=norms,
+  )
+
+  def step(state, batch, key):
+    found = gradient(state, batch, key)
+    return _apply(gan, state, found), found.metrics
+
+  step.axis_name = axis_name
+  return step
+
+
+def _last(batches):
+  return {name: x[-1] for name, x in batches.items()}
+
+
+def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
+  """d_steps updates of D, each on its own batch and latents, then one of G.
+
+  References:
+    Goodfellow et al., Generative Adversarial Nets,
+    https://arxiv.org/abs/1406.2661, 2014, algorithm 1.
+  """
+  d_step, g_step = make_d_step(gan, **options), make_g_step(gan, **options)
+
+  def round_(state, batches, key):
+    def body(state, part):
+      index, batch = part
+      return d_step(state, batch, jax.random.fold_in(key, index))
+
+    last = _last(batches)
+    if d_steps == 1:
+      if same_latents:  # drawn once, so that XLA sees one generator pass
+        size, axis_name = len(last['x']), options.get('axis_name')
+        indices = prng.global_indices(size, axis_name)
+        step_key = jax.random.fold_in(key, 0)
+        last['latents'] = gan_losses.draw_latents(gan, step_key, indices)
+      state, d_metrics = body(state, (0, last))
+    else:
+      xs = (jnp.arange(d_steps), batches)
+      state, stacked = jax.lax.scan(body, state, xs)
+      d_metrics = jax.tree.map(lambda x: x.mean(axis=0), stacked)
+    g_index = d_steps - 1 if same_latents else d_steps
+    state, g_metrics = g_step(state, last, jax.random.fold_in(key, g_index))
+    return state, {**d_metrics, **g_metrics}
+
+  return round_
+
+
+def _together(name, gan, d_steps, same_latents, options):
+  """The gradient of both players, for rules that move them at once."""
+  if d_steps != 1 or same_latents:
+    raise ValueError(
+      f'd_steps={d_steps}, same_latents={same_latents}: the {name} rule moves '
+      'both players at once, from one batch and one set of latents; must be '
+      '1 and False. Give D a larger learning rate in place of more steps.'
+    )
+  gradient = make_gradient(gan, PLAYERS, **options)
+  return lambda state, batches, key: gradient(
+    state, _last(batches), jax.random.fold_in(key, 0)
+  )
+
+
+def simultaneous(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
+  """One update of both players, from their gradients at the same point.
+
+  References:
+    Mescheder et al., The Numerics of GANs,
+    https://arxiv.org/abs/1705.10461, 2017, algorithm 1.
+  """
+  gradient = _together('simultaneous', gan, d_steps, same_latents, options)
+
+  def round_(state, batches, key):
+    found = gradient(state, batches, key)
+    return _apply(gan, state, found), found.metrics
+
+  return round_
+
+
+def _extrapolated(gan: GAN, state: GANState, grads) -> GANState:
+  """The state with parameters one update on; all else as it was."""
+  moved = {}
+  for player in PLAYERS:
+    params, _ = _updated(gan, state, player, grads[player])
+    moved[player] = getattr(state, player).replace(params=params)
+  return state.replace(**moved)
+
+
+def extragradient(
+  gan: GAN, *, d_steps=1, same_latents=False, **options
+) -> Step:
+  """Looks one update ahead, and moves by the gradients found there.
+
+  Both gradients are of the same batch and latents. The optimizers' moments,
+  the statistics and the memory of terms move in the update alone.
+
+  References:
+    Gidel et al., A Variational Inequality Perspective on Generative
+    Adversarial Networks, https://arxiv.org/abs/1802.10551, 2019, algorithm 4
+    (ExtraAdam, where both halves move the moments).
+  """
+  gradient = _together('extragradient', gan, d_steps, same_latents, options)
+
+  def round_(state, batches, key):
+    here = gradient(state, batches, key)
+    ahead = _extrapolated(gan, state, here.grads)
+    found = gradient(ahead, batches, key)
+    return _apply(gan, state, found), found.metrics
+
+  return round_
+
+
+def past_extragradient(
+  gan: GAN, *, d_steps=1, same_latents=False, **options
+) -> Step:
+  """Extragradient that looks ahead by the last gradient: half the cost.
+
+  The last gradient is kept in `state.extra['past_gradient']`, zeros at first.
+
+  References:
+    Popov, A Modification of the Arrow-Hurwicz Method for Search of Saddle
+    Points, 1980. Gidel et al., https://arxiv.org/abs/1802.10551, 2019
+    (extrapolation from the past).
+  """
+  gradient = _together(
+    'past_extragradient', gan, d_steps, same_latents, options
+  )
+
+  def round_(state, batches, key):
+    ahead = _extrapolated(gan, state, state.extra[PAST])
+    found = gradient(ahead, batches, key)
+    state = _apply(gan, state, found)
+    return (
+      state.replace(extra={**state.extra, PAST: found.grads}),
+      found.metrics,
+    )
+
+  return round_
+
+
+UPDATE_RULES: dict[str, Callable[..., Step]] = {
+  'alternating': alternating,
+  'simultaneous': simultaneous,
+  'extragradient': extragradient,
+  'past_extragradient': past_extragradient,
+}
