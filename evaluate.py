@@ -102,7 +102,7 @@ def options(given: dict) -> dict:
   ):
     if flag.value is not None:
       chosen[name] = flag.value
-  return dict(config_lib.parse({'eval': chosen}).eval)
+  return dict(config_lib.from_mapping({'eval': chosen}).eval)
 
 
 def value_range() -> tuple[float, float]:
@@ -119,9 +119,9 @@ def value_range() -> tuple[float, float]:
 
 def opened_samples(path: str):
   """The pictures or arrays that --samples or --data names."""
-  from gan_jax.data import sample_files
+  from gan_jax import data as data_lib
 
-  return sample_files.open_samples(
+  return data_lib.open_samples(
     path,
     value_range=value_range(),
     follow_symlinks=_FOLLOW_SYMLINKS.value,
@@ -142,7 +142,7 @@ def real_data(spec: dict | None):
   if _DATA.value and path + '.py' != _DATA.value.partition(':')[0]:
     source = opened_samples(_DATA.value)
     facts = {'data': str(pathlib.Path(_DATA.value).resolve())}
-    return reference_data.halves(source, facts), facts
+    return reference_data.split_half_reference(source, facts), facts
   if _DATA.value:
     if not pathlib.Path(path + '.py').is_file():
       raise FileNotFoundError(f'--data={_DATA.value}: there is no such config')
@@ -162,8 +162,8 @@ def real_data(spec: dict | None):
     spec = {**spec, 'data_dir': _DATA_DIR.value}
   spec = data_lib.source_options(spec)
   sides = (data_lib.make_source(spec, split) for split in ('train', 'test'))
-  facts = experiment.describe_data(spec)
-  return reference_data.reals(*sides, facts), facts
+  facts = experiment.data_identity(spec)
+  return reference_data.train_test_references(*sides, facts), facts
 
 
 def scored_samples(count: int | None, devices):
@@ -183,8 +183,8 @@ def scored_samples(count: int | None, devices):
   if _SAMPLES.value:
     source = opened_samples(_SAMPLES.value)
     facts = {'samples': _SAMPLES.value, 'count': len(source)}
-    return source, facts | {'digest': features.digest(source)[:16]}, None
-  sampler = run_dir.load(
+    return source, facts | {'digest': features.source_digest(source)[:16]}, None
+  sampler = run_dir.load_sampler(
     _WORKDIR.value,
     weights=_WEIGHTS.value,
     which=_CHECKPOINT.value,
@@ -192,7 +192,7 @@ def scored_samples(count: int | None, devices):
   )
   count = count or sampler.settings.eval['num_samples']
   source = sampler.source(
-    results.samples_for(count), seed=_SEED.value, devices=devices
+    results.num_samples_needed(count), seed=_SEED.value, devices=devices
   )
   facts = {
     'workdir': _WORKDIR.value,
@@ -220,7 +220,7 @@ def own_features(text: str):
       f'--features={text}: must be FILE.py:FUNCTION; {path} has no function '
       f'{function!r}'
     )
-  own = feature_extractors.own(names[function], text)
+  own = feature_extractors.from_function(names[function], text)
   content = pathlib.Path(path).read_bytes()
   return own._replace(sha256=hashlib.sha256(content).hexdigest())
 
@@ -248,18 +248,19 @@ def record_path(facts: dict, names: tuple[str, ...]) -> pathlib.Path:
 def main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
+  from gan_jax import distributed
   from gan_jax.distributed import devices as devices_lib
-  from gan_jax.distributed import xla_setup
 
-  xla_setup.prepare()
+  distributed.configure_jax()
+  from gan_jax import evaluation
   from gan_jax.distributed import shutdown
-  from gan_jax.evaluation import evaluator, feature_cache, results
+  from gan_jax.evaluation import feature_cache, results
   from gan_jax.io import metric_writer
   from gan_jax.runner import console
 
-  report = console.Report()
+  report = console.ConsoleReporter()
   start = time.perf_counter()
-  with shutdown.told('evaluate.py', *shutdown.MENDABLE):
+  with shutdown.exit_on_user_error('evaluate.py', *shutdown.USER_ERRORS):
     devices = devices_lib.local_devices(_NUM_DEVICES.value)
     source, facts, settings = scored_samples(_NUM_SAMPLES.value, devices)
     chosen = options(dict(settings.eval) if settings else {})
@@ -267,13 +268,13 @@ def main(_):
       chosen['num_samples'] = facts['count']
     real, data = real_data(dict(settings.data) if settings else None)
     with report.tracks() as track:
-      judge = evaluator.make_judge(
+      judge = evaluation.make_evaluator(
         real,
         chosen,
         extractor=own_features(chosen['features']),
         seed=settings.seed if settings else 0,
         devices=devices,
-        store=feature_cache.default(),
+        store=feature_cache.default_feature_cache(),
         track=track,
       )
       path = record_path(facts, judge.names)
@@ -281,7 +282,7 @@ def main(_):
       rows = judge(source) if source is not None else judge.floors()
     report.scores(rows, judge.notes)
     seconds = time.perf_counter() - start
-    record = results.record(
+    record = results.evaluation_record(
       rows,
       judge,
       devices,

@@ -62,7 +62,9 @@ def told(*kinds):
   """Errors that a user can mend end the program with a line."""
   from gan_jax.distributed import shutdown
 
-  return shutdown.told('train.py', *(kinds or shutdown.MENDABLE))
+  return shutdown.exit_on_user_error(
+    'train.py', *(kinds or shutdown.USER_ERRORS)
+  )
 
 
 def main(_):
@@ -70,14 +72,15 @@ def main(_):
     logging.set_verbosity(logging.FATAL)  # orbax tells of all, and raises, too
   # Imported here, so that --help and errors in flags come at once.
   from gan_jax import config as config_lib
-  from gan_jax.distributed import multihost, shutdown, xla_setup
+  from gan_jax import distributed
+  from gan_jax.distributed import multihost, shutdown
   from gan_jax.distributed import watchdog as watchdog_lib
 
   with told(ValueError, RuntimeError):
-    chosen = config_lib.parse(_CONFIG.value.to_dict())
+    chosen = config_lib.from_mapping(_CONFIG.value.to_dict())
     many = config_lib.is_ensemble(chosen)
-    xla_setup.prepare(members=many, deterministic=chosen.deterministic)
-    multihost.start(
+    distributed.configure_jax(members=many, deterministic=chosen.deterministic)
+    distributed.initialize(
       _COORDINATOR.value,
       _NUM_PROCESSES.value,
       _PROCESS_ID.value,
@@ -87,13 +90,13 @@ def main(_):
     print_costs(many)
     return
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
-  stall = chosen.stall_seconds if multihost.count() > 1 else 0
+  stall = chosen.stall_seconds if multihost.process_count() > 1 else 0
   words = functools.partial(last_words, stall)
-  dog = watchdog_lib.Watchdog(stall, words, shutdown.LOST)
-  with shutdown.together('train.py'), dog:
+  dog = watchdog_lib.Watchdog(stall, words, shutdown.EXIT_PEER_LOST)
+  with shutdown.abort_job_on_error('train.py'), dog:
     ended = train_ensemble(workdir) if many else train_run(workdir, dog)
     if not ended:
-      sys.exit(shutdown.RESUMABLE)
+      sys.exit(shutdown.EXIT_RESUMABLE)
 
 
 def last_words(stall: int, step: int, seconds: float) -> None:
@@ -118,64 +121,67 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
   Returns:
     Whether it came to the end.
   """
+  from gan_jax import experiment
   from gan_jax.distributed import multihost, shutdown
   from gan_jax.evaluation import feature_cache
-  from gan_jax.experiment import experiment, resume, run_dir
+  from gan_jax.experiment import resume, run_dir
   from gan_jax.io import files, metric_writer
   from gan_jax.runner import console, loop, meters, run_logger
   from gan_jax.training import fused
 
   # ---- Build everything, and refuse what is wrong, before compiling.
-  interrupt = shutdown.Interrupt()
+  interrupt = shutdown.GracefulShutdown()
   chief = multihost.is_chief()
-  report = console.Report(quiet=not chief)
+  report = console.ConsoleReporter(quiet=not chief)
   kept, held = run_logger.Nothing(), None
   with told():
-    with multihost.together('build the run', *shutdown.MENDABLE):
+    with multihost.raise_together('build the run', *shutdown.USER_ERRORS):
       built = experiment.build(_CONFIG.value.to_dict())
       if chief:
-        store = feature_cache.default()
+        store = feature_cache.default_feature_cache()
         judge = built.judge(store=store, track=report.track)
-        held = files.Hold(workdir)
-        kept = run_logger.Records(built, workdir, judge, report)
-    start = resume.start(built, workdir, _INIT_FROM.value)
+        held = files.DirectoryLock(workdir)
+        kept = run_logger.RunLogger(built, workdir, judge, report)
+    start = resume.restore_or_initialize(built, workdir, _INIT_FROM.value)
     if chief:
       metric_writer.write_json(
-        workdir / run_dir.CONFIG_FILE, run_dir.describe(built)
+        workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(built)
       )
   config = built.settings
   report.header(built, start.state, workdir, start.note)
 
   program = built.program()
-  log = meters.Window(config.batch_size * config.d_steps)
+  log = meters.MetricMeter(config.batch_size * config.d_steps)
   tries = 0
-  with told(loop.Failed, *shutdown.MENDABLE):
+  with told(loop.TrainingError, *shutdown.USER_ERRORS):
     # ---- Once, or again after each rollback.
     while True:
       try:
         with kept.begin(start):
           if kept.missed(start.step):  # it ended before they were there
             kept.score(start.step, start.state)
-          state, step = loop.train(
+          state, step = loop.train_loop(
             start,
-            fused.make_draws(config.seed, start.rollbacks),
+            fused.make_streams(config.seed, start.rollbacks),
             config,
             program,
             log,
-            loop.run_keeper(kept, log),
+            loop.make_callback(kept, log),
             stopped=interrupt,
             report=report,
             watchdog=watchdog,
           )
         break
-      except meters.NonFinite as error:
+      except meters.NonFiniteError as error:
         if config.nonfinite != 'rollback':
           last = (
-            run_dir.latest(workdir) or 'none yet' if chief else 'see process 0'
+            run_dir.latest_step(workdir) or 'none yet'
+            if chief
+            else 'see process 0'
           )
           sys.exit(f'train.py: {error} The last good checkpoint: {last}.')
         before = start
-        start = resume.start(built, workdir, _INIT_FROM.value)
+        start = resume.restore_or_initialize(built, workdir, _INIT_FROM.value)
         tries = tries + 1 if start.step == before.step else 1
         if tries > _TRIES:
           sys.exit(
@@ -192,7 +198,7 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
   # ---- The end: how good it is, and where to look.
   with told(ValueError, OSError):
     kept.finish(step, state, log)
-  multihost.meet('end')
+  multihost.barrier('end')
   if held:
     held.close()
   return True
@@ -200,35 +206,38 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
 
 def print_costs(many: bool) -> None:
   """Prints what a step costs; nothing is trained or written."""
-  from gan_jax.experiment import cost, ensemble, experiment
+  from gan_jax import experiment
+  from gan_jax.experiment import cost
 
   mapping, count = _CONFIG.value.to_dict(), 1
   with told():
     if many:
-      crew = ensemble.build(mapping)
+      crew = experiment.build_ensemble(mapping)
       built, count = crew.base, len(crew.members)
     else:
       built = experiment.build(mapping)
-    print(*cost.lines(cost.measure(built), built, count), sep='\n')
+    print(*cost.format_cost(cost.estimate_cost(built), built, count), sep='\n')
 
 
 def train_ensemble(workdir: pathlib.Path) -> bool:
   """Trains many runs as one program; see gan_jax/runner/train_ensemble.py."""
+  from gan_jax import experiment
   from gan_jax.distributed import multihost, shutdown
-  from gan_jax.experiment import ensemble
   from gan_jax.io import files
   from gan_jax.runner import console, loop
   from gan_jax.runner import train_ensemble as train_ensemble_lib
 
   if _INIT_FROM.value:
     sys.exit('train.py: --init_from is for one run, not for an ensemble')
-  if multihost.count() > 1:
+  if multihost.process_count() > 1:
     sys.exit('train.py: an ensemble trains in one process: --num_processes=1')
-  report, interrupt = console.Report(), shutdown.Interrupt()
-  with told(*shutdown.MENDABLE, loop.Failed):
-    members = ensemble.build(_CONFIG.value.to_dict())
-    with files.Hold(workdir):
-      return train_ensemble_lib.train(members, workdir, report, interrupt)
+  report, interrupt = console.ConsoleReporter(), shutdown.GracefulShutdown()
+  with told(*shutdown.USER_ERRORS, loop.TrainingError):
+    members = experiment.build_ensemble(_CONFIG.value.to_dict())
+    with files.DirectoryLock(workdir):
+      return train_ensemble_lib.train_ensemble(
+        members, workdir, report, interrupt
+      )
 
 
 def one_line(error: Exception) -> str:

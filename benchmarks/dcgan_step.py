@@ -27,13 +27,12 @@ import jax.numpy as jnp
 import turns
 from optax import global_norm
 
-from gan_jax import losses, networks
+from gan_jax import distributed, losses, networks, training
 from gan_jax.distributed import devices, xla_setup
 from gan_jax.layers import convolution
 from gan_jax.models import dcgan
 from gan_jax.training import gan as gan_lib
-from gan_jax.training import optimizers, train_step
-from gan_jax.training import state as state_lib
+from gan_jax.training import optimizers
 
 SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'size': 32}
 SHAPE = (SIZES['size'], SIZES['size'], 3)
@@ -46,21 +45,21 @@ HYPER = {
 } | {
   f'{player}_{name}': value
   for player in 'gd'
-  for name, value in optimizers.hyper_defaults('adam').items()
+  for name, value in optimizers.hparam_defaults('adam').items()
 }
 TOLERANCE = 1e-3  # rounding can flip a leaky ReLU whose input is almost 0
 SLOW = 'plain Flax, in a scan'  # a hundred times: one round, cold
 
 
-def make_gan(generator: nn.Module, discriminator: nn.Module) -> gan_lib.GAN:
+def make_gan(generator: nn.Module, discriminator: nn.Module) -> training.GAN:
   """The game that all contenders play."""
-  return gan_lib.GAN(
+  return training.GAN(
     generator=networks.from_linen(generator),
     discriminator=networks.from_linen(discriminator),
     loss=losses.LOSSES['non_saturating'],
     latent_dim=SIZES['latent_dim'],
-    g_optimizer=optimizers.from_hyper('adam', 'g'),
-    d_optimizer=optimizers.from_hyper('adam', 'd'),
+    g_optimizer=optimizers.from_hparams('adam', 'g'),
+    d_optimizer=optimizers.from_hparams('adam', 'd'),
   )
 
 
@@ -71,7 +70,7 @@ class Program:
     state: the training state; each call of `run` goes on from it.
   """
 
-  def __init__(self, gan: gan_lib.GAN, how: str = 'loop'):
+  def __init__(self, gan: training.GAN, how: str = 'loop'):
     """Compiles a step, called one way.
 
     Args:
@@ -86,9 +85,9 @@ class Program:
     # Noise for images: what they show does not change the time.
     images = jax.random.uniform(self.key, (SIZES['batch'], *SHAPE), minval=-1)
     self.batch = {'x': images[None]}
-    init = lambda key: state_lib.init_state(gan, key, {'x': images}, HYPER)
-    axis_name = devices.AXIS if how == 'pmap' else None
-    step = train_step.make_train_step(gan, axis_name=axis_name)
+    init = lambda key: training.init_state(gan, key, {'x': images}, HYPER)
+    axis_name = devices.AXIS_NAME if how == 'pmap' else None
+    step = training.make_train_step(gan, axis_name=axis_name)
 
     def scan(state, batch, key):
       body = lambda state, _: step(state, batch, key)
@@ -103,7 +102,7 @@ class Program:
       self.key = jax.random.split(self.key, MEMBERS)
     self.state = jax.jit(init)(self.key)
     if how == 'pmap':
-      mapped = devices.parallelise(step, devices.local_devices(1))
+      mapped = distributed.parallelize_step(step, devices.local_devices(1))
       self.state, self.key = mapped.put((self.state, self.key))
       self.batch = mapped.put_batch(self.batch)
       self._step = mapped.step
@@ -219,7 +218,7 @@ def main() -> None:
   parser = turns.torch_parser(__doc__, rounds=9)
   parser.add_argument('--short', action='store_true', help='no plain Flax')
   options = parser.parse_args()
-  xla_setup.prepare_cpu()
+  xla_setup.configure_cpu()
   with turns.start_torch(
     options.torch_python, 'dcgan_torch.py', json.dumps(SIZES)
   ) as torch:

@@ -23,11 +23,10 @@ import turns
 from PIL import Image
 
 from configs import digits, folder
-from gan_jax.data.array_source import ArraySource
-from gan_jax.distributed import devices, xla_setup
-from gan_jax.experiment import experiment
+from gan_jax import distributed, experiment, training
+from gan_jax.data import ArraySource
+from gan_jax.distributed import xla_setup
 from gan_jax.experiment import program as program_lib
-from gan_jax.training import fused as fused_lib
 
 BATCH = 64
 CALL = 10  # steps of a call on resident examples
@@ -71,7 +70,7 @@ def train(built: experiment.Experiment) -> tuple[turns.Spent, float, int]:
     waited for data, and the steps that were taken in it.
   """
   program = built.program()
-  pace = program_lib.Pace(built.settings, program.limit)
+  pace = program_lib.CallPacer(built.settings, program.limit)
   state, draws = program.put(built.init_state()), program.put(built.draws)
   step, total = 0, built.settings.num_steps
 
@@ -140,8 +139,8 @@ def resident_rows(rounds: int) -> list[list]:
   mapping['steps_per_call'] = CALL
   built = experiment.build(mapping, train=ArraySource(images))
   gathers = fused.Fused(built, CALL)
-  placed = devices.parallelise(
-    fused_lib.fuse(built.train_step, lambda feed, *_: feed, limit=CALL),
+  placed = distributed.parallelize_step(
+    training.fuse_steps(built.train_step, lambda feed, *_: feed, limit=CALL),
     built.devices,
     batch_axis=None,
     arguments=4,
@@ -180,7 +179,7 @@ def main() -> None:
   parser.add_argument('--width', type=int, default=16, help='of DCGAN-64')
   parser.add_argument('--steps', type=int, default=150, help='of DCGAN-64')
   options = parser.parse_args()
-  xla_setup.prepare_cpu()
+  xla_setup.configure_cpu()
   print(turns.machine())
   rows = streamed_rows(options.pictures, options.width, options.steps)
   rows += resident_rows(options.rounds)

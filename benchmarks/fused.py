@@ -24,7 +24,7 @@ class Fused:
     """Places everything, and compiles.
 
     Args:
-      built: an experiment.Experiment or ensemble.Team whose examples are resident.
+      built: an experiment.Experiment or experiment.EnsembleExperiment whose examples are resident.
       count: train steps of a call; at most `steps_per_call`.
       **options: of `built.program`.
     """

@@ -20,8 +20,9 @@ import numpy as np
 import turns
 
 from configs import common, folder
-from gan_jax.data.array_source import ArraySource
-from gan_jax.experiment import cost, experiment
+from gan_jax import experiment
+from gan_jax.data import ArraySource
+from gan_jax.experiment import cost
 
 # Peaks as published, dense, TFLOP/s: bfloat16, and TF32 (XLA's and PyTorch's
 # float32 here). By part of jax.Device.device_kind; the first that fits.
@@ -111,7 +112,7 @@ def measure(size: int, dtype: str, options) -> list[list]:
   built = make_experiment(size, dtype, options)
   with start_torch(size, dtype, options) as torch:
     steps = compare(built, torch, options)
-  flops = cost.count_flops(cost.lower(built))
+  flops = cost.count_flops(cost.lower_train_step(built))
   kind = jax.devices()[0].device_kind
   peak = find_peak(kind, dtype, options.peak_tflops)
   eager, compiled = steps.get(EAGER), steps.get(COMPILED)

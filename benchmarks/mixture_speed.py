@@ -19,9 +19,9 @@ import fused
 import turns
 
 from configs import grid
+from gan_jax import experiment
 from gan_jax.distributed import xla_setup
-from gan_jax.experiment import ensemble, experiment
-from gan_jax.training import ensemble as ensemble_lib
+from gan_jax.training import ensemble
 
 STEPS = 20  # of each run, at a time
 FEWER = 5  # where threads that wait for one another may take very long
@@ -88,7 +88,9 @@ def make_contenders(
   members: int, way: str, peers: dict[str, list[turns.Peer]]
 ) -> dict[str, functools.partial]:
   """Compiles everything, and checks that networks are of one size."""
-  many = fused.Fused(ensemble.build(settings(members)), STEPS, way=way)
+  many = fused.Fused(
+    experiment.build_ensemble(settings(members)), STEPS, way=way
+  )
   alone = settings(1) | {'num_devices': 1}
   one = fused.Fused(experiment.build(alone), STEPS)
   sizes = {'gan_jax': fused.num_parameters(one.state)}
@@ -134,10 +136,10 @@ def main() -> None:
   parser = turns.torch_parser(__doc__, rounds=6)
   parser.add_argument('--members', type=int, default=10)
   parser.add_argument(
-    '--way', default='', choices=('', *ensemble_lib.WAYS), help='of the members'
+    '--way', default='', choices=('', *ensemble.BACKENDS), help='of the members'
   )
   options = parser.parse_args()
-  xla_setup.prepare_cpu(members=True)
+  xla_setup.configure_cpu(members=True)
   peers = start_peers(options.torch_python, options.members)
   processes = [process for group in peers.values() for process in group]
   print(turns.machine(processes[0] if processes else None))

@@ -20,9 +20,10 @@ import numpy as np
 import turns
 
 from configs import cifar10, folder
-from gan_jax.data.array_source import ArraySource
+from gan_jax import experiment
+from gan_jax.data import ArraySource
 from gan_jax.distributed import xla_setup
-from gan_jax.experiment import cost, experiment
+from gan_jax.experiment import cost
 
 STEPS = 2  # of a turn
 COUNTS = (8, 64, 256, 1024)  # accelerators of the estimate
@@ -134,7 +135,7 @@ def measure_step(built: experiment.Experiment):
 def flops_per_image(built: experiment.Experiment) -> float:
   """Operations of a train step by XLA's count, for each image of a device."""
   share = built.settings.batch_size // len(built.devices)
-  return cost.count_flops(cost.lower(built)) / share
+  return cost.count_flops(cost.lower_train_step(built)) / share
 
 
 def start(devices: int, *arguments: str) -> turns.Peer:
@@ -238,7 +239,7 @@ def estimate_table(found: dict[str, dict]) -> str:
 
 def serve(options) -> None:
   """The work of one process."""
-  xla_setup.prepare_cpu()
+  xla_setup.configure_cpu()
   built = make_experiment(options.size, options.per_device, options.width)
   turns.serve(*measure_step(built))
 

@@ -135,12 +135,10 @@ def manifold_row(size: str) -> list:
   count, dim = map(int, size.split('x'))
   rng = np.random.default_rng(0)
   real, fake = rng.standard_normal((2, count, dim), np.float32)
-  precision_recall.manifold_scores(real[:20], fake[:20])  # starts JAX
+  precision_recall.compute_prdc(real[:20], fake[:20])  # starts JAX
   before, scores = peak_gib(), []
   spent = turns.timed(
-    lambda: scores.extend(
-      map(float, precision_recall.manifold_scores(real, fake))
-    )
+    lambda: scores.extend(map(float, precision_recall.compute_prdc(real, fake)))
   )
   cells = [f'{score:.4f}' for score in scores]
   return [f'{count:,}', f'{dim:,}', *spent, before, peak_gib(), *cells]

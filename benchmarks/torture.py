@@ -138,7 +138,7 @@ def live(
   reader.join()
   if status == 0:
     return None
-  expected = shutdown.RESUMABLE if number == signal.SIGTERM else -number
+  expected = shutdown.EXIT_RESUMABLE if number == signal.SIGTERM else -number
   if status != expected:
     raise RuntimeError(f'status {status}, not {expected}:\n{"".join(first)}')
   print(

@@ -16,9 +16,9 @@ import fused
 import turns
 
 from configs import d2l_gaussian
+from gan_jax import experiment
 from gan_jax.distributed import xla_setup
-from gan_jax.experiment import ensemble, experiment
-from gan_jax.training import ensemble as ensemble_lib
+from gan_jax.training import ensemble
 
 STEPS = 5_000  # of a call
 CALLS = 20  # of one run, at a time
@@ -42,7 +42,7 @@ def make_contenders(
   one = fused.Fused(experiment.build(settings(STEPS)), STEPS)
   unfused = fused.Fused(experiment.build(settings(1)), 1)
   several = {'ensemble': {'seeds': members, 'sweep': ''}, 'num_devices': 0}
-  crew = ensemble.build(settings(STEPS) | several)
+  crew = experiment.build_ensemble(settings(STEPS) | several)
   many = fused.Fused(crew, STEPS, way=way)
   batch = settings(1)['batch_size']
   together = f'gan_jax, {members} members as one program'
@@ -90,10 +90,10 @@ def main() -> None:
   parser = turns.torch_parser(__doc__, rounds=7)
   parser.add_argument('--members', type=int, default=64)
   parser.add_argument(
-    '--way', default='', choices=('', *ensemble_lib.WAYS), help='of the members'
+    '--way', default='', choices=('', *ensemble.BACKENDS), help='of the members'
   )
   options = parser.parse_args()
-  xla_setup.prepare_cpu(members=True)
+  xla_setup.configure_cpu(members=True)
   with turns.start_torch(options.torch_python, 'toy_torch.py') as torch:
     print(turns.machine(torch))
     contenders, examples = make_contenders(options.members, options.way, torch)

@@ -24,9 +24,12 @@ import optax
 # Not needed where gan_jax is installed.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from gan_jax import diagnostics, losses, networks  # noqa: E402
-from gan_jax.training import gan as gan_lib  # noqa: E402
-from gan_jax.training import penalty_terms, state, train_step
+from gan_jax import (  # noqa: E402
+  diagnostics,
+  losses,
+  networks,
+  training,  # noqa: E402
+)
 
 RATE = 0.1
 # Title -> loss, update rule, weight of R1.
@@ -45,7 +48,7 @@ METHODS = {
 def make_game(loss, r1_weight):
   """The Dirac-GAN as two networks of one parameter each."""
   one = lambda name: lambda key, x, label: ({name: jnp.float32(1)}, {})
-  return gan_lib.GAN(
+  return training.GAN(
     generator=networks.Network(
       one('theta'),
       lambda p, s, z, label, **_: (jnp.broadcast_to(p['theta'], z.shape), s),
@@ -57,7 +60,7 @@ def make_game(loss, r1_weight):
     latent_dim=1,
     g_optimizer=optax.sgd(RATE),
     d_optimizer=optax.sgd(RATE),
-    d_terms={'r1': penalty_terms.make('r1')} if r1_weight else {},
+    d_terms={'r1': training.make_term('r1')} if r1_weight else {},
   )
 
 
@@ -66,8 +69,8 @@ def trajectory(loss, rule, r1_weight, num_steps=500):
   gan = make_game(loss, r1_weight)
   hyper = {'ema_decay': 0.0, 'r1_weight': r1_weight}
   data = jnp.zeros((1, 1, 1))  # one D step, one example at 0
-  now = state.init_state(gan, jax.random.key(0), {'x': data[0]}, hyper)
-  step = train_step.make_train_step(gan, rule=rule)
+  now = training.init_state(gan, jax.random.key(0), {'x': data[0]}, hyper)
+  step = training.make_train_step(gan, rule=rule)
 
   def body(now, _):
     now, _ = step(now, {'x': data}, jax.random.key(0))

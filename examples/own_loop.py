@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from gan_jax.losses import relativistic_loss  # noqa: E402
 from gan_jax.penalties import r1  # noqa: E402
-from gan_jax.training.ema import update  # noqa: E402
+from gan_jax.training import ema_update  # noqa: E402
 
 CENTRES = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
 SIGMA, BATCH, RATE = 0.1, 128, 0.1
@@ -76,7 +76,7 @@ def step(players, key):
   d_params = descend(d_params, grads)
   grads = jax.grad(g_loss)(g_params, d_params, real, draw(g_key))
   g_params = descend(g_params, grads)
-  return g_params, d_params, update(average, g_params, decay=0.999)
+  return g_params, d_params, ema_update(average, g_params, decay=0.999)
 
 
 def main(num_steps=10_000):

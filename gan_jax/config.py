@@ -10,19 +10,19 @@ import dataclasses
 import math
 from typing import Any, Mapping
 
-from gan_jax.validation import check_options, unknown
+from gan_jax.validation import fill_options, unknown_name_message
 
 __all__ = [
   'PENALTIES',
   'PENALTY_COMMON',
-  'Settings',
-  'as_mapping',
-  'check_options',
+  'Config',
+  'to_dict',
+  'fill_options',
   'defaults',
   'flatten',
   'is_ensemble',
-  'parse',
-  'unknown',
+  'from_mapping',
+  'unknown_name_message',
 ]
 
 
@@ -30,7 +30,7 @@ def _part(**options):
   return dataclasses.field(default_factory=lambda: dict(options))
 
 
-# penalty_terms.TERMS with each term's own options, which would import JAX.
+# training.PENALTIES with each term's own options, which would import JAX.
 PENALTIES: dict[str, dict[str, Any]] = {
   'r1': {},
   'r2': {},
@@ -53,7 +53,7 @@ PENALTY_COMMON = {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0}
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Config:
   """One experiment.
 
   Attributes:
@@ -75,7 +75,7 @@ class Settings:
     loss_reduction: 'mean' over the batch, or 'sum' (as D2L does).
     d_loss_scale: factor on D's adversarial loss (D2L: 0.5).
     g_loss_scale: factor on G's adversarial loss.
-    penalties: by name (penalty_terms.TERMS), {'weight': 0 leaves it out; 'every': n
+    penalties: by name (training.PENALTIES), {'weight': 0 leaves it out; 'every': n
       computes it at each n-th step, n times as large; 'final': factor that
       the weight reaches after 'steps' (0: at the end), geometrically; and its
       own options}.
@@ -86,10 +86,10 @@ class Settings:
       it has fallen to 0, linearly; 0 for never}.
     generator: {'name': a file in gan_jax/models, and its options}.
     discriminator: likewise.
-    g_optimizer: {'name': in optimizers.OPTIMIZERS, 'learning_rate', its
+    g_optimizer: {'name': in training.OPTIMIZERS, 'learning_rate', its
       options, 'schedule', 'schedule_steps' (0: all updates), 'warmup_steps'}.
     d_optimizer: likewise.
-    update_rule: a name in update_rules.UPDATE_RULES.
+    update_rule: a name in training.UPDATE_RULES.
     lookahead: {'every': steps, 0 for never, 'alpha': in [0, 1]}.
     consensus_weight: of half the squared norm of the game's gradient.
     ema_decay: of the generator's moving average per train step, in [0, 1].
@@ -108,7 +108,7 @@ class Settings:
     compute_dtype: of the networks' arithmetic, 'float32' or 'bfloat16';
       parameters, optimizers, losses, penalties and statistics are float32.
     ensemble: {'seeds': how many, from `seed` on; 'sweep': settings and their
-      values, see sweep.parse; 'way': in ensemble.WAYS, '' for the device's}:
+      values, see sweep.parse_sweep; 'way': in ensemble.BACKENDS, '' for the device's}:
       that many runs as one program.
     nonfinite: what a NaN or an infinity does: 'halt' ends the run; 'skip'
       drops the update and counts it; 'rollback' goes back to the last good
@@ -124,11 +124,11 @@ class Settings:
       that are scored (eval.every).
     keep_checkpoints: how many to keep, the newest.
     num_samples: examples in a picture.
-    eval: of the scores: {'metrics': names in registry.METRICS, with commas; ''
+    eval: of the scores: {'metrics': names in evaluation.METRICS, with commas; ''
       for what fits the data; 'every': steps between scores, 0 for the last
       alone, the checkpoint with the best first score being kept; 'num_samples'
       and 'num_real' examples (0 real ones: all); 'features': a name in
-      feature_extractors.EXTRACTORS, '' for Inception where a metric needs it, else
+      feature_extractors.FEATURE_EXTRACTORS, '' for Inception where a metric needs it, else
       pixels; 'feature_weights': a file, '' for the usual; 'protocol': in
       evaluation.resize.PREPROCESS; 'against': 'train', 'test', or '' as each
       metric has it}.
@@ -223,10 +223,10 @@ _CHOICES = {
 
 def defaults() -> dict[str, Any]:
   """All settings at their defaults, as a new plain dict."""
-  return as_mapping(Settings())
+  return to_dict(Config())
 
 
-def parse(mapping: Mapping[str, Any]) -> Settings:
+def from_mapping(mapping: Mapping[str, Any]) -> Config:
   """Checks a mapping of settings and makes it typed.
 
   Args:
@@ -240,10 +240,10 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
       type, or one out of range; names of models and the like are checked
       where they are built.
   """
-  default = Settings()
+  default = Config()
   base = {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
-  values = check_options('the config', mapping, base)
-  values['eval'] = check_options('eval', values['eval'], base['eval'])
+  values = fill_options('the config', mapping, base)
+  values['eval'] = fill_options('eval', values['eval'], base['eval'])
   for name, least in {'every': 0, 'num_samples': 2, 'num_real': 0}.items():
     if values['eval'][name] < least:
       raise ValueError(
@@ -267,7 +267,7 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
   for name, allowed in _CHOICES.items():
     if values[name] not in allowed:
       raise ValueError(f'{name}={values[name]!r}: choose one of {allowed}')
-  ensemble = check_options('ensemble', values['ensemble'], base['ensemble'])
+  ensemble = fill_options('ensemble', values['ensemble'], base['ensemble'])
   if ensemble['seeds'] < 1:
     raise ValueError(f'ensemble.seeds={ensemble["seeds"]}: must be at least 1')
   if ensemble['way'] not in ('', 'vmap', 'map'):
@@ -275,7 +275,7 @@ def parse(mapping: Mapping[str, Any]) -> Settings:
       f"ensemble.way={ensemble['way']!r}: choose one of ('', 'vmap', 'map')"
     )
   values['ensemble'] = ensemble
-  return Settings(**values)
+  return Config(**values)
 
 
 def flatten(mapping: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -290,11 +290,11 @@ def flatten(mapping: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   return flat
 
 
-def as_mapping(chosen: Settings) -> dict[str, Any]:
+def to_dict(chosen: Config) -> dict[str, Any]:
   """Settings as a new plain dict."""
   return dataclasses.asdict(chosen)
 
 
-def is_ensemble(chosen: Settings) -> bool:
+def is_ensemble(chosen: Config) -> bool:
   """Whether settings are of an ensemble, not of one run."""
   return chosen.ensemble['seeds'] > 1 or bool(chosen.ensemble['sweep'])

@@ -22,7 +22,7 @@ PyTree = Any
 Loss = Callable[[PyTree, PyTree], Array]
 Field = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
-_MOST_PARAMETERS = 2000  # a dense matrix of 16 MB, seconds for its eigenvalues
+_MAX_PARAMETERS = 2000  # a dense matrix of 16 MB, seconds for its eigenvalues
 
 
 def vector_field(d_loss: Loss, g_loss: Loss) -> Field:
@@ -52,7 +52,7 @@ def vector_field(d_loss: Loss, g_loss: Loss) -> Field:
   return field
 
 
-def jacobian(field: Field, g_params: PyTree, d_params: PyTree) -> Array:
+def game_jacobian(field: Field, g_params: PyTree, d_params: PyTree) -> Array:
   """Jacobian of a vector field over all parameters, as one matrix.
 
   Row i holds the derivatives of the field's i-th entry. Trees are laid out as
@@ -74,10 +74,10 @@ def jacobian(field: Field, g_params: PyTree, d_params: PyTree) -> Array:
     https://arxiv.org/abs/1801.04406, 2018, section 2.2.
   """
   flat, unravel = jax.flatten_util.ravel_pytree((g_params, d_params))
-  if flat.size > _MOST_PARAMETERS:
+  if flat.size > _MAX_PARAMETERS:
     raise ValueError(
       f'the players have {flat.size} parameters: the Jacobian is a full '
-      f'matrix, of at most {_MOST_PARAMETERS} rows'
+      f'matrix, of at most {_MAX_PARAMETERS} rows'
     )
 
   def flat_field(parameters):
@@ -110,13 +110,13 @@ def eigenvalues(field: Field, g_params: PyTree, d_params: PyTree) -> np.ndarray:
     https://arxiv.org/abs/1801.04406, 2018, sections 2 and 3: those of the
     Dirac-GAN, with and without penalties.
   """
-  matrix = np.asarray(jacobian(field, g_params, d_params), np.float64)
+  matrix = np.asarray(game_jacobian(field, g_params, d_params), np.float64)
   if not np.isfinite(matrix).all():
     raise ValueError('the Jacobian is not finite: it has no eigenvalues')
   return np.sort_complex(np.linalg.eigvals(matrix))
 
 
-def log_ratio_distance(logits: Array, log_p: Array, log_q: Array) -> Array:
+def density_ratio_error(logits: Array, log_p: Array, log_q: Array) -> Array:
   """How far logits are from the optimal discriminator's.
 
   |logits - (log p(x) - log q(x))|
@@ -147,7 +147,7 @@ def log_ratio_distance(logits: Array, log_p: Array, log_q: Array) -> Array:
   return jnp.abs(logits - (log_p - log_q))
 
 
-def cosine(tree_a: PyTree, tree_b: PyTree) -> Array:
+def cosine_similarity(tree_a: PyTree, tree_b: PyTree) -> Array:
   """Cosine of the angle between two trees, each taken as one long vector.
 
   Of the gradients of two losses: 1 where they pull the same way, -1 where
@@ -167,13 +167,16 @@ def cosine(tree_a: PyTree, tree_b: PyTree) -> Array:
   """
   chex.assert_trees_all_equal_shapes_and_dtypes(tree_a, tree_b)
   chex.assert_type(jax.tree.leaves(tree_a), float)
-  a, b = (_unit(jax.flatten_util.ravel_pytree(t)[0]) for t in (tree_a, tree_b))
+  a, b = (
+    _scaled_to_unit(jax.flatten_util.ravel_pytree(t)[0])
+    for t in (tree_a, tree_b)
+  )
   norms = jnp.linalg.norm(a) * jnp.linalg.norm(b)
   ratio = jnp.vdot(a, b) / jnp.where(norms > 0, norms, 1)
   return jnp.clip(ratio, -1, 1)
 
 
-def _unit(x: Array) -> Array:
+def _scaled_to_unit(x: Array) -> Array:
   """A vector with a largest entry of about 1, lest squares end at 0 or inf."""
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   _, exponent = jnp.frexp(jnp.abs(x).max(initial=0))
@@ -181,7 +184,7 @@ def _unit(x: Array) -> Array:
   return x * jnp.ldexp(jnp.ones((), x.dtype), -jnp.clip(exponent, -120, 120))
 
 
-def accuracy(
+def discriminator_accuracy(
   real_logits: Array,
   fake_logits: Array,
   held_out_logits: Array | None = None,

@@ -18,7 +18,7 @@ Array = jax.Array
 PyTree = Any
 
 
-class Scores(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
   """What a discriminator returns that gives its features beside its logits.
 
   Attributes:

@@ -13,7 +13,9 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
-def global_indices(local_size: int, axis_name: str | None = None) -> Array:
+def global_example_indices(
+  local_size: int, axis_name: str | None = None
+) -> Array:
   """Indices in the global batch of the examples on this device.
 
   Args:
@@ -23,12 +25,12 @@ def global_indices(local_size: int, axis_name: str | None = None) -> Array:
   Returns:
     `[local_size]` int32.
   """
-  return device_index(axis_name) * local_size + jnp.arange(
+  return axis_index(axis_name) * local_size + jnp.arange(
     local_size, dtype=jnp.int32
   )
 
 
-def device_index(axis_name: str | None = None) -> Array | int:
+def axis_index(axis_name: str | None = None) -> Array | int:
   """Number of this device along the mapped axis.
 
   Args:
@@ -43,7 +45,7 @@ def device_index(axis_name: str | None = None) -> Array | int:
   return jax.lax.axis_index(axis_name)
 
 
-def example_keys(key: Array, indices: Array) -> Array:
+def per_example_keys(key: Array, indices: Array) -> Array:
   """One key per example, a function of the key and the global index.
 
   Args:
@@ -57,7 +59,7 @@ def example_keys(key: Array, indices: Array) -> Array:
   return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
 
 
-def normal(keys: Array, dim: int | tuple[int, ...]) -> Array:
+def sample_normal(keys: Array, dim: int | tuple[int, ...]) -> Array:
   """Latents z ~ N(0, I), one per key.
 
   Args:

@@ -22,12 +22,12 @@ def _mix(xp, x):
   return x ^ (x >> xp.uint32(16))
 
 
-def salted(seed: int, rollbacks: int) -> int:
+def reseed(seed: int, rollbacks: int) -> int:
   """The seed of the order after some rollbacks of a run, below 2^32."""
   return (seed + rollbacks * 0x9E3779B9) % 2**32
 
 
-def permute(seed: int, epoch, positions, size: int, xp=np):
+def permuted_index(seed: int, epoch, positions, size: int, xp=np):
   """Where positions go in the epoch's permutation of range(size).
 
   Args:
@@ -83,7 +83,7 @@ def permute(seed: int, epoch, positions, size: int, xp=np):
 
 @functools.lru_cache(maxsize=2)
 def _epoch(seed: int, epoch: int, size: int) -> np.ndarray:
-  whole = permute(seed, epoch, np.arange(size), size)
+  whole = permuted_index(seed, epoch, np.arange(size), size)
   whole.flags.writeable = False
   return whole
 
@@ -121,4 +121,4 @@ def batch_indices(seed: int, step, size: int, batch: int, xp=np):
   if xp is np and size <= _CACHED_SIZE:
     return _epoch(seed, int(step // per_epoch), size)[start : start + batch]
   positions = start + xp.arange(batch, dtype=xp.int32)
-  return permute(seed, step // per_epoch, positions, size, xp)
+  return permuted_index(seed, step // per_epoch, positions, size, xp)

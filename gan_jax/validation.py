@@ -3,10 +3,10 @@
 import difflib
 from typing import Any, Iterable, Mapping
 
-_MOST = 2**31 - 1  # what a device counts with, and seeds do not repeat
+_MAX_INT = 2**31 - 1  # what a device counts with, and seeds do not repeat
 
 
-def unknown(name: str, allowed: Iterable[str], what: str) -> str:
+def unknown_name_message(name: str, allowed: Iterable[str], what: str) -> str:
   """Message for a name that is not among the allowed ones.
 
   Args:
@@ -23,7 +23,7 @@ def unknown(name: str, allowed: Iterable[str], what: str) -> str:
   return f'unknown {what} {name!r}.{hint} Allowed: {", ".join(allowed)}'
 
 
-def check_options(
+def fill_options(
   what: str, given: Mapping[str, Any], allowed: Mapping[str, Any]
 ) -> dict[str, Any]:
   """Checks options against those a part has, and fills in the rest.
@@ -45,7 +45,9 @@ def check_options(
     raise ValueError(f'{what}: {given!r} must be a mapping of options')
   for name, value in given.items():
     if name not in allowed:
-      raise ValueError(unknown(name, allowed, f'option of {what}:'))
+      raise ValueError(
+        unknown_name_message(name, allowed, f'option of {what}:')
+      )
     checked[name] = _typed(f'{what}: {name}', value, allowed[name])
   return checked
 
@@ -60,8 +62,8 @@ def _typed(where: str, value: Any, default: Any) -> Any:
     )
   if default is None or isinstance(value, kind) and kind is not int:
     return value
-  if type(value) is int and kind in (int, float) and abs(value) > _MOST:
-    raise ValueError(f'{where}={value}: must be at most {_MOST}')
+  if type(value) is int and kind in (int, float) and abs(value) > _MAX_INT:
+    raise ValueError(f'{where}={value}: must be at most {_MAX_INT}')
   if kind is float and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
   if isinstance(default, Mapping) and isinstance(value, Mapping):

@@ -88,7 +88,7 @@ def train(source, epochs):
   opt_state = optimizer.init(params)
   step, stream = make_step(optimizer), jax.random.fold_in(key, 1)
   losses = []
-  with data.Pipeline(source, seed=SEED, batch_size=BATCH) as batches:
+  with data.BatchIterator(source, seed=SEED, batch_size=BATCH) as batches:
     for number in range(epochs * per_epoch):
       batch = next(batches)
       params, opt_state, loss = step(

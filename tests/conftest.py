@@ -20,7 +20,10 @@ import pytest  # noqa: E402
 
 from gan_jax.distributed import xla_setup  # noqa: E402
 
-if os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] == '1' and xla_setup.KNOWN:
+if (
+  os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] == '1'
+  and xla_setup.XLA_FLAGS_KNOWN
+):
   # Kernels that run slower, and compile in half the time.
   os.environ.setdefault('XLA_FLAGS', '--xla_cpu_use_fusion_emitters=false')
 

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from gan_jax.data.array_source import ArraySource
-from gan_jax.evaluation import feature_extractors
+from gan_jax import evaluation
+from gan_jax.data import ArraySource
 
 
 def points(seed, n=400, shift=0.0, label=None):
@@ -26,7 +26,7 @@ def fid_like(calls=None):
       calls.append(x.shape)  # when traced
     return x.astype(jnp.float32).mean(axis=(1, 2)) * params
 
-  return feature_extractors.Extractor(
+  return evaluation.FeatureExtractor(
     'inception', apply, jnp.float32(2), 8, 'clean', 'ab12', is_fid=True
   )
 

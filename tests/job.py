@@ -38,8 +38,8 @@ def train(data, backend):
   import jax
   import numpy as np
 
+  from gan_jax import experiment
   from gan_jax.distributed import devices
-  from gan_jax.experiment import experiment
 
   built = experiment.build(mapping(data, backend))
   assert len(built.devices) == 4
@@ -51,7 +51,7 @@ def train(data, backend):
       examples, n = feed.take(step, most, lambda: None)
       state, _ = program.run(state, examples, draws, np.int32(n))
       step += n
-  return jax.tree.leaves(jax.device_get(devices.on_this_process(state)))
+  return jax.tree.leaves(jax.device_get(devices.addressable_state(state)))
 
 
 def main(port, count, number, out):
@@ -60,18 +60,19 @@ def main(port, count, number, out):
   import jax
   import numpy as np
 
+  from gan_jax import distributed
   from gan_jax.distributed import multihost
 
   jax.config.update('jax_platforms', 'cpu')
   jax.config.update('jax_num_cpu_devices', 4 // int(count))
-  multihost.start(f'localhost:{port}', int(count), int(number))
+  distributed.initialize(f'localhost:{port}', int(count), int(number))
   found = {}
   for case in CASES:
     for i, leaf in enumerate(train(*case)):
       found[f'{"-".join(case)}-{i}'] = leaf
   if multihost.is_chief():
     np.savez(out, **found)
-  multihost.meet('end')
+  multihost.barrier('end')
 
 
 if __name__ == '__main__':

@@ -27,7 +27,7 @@ each_pipe = pytest.mark.parametrize('name', POLICIES)
 
 
 def example_keys(count=COUNT, seed=0):
-  return prng.example_keys(jax.random.key(seed), jnp.arange(count))
+  return prng.per_example_keys(jax.random.key(seed), jnp.arange(count))
 
 
 def images(shape=(COUNT, SIDE, SIDE, 3), seed=1):
@@ -468,7 +468,7 @@ def test_instance_noise(shape):
 
   @jax.jit
   def add(order, sigma):
-    keys = prng.example_keys(jax.random.key(0), order)
+    keys = prng.per_example_keys(jax.random.key(0), order)
     return instance_noise(x, keys, sigma=sigma)
 
   np.testing.assert_array_equal(add(order, 0.0), x)
@@ -491,14 +491,12 @@ def test_linear_decay():
 def run(memory, logits, batches, **options):
   options = {'speed': 100, 'interval_examples': 8, **options}
   for _ in range(batches):
-    memory = ada_controller.update_strength(
-      memory, jnp.asarray(logits), **options
-    )
+    memory = ada_controller.update_ada(memory, jnp.asarray(logits), **options)
   return {name: float(value) for name, value in memory.items()}
 
 
 def test_strength_moves_after_the_interval():
-  start = ada_controller.init_strength(0.5)
+  start = ada_controller.init_ada(0.5)
   chex.assert_type(list(start.values()), jnp.float32)
   logits = [3.0, 1.0, 0.1, 2.0]
   assert run(start, logits, 1) == {'strength': 0.5, 'sign_sum': 4, 'count': 4}
@@ -520,34 +518,34 @@ def test_strength_moves_after_the_interval():
   ],
 )
 def test_direction_and_size_of_a_move(logits, target, step):
-  memory = run(ada_controller.init_strength(0.5), logits, 1, target=target)
+  memory = run(ada_controller.init_ada(0.5), logits, 1, target=target)
   assert memory['strength'] == pytest.approx(0.5 + step)
 
 
 def test_strength_stays_a_probability():
-  assert run(ada_controller.init_strength(0.9), [1.0] * 8, 3)['strength'] == 1
-  assert run(ada_controller.init_strength(0.1), [-1.0] * 8, 3)['strength'] == 0
+  assert run(ada_controller.init_ada(0.9), [1.0] * 8, 3)['strength'] == 1
+  assert run(ada_controller.init_ada(0.1), [-1.0] * 8, 3)['strength'] == 0
   with pytest.raises(ValueError, match=r'1.5.*\[0, 1\]'):
-    ada_controller.init_strength(1.5)
+    ada_controller.init_ada(1.5)
 
 
 def test_strength_has_no_gradient():
-  strength = lambda logits: ada_controller.update_strength(
-    ada_controller.init_strength(0.5), logits, interval_examples=1
+  strength = lambda logits: ada_controller.update_ada(
+    ada_controller.init_ada(0.5), logits, interval_examples=1
   )['strength']
   np.testing.assert_array_equal(jax.grad(strength)(jnp.ones(3)), jnp.zeros(3))
 
 
 def test_strength_is_a_function_of_the_global_batch():
   logits = jnp.array([1.0, 2, -1, 3, 1, 1, 5, -2])
-  update = functools.partial(ada_controller.update_strength, speed=100)
+  update = functools.partial(ada_controller.update_ada, speed=100)
   emulated = jax.vmap(
     functools.partial(update, interval_examples=16, axis_name='batch'),
     axis_name='batch',
     in_axes=(None, 0),
     out_axes=None,
   )
-  whole = parts = ada_controller.init_strength(0.5)
+  whole = parts = ada_controller.init_ada(0.5)
   for _ in range(3):
     whole = jax.jit(functools.partial(update, interval_examples=16))(
       whole, logits
@@ -558,7 +556,7 @@ def test_strength_is_a_function_of_the_global_batch():
 
 
 def test_update_refuses_columns_and_integers():
-  memory = ada_controller.init_strength()
+  memory = ada_controller.init_ada()
   for logits in (jnp.ones((4, 1)), jnp.ones(4, int)):
     with pytest.raises(AssertionError):
-      ada_controller.update_strength(memory, logits, interval_examples=4)
+      ada_controller.update_ada(memory, logits, interval_examples=4)

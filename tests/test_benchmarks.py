@@ -212,7 +212,7 @@ def test_steps_that_are_not_taken_are_noticed(importable):
   import fused
   import toy
 
-  from gan_jax.experiment import experiment
+  from gan_jax import experiment
 
   run = fused.Fused(experiment.build(toy.settings(3)), 3)
   assert run.run(2).wall > 0 and int(run.state.step) == 9

@@ -10,10 +10,10 @@ from gan_jax.experiment import best_checkpoint
 
 def run_of_scores(path, offers, options=None, start=0):
   """Offers (step, value) of a score to a run's best checkpoint."""
-  row = results.Row(
+  row = results.MetricResult(
     'fd', 'fd', 0.0, 0, 0, 0, None, None, 'lower', '', {}, 'train'
   )
-  with best_checkpoint.Best(
+  with best_checkpoint.BestCheckpointTracker(
     path, options or {'metrics': 'fd'}, start=start
   ) as best:
     better = [
@@ -29,7 +29,7 @@ def test_the_best_is_kept_over_a_continuation(tmp_path):
   assert run_of_scores(tmp_path, [(4, 3.0)], start=2) == ([True], 4)
   better = run_of_scores(tmp_path, [(6, 4), (8, np.nan), (10, 2)], start=4)
   assert better == ([False, False, True], 10)
-  with best_checkpoint.Best(
+  with best_checkpoint.BestCheckpointTracker(
     tmp_path, {'metrics': 'fd', 'every': 7}, start=10
   ) as best:
     assert best.step == 10 and best.has(8) and not best.has(9)
@@ -65,7 +65,9 @@ def test_a_damaged_best_is_set_aside_and_the_one_before_is_the_best(tmp_path):
   run_of_scores(tmp_path, [(2, 5), (4, 3)])
   sums = tmp_path / 'best/4/checksums.json'
   sums.write_text(sums.read_text()[:-1])
-  with best_checkpoint.Best(tmp_path, {'metrics': 'fd'}, start=4) as best:
+  with best_checkpoint.BestCheckpointTracker(
+    tmp_path, {'metrics': 'fd'}, start=4
+  ) as best:
     assert best.step == 2
     (said,) = best.damaged
   assert said.startswith(f'{tmp_path}/best/4 is damaged: checksums.json cannot')

@@ -6,22 +6,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import networks
+from gan_jax import layers, networks
 from gan_jax.distributed import devices
-from gan_jax.layers import linear, spectral_norm
+from gan_jax.layers import spectral_norm
 from gan_jax.models import dcgan, mlp
 
 # Layer, its input, its kernel's name, the axis of its outputs.
 LAYERS = {
-  'dense': (linear.Dense(5, spectral=True), (2, 7), 'kernel', -1),
-  'conv': (linear.Conv(5, spectral=True), (2, 6, 6, 3), 'kernel', -1),
+  'dense': (layers.Dense(5, spectral=True), (2, 7), 'kernel', -1),
+  'conv': (layers.Conv(5, spectral=True), (2, 6, 6, 3), 'kernel', -1),
   'conv_transpose': (
-    linear.ConvTranspose(5, spectral=True),
+    layers.ConvTranspose(5, spectral=True),
     (2, 3, 3, 4),
     'dual_kernel',
     2,
   ),
-  'embed': (linear.Embed(9, 5, spectral=True), None, 'embedding', -1),
+  'embed': (layers.Embed(9, 5, spectral=True), None, 'embedding', -1),
 }
 
 
@@ -113,7 +113,7 @@ def test_spectral_norms_by_path():
 
 
 def test_embedding_looks_up_rows_and_marks_unknown_labels():
-  layer = linear.Embed(3, 4)
+  layer = layers.Embed(3, 4)
   variables = layer.init(jax.random.key(0), jnp.array([0]))
   table = variables['params']['embedding']
   y = layer.apply(variables, jnp.array([2, 0, 3, -1]))
@@ -135,7 +135,7 @@ def test_embedding_is_normalised_over_the_whole_table():
 
 
 def deviation(x, group_size, axis_name=None):
-  return linear.MinibatchStd(group_size, axis_name).apply({}, x)
+  return layers.MinibatchStd(group_size, axis_name).apply({}, x)
 
 
 @pytest.mark.parametrize('shape', [(16, 5), (16, 4, 4, 3)])
@@ -157,7 +157,8 @@ def test_minibatch_std_does_not_depend_on_the_number_of_devices(group_size):
   # Sum of values and gradient: pmean has a derivative, too.
   whole = lambda x: deviation(x, group_size)
   parts = jax.vmap(
-    lambda x: deviation(x, group_size, devices.AXIS), axis_name=devices.AXIS
+    lambda x: deviation(x, group_size, devices.AXIS_NAME),
+    axis_name=devices.AXIS_NAME,
   )
   split = x.reshape(4, 4, 5)
   np.testing.assert_allclose(

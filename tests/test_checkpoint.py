@@ -22,13 +22,13 @@ MERE = ('commit_success.txt', '_CHECKPOINT_METADATA')  # of orbax alone
 
 
 def save(directory, *steps, **options):
-  with checkpoint.Checkpoints(directory, keep=5, **options) as saved:
+  with checkpoint.RunCheckpointer(directory, keep=5, **options) as saved:
     for step in steps:
       saved.save(step, TREE | {'n': jnp.int32(step)})
 
 
 def restore(directory, step=None):
-  with checkpoint.Checkpoints(directory, read_only=True) as saved:
+  with checkpoint.RunCheckpointer(directory, read_only=True) as saved:
     return saved.restore(TREE | {'n': jnp.int32(0)}, step)
 
 
@@ -40,7 +40,7 @@ def files_of(directory: pathlib.Path, least=1):
 
 def test_what_is_written_beside(tmp_path):
   save(tmp_path, 3, about={'versions': {'jax': 'x'}})
-  with checkpoint.Checkpoints(tmp_path, read_only=True) as saved:
+  with checkpoint.RunCheckpointer(tmp_path, read_only=True) as saved:
     assert saved.about(3) == {'versions': {'jax': 'x'}}
   chex.assert_trees_all_equal(restore(tmp_path), TREE | {'n': 3})
 
@@ -66,7 +66,9 @@ def test_any_file_cut_short_or_changed_is_found_out(tmp_path):
         chex.assert_trees_all_equal(restore(bad, 1), TREE | {'n': 1})
         shutil.rmtree(bad)
         continue
-      with pytest.raises(checkpoint.Damaged, match='1 is damaged: ') as error:
+      with pytest.raises(
+        checkpoint.CorruptCheckpointError, match='1 is damaged: '
+      ) as error:
         restore(bad, 1)
       assert name.name == 'checksums.json' or name.name in str(error.value)
       shutil.rmtree(bad)
@@ -77,16 +79,16 @@ def test_the_one_before_a_damaged_one_is_continued(tmp_path):
   train_and_save(tmp_path, num_steps=5)
   for path in files_of(tmp_path / 'checkpoints' / '5'):
     path.write_bytes(path.read_bytes()[:-3])
-  config = json.dumps(run_dir.describe(build(num_steps=7)))
+  config = json.dumps(run_dir.run_metadata(build(num_steps=7)))
   (tmp_path / run_dir.CONFIG_FILE).write_text(config)
   with pytest.raises(ValueError, match=r'5 is damaged.*others.* \[3\]'):
     run_dir.restore(tmp_path)
-  state, _, _, note = resume.start(build(num_steps=7), tmp_path)
+  state, _, _, note = resume.restore_or_initialize(build(num_steps=7), tmp_path)
   assert int(state.step) == 3
   assert 'checkpoints/5 is damaged' in note and 'moved to damaged/' in note
   assert note.endswith('continues from the checkpoint of step 3 of 7')
   assert (tmp_path / 'damaged/checkpoints/5').is_dir()
-  assert run_dir.latest(tmp_path) == 3
+  assert run_dir.latest_step(tmp_path) == 3
   whole, _ = train_and_save(tmp_path / 'b', num_steps=7)
   resumed, note = train_and_save(tmp_path, num_steps=7)
   assert 'damaged' not in note
@@ -98,30 +100,32 @@ def test_no_good_checkpoint_is_an_error_not_a_new_run(tmp_path):
   for path in files_of(tmp_path / 'checkpoints' / '3'):
     path.write_bytes(b'')
   with pytest.raises(ValueError, match='no checkpoint is left.*3 is damaged'):
-    resume.start(build(num_steps=3), tmp_path)
+    resume.restore_or_initialize(build(num_steps=3), tmp_path)
   assert (tmp_path / 'checkpoints' / '3').is_dir()
 
 
 def test_what_another_config_left_is_not_written_over(tmp_path):
   """Also where there is no checkpoint of it, yet or any more."""
   built = build(num_steps=3)
-  config = json.dumps(run_dir.describe(built))
+  config = json.dumps(run_dir.run_metadata(built))
   (tmp_path / run_dir.CONFIG_FILE).write_text(config)
   other = build(num_steps=3, seed=1)
-  assert resume.start(other, tmp_path).note == 'a new run'  # nothing is lost
+  assert (
+    resume.restore_or_initialize(other, tmp_path).note == 'a new run'
+  )  # nothing is lost
   (tmp_path / 'metrics.jsonl').write_text('{"step": 2}\n')
   with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
-    resume.start(other, tmp_path)
-  assert resume.start(built, tmp_path).note == 'a new run'
+    resume.restore_or_initialize(other, tmp_path)
+  assert resume.restore_or_initialize(built, tmp_path).note == 'a new run'
   (tmp_path / 'metrics.jsonl').unlink()
   (tmp_path / run_dir.BEST).mkdir()
   with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
-    resume.start(other, tmp_path)
+    resume.restore_or_initialize(other, tmp_path)
 
 
 @pytest.mark.parametrize('shape', [['a'], [2.5], [-2], [0], [10**12], 5])
 def test_a_config_of_no_shape(tmp_path, shape):
-  about = run_dir.describe(build()) | {'shape': shape}
+  about = run_dir.run_metadata(build()) | {'shape': shape}
   (tmp_path / run_dir.CONFIG_FILE).write_text(json.dumps(about))
   with pytest.raises(ValueError, match="config.json is not .*bad 'shape'"):
     run_dir.restore(tmp_path)
@@ -129,7 +133,9 @@ def test_a_config_of_no_shape(tmp_path, shape):
 
 def test_a_run_of_its_own_weights_says_so(tmp_path):
   train_and_save(tmp_path, num_steps=3)
-  note = resume.start(build(num_steps=5), tmp_path, 'another').note
+  note = resume.restore_or_initialize(
+    build(num_steps=5), tmp_path, 'another'
+  ).note
   assert 'step 3 of 5' in note and 'not once more those of --init_from' in note
 
 
@@ -138,16 +144,19 @@ def test_config_is_that_of_the_checkpoint(tmp_path):
   train_and_save(tmp_path, num_steps=3)
   (tmp_path / run_dir.CONFIG_FILE).unlink()
   with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
-    resume.start(build(num_steps=5, seed=1), tmp_path)
-  assert 'continues' in resume.start(build(num_steps=5), tmp_path).note
+    resume.restore_or_initialize(build(num_steps=5, seed=1), tmp_path)
+  assert (
+    'continues'
+    in resume.restore_or_initialize(build(num_steps=5), tmp_path).note
+  )
 
 
 def test_restored_on_one_device_whatever_it_was_saved_on(tmp_path):
   mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), ('all',))
   whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-  with checkpoint.Checkpoints(tmp_path) as saved:
+  with checkpoint.RunCheckpointer(tmp_path) as saved:
     saved.save(1, jax.device_put(TREE, whole))
-  with checkpoint.Checkpoints(tmp_path, read_only=True) as saved:
+  with checkpoint.RunCheckpointer(tmp_path, read_only=True) as saved:
     found = saved.restore(TREE)
   chex.assert_trees_all_equal(found, TREE)
   assert len(found['w'].devices()) == 1
@@ -158,7 +167,7 @@ def test_a_full_disk_names_the_directory_and_keeps_the_old(
 ):
   save(tmp_path, 1)
   with pytest.raises(OSError, match=f'could be written to {tmp_path}'):
-    with checkpoint.Checkpoints(tmp_path) as saved:
+    with checkpoint.RunCheckpointer(tmp_path) as saved:
 
       def full(*unused, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -170,7 +179,7 @@ def test_a_full_disk_names_the_directory_and_keeps_the_old(
 
 def test_described_settings_are_json(tmp_path):
   train_and_save(tmp_path, num_steps=3)
-  with checkpoint.Checkpoints(
+  with checkpoint.RunCheckpointer(
     tmp_path / 'checkpoints', read_only=True
   ) as saved:
     about = saved.about(3)
@@ -182,7 +191,7 @@ def test_described_settings_are_json(tmp_path):
 def test_a_list_of_sums_without_a_file_is_damage(tmp_path):
   save(tmp_path, 1)
   (tmp_path / '1' / 'checksums.json').write_text('{}')
-  with pytest.raises(checkpoint.Damaged, match='is in no list'):
+  with pytest.raises(checkpoint.CorruptCheckpointError, match='is in no list'):
     restore(tmp_path, 1)
 
 

@@ -6,10 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config, losses
+from gan_jax import config, experiment, losses, training
 from gan_jax.augment import ada_pipe
-from gan_jax.experiment import build_objective, experiment
-from gan_jax.training import penalty_terms, update_rules
+from gan_jax.experiment import build_objective
 
 BASE = dict(
   data={'name': 'ring', 'size': 64},
@@ -46,8 +45,8 @@ def two_steps(**changes):
 CYCLE = list(
   zip(
     losses.LOSSES,
-    itertools.cycle(update_rules.UPDATE_RULES),
-    itertools.cycle([n for n in penalty_terms.TERMS if n not in ('bcr',)]),
+    itertools.cycle(training.UPDATE_RULES),
+    itertools.cycle([n for n in training.PENALTIES if n not in ('bcr',)]),
     itertools.cycle([1, 2]),
   )
 )
@@ -268,7 +267,7 @@ def test_refused_with_a_reason(case):
 @pytest.mark.parametrize('penalty', ['r1', 'wgan_gp', 'bcr'])
 def test_penalties_of_examples_warn_of_batch_norm(penalty):
   batch_norm = {'name': 'mlp', 'features': (8,), 'norm': 'batch'}
-  chosen = config.parse(
+  chosen = config.from_mapping(
     {**BASE, 'discriminator': batch_norm, 'penalties': {penalty: {'weight': 1}}}
   )
   from gan_jax.experiment import build_gan
@@ -287,7 +286,7 @@ def test_an_optimizer_has_a_learning_rate_of_its_own():
 
 
 def test_specs_are_filled_in():
-  chosen = config.parse({**BASE, 'augment': {'name': 'diff_augment'}})
-  _, hyper, filled = build_objective.make_augment(chosen.augment, 8)
+  chosen = config.from_mapping({**BASE, 'augment': {'name': 'diff_augment'}})
+  _, hyper, filled = build_objective.build_augment(chosen.augment, 8)
   assert hyper == {'augment_strength': 1.0}
   assert filled['policy'] == ada_pipe.DIFF_AUGMENT_POLICY

@@ -22,7 +22,7 @@ def test_intra_class_frechet_is_that_of_each_class():
   real, real_labels = classes_at(CENTRES, 4000, 0)
   shift = np.float32([[0, 0], [0, 1], [2, 0]])
   fake, fake_labels = classes_at(CENTRES + shift, 4000, 1)
-  found = class_conditional.intra_class_frechet(
+  found = class_conditional.intra_class_fid(
     real, real_labels, fake, fake_labels + 0
   )
   np.testing.assert_array_equal(found.classes, [0, 1, 2])
@@ -41,7 +41,7 @@ def test_intra_class_frechet_is_that_of_each_class():
 def test_classes_that_swap_are_seen_only_within_classes():
   real, labels = classes_at(CENTRES, 500, 0)
   fake, fake_labels = classes_at(CENTRES[[1, 0, 2]], 500, 1)
-  found = class_conditional.intra_class_frechet(real, labels, fake, fake_labels)
+  found = class_conditional.intra_class_fid(real, labels, fake, fake_labels)
   np.testing.assert_allclose(found.values, [64, 64, 0], atol=3)
 
 
@@ -51,9 +51,9 @@ def test_a_class_with_too_few_examples_is_named(side):
   full, short = np.repeat([0, 5], 3), np.array([0, 0, 0, 0, 0, 5])
   labels = (short, full) if side == 'real' else (full, short)
   with pytest.raises(ValueError, match=f'class 5: 1 {side} examples'):
-    class_conditional.intra_class_frechet(x, labels[0], x, labels[1])
+    class_conditional.intra_class_fid(x, labels[0], x, labels[1])
   with pytest.raises(ValueError, match='class 5: 0 real examples'):
-    class_conditional.intra_class_frechet(x, full * 0, x, full)
+    class_conditional.intra_class_fid(x, full * 0, x, full)
 
 
 def test_classification_accuracy_of_good_swapped_and_overlapping_classes():

@@ -10,11 +10,10 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import data
-from gan_jax.data.array_source import ArraySource
+from gan_jax import data, experiment, sampling
+from gan_jax.data import ArraySource
 from gan_jax.distributed import devices as devices_lib
-from gan_jax.experiment import experiment, resume, run_dir
-from gan_jax.sampling import sampler
+from gan_jax.experiment import resume, run_dir
 
 CONFIGS = sorted(
   path.stem
@@ -80,9 +79,9 @@ class Fused:
 
 
 def saved_and_restored(built, state, directory):
-  with run_dir.checkpoints(built, directory) as saved:
+  with run_dir.open_checkpoints(built, directory) as saved:
     saved.save(int(state.step), state)
-  return resume.start(built, directory).state
+  return resume.restore_or_initialize(built, directory).state
 
 
 def check_resumes(built, way, directory):
@@ -109,7 +108,7 @@ def test_shrunken_steps_and_more_after_a_checkpoint(
   places = {'num_devices': devices, 'parallel': backend}
   built = build(name, monkeypatch, steps_per_call=4, **places)
   check_resumes(built, way, tmp_path)
-  samples = sampler.make_draw(built.gan)(built.init_state().ema, 5)
+  samples = sampling.make_sampler(built.gan)(built.init_state().ema, 5)
   assert samples.shape == (5, *built.shape)
 
 
@@ -133,7 +132,7 @@ def test_the_config_itself_is_well_formed(name, variant):
   from gan_jax.experiment import build_gan
 
   config = get_config(name, variant)
-  chosen = config_lib.parse(config.to_dict())
+  chosen = config_lib.from_mapping(config.to_dict())
   data.source_options(chosen.data)
   shape = (2,)
   if chosen.data['name'] in ('digits', *ABSENT):

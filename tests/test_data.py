@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gan_jax import data, shuffle
-from gan_jax.data import images
-from gan_jax.data.array_source import ArraySource, held_out
+from gan_jax.data import ArraySource, images
+from gan_jax.data.array_source import split_indices
 
 SPLITS = ('train', 'test')
 
@@ -75,7 +75,7 @@ class TestDigits:
     bunch = sklearn.datasets.load_digits()
     for split, size in zip(SPLITS, (1438, 359)):
       source = data.make_source({'name': 'digits', 'size': 8}, split)
-      chosen = held_out(1797, split, 0.2)
+      chosen = split_indices(1797, split, 0.2)
       assert len(source) == size == len(chosen)
       expected = np.round(bunch.images[chosen] * (255 / 16))
       np.testing.assert_array_equal(source.x[..., 0], expected)
@@ -98,13 +98,15 @@ class TestImages:
   def test_upsampling_clips_and_does_not_wrap(self):
     edge = np.zeros((1, 8, 8, 1), np.uint8)
     edge[:, :, 4:] = 255
-    big = images.fit_arrays(edge, 32, 1)[0, ..., 0].astype(int)
+    big = images.crop_and_resize_arrays(edge, 32, 1)[0, ..., 0].astype(int)
     assert (big[:, :12] <= 8).all() and (big[:, 20:] >= 247).all()
     assert big.min() == 0 and big.max() == 255
 
   def test_downsampling_averages(self):
     chequered = np.indices((64, 64)).sum(0) % 2 * 255
-    small = images.fit_arrays(chequered.astype(np.uint8)[None, ..., None], 8, 1)
+    small = images.crop_and_resize_arrays(
+      chequered.astype(np.uint8)[None, ..., None], 8, 1
+    )
     np.testing.assert_allclose(small, 127.5, atol=8)
 
   @pytest.mark.parametrize(
@@ -119,10 +121,10 @@ class TestImages:
 
 @pytest.mark.parametrize('size', [2, 10, 1797])
 def test_held_out_is_disjoint_and_complete(size):
-  train, test = (held_out(size, split, 0.2) for split in SPLITS)
+  train, test = (split_indices(size, split, 0.2) for split in SPLITS)
   assert sorted([*train, *test]) == list(range(size))
   assert len(test) == max(1, round(size * 0.2))
-  np.testing.assert_array_equal(test, held_out(size, 'test', 0.2))
+  np.testing.assert_array_equal(test, split_indices(size, 'test', 0.2))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_held_out_is_disjoint_and_complete(size):
 )
 def test_held_out_refuses(size, fraction, message):
   with pytest.raises(ValueError, match=message):
-    held_out(size, 'test', fraction)
+    split_indices(size, 'test', fraction)
 
 
 class TestMakeSource:
@@ -176,7 +178,7 @@ class Failing:
 
 class TestPipeline:
   def take(self, source, count, **options):
-    with data.Pipeline(source, seed=0, **options) as batches:
+    with data.BatchIterator(source, seed=0, **options) as batches:
       return [next(batches) for _ in range(count)]
 
   def test_batch_depends_on_seed_and_step_alone(self):
@@ -187,7 +189,7 @@ class TestPipeline:
     ):
       np.testing.assert_array_equal(got['x'], expected['x'])
       np.testing.assert_array_equal(got['label'], expected['label'])
-    with data.Pipeline(source, seed=1, batch_size=6) as other:
+    with data.BatchIterator(source, seed=1, batch_size=6) as other:
       assert not np.array_equal(next(other)['x'], all_five[0]['x'])
 
   def test_batches_of_d_steps_follow_one_another(self):
@@ -213,7 +215,7 @@ class TestPipeline:
     assert batch == ['label', 'x']
 
   def test_error_of_the_source_comes_up_at_next(self):
-    with data.Pipeline(Failing(), seed=0, batch_size=2) as batches:
+    with data.BatchIterator(Failing(), seed=0, batch_size=2) as batches:
       with pytest.raises(OSError, match='the disk is gone'):
         next(batches)
       with pytest.raises(ValueError, match='closed'):
@@ -223,13 +225,13 @@ class TestPipeline:
   def test_refuses_a_batch_that_the_source_cannot_fill(self, batch_size):
     message = f'batch_size={batch_size}: .* the 20 examples'
     with pytest.raises(ValueError, match=message):
-      data.Pipeline(numbers(20), seed=0, batch_size=batch_size)
+      data.BatchIterator(numbers(20), seed=0, batch_size=batch_size)
 
   def test_close_ends_the_thread(self):
     def alive():
       return [t for t in threading.enumerate() if 'ahead' in t.name]
 
-    batches = data.Pipeline(numbers(20), seed=0, batch_size=2)
+    batches = data.BatchIterator(numbers(20), seed=0, batch_size=2)
     assert len(alive()) == 1
     batches.close()
     assert not alive()

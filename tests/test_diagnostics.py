@@ -34,7 +34,7 @@ def test_field_moves_both_players_downhill():
 
 
 def test_jacobian_holds_the_generator_first():
-  matrix = diagnostics.jacobian(dirac(gamma=0.3), *ORIGIN)
+  matrix = diagnostics.game_jacobian(dirac(gamma=0.3), *ORIGIN)
   np.testing.assert_allclose(matrix, [[0, -0.5], [0.5, -0.3]], atol=1e-7)
 
 
@@ -75,7 +75,7 @@ def test_jacobian_of_networks():
     d_params, g.apply(g_params, z, train=True), train=True
   ).mean()
   field = diagnostics.vector_field(play, lambda *params: -play(*params))
-  matrix = np.asarray(diagnostics.jacobian(field, g_params, d_params))
+  matrix = np.asarray(diagnostics.game_jacobian(field, g_params, d_params))
   n, n_d = 2 + 2 + 2 + 1, 10 + 10 + 2 + 1
   assert matrix.shape == (n + n_d, n + n_d)
   # In a game of sum zero the blocks off the diagonal cancel.
@@ -86,13 +86,13 @@ def test_jacobian_refuses_large_games():
   zeros = jnp.zeros(1001), jnp.zeros(1000)
   field = diagnostics.vector_field(lambda g, d: 0.0, lambda g, d: 0.0)
   with pytest.raises(ValueError, match='2001 parameters.* at most 2000'):
-    diagnostics.jacobian(field, *zeros)
+    diagnostics.game_jacobian(field, *zeros)
 
 
 def test_log_ratio_distance_is_0_at_the_optimum():
   log_p, log_q = jnp.log(jnp.array([0.5, 0.1])), jnp.log(jnp.array([0.25, 0.2]))
   logits = jnp.log(jnp.array([2.0, 0.5]))
-  distance = diagnostics.log_ratio_distance
+  distance = diagnostics.density_ratio_error
   np.testing.assert_allclose(distance(logits, log_p, log_q), 0, atol=1e-6)
   shifted = distance(logits + jnp.array([1.0, -3.0]), log_p, log_q)
   np.testing.assert_allclose(shifted, [1, 3], rtol=1e-6)
@@ -106,7 +106,7 @@ def test_cosine_by_hand(scale):
   a = {'w': scale * jnp.array([[1.0, 2.0]]), 'b': scale * jnp.array([2.0])}
   b = {'w': jnp.array([[2.0, 1.0]]), 'b': jnp.array([-2.0])}  # a'b = 0
   c = {'w': jnp.array([[1.0, 0.0]]), 'b': jnp.array([0.0])}
-  cosine = jax.jit(diagnostics.cosine)
+  cosine = jax.jit(diagnostics.cosine_similarity)
   np.testing.assert_allclose(cosine(a, a), 1, rtol=1e-6)
   np.testing.assert_allclose(
     cosine(a, jax.tree.map(jnp.negative, a)), -1, rtol=1e-6
@@ -119,9 +119,9 @@ def test_cosine_by_hand(scale):
 
 def test_cosine_refuses_trees_that_differ():
   with pytest.raises(AssertionError):
-    diagnostics.cosine({'a': jnp.ones(2)}, {'a': jnp.ones(3)})
+    diagnostics.cosine_similarity({'a': jnp.ones(2)}, {'a': jnp.ones(3)})
   with pytest.raises(AssertionError):
-    diagnostics.cosine({'a': jnp.ones(2)}, {'b': jnp.ones(2)})
+    diagnostics.cosine_similarity({'a': jnp.ones(2)}, {'b': jnp.ones(2)})
 
 
 class AccuracyTest(chex.TestCase):
@@ -130,7 +130,7 @@ class AccuracyTest(chex.TestCase):
     real = jnp.array([2.0, 1.0, 0.0, -1.0])  # mean 1/2; 0 is neither
     fake = jnp.array([[-2.0, 3.0], [-4.0, 1.0]])  # mean -1/2
     held_out = jnp.array([1.0, -0.5])  # mean 1/4
-    accuracy = self.variant(diagnostics.accuracy)
+    accuracy = self.variant(diagnostics.discriminator_accuracy)
     assert accuracy(real, fake) == {
       'd_accuracy_real': 0.5,
       'd_accuracy_fake': 0.5,
@@ -149,11 +149,13 @@ class AccuracyTest(chex.TestCase):
 
 def test_overfitting_is_0_without_and_1_when_complete():
   real, fake = jnp.array([1.0, 2.0]), jnp.array([-1.0, -3.0])
-  r_v = lambda *logits: diagnostics.accuracy(*logits)['overfitting']
+  r_v = lambda *logits: diagnostics.discriminator_accuracy(*logits)[
+    'overfitting'
+  ]
   assert r_v(real, fake, real) == 0 and r_v(real, fake, fake) == 1
   assert r_v(real, real, fake) == 0  # nothing is told apart: not NaN
 
 
 def test_accuracy_refuses_integers():
   with pytest.raises(AssertionError):
-    diagnostics.accuracy(jnp.array([1]), jnp.array([1.0]))
+    diagnostics.discriminator_accuracy(jnp.array([1]), jnp.array([1.0]))

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import augment, losses
-from gan_jax.evaluation import feature_extractors, registry
+from gan_jax import augment, evaluation, losses, training
+from gan_jax.evaluation import feature_extractors
 from gan_jax.evaluation.networks import preprocess
-from gan_jax.training import penalty_terms, update_rules
 from tests import test_losses
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -67,9 +66,9 @@ def evaluate(code, **names):
 
 def test_every_name_is_in_its_table():
   assert list(LOSSES) == list(losses.LOSSES)
-  assert list(TABLES['Penalties and regularisers']) == list(penalty_terms.TERMS)
+  assert list(TABLES['Penalties and regularisers']) == list(training.PENALTIES)
   assert list(TABLES['Augmentation']) == list(augment.AUGMENTS)
-  assert list(TABLES['Update rules']) == list(update_rules.UPDATE_RULES)
+  assert list(TABLES['Update rules']) == list(training.UPDATE_RULES)
 
 
 @pytest.mark.parametrize('name', losses.LOSSES)
@@ -101,10 +100,10 @@ def test_best_logit_and_the_loss_there(name):
   np.testing.assert_allclose(at(best), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize('name', penalty_terms.TERMS)
+@pytest.mark.parametrize('name', training.PENALTIES)
 def test_players_of_penalties(name):
   _, player, _, weight, _ = TABLES['Penalties and regularisers'][name]
-  assert player == penalty_terms.TERMS[name].player
+  assert player == training.PENALTIES[name].player
   assert float(weight) > 0
 
 
@@ -122,12 +121,12 @@ def test_the_scores_are_all_described():
   named = lambda names: [
     row for row in rows if any(f'`{n}`' in row.split('|')[1] for n in names)
   ]
-  for name in registry.METRICS:
+  for name in evaluation.METRICS:
     assert len(named([name])) == 1, name
-  assert len(named(feature_extractors.EXTRACTORS)) == len(
-    feature_extractors.EXTRACTORS
+  assert len(named(feature_extractors.FEATURE_EXTRACTORS)) == len(
+    feature_extractors.FEATURE_EXTRACTORS
   )
-  assert len(named(preprocess.PREPROCESS)) == len(preprocess.PREPROCESS)
+  assert len(named(preprocess.PREPROCESSORS)) == len(preprocess.PREPROCESSORS)
 
 
 def test_the_example_of_the_scores_runs(capsys):

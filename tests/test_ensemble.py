@@ -6,19 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import config
-from gan_jax.experiment import (
-  build_gan,
-  ensemble,
-  experiment,
-  extract_member,
-  resume,
-  run_dir,
-)
+from gan_jax import config, experiment, training
+from gan_jax.experiment import build_gan, extract_member, resume, run_dir
 from gan_jax.io import metric_writer
 from gan_jax.runner import train_ensemble
-from gan_jax.training import ensemble as ensemble_lib
-from gan_jax.training import nonfinite
+from gan_jax.training import ensemble, nonfinite
 from tests import test_fuse
 
 RATE = 'g_optimizer.learning_rate'
@@ -47,7 +39,7 @@ def train(crew, count, way=''):
 
 def alone(member, count):
   return test_fuse.train(
-    experiment.build({**config.as_mapping(member.settings), 'num_devices': 1}),
+    experiment.build({**config.to_dict(member.settings), 'num_devices': 1}),
     [count],
   )
 
@@ -56,7 +48,7 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   """By 'map' nearly to the bit; by 'vmap' to rounding, which Adam enlarges."""
   swept = f'{RATE}=1e-3,1e-2; d_optimizer.b1=0.2,0.7'
   plain = {**test_fuse.TOY['generator'], 'norm': 'none'}
-  crew = ensemble.build(
+  crew = experiment.build_ensemble(
     mapping(seeds=2, swept=swept, num_devices=2, generator=plain)
   )
   assert len(crew.members) == 8 and len(crew.devices) == 2
@@ -64,10 +56,10 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   at_once, same = train(crew, 6, 'vmap')
   for index in (0, 3, 6):
     expected, metrics = alone(crew.members[index], 6)
-    assert_alike(ensemble_lib.take(one_by_one, index), expected)
+    assert_alike(ensemble.take_member(one_by_one, index), expected)
     assert_alike({k: np.asarray(v[index]) for k, v in rows.items()}, metrics)
     chex.assert_trees_all_close(
-      ensemble_lib.take(at_once, index), expected, atol=5e-4
+      ensemble.take_member(at_once, index), expected, atol=5e-4
     )
   chex.assert_trees_all_close(rows, same, rtol=1e-3, atol=1e-4)
   different = one_by_one.generator.params['Dense_0']['kernel']
@@ -86,10 +78,10 @@ ABSENT_AT_0 = (
 @pytest.mark.slow
 def test_what_is_0_in_the_config_can_be_swept():
   swept = f'{"+".join(ABSENT_AT_0)}=0.1,0.3'
-  crew = ensemble.build(mapping(swept=swept, num_devices=1))
+  crew = experiment.build_ensemble(mapping(swept=swept, num_devices=1))
   now, rows = train(crew, 3, 'map')
   expected, metrics = alone(crew.members[1], 3)
-  assert_alike(ensemble_lib.take(now, 1), expected)
+  assert_alike(ensemble.take_member(now, 1), expected)
   assert_alike({k: np.asarray(v[1]) for k, v in rows.items()}, metrics)
   gan = crew.base.gan
   assert 'r1' in rows and gan.consensus and gan.instance_noise is not None
@@ -98,7 +90,7 @@ def test_what_is_0_in_the_config_can_be_swept():
 
 @pytest.mark.slow
 def test_members_with_convolutions():
-  crew = ensemble.build(
+  crew = experiment.build_ensemble(
     {
       **test_fuse.IMAGES,
       'num_devices': 1,
@@ -112,23 +104,25 @@ def test_members_with_convolutions():
     at_once, _ = train(crew, 2, 'vmap')
   expected, _ = alone(crew.members[1], 2)
   # XLA fuses sums in another order: the last bit.
-  chex.assert_trees_all_close(ensemble_lib.take(found, 1), expected, atol=1e-6)
+  chex.assert_trees_all_close(
+    ensemble.take_member(found, 1), expected, atol=1e-6
+  )
   chex.assert_trees_all_close(
     at_once.generator.params, found.generator.params, atol=5e-4
   )
 
 
 def test_devices_divide_the_members():
-  crew = ensemble.build(mapping(seeds=6, num_devices=4))
+  crew = experiment.build_ensemble(mapping(seeds=6, num_devices=4))
   assert len(crew.devices) == 3
 
 
 def test_another_way_is_refused():
   with pytest.raises(ValueError, match="way='pmap': choose one of"):
-    ensemble_lib.together(lambda: None, 'pmap')
+    training.vectorize_members(lambda: None, 'pmap')
   bad = {'seeds': 2, 'sweep': '', 'way': 'pmap'}
   with pytest.raises(ValueError, match="ensemble.way='pmap': choose one of"):
-    ensemble.build({**test_fuse.TOY, 'ensemble': bad})
+    experiment.build_ensemble({**test_fuse.TOY, 'ensemble': bad})
 
 
 def diverging(step, bad_at):
@@ -145,22 +139,22 @@ def diverging(step, bad_at):
 
 
 def test_a_member_that_diverges_is_frozen_and_the_others_go_on():
-  crew = ensemble.build(
+  crew = experiment.build_ensemble(
     mapping(seeds=2, swept=f'{RATE}=1e-3,1e38', num_devices=1)
   )
   now, metrics = train(crew, 8)
-  lost = train_ensemble.diverged(now, 8)
+  lost = train_ensemble.diverged_members(now, 8)
   assert lost == [2, 3]
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(now.generator))
   expected, _ = alone(crew.members[1], 8)
-  assert_alike(ensemble_lib.take(now, 1), expected)
+  assert_alike(ensemble.take_member(now, 1), expected)
   assert np.isfinite(metrics['g_loss'][:2]).all()
 
 
 def test_frozen_at_the_last_finite_state():
   built = test_fuse.build()
-  plain = build_gan.make_step(built.gan, built.settings, None)
-  step = jax.jit(nonfinite.freeze(diverging(plain, 3)))
+  plain = build_gan.build_train_step(built.gan, built.settings, None)
+  step = jax.jit(nonfinite.freeze_nonfinite(diverging(plain, 3)))
   batch = {'x': jnp.asarray(built.train.x[:8])[None]}
   now = built.init_state()
   states = []
@@ -173,7 +167,7 @@ def test_frozen_at_the_last_finite_state():
 
 class TestRecords:
   def crew(self):
-    return ensemble.build(
+    return experiment.build_ensemble(
       mapping(seeds=3, swept=f'{RATE}=1e-3,1e-2', num_devices=1)
     )
 
@@ -182,45 +176,47 @@ class TestRecords:
     now, _ = train(crew, 4)
     workdir.mkdir()
     metric_writer.write_json(
-      workdir / run_dir.CONFIG_FILE, run_dir.describe(crew)
+      workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(crew)
     )
-    with run_dir.checkpoints(crew, workdir) as saved:
+    with run_dir.open_checkpoints(crew, workdir) as saved:
       saved.save(4, now)
     return crew, now
 
   @pytest.mark.slow
   def test_restored_extracted_and_loaded(self, tmp_path):
     crew, now = self.saved(tmp_path / 'crew')
-    back, _, _, note = resume.start(self.crew(), tmp_path / 'crew')
+    back, _, _, note = resume.restore_or_initialize(
+      self.crew(), tmp_path / 'crew'
+    )
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
     assert extract_member.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
     _, chosen, _, state = run_dir.restore(tmp_path / 'one')
     assert chosen == crew.members[4].settings
     chex.assert_trees_all_equal(
-      jax.device_get(state), ensemble_lib.take(now, 4)
+      jax.device_get(state), ensemble.take_member(now, 4)
     )
-    member = run_dir.load(tmp_path / 'crew', member=4)
-    single = run_dir.load(tmp_path / 'one')
+    member = run_dir.load_sampler(tmp_path / 'crew', member=4)
+    single = run_dir.load_sampler(tmp_path / 'one')
     np.testing.assert_array_equal(member(5), single(5))
     assert np.abs(
-      run_dir.load(tmp_path / 'crew', member=0)(5) - single(5)
+      run_dir.load_sampler(tmp_path / 'crew', member=0)(5) - single(5)
     ).max()
 
   def test_an_extracted_member_goes_on_as_the_ensemble_would(self, tmp_path):
     crew, _ = self.saved(tmp_path / 'crew')
     extract_member.extract(tmp_path / 'crew', 1, tmp_path / 'one')
     built = experiment.build(
-      {**config.as_mapping(crew.members[1].settings), 'num_devices': 1}
+      {**config.to_dict(crew.members[1].settings), 'num_devices': 1}
     )
-    start = resume.start(built, tmp_path / 'one').state
+    start = resume.restore_or_initialize(built, tmp_path / 'one').state
     program = built.program()
     now, draws = program.put(start), program.put(built.draws)
     with program.feed(4) as feed:
       examples, _ = feed.take(4, 3, lambda: None)
       now, _ = program.run(now, examples, draws, np.int32(3))
     expected, _ = train(self.crew(), 7)
-    assert_alike(jax.device_get(now), ensemble_lib.take(expected, 1))
+    assert_alike(jax.device_get(now), ensemble.take_member(expected, 1))
 
   @pytest.mark.parametrize('member', [None, 6, -1])
   def test_a_member_that_is_not_there(self, tmp_path, member):
@@ -235,6 +231,8 @@ class TestRecords:
 
   def test_another_sweep_is_refused(self, tmp_path):
     self.saved(tmp_path / 'crew')
-    other = ensemble.build(mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2'))
+    other = experiment.build_ensemble(
+      mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2')
+    )
     with pytest.raises(ValueError, match='ensemble.seeds: 3 there, 2 now'):
-      resume.start(other, tmp_path / 'crew')
+      resume.restore_or_initialize(other, tmp_path / 'crew')

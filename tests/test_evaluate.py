@@ -88,7 +88,7 @@ def test_training_scores_at_intervals_and_keeps_the_best(workdir):
   assert [line['step'] for line in lines] == [2, 4]
   best = min(lines, key=lambda line: line['rank'])['step']
   assert [p.name for p in (workdir / 'best').iterdir()] == [str(best)]
-  assert run_dir.load(workdir, which='best').step == best
+  assert run_dir.load_sampler(workdir, which='best').step == best
   metrics = (workdir / 'metrics.jsonl').read_text().splitlines()
   assert [json.loads(line)['step'] for line in metrics] == [2, 4]
 
@@ -240,5 +240,7 @@ def test_one_line_for_what_is_wrong(call, tmp_path, given, message):
 
 
 def test_own_is_an_extractor_of_any_function():
-  extractor = feature_extractors.own(lambda x: x.sum(axis=(1, 2)), 'sums')
+  extractor = feature_extractors.from_function(
+    lambda x: x.sum(axis=(1, 2)), 'sums'
+  )
   assert extractor.name == 'sums' and not extractor.is_fid

@@ -43,18 +43,20 @@ def test_wasserstein_2_in_one_dimension_and_of_itself():
 
 def test_fit_is_the_sample_mean_and_covariance():
   x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-  mean, covariance = gaussian.fit(x)
+  mean, covariance = gaussian.fit_gaussian(x)
   np.testing.assert_allclose(mean, x.mean(axis=0), atol=1e-6)
   np.testing.assert_allclose(covariance, np.cov(x.T), atol=1e-5)
   with pytest.raises(AssertionError):
-    gaussian.fit(x[:1])
+    gaussian.fit_gaussian(x[:1])
 
 
 def test_floor_of_the_kl_is_the_statistical_one():
   truth = synthetic.gaussian('train').truth
   scores = [
     gaussian.kl_divergence(
-      *gaussian.fit(truth.sample(1000, seed)), truth.mean, truth.covariance
+      *gaussian.fit_gaussian(truth.sample(1000, seed)),
+      truth.mean,
+      truth.covariance,
     )
     for seed in range(200)
   ]

@@ -8,16 +8,11 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config
-from gan_jax.data.array_source import ArraySource
+from gan_jax import config, experiment
+from gan_jax.data import ArraySource
 from gan_jax.distributed import devices
-from gan_jax.experiment import (
-  build_gan,
-  compatibility,
-  experiment,
-  resume,
-  run_dir,
-)
+from gan_jax.experiment import build_gan, compatibility, resume, run_dir
+from gan_jax.experiment import experiment as experiment_lib
 
 TINY = {
   'batch_size': 8,
@@ -42,11 +37,11 @@ def test_defaults_are_filled_in():
   assert chosen.data['seed'] == 0
   assert built.shape == (2,)
   assert built.hyper['d_learning_rate'] == 2e-4
-  json.dumps(run_dir.describe(built))
+  json.dumps(run_dir.run_metadata(built))
 
 
 def test_the_check_and_the_program_share_a_trace(monkeypatch):
-  traced, make_step = [], build_gan.make_step
+  traced, make_step = [], build_gan.build_train_step
 
   def make_counted(*arguments):
     step = make_step(*arguments)
@@ -58,7 +53,7 @@ def test_the_check_and_the_program_share_a_trace(monkeypatch):
     counted.axis_name = step.axis_name
     return counted
 
-  monkeypatch.setattr(build_gan, 'make_step', make_counted)
+  monkeypatch.setattr(build_gan, 'build_train_step', make_counted)
   for backend in devices.BACKENDS:
     built = build(parallel=backend)
     assert len(traced) == 1
@@ -72,9 +67,9 @@ def test_the_check_and_the_program_share_a_trace(monkeypatch):
 
 
 def test_building_again_from_what_was_described():
-  described = json.loads(json.dumps(run_dir.describe(build())))
+  described = json.loads(json.dumps(run_dir.run_metadata(build())))
   again = experiment.build(described['settings'])
-  assert run_dir.describe(again) == described
+  assert run_dir.run_metadata(again) == described
 
 
 BAD = {
@@ -173,15 +168,15 @@ def test_own_source():
 def train_and_save(workdir: pathlib.Path, **changes):
   """What train.py does, without its talk."""
   built = build(**changes)
-  first, _, _, note = resume.start(built, workdir)
+  first, _, _, note = resume.restore_or_initialize(built, workdir)
   (workdir / run_dir.CONFIG_FILE).write_text(
-    json.dumps(run_dir.describe(built))
+    json.dumps(run_dir.run_metadata(built))
   )
   runner = built.parallelise()
   now, key = runner.put(first), runner.put(built.key)
   with (
     built.batches(int(first.step), runner.put_batch) as batches,
-    run_dir.checkpoints(built, workdir) as saved,
+    run_dir.open_checkpoints(built, workdir) as saved,
   ):
     for _ in range(int(first.step), built.settings.num_steps):
       now, _ = runner.step(now, next(batches), key)
@@ -219,7 +214,7 @@ def test_three_steps_and_two_more_are_five_bit_for_bit(tmp_path, memories):
 
 def test_load_gives_the_sampling_function(tmp_path):
   now, _ = train_and_save(tmp_path)
-  sample = run_dir.load(tmp_path)
+  sample = run_dir.load_sampler(tmp_path)
   assert sample.step == 4 and sample.shape == (2,)
   x = sample(10, seed=1)
   assert x.shape == (10, 2) and x.dtype == np.float32
@@ -227,38 +222,38 @@ def test_load_gives_the_sampling_function(tmp_path):
   np.testing.assert_allclose(sample(3, seed=1), x[:3], atol=1e-6)
   np.testing.assert_allclose(sample(10, seed=1, batch_size=4), x, atol=1e-6)
   assert not np.allclose(sample(10, seed=2), x)
-  raw = run_dir.load(tmp_path, weights='raw')
+  raw = run_dir.load_sampler(tmp_path, weights='raw')
   chex.assert_trees_all_equal(raw.weights[0], now.generator.params)
   chex.assert_trees_all_equal(sample.weights[0], now.ema[0])
   with pytest.raises(ValueError, match='count=0'):
     sample(0)
   with pytest.raises(ValueError, match="weights='best'"):
-    run_dir.load(tmp_path, weights='best')
+    run_dir.load_sampler(tmp_path, weights='best')
 
 
 def test_load_of_nothing(tmp_path):
   with pytest.raises(FileNotFoundError, match='holds no run'):
-    run_dir.load(tmp_path / 'nowhere')
+    run_dir.load_sampler(tmp_path / 'nowhere')
 
 
 def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
   train_and_save(tmp_path)
   other = build(seed=1, d_optimizer={'name': 'adam', 'learning_rate': 1e-3})
   with pytest.raises(ValueError) as error:
-    resume.start(other, tmp_path)
+    resume.restore_or_initialize(other, tmp_path)
   message = str(error.value)
   assert 'seed: 0 there, 1 now' in message
   assert 'd_optimizer.learning_rate: 0.0002 there, 0.001 now' in message
   assert message.count('there') == 2
   # What changes no update may differ.
   same = build(num_steps=9, log_every=7, checkpoint_every=3)
-  assert 'continues' in resume.start(same, tmp_path).note
+  assert 'continues' in resume.restore_or_initialize(same, tmp_path).note
 
 
 def test_init_from_takes_weights_and_nothing_else(tmp_path):
   trained, _ = train_and_save(tmp_path / 'old')
   built = build(d_optimizer={'name': 'sgd'}, seed=5)
-  state, _, _, note = resume.start(
+  state, _, _, note = resume.restore_or_initialize(
     built, tmp_path / 'new', str(tmp_path / 'old')
   )
   assert 'step 4' in note and int(state.step) == 0
@@ -269,15 +264,17 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
   chex.assert_trees_all_equal(state.ema, trained.ema)
   other = build(generator={'name': 'mlp', 'features': (9,)})
   with pytest.raises(ValueError, match=r'generator.features: \[8\] there'):
-    resume.start(other, tmp_path / 'c', str(tmp_path / 'old'))
+    resume.restore_or_initialize(other, tmp_path / 'c', str(tmp_path / 'old'))
   with pytest.raises(FileNotFoundError, match='holds no run'):
-    resume.start(built, tmp_path / 'd', str(tmp_path / 'nowhere'))
+    resume.restore_or_initialize(
+      built, tmp_path / 'd', str(tmp_path / 'nowhere')
+    )
 
 
 def test_settings_differences_name_leaves():
   old = config.defaults()
   new = {**old, 'seed': 3, 'num_steps': 7, 'data': {'name': 'ring'}}
-  assert compatibility.differences(old, new) == {
+  assert compatibility.incompatible_fields(old, new) == {
     'data.name': ('digits', 'ring'),
     'seed': (0, 3),
   }
@@ -286,24 +283,24 @@ def test_settings_differences_name_leaves():
 def test_num_steps_below_what_is_done(tmp_path):
   train_and_save(tmp_path)
   with pytest.raises(ValueError, match='num_steps=2: .* already done 4 steps'):
-    resume.start(build(num_steps=2), tmp_path)
+    resume.restore_or_initialize(build(num_steps=2), tmp_path)
 
 
 def test_data_that_changed_since_are_refused(tmp_path):
   train_and_save(tmp_path)
   built = build()
   more = ArraySource(np.zeros((70, 2), np.float32))
-  built = experiment.dataclasses.replace(built, train=more)
+  built = experiment_lib.dataclasses.replace(built, train=more)
   with pytest.raises(ValueError, match='examples.train: 64 there, 70 now'):
-    resume.start(built, tmp_path)
+    resume.restore_or_initialize(built, tmp_path)
 
 
 def test_reading_a_run_leaves_what_is_being_written(tmp_path):
   train_and_save(tmp_path)
   being_written = tmp_path / run_dir.CHECKPOINTS / '5.orbax-checkpoint-tmp'
   being_written.mkdir()
-  run_dir.load(tmp_path)
-  resume.start(build(num_steps=9), tmp_path)
+  run_dir.load_sampler(tmp_path)
+  resume.restore_or_initialize(build(num_steps=9), tmp_path)
   assert being_written.is_dir()
 
 
@@ -317,17 +314,16 @@ def test_labels_of_other_shapes_are_refused():
 
 
 def test_conditional_generator_is_drawn_from_with_labels():
-  from gan_jax import networks
-  from gan_jax.sampling import sampler
+  from gan_jax import networks, sampling
   from tests import tiny
 
   shift = networks.Network(
     lambda key, z, label: ({}, {}),
     lambda p, s, z, label=None, **_: (z[:, :2] * 0 + label[:, None], s),
   )
-  gan = experiment.dataclasses.replace(tiny.gan(), generator=shift)
+  gan = experiment_lib.dataclasses.replace(tiny.gan(), generator=shift)
   label = np.arange(5)
-  x = sampler.make_draw(gan)(({}, {}), 5, batch_size=2, label=label)
+  x = sampling.make_sampler(gan)(({}, {}), 5, batch_size=2, label=label)
   np.testing.assert_array_equal(x[:, 0], label)
   with pytest.raises(ValueError, match=r'label has shape \(4,\)'):
-    sampler.make_draw(gan)(({}, {}), 5, label=label[:4])
+    sampling.make_sampler(gan)(({}, {}), 5, label=label[:4])

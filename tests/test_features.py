@@ -7,10 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax.data import sample_files
-from gan_jax.data.array_source import ArraySource
+from gan_jax import data, evaluation
+from gan_jax.data import ArraySource
 from gan_jax.evaluation import (
-  evaluator,
   feature_cache,
   feature_extractors,
   features,
@@ -31,7 +30,9 @@ def test_features_are_of_every_example_once_whatever_the_batch():
 def test_float_images_are_scored_at_256_levels():
   x = np.random.default_rng(0).uniform(-1.2, 1.2, (9, 4, 4, 1))
   source = ArraySource(x.astype(np.float32))
-  found = features.FeatureSet(source, feature_extractors.pixels()).features
+  found = features.FeatureSet(
+    source, feature_extractors.pixel_features()
+  ).features
   levels = (found + 1) * 127.5
   np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
   np.testing.assert_allclose([found.min(), found.max()], [-1, 1], rtol=1e-6)
@@ -42,14 +43,14 @@ def test_float_images_are_scored_at_256_levels():
 
 def test_moments_of_groups_make_up_the_whole(monkeypatch):
   source = points(0, n=103)
-  kept = features.FeatureSet(source, feature_extractors.pixels())
+  kept = features.FeatureSet(source, feature_extractors.pixel_features())
   groups = kept.moments(10)
   assert len(groups) == 10
   counts = [int(group.count) for group in groups]
   assert sum(counts) == 103 and max(counts) - min(counts) <= 1
   # One batch at a time gives the same.
-  monkeypatch.setattr(features, 'KEEP', 50)
-  streamed = features.FeatureSet(source, feature_extractors.pixels())
+  monkeypatch.setattr(features, 'KEEP_BYTES', 50)
+  streamed = features.FeatureSet(source, feature_extractors.pixel_features())
   (whole,) = streamed.moments(1)
   assert 'features' not in streamed.__dict__
   np.testing.assert_allclose(
@@ -61,13 +62,15 @@ def test_moments_of_groups_make_up_the_whole(monkeypatch):
 def test_groups_of_many_examples_are_of_one_size_too(count):
   # Those left out of a jackknife must change the bias of a score alike.
   source = ArraySource(np.zeros((count, 1), np.float32))
-  groups = features.FeatureSet(source, feature_extractors.pixels()).moments(10)
+  groups = features.FeatureSet(
+    source, feature_extractors.pixel_features()
+  ).moments(10)
   counts = [int(group.count) for group in groups]
   assert sum(counts) == count and max(counts) - min(counts) <= 1
 
 
 def test_features_are_computed_once_for_all_scores(monkeypatch):
-  monkeypatch.setattr(features, 'KEEP', 10)
+  monkeypatch.setattr(features, 'KEEP_BYTES', 10)
   seen = []
   batches = features.FeatureSet._batches
   monkeypatch.setattr(
@@ -75,13 +78,13 @@ def test_features_are_computed_once_for_all_scores(monkeypatch):
     '_batches',
     lambda self: seen.append(self.count) or batches(self),
   )
-  real = reference_data.reals(points(0, n=50), points(1, n=50))
-  of = evaluator.Judge(real, ('fd', 'kd'), count=40)
+  real = reference_data.train_test_references(points(0, n=50), points(1, n=50))
+  of = evaluation.Evaluator(real, ('fd', 'kd'), count=40)
   of(points(2, n=40))
   assert sorted(seen) == [40, 40, 50]  # generated, floor, real
   of(points(3, n=40))
   assert sorted(seen) == [40, 40, 40, 50]
-  alone = evaluator.Judge(real, ('fd',), count=40)
+  alone = evaluation.Evaluator(real, ('fd',), count=40)
   for seed in (2, 3):
     alone(points(seed, n=40))
   assert sorted(seen[4:]) == [40, 40, 40, 50]
@@ -89,7 +92,7 @@ def test_features_are_computed_once_for_all_scores(monkeypatch):
 
 def test_draws_are_disjoint_and_of_one_size():
   found = features.FeatureSet(
-    points(0, n=50), feature_extractors.pixels(), count=12
+    points(0, n=50), feature_extractors.pixel_features(), count=12
   )
   draws = found.draws(12)
   assert [draw.count for draw in draws] == [12] * 4
@@ -110,7 +113,7 @@ def test_several_devices_give_the_same_features():
 
 
 def test_stored_features_are_read_instead_of_computed(tmp_path):
-  store = feature_cache.Store(tmp_path)
+  store = feature_cache.FeatureCache(tmp_path)
   source = pictures(0, channels=3)
   calls = []
   make = lambda **facts: features.FeatureSet(
@@ -133,7 +136,7 @@ def test_stored_features_are_read_instead_of_computed(tmp_path):
 
 
 def test_changed_pixels_under_the_same_name_are_not_taken_for_the_old(tmp_path):
-  store = feature_cache.Store(tmp_path)
+  store = feature_cache.FeatureCache(tmp_path)
   make = lambda seed: features.FeatureSet(
     pictures(seed, channels=3), fid_like(), store=store, facts={'data': 'x'}
   )
@@ -142,19 +145,19 @@ def test_changed_pixels_under_the_same_name_are_not_taken_for_the_old(tmp_path):
 
 def test_all_of_what_is_in_memory_is_in_the_digest(tmp_path):
   x = np.zeros((5000, 2), np.float32)
-  before = features.digest(ArraySource(x.copy()))
+  before = features.source_digest(ArraySource(x.copy()))
   x[1234] = 1
-  assert features.digest(ArraySource(x)) != before
+  assert features.source_digest(ArraySource(x)) != before
   save_png(tmp_path / '1.png')
   save_png(tmp_path / '2.png')
-  before = features.digest(sample_files.open_samples(tmp_path))
-  assert features.digest(sample_files.open_samples(tmp_path)) == before
+  before = features.source_digest(data.open_samples(tmp_path))
+  assert features.source_digest(data.open_samples(tmp_path)) == before
   os.utime(tmp_path / '2.png', ns=(1, 1))
-  assert features.digest(sample_files.open_samples(tmp_path)) != before
+  assert features.source_digest(data.open_samples(tmp_path)) != before
 
 
 def test_a_damaged_entry_is_computed_again(tmp_path):
-  store = feature_cache.Store(tmp_path)
+  store = feature_cache.FeatureCache(tmp_path)
   key = {'kind': 'features', 'shape': (1, 2)}
   store.put(key, {'features': np.ones(3)})
   np.testing.assert_array_equal(store.get(key)['features'], np.ones(3))
@@ -163,4 +166,6 @@ def test_a_damaged_entry_is_computed_again(tmp_path):
   assert store.get(key) is None
   (tmp_path / 'file').write_text('')
   with pytest.warns(UserWarning, match='features are not kept'):
-    feature_cache.Store(tmp_path / 'file').put(key, {'features': np.ones(3)})
+    feature_cache.FeatureCache(tmp_path / 'file').put(
+      key, {'features': np.ones(3)}
+    )

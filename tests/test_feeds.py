@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gan_jax import config, shuffle
-from gan_jax.data import array_source, device_feed
+from gan_jax import config, data, shuffle
+from gan_jax.data import device_feed
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment import schedule
 from tests import test_fuse
 
 
-class Counting(array_source.ArraySource):
+class Counting(data.ArraySource):
   """Keeps the number of examples of each read."""
 
   def __init__(self, *args):
@@ -27,11 +27,11 @@ class Counting(array_source.ArraySource):
 class TestFeeds:
   def source(self):
     x = np.arange(20, dtype=np.float32)[:, None]
-    return array_source.ArraySource(x, np.arange(20) % 3)
+    return data.ArraySource(x, np.arange(20) % 3)
 
   def chunks(self, until, **more):
     options = dict(seed=0, batch_size=4, d_steps=2, start=0, size=3)
-    return device_feed.Chunks(
+    return device_feed.ChunkedFeed(
       self.source(), until=until, put=lambda x: x, **options | more
     )
 
@@ -68,7 +68,7 @@ class TestFeeds:
     """A slow source: what is waited beside the device's own time counts."""
     import time
 
-    class Slow(array_source.ArraySource):
+    class Slow(data.ArraySource):
       def __getitem__(self, indices):
         time.sleep(0.2)
         return super().__getitem__(indices)
@@ -76,19 +76,19 @@ class TestFeeds:
     options = dict(seed=0, batch_size=4, d_steps=1, start=0, size=1, ahead=1)
     slow = Slow(np.zeros((20, 1), np.float32))
     for device_seconds, low, high in ((0, 0.1, 1.0), (0.4, 0, 0.1)):
-      with device_feed.Chunks(
+      with device_feed.ChunkedFeed(
         slow, until=lambda _: 9, put=lambda x: x, **options
       ) as feed:
         feed.take(0, 1, lambda: time.sleep(device_seconds))
         assert low <= feed.waited <= high
 
   def test_all_of_a_source_lives_on_the_device(self):
-    feed = device_feed.Resident(self.source(), lambda x: x)
+    feed = device_feed.ResidentFeed(self.source(), lambda x: x)
     examples, count = feed.take(0, 17, lambda: None)
     np.testing.assert_array_equal(examples['x'], self.source().x)
     np.testing.assert_array_equal(examples['label'], np.arange(20) % 3)
     assert count == 17 and feed.waited == 0
-    assert device_feed.nbytes(self.source()) == 20 * 8
+    assert device_feed.source_nbytes(self.source()) == 20 * 8
 
   @pytest.mark.parametrize('size', [1, 2048, 2049, 5000])
   def test_all_of_a_source_is_read_in_parts(self, size):
@@ -102,18 +102,18 @@ class TestFeeds:
 
 class TestPace:
   def settings(self, **more):
-    return config.parse({'num_steps': 100, 'log_every': 40, **more})
+    return config.from_mapping({'num_steps': 100, 'log_every': 40, **more})
 
   def test_calls_end_where_something_is_due(self):
     chosen = self.settings(steps_per_call=16, checkpoint_every=50)
-    pace, step, ends = program_lib.Pace(chosen, 16), 0, []
+    pace, step, ends = program_lib.CallPacer(chosen, 16), 0, []
     while step < 100:
       step += pace.count(step)
       ends.append(step)
     assert ends == [16, 32, 40, 50, 66, 80, 96, 100]
 
   def test_the_first_call_is_one_step_and_later_ones_fill_the_time(self):
-    pace = program_lib.Pace(self.settings(), 1000)
+    pace = program_lib.CallPacer(self.settings(), 1000)
     assert pace.count(0) == 1
     pace.seconds = 0.05
     assert pace.count(1) == 5  # 0.25 s
@@ -123,15 +123,15 @@ class TestPace:
     assert pace.count(1) == 1
 
   def test_due_at_the_end(self):
-    assert schedule.steps_until(self.settings(), 99) == 1
-    assert schedule.steps_until(self.settings(), 100) == 0
+    assert schedule.steps_to_next_action(self.settings(), 99) == 1
+    assert schedule.steps_to_next_action(self.settings(), 100) == 0
 
 
 def test_limits():
   built = test_fuse.build()
   size = len(built.train)
-  limit = lambda of: program_lib.limit_of(
-    of, device_feed.nbytes(built.train), size
+  limit = lambda of: program_lib.choose_max_steps(
+    of, device_feed.source_nbytes(built.train), size
   )
   chosen = dataclasses.replace(built.settings, log_every=5000)
   assert limit(chosen) == 1000
@@ -146,7 +146,7 @@ def test_limits():
 def test_a_program_reads_one_example_before_its_feed(resident_mb):
   built = test_fuse.build(resident_mb=resident_mb)
   source = Counting(built.train.x)
-  program = program_lib.make_program(
+  program = program_lib.make_train_program(
     built.train_step, source, built.settings, built.devices
   )
   assert source.reads == [1]

@@ -29,7 +29,7 @@ class Full:
 
 def test_a_line_is_whole_or_not_there(tmp_path):
   path = tmp_path / 'metrics.jsonl'
-  with jsonl.Lines(path) as lines:
+  with jsonl.JsonlWriter(path) as lines:
     lines.write({'step': 1, 'loss': 0.5})
     before = path.read_bytes()
     for room in (0, 1, 10):
@@ -39,18 +39,18 @@ def test_a_line_is_whole_or_not_there(tmp_path):
       assert path.read_bytes() == before
       lines._file = lines._file._file
     lines.write({'step': 2})
-  assert [line['step'] for line in jsonl.read(path)] == [1, 2]
+  assert [line['step'] for line in jsonl.read_jsonl(path)] == [1, 2]
 
 
 def test_a_line_is_there_when_it_is_written(tmp_path):
-  with jsonl.Lines(tmp_path / 'x.jsonl') as lines:
+  with jsonl.JsonlWriter(tmp_path / 'x.jsonl') as lines:
     lines.write({'step': 1})
-    assert jsonl.read(tmp_path / 'x.jsonl') == [{'step': 1}]
+    assert jsonl.read_jsonl(tmp_path / 'x.jsonl') == [{'step': 1}]
 
 
 def test_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
   path = tmp_path / 'summary.json'
-  files.replace(path, 'old')
+  files.atomic_write(path, 'old')
 
   def full(path, data):
     path.touch()
@@ -58,13 +58,13 @@ def test_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
   monkeypatch.setattr(type(path), 'write_bytes', full)
   with pytest.raises(OSError, match='No space left.*summary.json'):
-    files.replace(path, 'new')
+    files.atomic_write(path, 'new')
   assert path.read_text() == 'old'
   assert [p.name for p in tmp_path.iterdir()] == ['summary.json']
 
 
 def test_a_directory_of_one_process(tmp_path):
-  held = files.Hold(tmp_path / 'run')
+  held = files.DirectoryLock(tmp_path / 'run')
   code = (
     'import pathlib, sys; from gan_jax import files; '
     'files.Hold(pathlib.Path(sys.argv[1]))'
@@ -79,6 +79,6 @@ def test_a_directory_of_one_process(tmp_path):
   assert f'run is in use by process {os.getpid()} on ' in refused.stderr
   held.close()
   assert other().returncode == 0
-  with files.Hold(tmp_path / 'run'):
+  with files.DirectoryLock(tmp_path / 'run'):
     text = (tmp_path / 'run' / '.lock').read_text()
     assert text.startswith(f'process {os.getpid()} on ')

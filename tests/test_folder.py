@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import data
-from gan_jax.data.array_source import held_out
+from gan_jax.data.array_source import split_indices
 
 SPLITS = ('train', 'test')
 GREEN, RED = (0, 255, 0), (255, 0, 0)
@@ -43,7 +43,7 @@ def test_reads_every_format(tmp_path, suffix):
   (tmp_path / 'notes.txt').write_text('not a picture, and not looked at')
   for split in SPLITS:
     source = read(tmp_path, split, channels=1, test_fraction=0.3)
-    chosen = held_out(10, split, 0.3)
+    chosen = split_indices(10, split, 0.3)
     assert source.x.shape == (len(chosen), 8, 8, 1)
     assert source.x.dtype == np.uint8 and source.label is None
     levels = source.x.mean((1, 2, 3))
@@ -140,14 +140,14 @@ def make_text(path):
   ('spoil', 'memory_mb'), [(cut_short, 64), (make_text, 64), (make_text, 0)]
 )
 def test_broken_picture_is_named(tmp_path, spoil, memory_mb):
-  bad = sorted(fill(tmp_path, 4).iterdir())[held_out(4, 'train', 0.1)[1]]
+  bad = sorted(fill(tmp_path, 4).iterdir())[split_indices(4, 'train', 0.1)[1]]
   spoil(bad)
   with pytest.raises(ValueError, match=f'broken picture {bad}'):
     read(tmp_path, memory_mb=memory_mb)
 
 
 def test_streamed_picture_cut_short_is_named_when_it_is_read(tmp_path):
-  bad = sorted(fill(tmp_path, 4).iterdir())[held_out(4, 'train', 0.1)[1]]
+  bad = sorted(fill(tmp_path, 4).iterdir())[split_indices(4, 'train', 0.1)[1]]
   cut_short(bad)
   source = read(tmp_path, memory_mb=0)
   assert source[np.array([0, 2])]['x'].shape == (2, 8, 8, 3)
@@ -160,7 +160,7 @@ def test_broken_pictures_can_be_skipped(tmp_path, memory_mb):
   classes = ('ant', 'bee')
   paths = sorted(fill(tmp_path, 20, classes=classes).rglob('*.png'))
   levels = np.array([int(path.stem) for path in paths])
-  first, *good = held_out(20, 'train', 0.5)
+  first, *good = split_indices(20, 'train', 0.5)
   last = good.pop()
   cut_short(paths[first])
   make_text(paths[last])

@@ -6,12 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import shuffle
+from gan_jax import experiment, shuffle, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices
-from gan_jax.experiment import experiment
 from gan_jax.experiment import program as program_lib
-from gan_jax.training import fused, train_step, update_rules
+from gan_jax.training import fused
 
 TOY = {
   'data': {'name': 'gaussian', 'size': 50},
@@ -96,7 +95,7 @@ def test_the_program_and_the_loop_agree(mapping):
 def test_streamed_chunks_and_the_resident_set_agree():
   resident = build(steps_per_call=4)
   streamed = build(steps_per_call=4, resident_mb=0)
-  assert isinstance(resident.program().feed(0), device_feed.Resident)
+  assert isinstance(resident.program().feed(0), device_feed.ResidentFeed)
   now, _ = train(resident, [4, 4, 2])
   # Chunks end where something is due: at 10, of which 4 + 4 + 2.
   same, _ = train(streamed, [4, 4, 4])
@@ -118,7 +117,7 @@ def test_four_devices_are_one(backend, resident_mb):
 
 
 def test_indices_on_the_device_are_those_of_the_host():
-  pick = fused.from_resident(50, 8, d_steps=2)
+  pick = fused.gather_batch(50, 8, d_steps=2)
   feed = {'x': jnp.arange(50)}
   for step in (0, 2, 3, 1000):
     batch = pick(feed, jnp.int32(step), jnp.int32(0), jnp.uint32(7))
@@ -127,7 +126,7 @@ def test_indices_on_the_device_are_those_of_the_host():
 
 
 def test_the_seed_of_the_order_wraps_as_on_the_host():
-  draws = fused.make_draws(2**32 + 3)
+  draws = fused.make_streams(2**32 + 3)
   device = shuffle.batch_indices(draws.seed, jnp.int32(1), 50, 8, jnp)
   np.testing.assert_array_equal(
     device, shuffle.batch_indices(2**32 + 3, 1, 50, 8)
@@ -142,7 +141,7 @@ def test_one_program_and_one_call_for_many_steps():
     traces.append(batch['x'].shape)
     return built.train_step(state, batch, key)
 
-  program = program_lib.make_program(
+  program = program_lib.make_train_program(
     counted, built.train, built.settings, built.devices
   )
   now, draws = program.put(built.init_state()), program.put(built.draws)
@@ -171,8 +170,11 @@ def test_more_steps_than_there_is_room_for_are_not_lost_in_silence():
 @pytest.mark.parametrize(
   ('call', 'message'),
   [
-    (lambda: fused.fuse(None, None, limit=0), 'limit=0: must be at least 1'),
-    (lambda: fused.from_resident(4, 8), 'batch_size=8: must be between 1 and'),
+    (
+      lambda: training.fuse_steps(None, None, limit=0),
+      'limit=0: must be at least 1',
+    ),
+    (lambda: fused.gather_batch(4, 8), 'batch_size=8: must be between 1 and'),
   ],
 )
 def test_bad_arguments(call, message):
@@ -184,10 +186,10 @@ def test_latents_drawn_once_are_those_of_both_steps():
   """The rule's shortcut for same_latents changes nothing."""
   built = build(same_latents=True)
   batch = {'x': jnp.asarray(built.train.x[:8])[None]}
-  step = jax.jit(train_step.make_train_step(built.gan, same_latents=True))
+  step = jax.jit(training.make_train_step(built.gan, same_latents=True))
   found, _ = step(built.init_state(), batch, built.key)
-  d_step = jax.jit(update_rules.make_d_step(built.gan))
-  g_step = jax.jit(update_rules.make_g_step(built.gan))
+  d_step = jax.jit(training.make_d_step(built.gan))
+  g_step = jax.jit(training.make_g_step(built.gan))
   key = jax.random.fold_in(jax.random.fold_in(built.key, 0), 0)
   one = {'x': batch['x'][0]}
   now, _ = d_step(built.init_state(), one, key)

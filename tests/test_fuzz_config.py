@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from gan_jax import augment, losses
+from gan_jax import augment, experiment, losses, training
 from gan_jax import config as config_lib
-from gan_jax.experiment import build_networks, experiment
-from gan_jax.training import optimizers, update_rules
+from gan_jax.experiment import build_networks
 from tests.fuzzing import fuzz
 
 pytestmark = pytest.mark.slow
@@ -25,11 +24,11 @@ NAMES = {
   'data.name': ['gaussian', 'ring', 'grid', 'digits', 'folder', 'tfds'],
   'generator.name': build_networks.model_names(),
   'discriminator.name': build_networks.model_names(),
-  'g_optimizer.name': list(optimizers.OPTIMIZERS),
-  'd_optimizer.name': list(optimizers.OPTIMIZERS),
+  'g_optimizer.name': list(training.OPTIMIZERS),
+  'd_optimizer.name': list(training.OPTIMIZERS),
   'g_optimizer.schedule': ['constant', 'linear', 'cosine'],
   'd_optimizer.schedule': ['constant', 'linear', 'cosine'],
-  'update_rule': list(update_rules.UPDATE_RULES),
+  'update_rule': list(training.UPDATE_RULES),
   'parallel': ['pmap', 'shard_map'],
   'compute_dtype': ['float32', 'bfloat16'],
   'loss_reduction': ['mean', 'sum'],

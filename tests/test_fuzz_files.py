@@ -18,7 +18,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_jax.data import folder, sample_files
+from gan_jax import data as data_lib
+from gan_jax.data import folder
 from gan_jax.evaluation import feature_cache
 from gan_jax.evaluation.networks import inception_weights, mnist_classifier
 from gan_jax.io import checkpoint, jsonl, torch_checkpoint
@@ -160,7 +161,7 @@ def test_folders_of_pictures(name, draw):
 
   def read(path):
     (path.parent / f'good_{name}').write_bytes(PICTURES[name])
-    source = sample_files.open_samples(path.parent)
+    source = data_lib.open_samples(path.parent)
     return source, source[np.arange(2)]['x']
 
   found = outcome(name, content, read)
@@ -193,7 +194,7 @@ ARRAYS = {
 @given(draw=st.data())
 def test_npz_is_whole_or_refused(name, draw):
   content = draw.draw(changed(ARRAYS[name]))
-  found = outcome(name, content, sample_files.open_samples)
+  found = outcome(name, content, data_lib.open_samples)
   if found is not None:
     np.testing.assert_array_equal(found.x, IMAGES)
     np.testing.assert_array_equal(found.label, LABELS)
@@ -204,7 +205,7 @@ def test_npz_is_whole_or_refused(name, draw):
 @given(draw=st.data())
 def test_npy(array, draw):
   content = draw.draw(changed(array_file(np.save, array)))
-  found = outcome('a.npy', content, sample_files.open_samples)
+  found = outcome('a.npy', content, data_lib.open_samples)
   if found is not None:
     assert found.x.size and found.x.nbytes <= 8 * len(content)
     assert found.x.dtype == (np.uint8 if found.x.ndim == 4 else np.float32)
@@ -251,9 +252,13 @@ def test_weights_of_the_network(small, suffix, draw):
   inception_weights.check_params(found.params, name)
   assert not found.is_fid
   if suffix == '.npz':  # has checksums
-    trunk = inception_weights.content_hash(inception_weights.trunk(network()))
+    trunk = inception_weights.content_hash(
+      inception_weights.without_head(network())
+    )
     assert (
-      inception_weights.content_hash(inception_weights.trunk(found.params))
+      inception_weights.content_hash(
+        inception_weights.without_head(found.params)
+      )
       == trunk
     )
 
@@ -290,7 +295,10 @@ def test_pickles_in_torch_files(draw):
     ]
   )
   content = test_weights.zipped(draw.draw(changed(body)), {'0': bytes(64)})
-  for read in (torch_checkpoint.read_state_dict, torch_checkpoint.read_modules):
+  for read in (
+    torch_checkpoint.read_state_dict,
+    torch_checkpoint.read_torchscript,
+  ):
     found = outcome('a.pth', content, read)
     if found is not None:
       assert all(x.nbytes <= 128 for x in found.values())
@@ -319,7 +327,7 @@ def test_digit_classifier(draw):
 def test_stored_features(draw):
   key, arrays = {'kind': 'some', 'count': 3}, {'mean': POINTS}
   with tempfile.TemporaryDirectory() as directory:
-    store = feature_cache.Store(directory)
+    store = feature_cache.FeatureCache(directory)
     store.put(key, arrays)
     paths = sorted(pathlib.Path(directory).iterdir())
     assert [path.suffix for path in paths] == ['.json', '.npz']
@@ -338,7 +346,7 @@ def test_stored_features(draw):
 def test_lines_of_json(draw):
   lines = [{'step': i, 'loss': i / 7, 'of': {'a': [1, 2]}} for i in range(5)]
   content = ''.join(json.dumps(line) + '\n' for line in lines).encode()
-  found = outcome('m.jsonl', draw.draw(changed(content)), jsonl.read)
+  found = outcome('m.jsonl', draw.draw(changed(content)), jsonl.read_jsonl)
   for line in found or ():
     assert isinstance(line, dict) and type(line['step']) is int
 
@@ -355,7 +363,7 @@ TREE = {
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):
   directory = tmp_path_factory.mktemp('checkpoints')
-  with checkpoint.Checkpoints(directory) as checkpoints:
+  with checkpoint.RunCheckpointer(directory) as checkpoints:
     checkpoints.save(1, TREE)
   return directory
 
@@ -405,7 +413,7 @@ def test_checkpoints(saved, draw):
     path = draw.draw(st.sampled_from(paths))
     draw.draw(st.sampled_from(DAMAGES))(draw.draw, path, paths)
     try:
-      with checkpoint.Checkpoints(copy, read_only=True) as checkpoints:
+      with checkpoint.RunCheckpointer(copy, read_only=True) as checkpoints:
         chex.assert_trees_all_equal(checkpoints.restore(TREE, 1), TREE)
-    except checkpoint.Damaged as error:
+    except checkpoint.CorruptCheckpointError as error:
       assert str(copy) in str(error)

@@ -46,7 +46,9 @@ def player_loss(name, player):
   function = getattr(losses.LOSSES[name], player)
   if losses.LOSSES[name].output != 'scores':
     return function
-  scores = lambda x: networks.Scores(x, x[:, None] if x.ndim == 1 else x)
+  scores = lambda x: networks.DiscriminatorOutput(
+    x, x[:, None] if x.ndim == 1 else x
+  )
   return lambda real, fake: function(scores(real), scores(fake))
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from gan_jax import diagnostics, shuffle
-from gan_jax.training import ema, optimizers
+from gan_jax import diagnostics, shuffle, training
+from gan_jax.training import optimizers
 from tests.fuzzing import FLOATS, fuzz, outcome
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def test_order_of_a_late_step_without_jit():
 )
 @example('cosine', 10, -3, 0)
 def test_schedules_are_factors(name, steps, warmup, count):
-  found = outcome(optimizers.schedule, name, steps, warmup)
+  found = outcome(optimizers.make_schedule, name, steps, warmup)
   if found is not None:
     assert warmup >= 0 and 0 <= found(count) <= 1
 
@@ -82,7 +82,7 @@ trees = st.sampled_from([0.0, 1e-40, 1e-30, 1.0, 1e30, 3.4e38])
 def test_cosine_of_anything(first, second, count, dtype):
   most = float(jnp.finfo(dtype).max)
   tree = lambda size: {'a': jnp.full(count, min(size, most), dtype)}
-  found = diagnostics.cosine(tree(first), tree(second))
+  found = diagnostics.cosine_similarity(tree(first), tree(second))
   kept = [np.asarray(tree(x)['a'], np.float32) for x in (first, second)]
   tiny = np.finfo(np.float32).tiny  # smaller ones are 0 to XLA
   alike = count and all(np.abs(x).max() > tiny for x in kept)
@@ -96,7 +96,9 @@ def test_cosine_of_anything(first, second, count, dtype):
   st.sampled_from([(3,), (3, 1), (2,), (), (0,)]),
 )
 def test_averages_of_anything(decay, first, second):
-  found = outcome(ema.update, jnp.ones(first), jnp.zeros(second), decay)
+  found = outcome(
+    training.ema_update, jnp.ones(first), jnp.zeros(second), decay
+  )
   assert (found is not None) == (first == second and 0 <= decay <= 1)
   if found is not None:
     np.testing.assert_allclose(found, np.full(first, decay))

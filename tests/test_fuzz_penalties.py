@@ -19,15 +19,15 @@ BY_GRADIENT = {
   'r1': lambda d, real, fake, keys: penalties.r1(d, real),
   'r2': lambda d, real, fake, keys: penalties.r2(d, fake),
   'dragan': lambda d, real, fake, keys: penalties.dragan(d, real, keys),
-  'zero_centred': penalties.zero_centred,
+  'zero_centred': penalties.zero_centered,
   'wgan_gp': penalties.wgan_gp,
-  'wgan_gp_one_sided': penalties.wgan_gp_one_sided,
-  'max_gradient': penalties.max_gradient,
+  'wgan_gp_one_sided': penalties.wgan_lp,
+  'max_gradient': penalties.max_gp,
 }
 BY_VALUE = {
   'consistency': lambda a, b: consistency_penalty(a, b),
-  'latent_diversity': lambda a, b: penalties.latent_diversity(a, b),
-  'lecam': lambda a, b: penalties.lecam(a, b, penalties.Anchors(0.1, 0.2)),
+  'latent_diversity': lambda a, b: penalties.zcr_generator(a, b),
+  'lecam': lambda a, b: penalties.lecam(a, b, penalties.LogitEMA(0.1, 0.2)),
   'mode_seeking': lambda a, b: penalties.mode_seeking(a, b, b, a),
   'path_length': lambda a, b: penalties.path_length(a, 0.5),
 }
@@ -106,13 +106,13 @@ def test_penalties_on_values_of_anything(name, first, second, dtype):
 @pytest.mark.parametrize(
   'refused',
   [
-    lambda: penalties.update_anchors(
-      penalties.Anchors(0.0, 0.0), array(0), array(0)
+    lambda: penalties.update_logit_ema(
+      penalties.LogitEMA(0.0, 0.0), array(0), array(0)
     ),
-    lambda: penalties.update_path_mean(jnp.ones(3), array(3)),
+    lambda: penalties.update_path_length_mean(jnp.ones(3), array(3)),
     lambda: penalties.path_length(array(3), jnp.ones(3)),
     lambda: penalties.lecam(
-      array(3), array(3), penalties.Anchors(jnp.ones(3), jnp.ones(3))
+      array(3), array(3), penalties.LogitEMA(jnp.ones(3), jnp.ones(3))
     ),
     lambda: penalties.mode_seeking(*[array((2, 2))] * 4, epsilon=0.0),
     lambda: penalties.path_lengths(jnp.sum, jnp.ones((3, 2)), keys(3)),
@@ -125,11 +125,11 @@ def test_penalties_on_values_of_anything(name, first, second, dtype):
       array(3), array(3), smoothing=np.ones((3, 1))
     ),
     lambda: augment.linear_decay(3, start=1.0, steps=-1),
-    lambda: ada_controller.update_strength(
-      ada_controller.init_strength(), jnp.ones((0, 2, 2)), interval_examples=4
+    lambda: ada_controller.update_ada(
+      ada_controller.init_ada(), jnp.ones((0, 2, 2)), interval_examples=4
     ),
-    lambda: ada_controller.update_strength(
-      ada_controller.init_strength(), jnp.ones(3), interval_examples=0
+    lambda: ada_controller.update_ada(
+      ada_controller.init_ada(), jnp.ones(3), interval_examples=0
     ),
   ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from gan_jax import diagnostics, shuffle
+from gan_jax import diagnostics, shuffle, training
 from gan_jax.data import synthetic
 from gan_jax.evaluation.networks import preprocess
 from gan_jax.metrics import (
@@ -40,33 +40,37 @@ def zeros(x):
 
 
 def moments(x):
-  return frechet.update_moments(frechet.no_moments(x.shape[-1]), x)
+  return frechet.update_moments(frechet.init_moments(x.shape[-1]), x)
 
 
 SCORES = {
-  'frechet': lambda a, b: frechet.moments_distance(moments(a), moments(b)),
+  'frechet': lambda a, b: frechet.frechet_from_moments(moments(a), moments(b)),
   'intra': lambda a, b: (
-    class_conditional.intra_class_frechet(a, zeros(a), b, zeros(b)).mean
+    class_conditional.intra_class_fid(a, zeros(a), b, zeros(b)).mean
   ),
   'cas': lambda a, b: class_conditional.classification_accuracy(
     a, zeros(a), b, zeros(b), key(), classes=2, **FEW
   ),
-  'kernel': lambda a, b: mmd.kernel_distance(
-    a, b, key(), subsets=2, subset_size=2
-  ),
+  'kernel': lambda a, b: mmd.kid(a, b, key(), subsets=2, subset_size=2),
   'mmd': lambda a, b: mmd.unbiased_mmd(a, b, mmd.polynomial_kernel),
   'mmd_test': lambda a, b: mmd.mmd_test(a, b, key(), permutations=3),
-  'prdc': lambda a, b: precision_recall.manifold_scores(a, b, k=1),
-  'sliced': lambda a, b: sliced_wasserstein_distance.sliced_estimate(
-    a, b, key(), directions=2
+  'prdc': lambda a, b: precision_recall.compute_prdc(a, b, k=1),
+  'sliced': lambda a, b: (
+    sliced_wasserstein_distance.sliced_wasserstein_estimate(
+      a, b, key(), directions=2
+    )
   ),
-  'nn': two_sample.nearest_neighbour_accuracy,
-  'nn_test': lambda a, b: two_sample.nearest_neighbour_test(
+  'nn': two_sample.nearest_neighbor_accuracy,
+  'nn_test': lambda a, b: two_sample.nearest_neighbor_test(
     a, b, key(), permutations=3
   ),
   'c2st': lambda a, b: two_sample.classifier_test(a, b, key(), **FEW),
-  'kl': lambda a, b: gaussian.kl_divergence(*gaussian.fit(a), *gaussian.fit(b)),
-  'w2': lambda a, b: gaussian.wasserstein_2(*gaussian.fit(a), *gaussian.fit(b)),
+  'kl': lambda a, b: gaussian.kl_divergence(
+    *gaussian.fit_gaussian(a), *gaussian.fit_gaussian(b)
+  ),
+  'w2': lambda a, b: gaussian.wasserstein_2(
+    *gaussian.fit_gaussian(a), *gaussian.fit_gaussian(b)
+  ),
   'modes': lambda a, b: mode_coverage.mode_scores(a, b, 0.5),
   'inception': lambda a, b: inception_score_metric.inception_score(a, splits=2),
 }
@@ -166,26 +170,30 @@ def test_scores_of_any_types(name, dtype, scale):
 @pytest.mark.parametrize(
   'refused',
   [
-    lambda: ema.update(jnp.ones(3), jnp.ones(3), jnp.ones((2, 1))),
+    lambda: training.ema_update(jnp.ones(3), jnp.ones(3), jnp.ones((2, 1))),
     lambda: ema.half_life_decay(float('inf'), 8),
     lambda: shuffle.batch_indices(0, 1.5, 10, 3, jnp),
     lambda: shuffle.batch_indices(1.5, 0, 10, 3),
-    lambda: diagnostics.accuracy(jnp.ones(0), jnp.ones(2)),
-    lambda: diagnostics.accuracy(jnp.ones(2), jnp.ones(2), jnp.ones(0)),
+    lambda: diagnostics.discriminator_accuracy(jnp.ones(0), jnp.ones(2)),
+    lambda: diagnostics.discriminator_accuracy(
+      jnp.ones(2), jnp.ones(2), jnp.ones(0)
+    ),
     lambda: diagnostics.eigenvalues(
       lambda g, d: (g * jnp.nan, d * jnp.nan), jnp.ones(2), jnp.ones(2)
     ),
-    lambda: diagnostics.cosine(jnp.ones(2, int), jnp.ones(2, int)),
+    lambda: diagnostics.cosine_similarity(jnp.ones(2, int), jnp.ones(2, int)),
     lambda: frechet.frechet_distance(*[jnp.zeros(2), jnp.eye(3)] * 2),
-    lambda: frechet.frechet_estimate([], moments(draw((5, 2)))),
+    lambda: frechet.frechet_jackknife([], moments(draw((5, 2)))),
     lambda: gaussian.kl_divergence(*[jnp.zeros(2), -jnp.eye(2)] * 2),
-    lambda: precision_recall.neighbour_radii(draw((5, 2), scale=1e30), 1),
+    lambda: precision_recall.nearest_neighbor_radii(
+      draw((5, 2), scale=1e30), 1
+    ),
     lambda: mode_coverage.mode_scores(draw((5, 2)), draw((5, 2)), float('inf')),
     lambda: preprocess.clean_matrix(0, 3),
     lambda: preprocess.legacy_pytorch_matrix(3, 0),
     lambda: preprocess.preprocess(np.zeros((1, 0, 4, 3), np.uint8), 'clean'),
-    lambda: preprocess.quantise(jnp.asarray([0.5, jnp.nan])),
-    lambda: classifier.fit(
+    lambda: preprocess.quantize(jnp.asarray([0.5, jnp.nan])),
+    lambda: classifier.train_classifier(
       draw((5, 2)), np.full(5, 2), key(), classes=2, **FEW
     ),
     lambda: two_sample.classifier_test(
@@ -217,7 +225,7 @@ def test_what_fills_a_batch_of_features_up_is_not_looked_at():
   x = draw((4, 2))
   filled = np.concatenate([x, np.full((2, 2), np.nan, np.float32)])
   found = frechet.update_moments(
-    frechet.no_moments(2), filled, np.arange(6) < 4
+    frechet.init_moments(2), filled, np.arange(6) < 4
   )
   np.testing.assert_allclose(found.mean, moments(x).mean)
 

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax import distributed, training
 from gan_jax.distributed import devices
-from gan_jax.training import nonfinite, train_step
+from gan_jax.training import nonfinite
 from tests import tiny
 
 
@@ -26,8 +27,8 @@ def poisoned(step, bad):
 
 def test_a_skipped_update_leaves_all_but_the_number_of_the_step():
   gan, batch, key = tiny.gan(), tiny.batch(1), jax.random.key(3)
-  plain = train_step.make_train_step(gan)
-  step = jax.jit(nonfinite.skip(poisoned(plain, [1])))
+  plain = training.make_train_step(gan)
+  step = jax.jit(nonfinite.skip_nonfinite(poisoned(plain, [1])))
   first, metrics = step(tiny.init(gan), batch, key)
   assert metrics['skipped'] == 0 and metrics['d_loss'] > 0
   second, metrics = step(first, batch, key)
@@ -42,8 +43,8 @@ def test_a_skipped_update_leaves_all_but_the_number_of_the_step():
 
 def test_nothing_is_skipped_that_is_finite():
   gan, batch, key = tiny.gan(), tiny.batch(1), jax.random.key(3)
-  plain = jax.jit(train_step.make_train_step(gan))
-  guarded = jax.jit(nonfinite.skip(train_step.make_train_step(gan)))
+  plain = jax.jit(training.make_train_step(gan))
+  guarded = jax.jit(nonfinite.skip_nonfinite(training.make_train_step(gan)))
   now, other = tiny.init(gan), tiny.init(gan)
   for _ in range(3):
     now, _ = plain(now, batch, key)
@@ -58,9 +59,11 @@ def test_nothing_is_skipped_that_is_finite():
 def test_all_devices_skip_where_one_has_bad_data():
   gan, batch = tiny.gan(norm='none'), tiny.batch(1)
   batch['x'] = batch['x'].at[0, 13].set(jnp.nan)  # of the last device alone
-  step = nonfinite.skip(train_step.make_train_step(gan, axis_name=devices.AXIS))
+  step = nonfinite.skip_nonfinite(
+    training.make_train_step(gan, axis_name=devices.AXIS_NAME)
+  )
   for backend in devices.BACKENDS:
-    placed = devices.parallelise(
+    placed = distributed.parallelize_step(
       step, devices.local_devices(4), backend=backend
     )
     before = tiny.init(gan)

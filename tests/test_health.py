@@ -8,10 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import networks
-from gan_jax.data.array_source import ArraySource
+from gan_jax import experiment, networks
+from gan_jax.data import ArraySource
 from gan_jax.evaluation import failure_modes
-from gan_jax.experiment import experiment
 from tests import tiny
 
 GOOD = {
@@ -52,7 +51,7 @@ def points(n, seed, shift=0.0):
 
 
 def kinds(facts):
-  return list(failure_modes.look(facts))
+  return list(failure_modes.diagnose(facts))
 
 
 def mlps(g=(8,), d=(16,), rates=(0.01, 0.01)):
@@ -72,7 +71,7 @@ def test_d_has_won_over_a_generator_that_stands_still():
   facts = trained(300, game, points(256, 0, 8.0), points(256, 1, 8.0))
   assert min(facts['d_accuracy_real'], facts['d_accuracy_fake']) > 0.99
   assert facts['g_signal'] < 0.05
-  found = failure_modes.look(facts)
+  found = failure_modes.diagnose(facts)
   assert list(found) == ['won']
   assert "take loss='non_saturating'" in found['won']
   facts = trained(
@@ -81,7 +80,7 @@ def test_d_has_won_over_a_generator_that_stands_still():
     points(256, 0, 8.0),
     points(256, 1, 8.0),
   )
-  found = failure_modes.look(facts)
+  found = failure_modes.diagnose(facts)
   assert list(found) == ['won'] and 'non_saturating' not in found['won']
 
 
@@ -98,7 +97,7 @@ def test_g_has_collapsed_where_it_ignores_its_latents():
   )
   real = np.asarray(jax.random.normal(jax.random.key(0), (64, 2)))
   state = tiny.init(gan)
-  check = failure_modes.make_check(gan, real, real, state, batch_size=16)
+  check = failure_modes.make_health_probe(gan, real, real, state, batch_size=16)
   facts = check(state)
   assert facts['diversity'] == pytest.approx(0.01, rel=0.5)
   assert kinds(facts) == ['collapsed']
@@ -142,15 +141,17 @@ def test_what_was_not_measured_is_not_judged():
 
 def test_diversity_by_hand():
   real = jnp.array([[0.0], [1.0], [3.0]])  # nearest: 1, 1, 2
-  np.testing.assert_allclose(failure_modes.diversity(real, real), 1, rtol=1e-5)
   np.testing.assert_allclose(
-    failure_modes.diversity(real / 4, real), 0.25, rtol=1e-5
+    failure_modes.nearest_neighbor_diversity(real, real), 1, rtol=1e-5
   )
   np.testing.assert_allclose(
-    failure_modes.diversity(0 * real, real), 0, atol=1e-6
+    failure_modes.nearest_neighbor_diversity(real / 4, real), 0.25, rtol=1e-5
+  )
+  np.testing.assert_allclose(
+    failure_modes.nearest_neighbor_diversity(0 * real, real), 0, atol=1e-6
   )
   with pytest.raises(ValueError, match='must be alike, and 2 or more'):
-    failure_modes.diversity(real, real[:2])
+    failure_modes.nearest_neighbor_diversity(real, real[:2])
 
 
 def test_a_loss_on_features_has_its_diversity_alone():

@@ -257,15 +257,15 @@ def bilinear_loop(x, position, target=299):
 def test_bilinear_by_a_loop(size, protocol, position):
   x = pixels(0, *size)
   expected = bilinear_loop(x.astype(np.float64), position)
-  matrix = preprocess.PREPROCESS[protocol].matrix
+  matrix = preprocess.PREPROCESSORS[protocol].matrix
   found = preprocess.resize(x.astype(np.float32)[None, ..., None], matrix)
   # Positions are float32, as in the libraries: off by 3e-5 of 311 pixels.
   np.testing.assert_allclose(found[0, ..., 0], expected, atol=255 * 3e-5)
 
 
-@pytest.mark.parametrize('protocol', preprocess.PREPROCESS)
+@pytest.mark.parametrize('protocol', preprocess.PREPROCESSORS)
 def test_constants_and_range(protocol):
-  how = preprocess.PREPROCESS[protocol]
+  how = preprocess.PREPROCESSORS[protocol]
   for value in (0, 100, 255):
     x = np.full((2, 20, 30, 3), value, np.uint8)
     found = preprocess.preprocess(x, protocol)
@@ -277,9 +277,9 @@ def test_constants_and_range(protocol):
   assert -1 - 1e-5 <= found.min() and found.max() <= 1 + 1e-5
 
 
-@pytest.mark.parametrize('protocol', preprocess.PREPROCESS)
+@pytest.mark.parametrize('protocol', preprocess.PREPROCESSORS)
 def test_size_of_the_network_is_left_alone(protocol):
-  how = preprocess.PREPROCESS[protocol]
+  how = preprocess.PREPROCESSORS[protocol]
   x = pixels(0, 1, 299, 299, 3)
   found = jax.jit(preprocess.preprocess, static_argnums=1)(x, protocol)
   expected = (x.astype(np.float32) - how.centre) / how.scale
@@ -309,11 +309,11 @@ def test_what_preprocess_refuses():
 def test_quantise():
   x = jnp.array([-2.0, -1.0, -1 + 0.9 / 255, 0.0, 1.0, 9.0])
   np.testing.assert_array_equal(
-    preprocess.quantise(x), [0, 0, 0, 128, 255, 255]
+    preprocess.quantize(x), [0, 0, 0, 128, 255, 255]
   )
   levels = np.arange(256)
-  again = preprocess.quantise(jnp.float32(levels / 127.5 - 1))
+  again = preprocess.quantize(jnp.float32(levels / 127.5 - 1))
   np.testing.assert_array_equal(again, levels)
   assert again.dtype == jnp.uint8
   with pytest.raises(AssertionError):
-    preprocess.quantise(levels)
+    preprocess.quantize(levels)

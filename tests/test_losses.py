@@ -25,7 +25,7 @@ def player_loss(name, player):
   function = getattr(loss, player)
   if loss.output != 'scores':
     return function
-  as_scores = lambda x: networks.Scores(x, x.reshape(len(x), -1))
+  as_scores = lambda x: networks.DiscriminatorOutput(x, x.reshape(len(x), -1))
   return lambda r, f, **options: function(as_scores(r), as_scores(f), **options)
 
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import networks
+from gan_jax import layers, networks
 from gan_jax.distributed import devices
 from gan_jax.experiment import build_networks
-from gan_jax.layers import linear, spectral_norm
+from gan_jax.layers import linear
 from gan_jax.models import dcgan, mlp
 from gan_jax.models import linear as linear_lib
 
@@ -160,7 +160,7 @@ def test_batch_norm_in_d_couples_examples_and_others_do_not():
 
 
 def test_spectral_scale_finds_the_largest_singular_value():
-  scale = spectral_norm.SpectralScale()
+  scale = layers.SpectralNorm()
   kernel = jax.random.normal(jax.random.key(0), (3, 3, 8, 16))
   stats = scale.init(jax.random.key(1), kernel, train=False)
   iterate = jax.jit(
@@ -181,8 +181,10 @@ def test_cross_replica_batch_norm_sees_the_whole_batch():
   params, stats = g.init(jax.random.key(0), z)
   whole, new = g.apply(params, stats, z, train=True)
   parts, part_stats = jax.vmap(
-    lambda z: g.apply(params, stats, z, train=True, axis_name=devices.AXIS),
-    axis_name=devices.AXIS,
+    lambda z: g.apply(
+      params, stats, z, train=True, axis_name=devices.AXIS_NAME
+    ),
+    axis_name=devices.AXIS_NAME,
   )(z.reshape(4, 2, 3))
   np.testing.assert_allclose(parts.reshape(8, 2), whole, atol=1e-5)
   first = jax.tree.map(lambda x: x[0], part_stats)
@@ -293,7 +295,7 @@ def test_from_linen_refuses_other_collections():
 
 
 def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
-  layer = linear.ConvTranspose(4, spectral=True, use_bias=False)
+  layer = layers.ConvTranspose(4, spectral=True, use_bias=False)
   x = jax.random.normal(jax.random.key(0), (1, 3, 3, 8))
   variables = layer.init(jax.random.key(1), x)
   kernel = variables['params']['dual_kernel']  # [4, 4, output, input]
@@ -306,13 +308,13 @@ def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
     stats = new['batch_stats']
   matrix = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
   sigma = np.linalg.svd(matrix, compute_uv=False)[0]
-  plain = linear.ConvTranspose(4, use_bias=False)
+  plain = layers.ConvTranspose(4, use_bias=False)
   expected = plain.apply({'params': variables['params']}, x) / sigma
   np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_spectral_norm_of_zero_is_finite():
   zeros = jnp.zeros((3, 4))
-  scale = spectral_norm.SpectralScale()
+  scale = layers.SpectralNorm()
   out, _ = scale.init_with_output(jax.random.key(0), zeros, train=False)
   np.testing.assert_array_equal(out, zeros)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import networks, prng
+from gan_jax import distributed, networks, prng, training
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.models import dcgan
 from gan_jax.training import gan as gan_lib
@@ -23,17 +23,17 @@ def run(way, gan, batch, count=3, **options):
   """Runs a train step some times; the final state and the last metrics."""
   now, key = tiny.init(gan), jax.random.key(3)
   if way == 'jit':
-    step = jax.jit(train_step.make_train_step(gan, **options))
+    step = jax.jit(training.make_train_step(gan, **options))
   else:
-    step = train_step.make_train_step(
-      gan, axis_name=devices_lib.AXIS, **options
+    step = training.make_train_step(
+      gan, axis_name=devices_lib.AXIS_NAME, **options
     )
     if way == 'vmap':
-      step = jax.jit(devices_lib.emulate(step, 4))
+      step = jax.jit(distributed.emulate_devices(step, 4))
     else:
       devices = devices_lib.local_devices(1 if way == 'pmap-1' else 4)
       backend = way.split('-')[0]
-      runner = devices_lib.parallelise(step, devices, backend=backend)
+      runner = distributed.parallelize_step(step, devices, backend=backend)
       step, batch = runner.step, runner.put_batch(batch)
       now, key = runner.put(now), runner.put(key)
   for _ in range(count):
@@ -83,9 +83,11 @@ def test_dcgan_on_four_devices_is_that_on_one():
     )
     key = jax.random.key(3)
     if way == 'jit':
-      return jax.jit(train_step.make_train_step(gan))(before, {'x': x}, key)
-    step = train_step.make_train_step(gan, axis_name=devices_lib.AXIS)
-    r = devices_lib.parallelise(step, devices_lib.local_devices(4), backend=way)
+      return jax.jit(training.make_train_step(gan))(before, {'x': x}, key)
+    step = training.make_train_step(gan, axis_name=devices_lib.AXIS_NAME)
+    r = distributed.parallelize_step(
+      step, devices_lib.local_devices(4), backend=way
+    )
     return r.step(r.put(before), r.put_batch({'x': x}), r.put(key))
 
   expected = jax.device_get(final('jit'))
@@ -100,9 +102,9 @@ def test_the_step_is_traced_once_and_moves_nothing():
   gan = tiny.gan()
   for backend in devices_lib.BACKENDS:
     chex.clear_trace_counter()
-    step = train_step.make_train_step(gan, axis_name=devices_lib.AXIS)
+    step = training.make_train_step(gan, axis_name=devices_lib.AXIS_NAME)
     step = chex.assert_max_traces(step, n=1)
-    r = devices_lib.parallelise(
+    r = distributed.parallelize_step(
       step, devices_lib.local_devices(), backend=backend
     )
     now, key = r.put(tiny.init(gan)), r.put(jax.random.key(0))
@@ -116,41 +118,43 @@ def test_the_step_is_traced_once_and_moves_nothing():
 def test_emulation_catches_a_forgotten_mean():
   forgetful = lambda state, batch, key: (state + batch.sum(), {})
   with pytest.raises(ValueError):
-    devices_lib.emulate(forgetful, 2, batch_axis=0)(
+    distributed.emulate_devices(forgetful, 2, batch_axis=0)(
       jnp.zeros(()), jnp.arange(4.0), jax.random.key(0)
     )
 
 
 def test_devices_draw_different_latents_and_those_of_one():
   def draw(_, batch, key):
-    indices = prng.global_indices(len(batch), devices_lib.AXIS)
-    z = prng.normal(prng.example_keys(key, indices), 3)
-    return jax.lax.all_gather(z, devices_lib.AXIS, tiled=True), {}
+    indices = prng.global_example_indices(len(batch), devices_lib.AXIS_NAME)
+    z = prng.sample_normal(prng.per_example_keys(key, indices), 3)
+    return jax.lax.all_gather(z, devices_lib.AXIS_NAME, tiled=True), {}
 
   key = jax.random.key(0)
   many, _ = jax.vmap(
     draw,
-    axis_name=devices_lib.AXIS,
+    axis_name=devices_lib.AXIS_NAME,
     in_axes=(None, 0, None),
     out_axes=(None, None),
   )(0, jnp.zeros((4, 2)), key)
   assert len(np.unique(many, axis=0)) == 8
-  one = prng.normal(prng.example_keys(key, prng.global_indices(8)), 3)
+  one = prng.sample_normal(
+    prng.per_example_keys(key, prng.global_example_indices(8)), 3
+  )
   np.testing.assert_allclose(many, one, atol=1e-6)
 
 
 def test_mean_over_leaves_integers_alone():
   tree = {'count': jnp.array([1, 2]), 'x': jnp.array([1.0, 3.0])}
-  out = jax.vmap(lambda t: gradients.mean_over('i', t), axis_name='i')(tree)
+  out = jax.vmap(lambda t: gradients.pmean_floats('i', t), axis_name='i')(tree)
   np.testing.assert_array_equal(out['count'], [1, 2])
   np.testing.assert_array_equal(out['x'], [2.0, 2.0])
 
 
 def test_batch_that_does_not_divide():
   with pytest.raises(ValueError, match='batch_size=30 .* 4 devices.*28 and 32'):
-    devices_lib.check_divides(30, 4)
+    devices_lib.check_divisible(30, 4)
   with pytest.raises(ValueError, match='batch_size=3 .* nearest that do: 4'):
-    devices_lib.check_divides(3, 4)
+    devices_lib.check_divisible(3, 4)
   with pytest.raises(ValueError, match='batch_size=30'):
     devices_lib.split_batch(np.zeros((1, 30, 2)), 4)
 
@@ -162,4 +166,6 @@ def test_more_devices_than_there_are():
 
 def test_unknown_backend():
   with pytest.raises(ValueError, match="choose one of .*'pmap', 'shard_map'"):
-    devices_lib.parallelise(lambda *a: a, jax.local_devices(), backend='xmap')
+    distributed.parallelize_step(
+      lambda *a: a, jax.local_devices(), backend='xmap'
+    )

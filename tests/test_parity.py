@@ -111,7 +111,7 @@ def pytorch_fid_features(path):
 @pytest.mark.parametrize('protocol', ['clean', 'legacy_pytorch'])
 def test_resizers(images, protocol):
   resizer = package('cleanfid.resize').build_resizer(protocol)
-  matrix = preprocess.PREPROCESS[protocol].matrix
+  matrix = preprocess.PREPROCESSORS[protocol].matrix
   rng = np.random.default_rng(0)
   large = rng.integers(0, 256, (1, 400, 520, 3)).astype(np.uint8)
   for x in (images[0][:16], large):
@@ -208,9 +208,9 @@ def test_frechet_distance(sides):
   ]
   expected = module.fid_statistics_to_metric(*statistics, False)
   expected = expected['frechet_inception_distance']
-  empty = frechet.no_moments(inception.FEATURES)
+  empty = frechet.init_moments(inception.FEATURES)
   moments = [frechet.update_moments(empty, x) for x in ours]
-  found = float(frechet.moments_distance(*moments))
+  found = float(frechet.frechet_from_moments(*moments))
   report(
     f'FID, {SIDE} a side',
     'torch-fidelity',
@@ -248,7 +248,7 @@ def test_manifold_scores(sides):
   module = package('prdc')
   ours, _ = sides
   expected = module.compute_prdc(ours.real, ours.fake, nearest_k=5)
-  found = precision_recall.manifold_scores(ours.real, ours.fake, k=5)
+  found = precision_recall.compute_prdc(ours.real, ours.fake, k=5)
   for name, value in found._asdict().items():
     report(
       f'{name}, {SIDE} a side',

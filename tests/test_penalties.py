@@ -17,7 +17,9 @@ QUADRATIC = lambda x: jnp.square(x).sum(axis=1) / 2  # its gradient is x
 
 
 def keys(count, seed=0):
-  return prng.example_keys(jax.random.key(seed), prng.global_indices(count))
+  return prng.per_example_keys(
+    jax.random.key(seed), prng.global_example_indices(count)
+  )
 
 
 def points(count=4, seed=0):
@@ -28,11 +30,11 @@ def points(count=4, seed=0):
 GRADIENT = {
   'r1': lambda d, x, y, k: penalties.r1(d, x),
   'r2': lambda d, x, y, k: penalties.r2(d, y),
-  'zero_centred': penalties.zero_centred,
+  'zero_centred': penalties.zero_centered,
   'wgan_gp': penalties.wgan_gp,
-  'wgan_gp_one_sided': penalties.wgan_gp_one_sided,
+  'wgan_gp_one_sided': penalties.wgan_lp,
   'dragan': lambda d, x, y, k: penalties.dragan(d, x, k),
-  'max_gradient': penalties.max_gradient,
+  'max_gradient': penalties.max_gp,
 }
 ON_LINEAR = {  # with |W| = 13
   'r1': 169 / 2,
@@ -63,9 +65,9 @@ class GradientTest(chex.TestCase):
       np.testing.assert_allclose(values, (x**2).sum(axis=1) / 2, rtol=1e-5)
       return
     if name == 'dragan':
-      x = penalties.around(real, keys(4), scale=0.5)
+      x = penalties.perturb(real, keys(4), scale=0.5)
     else:
-      x = penalties.between(real, fake, keys(4))
+      x = penalties.interpolate(real, fake, keys(4))
     norm = np.linalg.norm(x, axis=1)
     expected = {
       'zero_centred': norm**2,
@@ -131,9 +133,7 @@ class GradientTest(chex.TestCase):
 def test_one_sided_leaves_small_gradients_alone():
   small = lambda x: 0.05 * LINEAR(x)  # a norm of 0.65
   both = points(), points(seed=1)
-  np.testing.assert_allclose(
-    penalties.wgan_gp_one_sided(small, *both, keys(4)), 0
-  )
+  np.testing.assert_allclose(penalties.wgan_lp(small, *both, keys(4)), 0)
   np.testing.assert_allclose(
     penalties.wgan_gp(small, *both, keys(4)), 0.35**2, rtol=1e-4
   )
@@ -152,7 +152,7 @@ def test_r2_sends_no_gradient_to_the_generator():
 
 def test_points_lie_between():
   real, fake = jnp.zeros((1000, 2)), jnp.ones((1000, 2))
-  mix = 1 - penalties.between(real, fake, keys(1000))
+  mix = 1 - penalties.interpolate(real, fake, keys(1000))
   np.testing.assert_array_equal(mix[:, 0], mix[:, 1])  # one u per example
   assert mix.min() >= 0 and mix.max() <= 1
   assert abs(mix[:, 0].mean() - 0.5) < 4 / np.sqrt(12 * 1000)
@@ -160,7 +160,7 @@ def test_points_lie_between():
 
 def test_points_around_have_the_stated_deviation():
   real = 3 * jax.random.normal(jax.random.key(0), (2000, 2)) + 5
-  noise = penalties.around(real, keys(2000, 1), scale=0.5) - real
+  noise = penalties.perturb(real, keys(2000, 1), scale=0.5) - real
   np.testing.assert_allclose(noise.std(), 1.5, rtol=0.05)
 
 
@@ -198,14 +198,14 @@ def test_consistency_by_hand():
 
 def test_latent_diversity_rewards_change():
   still, moved = jnp.zeros((2, 3)), jnp.array([[0.0] * 3, [2.0] * 3])
-  np.testing.assert_allclose(penalties.latent_diversity(still, moved), [0, -4])
+  np.testing.assert_allclose(penalties.zcr_generator(still, moved), [0, -4])
 
 
 def test_lecam_by_hand():
-  anchors = penalties.Anchors(jnp.float32(1.0), jnp.float32(-1.0))
+  anchors = penalties.LogitEMA(jnp.float32(1.0), jnp.float32(-1.0))
   values = penalties.lecam(jnp.array([2.0]), jnp.array([-3.0]), anchors)
   np.testing.assert_allclose(values, [3**2 + 4**2])
-  moved = penalties.update_anchors(
+  moved = penalties.update_logit_ema(
     anchors, jnp.array([2.0, 4.0]), jnp.array([-3.0, -5.0]), decay=0.9
   )
   np.testing.assert_allclose(moved, [0.9 + 0.3, -0.9 - 0.4], rtol=1e-6)
@@ -218,7 +218,7 @@ def test_path_lengths_of_a_linear_generator():
     lambda z: z @ a, jnp.zeros((4000, 2)), keys(4000)
   )
   np.testing.assert_allclose((lengths**2).mean(), (a**2).sum(), rtol=0.05)
-  y = penalties.noise(keys(4000), jnp.zeros((4000, 3)))
+  y = penalties.normal_like(keys(4000), jnp.zeros((4000, 3)))
   np.testing.assert_allclose(
     lengths, np.linalg.norm(y @ a.T, axis=1), rtol=1e-4
   )
@@ -243,7 +243,7 @@ def test_path_length_and_its_mean_by_hand():
   np.testing.assert_allclose(
     penalties.path_length(lengths, jnp.float32(2.0)), [1, 1]
   )
-  mean = penalties.update_path_mean(jnp.float32(4.0), lengths, decay=0.9)
+  mean = penalties.update_path_length_mean(jnp.float32(4.0), lengths, decay=0.9)
   np.testing.assert_allclose(mean, 0.9 * 4 + 0.1 * 2, rtol=1e-6)
   slope = jax.grad(lambda m: penalties.path_length(lengths, m).sum())(1.0)
   assert slope == 0
@@ -258,17 +258,19 @@ def test_mode_seeking_by_hand():
 
 def test_memories_are_of_the_global_batch():
   logits = jax.random.normal(jax.random.key(0), (2, 8))
-  anchors = penalties.Anchors(jnp.float32(0.5), jnp.float32(0.1))
-  whole = penalties.update_anchors(anchors, *logits)
+  anchors = penalties.LogitEMA(jnp.float32(0.5), jnp.float32(0.1))
+  whole = penalties.update_logit_ema(anchors, *logits)
   parts = jax.vmap(
-    lambda r, f: penalties.update_anchors(anchors, r, f, axis_name='i'),
+    lambda r, f: penalties.update_logit_ema(anchors, r, f, axis_name='i'),
     axis_name='i',
     out_axes=None,
   )(*logits.reshape(2, 4, 2))
   chex.assert_trees_all_close(parts, whole, rtol=1e-6)
-  mean = penalties.update_path_mean(jnp.float32(1.0), logits[0])
+  mean = penalties.update_path_length_mean(jnp.float32(1.0), logits[0])
   parted = jax.vmap(
-    lambda x: penalties.update_path_mean(jnp.float32(1.0), x, axis_name='i'),
+    lambda x: penalties.update_path_length_mean(
+      jnp.float32(1.0), x, axis_name='i'
+    ),
     axis_name='i',
     out_axes=None,
   )(logits[0].reshape(4, 2))

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import losses, networks, penalties, prng
+from gan_jax import layers as layers_lib
+from gan_jax import losses, networks, penalties, prng, training
 from gan_jax.experiment import build_networks
 from gan_jax.layers import linear
 from gan_jax.models import dcgan
-from gan_jax.training import gan as gan_lib
-from gan_jax.training import optimizers, state, train_step
+from gan_jax.training import optimizers
 
 HALF = jnp.bfloat16
 SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
@@ -75,7 +75,7 @@ def penalty_gradient(name, dtype, norm):
   """A penalty on a DCGAN discriminator and its gradient by the weights."""
   d = networks.from_linen(dcgan.Discriminator(width=8, norm=norm, dtype=dtype))
   real, fake = jax.random.normal(jax.random.key(0), (2, 8, 16, 16, 3))
-  keys = prng.example_keys(jax.random.key(1), jnp.arange(8))
+  keys = prng.per_example_keys(jax.random.key(1), jnp.arange(8))
   params, stats = d.init(jax.random.key(2), real)
   # Kernels of the size that training gives them, for gradients around 1.
   params = jax.tree.map(lambda w: 4 * w, params)
@@ -103,19 +103,19 @@ def test_gradient_penalties(name, norm):
 
 def dcgan_game(norm, dtype):
   common = dict(width=4, norm=norm, dtype=dtype)
-  return gan_lib.GAN(
+  return training.GAN(
     generator=networks.from_linen(dcgan.Generator(shape=(16, 16, 3), **common)),
     discriminator=networks.from_linen(dcgan.Discriminator(**common)),
     loss=losses.LOSSES['non_saturating'],
     latent_dim=5,
-    g_optimizer=optimizers.from_hyper('adam', 'g'),
-    d_optimizer=optimizers.from_hyper('adam', 'd'),
+    g_optimizer=optimizers.from_hparams('adam', 'g'),
+    d_optimizer=optimizers.from_hparams('adam', 'd'),
   )
 
 
 @pytest.mark.parametrize('norm', linear.NORMS)
 def test_all_that_a_step_keeps_is_float32(norm):
-  adam = optimizers.hyper_defaults('adam')
+  adam = optimizers.hparam_defaults('adam')
   hyper = {f'{p}_{name}': v for p in 'gd' for name, v in adam.items()}
   hyper |= {'g_learning_rate': 1e-3, 'd_learning_rate': 1e-3, 'ema_decay': 0.9}
   key = jax.random.key(0)
@@ -123,8 +123,8 @@ def test_all_that_a_step_keeps_is_float32(norm):
 
   def run(dtype):
     gan = dcgan_game(norm, dtype)
-    first = state.init_state(gan, key, {'x': batch['x'][0]}, hyper)
-    body = lambda now, _: train_step.make_train_step(gan)(now, batch, key)
+    first = training.init_state(gan, key, {'x': batch['x'][0]}, hyper)
+    body = lambda now, _: training.make_train_step(gan)(now, batch, key)
     return jax.lax.scan(body, first, length=2)
 
   half, metrics = jax.jit(run, static_argnums=0)(HALF)
@@ -140,7 +140,7 @@ def test_all_that_a_step_keeps_is_float32(norm):
 def test_statistics_of_norms_are_taken_in_float32(kind):
   # In bfloat16 the mean would be 256 and the spread lost.
   x = 256 + 2.0 * jax.random.randint(jax.random.key(0), (512, 4), 0, 3)
-  norm = linear.Norm(kind, dtype=HALF)
+  norm = layers_lib.Norm(kind, dtype=HALF)
   y, variables = norm.init_with_output(jax.random.key(1), x, train=False)
   y, new = norm.apply(
     variables, x.astype(HALF), train=True, mutable=['batch_stats']
@@ -161,7 +161,7 @@ def test_statistics_of_norms_are_taken_in_float32(kind):
 def test_spectral_norm_iterates_in_float32():
   x = jnp.ones((2, 7))
   layers = [
-    linear.Dense(5, spectral=True, dtype=d) for d in (HALF, jnp.float32)
+    layers_lib.Dense(5, spectral=True, dtype=d) for d in (HALF, jnp.float32)
   ]
   variables = layers[1].init(jax.random.key(0), x)
   (y, half), (_, whole) = (
@@ -175,14 +175,14 @@ def test_spectral_norm_iterates_in_float32():
 def test_minibatch_std_is_taken_in_float32():
   # Neighbours in bfloat16: their mean, and what is left of it, are not there.
   x = jnp.tile(jnp.array([[256.0], [258.0]]), (2, 3)).astype(HALF)
-  y = linear.MinibatchStd(2, dtype=HALF).apply({}, x)
+  y = layers_lib.MinibatchStd(2, dtype=HALF).apply({}, x)
   assert y.dtype == HALF and y.shape == (4, 4)
   np.testing.assert_array_equal(y[:, :3], x)
   np.testing.assert_allclose(y[:, 3].astype(np.float32), 1, rtol=1e-6)
 
 
 def test_embedding_returns_its_type():
-  layer = linear.Embed(3, 4, dtype=HALF)
+  layer = layers_lib.Embed(3, 4, dtype=HALF)
   variables = layer.init(jax.random.key(0), jnp.array([0]))
   y = layer.apply(variables, jnp.array([2]))
   assert y.dtype == HALF

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from gan_jax import distributed
 from gan_jax.distributed import multihost
 from gan_jax.experiment import run_dir
 from tests import job
@@ -121,7 +122,7 @@ def test_one_dies_and_the_others_say_so_and_all_go_on(tmp_path, victim):
 
   if victim == 0:
     return
-  kept = run_dir.latest(tmp_path / 'a')
+  kept = run_dir.latest_step(tmp_path / 'a')
   end = f'--config.num_steps={kept + 20}'
   with Job(toy(tmp_path / 'a', free_port(), end)) as started:
     (said, status), (nothing, other) = started.wait()
@@ -183,7 +184,7 @@ def test_all_fail_where_one_does(tmp_path):
   ],
 )
 def test_launchers_are_found_by_what_they_leave(variables, expected):
-  assert multihost.launched_by(variables) == expected
+  assert multihost.detect_launcher(variables) == expected
 
 
 @pytest.mark.parametrize(
@@ -196,18 +197,18 @@ def test_launchers_are_found_by_what_they_leave(variables, expected):
 )
 def test_bad_numbers_are_refused(given, message):
   with pytest.raises(ValueError, match=message):
-    multihost.start(*given)
+    distributed.initialize(*given)
 
 
 def test_one_process_is_on_its_own():
-  multihost.start()
-  multihost.start(num_processes=1)
-  assert multihost.count() == 1 and multihost.is_chief()
-  np.testing.assert_array_equal(multihost.gather([1, 2]), [[1, 2]])
+  distributed.initialize()
+  distributed.initialize(num_processes=1)
+  assert multihost.process_count() == 1 and multihost.is_chief()
+  np.testing.assert_array_equal(multihost.allgather([1, 2]), [[1, 2]])
   tree = {'x': np.ones(2)}
-  assert multihost.from_chief(tree) is tree
-  multihost.meet('here')
-  with pytest.raises(KeyError), multihost.together('fail', KeyError):
+  assert multihost.broadcast_from_chief(tree) is tree
+  multihost.barrier('here')
+  with pytest.raises(KeyError), multihost.raise_together('fail', KeyError):
     raise KeyError('x')
 
 

@@ -9,20 +9,23 @@ import sys
 import numpy as np
 import pytest
 
-from gan_jax.evaluation import evaluator, failure_modes, reference_data
+from gan_jax import evaluation
+from gan_jax.evaluation import failure_modes, reference_data
 from gan_jax.experiment import resume, schedule
 from gan_jax.io import metric_writer
 from gan_jax.runner import console, run_logger
 from tests.test_experiment import build
 from tests.test_writers import events
 
-CHECKPOINT = schedule.Due(
+CHECKPOINT = schedule.Actions(
   line=False, checkpoint=True, picture=False, scores=False
 )
-PICTURE = schedule.Due(line=False, checkpoint=False, picture=True, scores=False)
+PICTURE = schedule.Actions(
+  line=False, checkpoint=False, picture=True, scores=False
+)
 
 
-class Report(console.Report):
+class Report(console.ConsoleReporter):
   """Keeps warnings."""
 
   def __init__(self):
@@ -37,7 +40,7 @@ def test_a_run_goes_on_where_nothing_can_be_printed(tmp_path):
   """Its output goes to a file on a disk that is full."""
   code = (
     'from gan_jax import progress\n'
-    'report = console.Report()\n'
+    'report = console.ConsoleReporter()\n'
     'for step in range(3):\n'
     '  report.line(step, {"steps_per_second": 1, "examples_per_second": 1})\n'
     'open("end", "w").close()\n'
@@ -71,9 +74,11 @@ def start():
 
   def begin(workdir, step):
     report = Report()
-    real = reference_data.halves(built.train, {})
-    kept = run_logger.Records(built, workdir, evaluator.Judge(real), report)
-    return kept.begin(resume.Start(state, step, 0, '')), report, state
+    real = reference_data.split_half_reference(built.train, {})
+    kept = run_logger.RunLogger(
+      built, workdir, evaluation.Evaluator(real), report
+    )
+    return kept.begin(resume.ResumePoint(state, step, 0, '')), report, state
 
   return begin
 
@@ -82,7 +87,7 @@ def test_a_warning_is_said_once_until_it_has_come_right(
   tmp_path, monkeypatch, start
 ):
   now = {}
-  monkeypatch.setattr(failure_modes, 'look', lambda facts: dict(now))
+  monkeypatch.setattr(failure_modes, 'diagnose', lambda facts: dict(now))
   kept, report, state = start(tmp_path, 0)
   with kept:
     for step, found in ((10, 'a'), (20, 'a'), (30, ''), (40, 'a'), (50, 'ab')):
@@ -112,7 +117,7 @@ def test_tensorboard_has_what_came_before_a_checkpoint(tmp_path, start):
 
 
 def test_another_process_keeps_nothing(tmp_path):
-  with run_logger.Nothing().begin(resume.Start(None, 0, 0, '')) as kept:
+  with run_logger.Nothing().begin(resume.ResumePoint(None, 0, 0, '')) as kept:
     kept.line(1, {}, None)
     kept.keep(PICTURE, 1, np.zeros(1))
     kept.finish(1, None, None)

@@ -10,21 +10,13 @@ import optax
 import pytest
 
 from examples import dirac_gan
-from gan_jax import diagnostics
+from gan_jax import diagnostics, distributed, training
 from gan_jax.distributed import devices
-from gan_jax.training import (
-  ema,
-  gan_losses,
-  gradients,
-  optimizers,
-  state,
-  train_step,
-  update_rules,
-)
+from gan_jax.training import ema, gan_losses, gradients, optimizers
 from tests import tiny
 
 HYPER = {**tiny.HYPER, 'lookahead_alpha': 0.5, 'consensus_weight': 0.3}
-RULES = [r for r in update_rules.UPDATE_RULES if r != 'alternating']
+RULES = [r for r in training.UPDATE_RULES if r != 'alternating']
 
 
 def dirac(loss='wasserstein', optimizer=None, **changes):
@@ -35,17 +27,17 @@ def dirac(loss='wasserstein', optimizer=None, **changes):
 
 
 def start(gan, **memory):
-  now = state.init_state(
+  now = training.init_state(
     gan, jax.random.key(0), {'x': jnp.zeros((4, 1))}, HYPER
   )
-  return train_step.add_memory(now, **memory)
+  return training.init_aux_state(now, **memory)
 
 
 def run(gan, count, rule, **options):
   """(theta, psi) after each step."""
   memory = {k: v for k, v in options.items() if k == 'lookahead_every'}
   now = start(gan, rule=rule, **memory)
-  step = jax.jit(train_step.make_train_step(gan, rule=rule, **options))
+  step = jax.jit(training.make_train_step(gan, rule=rule, **options))
   path = []
   for _ in range(count):
     now, _ = step(now, {'x': jnp.zeros((1, 4, 1))}, jax.random.key(0))
@@ -77,7 +69,7 @@ def by_hand(rule, count, rate=0.1):
   return np.array(path)
 
 
-@pytest.mark.parametrize('rule', update_rules.UPDATE_RULES)
+@pytest.mark.parametrize('rule', training.UPDATE_RULES)
 def test_rule_on_dirac_gan_is_that_by_hand(rule):
   np.testing.assert_allclose(
     run(dirac(), 20, rule), by_hand(rule, 20), rtol=1e-4
@@ -86,7 +78,7 @@ def test_rule_on_dirac_gan_is_that_by_hand(rule):
 
 def test_optimistic_updates_are_the_past_gradient_method():
   """Optimistic SGD, simultaneous: theta' = theta - 2 lr g_t + lr g_{t-1}."""
-  optimizer = optimizers.OPTIMIZERS['optimistic_sgd'](0.1)
+  optimizer = training.OPTIMIZERS['optimistic_sgd'](0.1)
   path = run(dirac(optimizer=optimizer), 20, 'simultaneous')
   theta, psi, past = 1.0, 1.0, None
   for point in path:
@@ -118,7 +110,7 @@ def test_theory_of_the_wasserstein_dirac_gan():
     rtol=1e-3,
   )
   assert radii('past_extragradient')[-1] < 0.3
-  optimistic = optimizers.OPTIMIZERS['optimistic_sgd'](0.1)
+  optimistic = training.OPTIMIZERS['optimistic_sgd'](0.1)
   assert radii('simultaneous', optimizer=optimistic)[-1] < 0.3
 
 
@@ -151,8 +143,8 @@ def test_consensus_by_hand():
 def test_gradients_of_both_players_are_of_one_point(rule):
   """Both players' gradients are those of player_losses, at the right point."""
   gan = tiny.gan(norm='none')
-  now = train_step.add_memory(tiny.init(gan), rule=rule)
-  round_ = update_rules.UPDATE_RULES[rule](gan)
+  now = training.init_aux_state(tiny.init(gan), rule=rule)
+  round_ = training.UPDATE_RULES[rule](gan)
   key = jax.random.key(0)
   after, _ = round_(now, tiny.batch(1), key)
   step_key = jax.random.fold_in(key, 0)
@@ -168,7 +160,7 @@ def test_gradients_of_both_players_are_of_one_point(rule):
 
 
 def _field(gan, now, point, key):
-  game_losses = gan_losses.player_losses(gan)
+  game_losses = gan_losses.make_gan_losses(gan)
   rest = now, tiny.batch(), key
   return (
     jax.grad(lambda g: game_losses(g, point[1], *rest)[1])(point[0]),
@@ -179,7 +171,7 @@ def _field(gan, now, point, key):
 def test_extragradient_moves_moments_and_statistics_once():
   gan = tiny.gan(optimizer=optax.adam(1e-2))
   now = tiny.init(gan)
-  after, _ = train_step.make_train_step(gan, rule='extragradient')(
+  after, _ = training.make_train_step(gan, rule='extragradient')(
     now, tiny.batch(1), jax.random.key(0)
   )
   counts = [
@@ -188,7 +180,7 @@ def test_extragradient_moves_moments_and_statistics_once():
     if jnp.issubdtype(x.dtype, jnp.integer)
   ]
   assert counts and all(int(c) == 1 for c in counts)
-  once, _ = train_step.make_train_step(gan, rule='simultaneous')(
+  once, _ = training.make_train_step(gan, rule='simultaneous')(
     now, tiny.batch(1), jax.random.key(0)
   )
   # Batch norm's running mean starts at 0: one move of 0.1, not two.
@@ -197,16 +189,16 @@ def test_extragradient_moves_moments_and_statistics_once():
   )
 
 
-@pytest.mark.parametrize('rule', update_rules.UPDATE_RULES)
+@pytest.mark.parametrize('rule', training.UPDATE_RULES)
 @pytest.mark.slow
 def test_four_devices_are_one(rule):
   gan = tiny.gan(consensus=True)
   options = dict(rule=rule, lookahead_every=2, diagnostics=True)
-  step = train_step.make_train_step(gan, axis_name=devices.AXIS, **options)
-  now = train_step.add_memory(tiny.init(gan, HYPER), **options)
+  step = training.make_train_step(gan, axis_name=devices.AXIS_NAME, **options)
+  now = training.init_aux_state(tiny.init(gan, HYPER), **options)
 
   def final(parts):
-    run_step, s = jax.jit(devices.emulate(step, parts)), now
+    run_step, s = jax.jit(distributed.emulate_devices(step, parts)), now
     for _ in range(3):
       s, metrics = run_step(s, tiny.batch(1), jax.random.key(3))
     return s, metrics
@@ -217,8 +209,8 @@ def test_four_devices_are_one(rule):
 def test_diagnostics_by_hand():
   gan = tiny.gan(norm='none')
   options = dict(rule='simultaneous', diagnostics=True)
-  step = jax.jit(train_step.make_train_step(gan, **options))
-  points, metrics = [train_step.add_memory(tiny.init(gan), **options)], []
+  step = jax.jit(training.make_train_step(gan, **options))
+  points, metrics = [training.init_aux_state(tiny.init(gan), **options)], []
   for _ in range(2):
     now, found = step(points[-1], tiny.batch(1), jax.random.key(3))
     points.append(now)
@@ -228,7 +220,7 @@ def test_diagnostics_by_hand():
     jax.tree.map(jnp.subtract, b.generator.params, a.generator.params)
     for a, b in zip(points, points[1:])
   ]
-  expected = diagnostics.cosine(*moves)
+  expected = diagnostics.cosine_similarity(*moves)
   np.testing.assert_allclose(metrics[1]['g_update_cosine'], expected, rtol=1e-5)
   # SGD of rate 0.05: the gradient's norm is that of the move over the rate.
   np.testing.assert_allclose(
@@ -243,8 +235,8 @@ def test_memory_is_asked_for():
     dict(lookahead_every=2),
     dict(diagnostics=True),
   ):
-    step = train_step.make_train_step(gan, **options)
-    with pytest.raises(ValueError, match='start from train_step.add_memory'):
+    step = training.make_train_step(gan, **options)
+    with pytest.raises(ValueError, match='start from training.init_aux_state'):
       step(tiny.init(gan, HYPER), tiny.batch(1), jax.random.key(0))
 
 
@@ -252,11 +244,11 @@ def test_combinations_that_a_rule_does_not_have():
   gan = tiny.gan()
   for rule in RULES:
     with pytest.raises(ValueError, match=f'd_steps=2.*the {rule} rule moves'):
-      train_step.make_train_step(gan, rule=rule, d_steps=2)
+      training.make_train_step(gan, rule=rule, d_steps=2)
   with pytest.raises(ValueError, match="rule='simultanous': choose one of"):
-    train_step.make_train_step(gan, rule='simultanous')
+    training.make_train_step(gan, rule='simultanous')
   with pytest.raises(ValueError, match='micro_batches=2 .* consensus'):
-    train_step.make_train_step(tiny.gan(consensus=True), micro_batches=2)
+    training.make_train_step(tiny.gan(consensus=True), micro_batches=2)
 
 
 # ---- Averages and clipping.
@@ -270,17 +262,17 @@ def test_half_life():
 
 
 def test_warm_up_of_the_average():
-  at = lambda step: float(ema.decay_at(step, 0.999, 0.05))
+  at = lambda step: float(ema.ramped_decay(step, 0.999, 0.05))
   assert at(0) == 0
   np.testing.assert_allclose(at(100), 0.5 ** (1 / 5), rtol=1e-5)
   np.testing.assert_allclose(at(10**7), 0.999, rtol=1e-6)
-  np.testing.assert_allclose(ema.decay_at(5, 0.9, 0.0), 0.9, rtol=1e-6)
+  np.testing.assert_allclose(ema.ramped_decay(5, 0.9, 0.0), 0.9, rtol=1e-6)
 
 
 def test_train_step_warms_its_average_up():
   gan = tiny.gan()
   now = tiny.init(gan, {'ema_decay': 0.999, 'ema_rampup': 0.05})
-  after, _ = train_step.make_train_step(gan)(
+  after, _ = training.make_train_step(gan)(
     now, tiny.batch(1), jax.random.key(0)
   )
   chex.assert_trees_all_equal(
@@ -305,7 +297,7 @@ def test_clipped_weights():
 def test_optimistic_adam_is_adam_twice_minus_its_last():
   options = dict(b1=0.5, b2=0.9, eps=1e-8)
   plain = optax.scale_by_adam(**options)
-  optimistic = optimizers.OPTIMIZERS['optimistic_adam'](0.1, **options)
+  optimistic = training.OPTIMIZERS['optimistic_adam'](0.1, **options)
   params = jnp.array([1.0, -2.0])
   states = plain.init(params), optimistic.init(params)
   last = jnp.zeros(2)

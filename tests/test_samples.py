@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from gan_jax.data import sample_files
+from gan_jax import data
 from tests.fakes import save_png
 
 
 def test_a_folder_is_read_as_it_is(tmp_path):
   first = save_png(tmp_path / 'b' / '1.png')
   save_png(tmp_path / 'a' / '22.png')
-  source = sample_files.open_samples(tmp_path)
+  source = data.open_samples(tmp_path)
   assert len(source) == 2 and source.shape == (5, 4, 3)
   batch = source[np.array([1])]
   np.testing.assert_array_equal(batch['x'], first[None])
@@ -19,9 +19,9 @@ def test_a_folder_is_read_as_it_is(tmp_path):
 
 def test_grey_pictures_stay_grey_unless_one_is_not(tmp_path):
   save_png(tmp_path / '1.png', mode='L')
-  assert sample_files.open_samples(tmp_path).shape == (5, 4, 1)
+  assert data.open_samples(tmp_path).shape == (5, 4, 1)
   save_png(tmp_path / '2.png')
-  source = sample_files.open_samples(tmp_path)
+  source = data.open_samples(tmp_path)
   assert source[np.arange(2)]['x'].shape == (2, 5, 4, 3)
 
 
@@ -30,14 +30,14 @@ def test_a_folder_of_several_sizes_is_refused_with_their_numbers(tmp_path):
     save_png(tmp_path / f'{i}.png')
   save_png(tmp_path / 'odd.png', shape=(7, 7))
   with pytest.raises(ValueError, match='3 of 4 x 5 .* 1 of 7 x 7 .such as'):
-    sample_files.open_samples(tmp_path)
+    data.open_samples(tmp_path)
 
 
 def test_a_picture_that_breaks_when_decoded_is_named(tmp_path):
   save_png(tmp_path / '1.png', shape=(90, 90))
   content = (tmp_path / '1.png').read_bytes()
   (tmp_path / '2.png').write_bytes(content[: len(content) // 2])
-  source = sample_files.open_samples(tmp_path)
+  source = data.open_samples(tmp_path)
   with pytest.raises(ValueError, match='broken picture .*2.png'):
     source[np.arange(2)]
 
@@ -46,7 +46,7 @@ def test_a_picture_that_breaks_when_decoded_is_named(tmp_path):
 def test_arrays_of_a_file(tmp_path, name):
   x = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 3), np.uint8)
   np.savez(tmp_path / 'a.npz', **{name: x}, label=np.arange(4))
-  source = sample_files.open_samples(tmp_path / 'a.npz')
+  source = data.open_samples(tmp_path / 'a.npz')
   np.testing.assert_array_equal(source.x, x)
   np.testing.assert_array_equal(source.label, np.arange(4))
 
@@ -54,17 +54,17 @@ def test_arrays_of_a_file(tmp_path, name):
 def test_float_images_become_uint8_in_the_range_that_is_said(tmp_path):
   levels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
   np.save(tmp_path / 'a.npy', levels / 127.5 - 1)
-  source = sample_files.open_samples(tmp_path / 'a.npy')
+  source = data.open_samples(tmp_path / 'a.npy')
   np.testing.assert_array_equal(source.x, levels[..., None])
   np.save(tmp_path / 'b.npy', (levels / 255).astype(np.float32))
-  source = sample_files.open_samples(tmp_path / 'b.npy', value_range=(0, 1))
+  source = data.open_samples(tmp_path / 'b.npy', value_range=(0, 1))
   np.testing.assert_array_equal(source.x, levels[..., None])
   with pytest.raises(ValueError, match='none is below 0.*value_range=0,1'):
-    sample_files.open_samples(tmp_path / 'b.npy')
+    data.open_samples(tmp_path / 'b.npy')
   points_ = np.random.default_rng(0).normal(size=(5, 2))
   np.save(tmp_path / 'c.npy', points_)
   np.testing.assert_allclose(
-    sample_files.open_samples(tmp_path / 'c.npy').x, points_, rtol=1e-6
+    data.open_samples(tmp_path / 'c.npy').x, points_, rtol=1e-6
   )
 
 
@@ -83,30 +83,30 @@ def test_float_images_become_uint8_in_the_range_that_is_said(tmp_path):
 def test_arrays_that_are_no_examples(tmp_path, x, message):
   np.save(tmp_path / 'a.npy', x)
   with pytest.raises(ValueError, match=message):
-    sample_files.open_samples(tmp_path / 'a.npy')
+    data.open_samples(tmp_path / 'a.npy')
 
 
 def test_files_that_are_no_arrays(tmp_path):
   with pytest.raises(FileNotFoundError, match='neither a directory nor a file'):
-    sample_files.open_samples(tmp_path / 'nothing')
+    data.open_samples(tmp_path / 'nothing')
   (tmp_path / 'a.txt').write_text('')
   with pytest.raises(ValueError, match='must be a directory of pictures'):
-    sample_files.open_samples(tmp_path / 'a.txt')
+    data.open_samples(tmp_path / 'a.txt')
   for name in ('b.npz', 'b.npy'):
     (tmp_path / name).write_bytes(b'no array at all')
     with pytest.raises(ValueError, match=name):
-      sample_files.open_samples(tmp_path / name)
+      data.open_samples(tmp_path / name)
   np.save(tmp_path / 'c.npy', np.array([{}], object))
   with pytest.raises(
     ValueError, match='c.npy cannot be read as an array of numbers'
   ):
-    sample_files.open_samples(tmp_path / 'c.npy')
+    data.open_samples(tmp_path / 'c.npy')
   np.savez(tmp_path / 'd.npz', other=np.zeros(3))
   with pytest.raises(ValueError, match=r"holds \['other'\]"):
-    sample_files.open_samples(tmp_path / 'd.npz')
+    data.open_samples(tmp_path / 'd.npz')
   np.savez(tmp_path / 'e.npz', x=np.zeros((3, 2)), label=np.zeros(2, int))
   with pytest.raises(ValueError, match=r'integers of shape \(3,\)'):
-    sample_files.open_samples(tmp_path / 'e.npz')
+    data.open_samples(tmp_path / 'e.npz')
   np.savez(tmp_path / 'f.npz', x=np.zeros((3, 2)), label=[-1, 0, 1])
   with pytest.raises(ValueError, match='classes from -1 to 1; must be from 0'):
-    sample_files.open_samples(tmp_path / 'f.npz')
+    data.open_samples(tmp_path / 'f.npz')

@@ -21,7 +21,7 @@ def draw(seed, *shape):
 
 
 def moments_of(x, batch=32):
-  found = frechet.no_moments(x.shape[1])
+  found = frechet.init_moments(x.shape[1])
   for start in range(0, len(x), batch):
     found = frechet.update_moments(found, x[start : start + batch])
   return found
@@ -73,7 +73,7 @@ def test_rows_that_fill_a_batch_up_do_not_count():
   x = draw(0, 6, 3)
   padded = np.concatenate([x, np.full((2, 3), 1e6, np.float32)])
   found = frechet.update_moments(
-    frechet.no_moments(3), padded, np.arange(8) < 6
+    frechet.init_moments(3), padded, np.arange(8) < 6
   )
   np.testing.assert_allclose(
     frechet.covariance(found), np.cov(x.T.astype(np.float64)), rtol=1e-10
@@ -126,7 +126,7 @@ def nuclear(x, y):
 
 def test_frechet_distance_of_rank_deficient_samples():
   x, y = draw(0, 50, 200), 0.5 + 2 * draw(1, 60, 200)
-  found = frechet.moments_distance(moments_of(x), moments_of(y))
+  found = frechet.frechet_from_moments(moments_of(x), moments_of(y))
   np.testing.assert_allclose(found, nuclear(x, y), rtol=1e-7)
 
 
@@ -143,7 +143,7 @@ def test_frechet_distance_at_2048_dimensions():
   expected = ((m - n) ** 2).sum() + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum()
   np.testing.assert_allclose(found, expected, rtol=1e-9)
   x, y = draw(0, 300, d), 1.2 * draw(1, 400, d)
-  found = frechet.moments_distance(moments_of(x, 100), moments_of(y, 100))
+  found = frechet.frechet_from_moments(moments_of(x, 100), moments_of(y, 100))
   np.testing.assert_allclose(found, nuclear(x, y), rtol=1e-6)
 
 
@@ -162,7 +162,7 @@ def test_frechet_estimate_has_the_error_that_repeats_show():
   def estimate(seed):
     x = 1 + draw(seed, 400, 3)
     groups = [moments_of(x[i::10], 40) for i in range(10)]
-    return frechet.frechet_estimate(groups, reference)
+    return frechet.frechet_jackknife(groups, reference)
 
   values, errors = np.array([estimate(seed) for seed in range(1, 201)]).T
   # Either is known to about 1 / sqrt(2 * 200) = 5 %, so 4 of these.
@@ -173,11 +173,13 @@ def test_frechet_estimate_has_the_error_that_repeats_show():
 
 def test_frechet_estimate_is_the_jackknife():
   x, reference = 1 + draw(1, 100, 3), moments_of(draw(0, 90, 3))
-  found = frechet.frechet_estimate(
+  found = frechet.frechet_jackknife(
     [moments_of(x[i::5]) for i in range(5)], reference
   )
   plain = resampling.jackknife(
-    lambda x: frechet.moments_distance(moments_of(x), reference), x, groups=5
+    lambda x: frechet.frechet_from_moments(moments_of(x), reference),
+    x,
+    groups=5,
   )
   np.testing.assert_allclose(found, plain, rtol=1e-6)
 
@@ -186,9 +188,9 @@ def test_frechet_estimate_of_too_few():
   reference = moments_of(draw(0, 9, 3))
   one, two = moments_of(draw(1, 1, 3)), moments_of(draw(2, 2, 3))
   with pytest.raises(ValueError, match='at least 2 examples, got 1'):
-    frechet.frechet_estimate([one, two], reference)
+    frechet.frechet_jackknife([one, two], reference)
   with pytest.raises(ValueError, match='at least 2'):
-    frechet.frechet_estimate([two], reference)
+    frechet.frechet_jackknife([two], reference)
 
 
 def test_a_covariance_of_one_is_refused():
@@ -219,16 +221,16 @@ def brute_force(real, fake, k, distances=plain_distances):
 @pytest.mark.parametrize('k', [1, 3, 5])
 def test_manifold_scores_by_brute_force(k):
   real, fake = draw(0, 70, 4), 0.3 + 0.8 * draw(1, 90, 4)
-  found = jax.jit(lambda r, f: precision_recall.manifold_scores(r, f, k=k))(
+  found = jax.jit(lambda r, f: precision_recall.compute_prdc(r, f, k=k))(
     real, fake
   )
   np.testing.assert_allclose(found, brute_force(real, fake, k), rtol=1e-5)
 
 
 def test_manifold_scores_of_sets_far_apart_and_of_equal_distributions():
-  apart = precision_recall.manifold_scores(draw(0, 50, 3), 100 + draw(1, 50, 3))
+  apart = precision_recall.compute_prdc(draw(0, 50, 3), 100 + draw(1, 50, 3))
   np.testing.assert_array_equal(apart, np.zeros(4))
-  alike = precision_recall.manifold_scores(draw(0, 1000, 2), draw(1, 1000, 2))
+  alike = precision_recall.compute_prdc(draw(0, 1000, 2), draw(1, 1000, 2))
   assert min(alike.precision, alike.recall, alike.coverage) > 0.9
   np.testing.assert_allclose(alike.density, 1, atol=0.1)
   # Its expectation: of 2 n - 1 others, the 5 nearest are not all real ones.
@@ -254,20 +256,22 @@ def test_manifold_scores_where_distances_are_small_or_equal(kind):
     'copies': lambda: (x := near(60, 1), np.concatenate([x[:16]] * 3 + [x])),
     'ties': lambda: rng.integers(0, 3, (2, 60, 6)).astype(np.float32),
   }[kind]()
-  found = precision_recall.manifold_scores(real, fake, k=2)
+  found = precision_recall.compute_prdc(real, fake, k=2)
   expected = brute_force(real, fake, 2, exact_distances)
   np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_copies_are_at_distance_zero():
   x = np.repeat(10 + draw(0, 20, 300), 3, axis=0)
-  np.testing.assert_array_equal(precision_recall.neighbour_radii(x, 2), 0)
-  assert (precision_recall.neighbour_radii(x, 3) > 1).all()
+  np.testing.assert_array_equal(
+    precision_recall.nearest_neighbor_radii(x, 2), 0
+  )
+  assert (precision_recall.nearest_neighbor_radii(x, 3) > 1).all()
 
 
 def test_density_of_a_set_in_itself_is_one_for_ties_do_not_count():
   x = draw(0, 500, 40)
-  found = precision_recall.manifold_scores(x, x)
+  found = precision_recall.compute_prdc(x, x)
   np.testing.assert_allclose(found, np.ones(4), rtol=1e-6)
 
 
@@ -275,7 +279,7 @@ def test_density_of_a_set_in_itself_is_one_for_ties_do_not_count():
   'names, vary', [(('precision', 'density'), 1), (('recall', 'coverage'), 0)]
 )
 def test_manifold_errors_are_those_that_repeats_show(names, vary):
-  estimate = jax.jit(precision_recall.manifold_estimates)
+  estimate = jax.jit(precision_recall.prdc_jackknife)
 
   def one(seed):
     seeds = [1000, 1000]
@@ -283,7 +287,7 @@ def test_manifold_errors_are_those_that_repeats_show(names, vary):
     return estimate(draw(seeds[0], 60, 2), 0.7 + draw(seeds[1] + 1, 60, 2))
 
   each = [one(seed) for seed in range(200)]
-  scores = precision_recall.manifold_scores(
+  scores = precision_recall.compute_prdc(
     draw(0, 60, 2), 0.7 + draw(1001, 60, 2)
   )
   for name in names:
@@ -298,7 +302,7 @@ def test_manifold_errors_are_those_that_repeats_show(names, vary):
 @pytest.mark.parametrize('k', [0, 10])
 def test_a_neighbour_that_is_not_there(k):
   with pytest.raises(ValueError, match=f'k={k}: must be from 1 to 9'):
-    precision_recall.neighbour_radii(jnp.ones((10, 2)), k)
+    precision_recall.nearest_neighbor_radii(jnp.ones((10, 2)), k)
 
 
 # ---- Kernels.
@@ -337,14 +341,12 @@ def test_unbiased_mmd_by_brute_force():
 
 def test_kernel_distance_of_whole_sets_is_the_mmd():
   x, y = draw(0, 40, 3), draw(1, 40, 3) + 1
-  found = mmd.kernel_distance(
-    x, y, jax.random.key(0), subsets=3, subset_size=40
-  )
+  found = mmd.kid(x, y, jax.random.key(0), subsets=3, subset_size=40)
   assert np.isnan(found.error)
   whole = mmd.unbiased_mmd(x, y, mmd.polynomial_kernel)
   np.testing.assert_allclose(found.value, whole, rtol=1e-4)
   with pytest.raises(ValueError, match='subset_size=41: must be'):
-    mmd.kernel_distance(x, y, jax.random.key(0), subset_size=41)
+    mmd.kid(x, y, jax.random.key(0), subset_size=41)
 
 
 def test_kernel_distance_has_the_error_that_repeats_show():
@@ -352,7 +354,7 @@ def test_kernel_distance_has_the_error_that_repeats_show():
     x_key, y_key, key = jax.random.split(key, 3)
     x = jax.random.normal(x_key, (300, 4))
     y = 0.7 + jax.random.normal(y_key, (300, 4))
-    return mmd.kernel_distance(x, y, key, subsets=30, subset_size=60)
+    return mmd.kid(x, y, key, subsets=30, subset_size=60)
 
   found = jax.lax.map(estimate, jax.random.split(jax.random.key(0), 200))
   rms = np.sqrt((found.error**2).mean())
@@ -404,7 +406,7 @@ def test_sliced_wasserstein_of_sets_of_different_sizes():
 def test_sliced_estimate_has_the_error_that_repeats_show():
   x, y = draw(0, 200, 5), draw(1, 150, 5) * np.float32([[3, 1, 1, 1, 1]])
   estimate = jax.jit(
-    lambda key: sliced_wasserstein_distance.sliced_estimate(
+    lambda key: sliced_wasserstein_distance.sliced_wasserstein_estimate(
       x, y, key, directions=64
     )
   )
@@ -412,7 +414,9 @@ def test_sliced_estimate_has_the_error_that_repeats_show():
   values, errors = np.array(each).T
   rms = np.sqrt((errors**2).mean())
   np.testing.assert_allclose(rms, values.std(ddof=1), rtol=0.25)
-  same = sliced_wasserstein_distance.sliced_estimate(x, x, jax.random.key(0))
+  same = sliced_wasserstein_distance.sliced_wasserstein_estimate(
+    x, x, jax.random.key(0)
+  )
   np.testing.assert_array_equal(same, [0, 0])
 
 

@@ -6,14 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import prng, shuffle
-from gan_jax.training import ema, optimizers, state
+from gan_jax import prng, shuffle, training
+from gan_jax.training import optimizers, state
 
 
 @pytest.mark.parametrize('size', [1, 2, 3, 7, 8, 9, 100, 1797, 4096])
 def test_order_is_a_permutation(size):
   for epoch in (0, 1):
-    values = shuffle.permute(3, epoch, np.arange(size), size)
+    values = shuffle.permuted_index(3, epoch, np.arange(size), size)
     np.testing.assert_array_equal(np.sort(values), np.arange(size))
 
 
@@ -31,7 +31,9 @@ def test_order_in_numpy_and_jax_is_the_same():
 
 
 def test_epochs_and_seeds_differ_and_steps_within_one_do_not_repeat():
-  draw = lambda seed, epoch: shuffle.permute(seed, epoch, np.arange(1000), 1000)
+  draw = lambda seed, epoch: shuffle.permuted_index(
+    seed, epoch, np.arange(1000), 1000
+  )
   assert (draw(0, 0) == draw(0, 1)).mean() < 0.02
   assert (draw(0, 0) == draw(1, 0)).mean() < 0.02
   epoch = [shuffle.batch_indices(0, t, 1000, 96) for t in range(10)]
@@ -42,12 +44,13 @@ def test_order_looks_random():
   # Each place is as likely as any other: chi-squared over 400 epochs.
   size, epochs = 20, 400
   at_zero = [
-    int(shuffle.permute(5, e, np.arange(1), size)[0]) for e in range(epochs)
+    int(shuffle.permuted_index(5, e, np.arange(1), size)[0])
+    for e in range(epochs)
   ]
   counts = np.bincount(at_zero, minlength=size)
   chi = ((counts - epochs / size) ** 2 / (epochs / size)).sum()
   assert chi < 43.8  # the 0.1 % point at 19 degrees of freedom
-  first = shuffle.permute(5, 0, np.arange(5000), 5000)
+  first = shuffle.permuted_index(5, 0, np.arange(5000), 5000)
   assert abs(np.corrcoef(first, np.arange(5000))[0, 1]) < 0.05
 
 
@@ -55,7 +58,7 @@ def test_order_refuses_bad_sizes():
   with pytest.raises(ValueError, match='batch=11: .* the 10 examples'):
     shuffle.batch_indices(0, 0, 10, 11)
   with pytest.raises(ValueError, match='size=0'):
-    shuffle.permute(0, 0, np.arange(1), 0)
+    shuffle.permuted_index(0, 0, np.arange(1), 0)
 
 
 class EmaTest(chex.TestCase):
@@ -63,44 +66,46 @@ class EmaTest(chex.TestCase):
   def test_moves_by_one_minus_decay(self):
     average = {'w': jnp.array([1.0, 2.0]), 'count': jnp.int32(3)}
     new = {'w': jnp.array([3.0, 2.0]), 'count': jnp.int32(9)}
-    out = self.variant(ema.update)(average, new, 0.75)
+    out = self.variant(training.ema_update)(average, new, 0.75)
     np.testing.assert_allclose(out['w'], [1.5, 2.0])
     assert out['count'] == 9
 
 
 def test_ema_of_decay_zero_copies():
   for old, new in ((1e-8, 1.7), (1e8, 1.0), (0.1, 1e-9)):
-    out = ema.update({'w': jnp.float32(old)}, {'w': jnp.float32(new)}, 0.0)
+    out = training.ema_update(
+      {'w': jnp.float32(old)}, {'w': jnp.float32(new)}, 0.0
+    )
     assert out['w'] == jnp.float32(new)
 
 
 def test_ema_copies_the_directions_of_spectral_norm():
   old = {'scale': {'power_u': jnp.array([1.0, 0.0]), 'mean': jnp.zeros(2)}}
   new = {'scale': {'power_u': jnp.array([0.0, 1.0]), 'mean': jnp.ones(2)}}
-  out = ema.update(old, new, 0.75)['scale']
+  out = training.ema_update(old, new, 0.75)['scale']
   np.testing.assert_array_equal(out['power_u'], [0, 1])
   np.testing.assert_allclose(out['mean'], 0.25)
 
 
 def test_ema_refuses_other_trees():
   with pytest.raises(AssertionError):
-    ema.update({'w': jnp.ones(2)}, {'w': jnp.ones(3)}, 0.9)
+    training.ema_update({'w': jnp.ones(2)}, {'w': jnp.ones(3)}, 0.9)
 
 
 def test_latents_are_standard_normal_and_one_per_index():
-  keys = prng.example_keys(jax.random.key(0), jnp.arange(4000))
-  z = prng.normal(keys, 4)
+  keys = prng.per_example_keys(jax.random.key(0), jnp.arange(4000))
+  z = prng.sample_normal(keys, 4)
   np.testing.assert_allclose(np.cov(z.T), np.eye(4), atol=0.1)
-  some = prng.example_keys(jax.random.key(0), jnp.array([17, 3]))
+  some = prng.per_example_keys(jax.random.key(0), jnp.array([17, 3]))
   np.testing.assert_allclose(
-    prng.normal(some, 4), z[jnp.array([17, 3])], atol=1e-6
+    prng.sample_normal(some, 4), z[jnp.array([17, 3])], atol=1e-6
   )
 
 
-@pytest.mark.parametrize('name', sorted(optimizers.OPTIMIZERS))
+@pytest.mark.parametrize('name', sorted(training.OPTIMIZERS))
 def test_optimizers_descend_from_traced_hyper_parameters(name):
-  build = optimizers.from_hyper(name, 'g')
-  hyper = {f'g_{k}': v for k, v in optimizers.hyper_defaults(name).items()}
+  build = optimizers.from_hparams(name, 'g')
+  hyper = {f'g_{k}': v for k, v in optimizers.hparam_defaults(name).items()}
   hyper = jax.tree.map(jnp.float32, hyper | {'g_learning_rate': 0.1})
 
   @jax.jit
@@ -118,7 +123,7 @@ def test_optimizers_descend_from_traced_hyper_parameters(name):
 
 def test_schedules():
   at = lambda name, count, **k: float(
-    optimizers.schedule(name, 100, **k)(count)
+    optimizers.make_schedule(name, 100, **k)(count)
   )
   assert at('constant', 99) == 1
   np.testing.assert_allclose([at('linear', 50), at('linear', 100)], [0.5, 0])
@@ -128,9 +133,9 @@ def test_schedules():
   np.testing.assert_allclose(at('constant', 4, warmup_steps=10), 0.5)
   np.testing.assert_allclose(at('linear', 60, warmup_steps=20), 0.5)
   with pytest.raises(ValueError, match="schedule='step': choose one of"):
-    optimizers.schedule('step', 100)
+    optimizers.make_schedule('step', 100)
   with pytest.raises(ValueError, match='at least one step'):
-    optimizers.schedule('cosine', 10, warmup_steps=10)
+    optimizers.make_schedule('cosine', 10, warmup_steps=10)
 
 
 def test_all_finite():

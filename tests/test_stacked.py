@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from gan_jax import data
-from gan_jax.data import images, tfds
-from gan_jax.data.array_source import ArraySource
+from gan_jax.data import ArraySource, images, tfds
 from gan_jax.evaluation.networks import mnist_classifier
 from gan_jax.metrics import stacked_mnist
 from gan_jax.training.train_step import to_float
@@ -167,10 +166,10 @@ def twenty(monkeypatch):
     rng = np.random.default_rng(len(split))
     x = rng.integers(0, 256, (20, 28, 28, 1), np.uint8)
     return ArraySource(
-      images.fit_arrays(x, size, channels), rng.permutation(20) % 10
+      images.crop_and_resize_arrays(x, size, channels), rng.permutation(20) % 10
     )
 
-  monkeypatch.setattr(tfds, 'tfds_images', fake)
+  monkeypatch.setattr(tfds, 'tfds', fake)
   return seen
 
 
@@ -225,7 +224,7 @@ class TestSource:
   def test_refuses_other_than_ten_classes(self, monkeypatch, label):
     x = np.zeros((20, 28, 28, 1), np.uint8)
     fake = lambda split, **_: ArraySource(x, label)
-    monkeypatch.setattr(tfds, 'tfds_images', fake)
+    monkeypatch.setattr(tfds, 'tfds', fake)
     with pytest.raises(ValueError, match="dataset='cub' has not ten classes"):
       open_stacks(dataset='cub')
 

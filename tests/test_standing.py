@@ -10,10 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import networks
-from gan_jax.layers import linear as linear_lib
-from gan_jax.sampling import standing_stats
-from gan_jax.training import train_step
+from gan_jax import layers, networks, sampling, training
 from tests import tiny
 
 KEY = jax.random.key(3)
@@ -28,7 +25,7 @@ class Linear(nn.Module):
   @nn.compact
   def __call__(self, z, label=None, *, train):
     init = nn.initializers.normal(1.0)
-    z = linear_lib.Dense(
+    z = layers.Dense(
       4, kernel_init=init, bias_init=init, spectral=self.spectral
     )(z, train=train)
     if label is not None:
@@ -58,7 +55,7 @@ def linear(**options):
 def test_closed_form_of_a_linear_layer(momentum):
   gan, weights = linear(momentum=momentum)
   batches, size = 32, 256
-  params, stats = standing_stats.standing_statistics(
+  params, stats = sampling.standing_statistics(
     gan, weights, KEY, batches=batches, batch_size=size
   )
   chex.assert_trees_all_equal(params, weights[0])
@@ -77,7 +74,7 @@ def test_labels_are_taken_in_their_order():
   gan, weights = linear()
   label = np.repeat(np.arange(4, dtype=np.int32), 64)
   options = dict(batches=4, batch_size=64)
-  run = lambda label: standing_stats.standing_statistics(
+  run = lambda label: sampling.standing_statistics(
     gan, weights, KEY, label=label, **options
   )[1]['BatchNorm_0']
   with_label, without = run(label), run(None)
@@ -90,9 +87,7 @@ def test_labels_are_taken_in_their_order():
 
 def test_the_key_decides():
   gan, weights = linear()
-  run = lambda key: standing_stats.standing_statistics(
-    gan, weights, key, batches=1
-  )
+  run = lambda key: sampling.standing_statistics(gan, weights, key, batches=1)
   chex.assert_trees_all_equal(run(KEY), run(KEY))
   others = run(jax.random.key(4))[1]['BatchNorm_0']['mean']
   assert (others != run(KEY)[1]['BatchNorm_0']['mean']).all()
@@ -100,7 +95,7 @@ def test_the_key_decides():
 
 def test_spectral_norm_keeps_its_vectors():
   gan, weights = linear(spectral=True)
-  _, stats = standing_stats.standing_statistics(gan, weights, KEY, batches=2)
+  _, stats = sampling.standing_statistics(gan, weights, KEY, batches=2)
   chex.assert_trees_all_equal(stats['Dense_0'], weights[1]['Dense_0'])
   assert stats['Dense_0']['SpectralScale_0'].keys() == {
     'power_u',
@@ -135,7 +130,7 @@ def test_what_is_no_average_stays():
     'power_u': jnp.array([0.6, 0.8]),
   }
   gan, options = game_of(network), dict(batches=3, batch_size=8)
-  run = lambda scale: standing_stats.standing_statistics(
+  run = lambda scale: sampling.standing_statistics(
     gan, (jnp.float32(scale), stats), KEY, **options
   )[1]
   small, large = run(1), run(1e6)
@@ -150,7 +145,7 @@ def test_what_is_no_average_stays():
 def test_without_statistics_weights_come_back():
   gan = tiny.gan(norm='none')
   weights = tiny.init(gan).ema
-  assert standing_stats.standing_statistics(gan, weights, KEY) is weights
+  assert sampling.standing_statistics(gan, weights, KEY) is weights
 
 
 @pytest.mark.parametrize(
@@ -164,7 +159,7 @@ def test_without_statistics_weights_come_back():
 def test_refusals(options, message):
   gan, weights = linear()
   with pytest.raises(ValueError, match=message):
-    standing_stats.standing_statistics(gan, weights, KEY, **options)
+    sampling.standing_statistics(gan, weights, KEY, **options)
 
 
 def distance(found, exact):
@@ -189,11 +184,11 @@ def test_the_average_of_a_generator_wants_statistics_of_its_own():
   """
   gan = tiny.gan(optax.adam(0.05))
   state = tiny.init(gan, {'ema_decay': 0.99})
-  step = jax.jit(train_step.make_train_step(gan))
+  step = jax.jit(training.make_train_step(gan))
   for i in range(200):
     x = jax.random.normal(jax.random.fold_in(KEY, i), (1, 64, 2)) / 2 + 2
     state, _ = step(state, {'x': x}, KEY)
-  recompute = lambda seed, batches: standing_stats.standing_statistics(
+  recompute = lambda seed, batches: sampling.standing_statistics(
     gan, state.ema, jax.random.key(seed), batches=batches
   )[1]
   exact = recompute(0, 400)

@@ -14,7 +14,7 @@ COUNT_HEAPS = """
 import ctypes, sys, threading
 from gan_jax import startup
 if sys.argv[1] == 'limited':
-  xla_setup.limit_heaps()
+  xla_setup.limit_malloc_arenas()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 all_there = threading.Barrier(64)

@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import losses, networks, penalties, prng
+from gan_jax import losses, networks, penalties, prng, training
 from gan_jax.models import linear, mlp
-from gan_jax.training import ema, gan_losses, state, train_step, update_rules
 from gan_jax.training import gan as gan_lib
+from gan_jax.training import gan_losses, train_step
 from tests import tiny
 
 
@@ -20,7 +20,7 @@ class StepsTest(chex.TestCase):
   def test_d_step_changes_d_alone(self):
     gan = tiny.gan()
     before = tiny.init(gan)
-    step = self.variant(update_rules.make_d_step(gan))
+    step = self.variant(training.make_d_step(gan))
     after, metrics = step(before, tiny.batch(), jax.random.key(0))
     same = after.replace(discriminator=before.discriminator)
     chex.assert_trees_all_equal(same, before)
@@ -33,7 +33,7 @@ class StepsTest(chex.TestCase):
   def test_g_step_changes_g_alone(self):
     gan = tiny.gan()
     before = tiny.init(gan)
-    step = self.variant(update_rules.make_g_step(gan))
+    step = self.variant(training.make_g_step(gan))
     after, metrics = step(before, tiny.batch(), jax.random.key(0))
     chex.assert_trees_all_equal(
       after.replace(generator=before.generator), before
@@ -55,11 +55,11 @@ def test_g_step_leaves_running_statistics_of_d():
   d = mlp.Discriminator(features=(8,), norm='batch', activation='relu')
   gan = gan_lib.dataclasses.replace(gan, discriminator=networks.from_linen(d))
   before = tiny.init(gan)
-  after, _ = jax.jit(update_rules.make_g_step(gan))(
+  after, _ = jax.jit(training.make_g_step(gan))(
     before, tiny.batch(), jax.random.key(0)
   )
   chex.assert_trees_all_equal(after.discriminator, before.discriminator)
-  after, _ = jax.jit(update_rules.make_d_step(gan))(
+  after, _ = jax.jit(training.make_d_step(gan))(
     before, tiny.batch(), jax.random.key(0)
   )
   assert not_equal(after.discriminator.stats, before.discriminator.stats)
@@ -68,23 +68,23 @@ def test_g_step_leaves_running_statistics_of_d():
 def test_train_step_is_d_steps_then_g_step_then_average():
   gan = tiny.gan()
   before, batch, key = tiny.init(gan), tiny.batch(2), jax.random.key(3)
-  train = jax.jit(train_step.make_train_step(gan, d_steps=2))
+  train = jax.jit(training.make_train_step(gan, d_steps=2))
   after, metrics = train(before, batch, key)
 
   now = jax.random.fold_in(key, before.step)
   expected, all_metrics = before, []
   for i in range(2):
     part = {'x': batch['x'][i]}
-    expected, m = jax.jit(update_rules.make_d_step(gan))(
+    expected, m = jax.jit(training.make_d_step(gan))(
       expected, part, jax.random.fold_in(now, i)
     )
     all_metrics.append(m)
-  expected, g_metrics = jax.jit(update_rules.make_g_step(gan))(
+  expected, g_metrics = jax.jit(training.make_g_step(gan))(
     expected, part, jax.random.fold_in(now, 2)
   )
   raw = expected.generator.params, expected.generator.stats
   expected = expected.replace(
-    step=before.step + 1, ema=ema.update(before.ema, raw, 0.9)
+    step=before.step + 1, ema=training.ema_update(before.ema, raw, 0.9)
   )
   chex.assert_trees_all_close(after, expected, rtol=1e-5, atol=1e-6)
   mean = (all_metrics[0]['d_loss'] + all_metrics[1]['d_loss']) / 2
@@ -106,7 +106,7 @@ def record_latents(seen):
 def test_every_pass_draws_its_own_latents_unless_told(same):
   seen = []
   gan = gan_lib.dataclasses.replace(tiny.gan(), generator=record_latents(seen))
-  train = train_step.make_train_step(gan, d_steps=2, same_latents=same)
+  train = training.make_train_step(gan, d_steps=2, same_latents=same)
   before, key = tiny.init(gan), jax.random.key(3)
   after, _ = train(before, tiny.batch(2), key)
   train(after, tiny.batch(2), key)
@@ -122,7 +122,7 @@ def test_every_pass_draws_its_own_latents_unless_told(same):
 
 def test_one_trace_over_three_calls():
   gan = tiny.gan()
-  step = chex.assert_max_traces(train_step.make_train_step(gan), n=1)
+  step = chex.assert_max_traces(training.make_train_step(gan), n=1)
   step, now = jax.jit(step, donate_argnums=0), tiny.init(gan)
   for _ in range(3):
     now, _ = step(now, tiny.batch(1), jax.random.key(0))
@@ -132,8 +132,8 @@ def test_one_trace_over_three_calls():
 def test_micro_batches_give_the_same_step():
   gan = tiny.gan(norm='none')  # batch norm would see each part by itself
   before, batch, key = tiny.init(gan), tiny.batch(1), jax.random.key(0)
-  whole, m1 = jax.jit(train_step.make_train_step(gan))(before, batch, key)
-  split = train_step.make_train_step(gan, micro_batches=4)
+  whole, m1 = jax.jit(training.make_train_step(gan))(before, batch, key)
+  split = training.make_train_step(gan, micro_batches=4)
   parts, m4 = jax.jit(split)(before, batch, key)
   chex.assert_trees_all_close(parts, whole, rtol=1e-5, atol=1e-6)
   chex.assert_trees_all_close(m4, m1, rtol=1e-5, atol=1e-6)
@@ -141,22 +141,22 @@ def test_micro_batches_give_the_same_step():
 
 def test_micro_batches_that_do_not_divide():
   with pytest.raises(ValueError, match='micro_batches=3 .* 16 examples'):
-    train_step.make_train_step(tiny.gan(), micro_batches=3)(
+    training.make_train_step(tiny.gan(), micro_batches=3)(
       tiny.init(tiny.gan()), tiny.batch(1), jax.random.key(0)
     )
 
 
 def test_batch_without_the_axis_of_d_steps():
   with pytest.raises(ValueError, match='d_steps=2'):
-    train_step.make_train_step(tiny.gan(), d_steps=2)(
+    training.make_train_step(tiny.gan(), d_steps=2)(
       tiny.init(tiny.gan()), tiny.batch(1), jax.random.key(0)
     )
   with pytest.raises(ValueError, match='d_steps=0'):
-    train_step.make_train_step(tiny.gan(), d_steps=0)
+    training.make_train_step(tiny.gan(), d_steps=0)
 
 
 def test_penalty_enters_with_its_weight():
-  r1 = gan_lib.Term(
+  r1 = training.LossTerm(
     lambda context, keys, extra: (
       penalties.r1(context.logits_fn, context.real),
       extra,
@@ -165,8 +165,8 @@ def test_penalty_enters_with_its_weight():
   plain, penalised = tiny.gan(), tiny.gan(d_terms={'r1': r1})
   batch, key = tiny.batch(), jax.random.key(0)
   hyper = {**tiny.HYPER, 'r1_weight': 0.0}
-  base, _ = update_rules.make_d_step(plain)(tiny.init(plain), batch, key)
-  none, metrics = update_rules.make_d_step(penalised)(
+  base, _ = training.make_d_step(plain)(tiny.init(plain), batch, key)
+  none, metrics = training.make_d_step(penalised)(
     tiny.init(penalised, hyper), batch, key
   )
   chex.assert_trees_all_close(
@@ -176,7 +176,7 @@ def test_penalty_enters_with_its_weight():
   hyper['r1_weight'] = 10.0
   now = tiny.init(penalised, hyper)
   for _ in range(20):
-    now, later = update_rules.make_d_step(penalised)(now, batch, key)
+    now, later = training.make_d_step(penalised)(now, batch, key)
   assert later['r1'] < metrics['r1'] / 2
 
 
@@ -184,9 +184,9 @@ def test_term_keeps_its_memory_in_the_state():
   def counting(context, keys, extra):
     return jnp.zeros(len(context.real)), extra + 1
 
-  gan = tiny.gan(d_terms={'count': gan_lib.Term(counting, jnp.zeros(()))})
+  gan = tiny.gan(d_terms={'count': training.LossTerm(counting, jnp.zeros(()))})
   hyper = {**tiny.HYPER, 'count_weight': 1.0}
-  train = jax.jit(train_step.make_train_step(gan, d_steps=2))
+  train = jax.jit(training.make_train_step(gan, d_steps=2))
   now = tiny.init(gan, hyper)
   for _ in range(3):
     now, _ = train(now, tiny.batch(2), jax.random.key(0))
@@ -201,11 +201,11 @@ def test_hyper_parameters_are_swept_by_vmap():
   states = jax.vmap(lambda rate: tiny.init(gan, {**tiny.HYPER, 'rate': rate}))(
     rates
   )
-  step = jax.vmap(train_step.make_train_step(gan), in_axes=(0, None, None))
+  step = jax.vmap(training.make_train_step(gan), in_axes=(0, None, None))
   many, _ = jax.jit(step)(states, tiny.batch(1), jax.random.key(0))
   for i, rate in enumerate(rates):
     one = tiny.init(gan, {**tiny.HYPER, 'rate': rate})
-    one, _ = jax.jit(train_step.make_train_step(gan))(
+    one, _ = jax.jit(training.make_train_step(gan))(
       one, tiny.batch(1), jax.random.key(0)
     )
     chex.assert_trees_all_close(
@@ -218,8 +218,8 @@ def test_joint_batch_matters_to_batch_norm_alone(joint):
   plain = tiny.gan(joint_batch=joint)
   reference = tiny.gan()
   args = tiny.batch(), jax.random.key(0)
-  a, _ = update_rules.make_d_step(plain)(tiny.init(plain), *args)
-  b, _ = update_rules.make_d_step(reference)(tiny.init(reference), *args)
+  a, _ = training.make_d_step(plain)(tiny.init(plain), *args)
+  b, _ = training.make_d_step(reference)(tiny.init(reference), *args)
   chex.assert_trees_all_close(a, b, rtol=1e-5, atol=1e-6)
 
 
@@ -231,16 +231,14 @@ def test_logits_of_other_shapes_are_refused(shape):
   )
   gan = gan_lib.dataclasses.replace(tiny.gan(), discriminator=d)
   with pytest.raises(ValueError, match='returned logits of shape'):
-    update_rules.make_d_step(gan)(
-      tiny.init(gan), tiny.batch(), jax.random.key(0)
-    )
+    training.make_d_step(gan)(tiny.init(gan), tiny.batch(), jax.random.key(0))
 
 
 def test_generator_of_another_shape_is_refused():
   gan = tiny.gan()
   batch = {'x': jnp.zeros((tiny.BATCH, 3))}
   with pytest.raises(ValueError, match=r'made float32\[16, 2\] and the data'):
-    update_rules.make_d_step(gan)(tiny.init(gan), batch, jax.random.key(0))
+    training.make_d_step(gan)(tiny.init(gan), batch, jax.random.key(0))
 
 
 def test_to_float():
@@ -256,7 +254,7 @@ def test_to_float():
 
 def d2l_gan():
   start = dict(kernel_init='normal', bias_init='normal')
-  return gan_lib.GAN(
+  return training.GAN(
     generator=networks.from_linen(linear.Generator(shape=(2,), **start)),
     discriminator=networks.from_linen(
       mlp.Discriminator(features=(5, 3), activation='tanh', **start)
@@ -325,7 +323,7 @@ class NumpyD2L:
 def test_one_step_of_d2l_against_numpy():
   gan = d2l_gan()
   x = jax.random.normal(jax.random.key(5), (8, 2)) * 2 + 1
-  before = state.init_state(
+  before = training.init_state(
     gan, jax.random.key(1), {'x': x}, {'ema_decay': 0.0}
   )
   # Parameters of size 1, so that no gradient drowns in Adam's epsilon.
@@ -336,12 +334,12 @@ def test_one_step_of_d2l_against_numpy():
     generator=grow(before.generator), discriminator=grow(before.discriminator)
   )
   key = jax.random.key(9)
-  train = jax.jit(train_step.make_train_step(gan, same_latents=True))
+  train = jax.jit(training.make_train_step(gan, same_latents=True))
   after, _ = train(before, {'x': x[None]}, key)
 
   d_key = jax.random.fold_in(jax.random.fold_in(key, 0), 0)
   z_key = jax.random.fold_in(d_key, gan_losses._LATENTS)
-  z = prng.normal(prng.example_keys(z_key, jnp.arange(8)), 2)
+  z = prng.sample_normal(prng.per_example_keys(z_key, jnp.arange(8)), 2)
   reference = NumpyD2L(before)
   reference.update(np.asarray(x, np.float64), np.asarray(z, np.float64))
   result = NumpyD2L(after)
@@ -352,8 +350,10 @@ def test_one_step_of_d2l_against_numpy():
 def test_d2l_metrics_are_its_printed_losses():
   gan = d2l_gan()
   x = jnp.ones((8, 2))
-  now = state.init_state(gan, jax.random.key(1), {'x': x}, {'ema_decay': 0.0})
-  train = jax.jit(train_step.make_train_step(gan))
+  now = training.init_state(
+    gan, jax.random.key(1), {'x': x}, {'ema_decay': 0.0}
+  )
+  train = jax.jit(training.make_train_step(gan))
   _, metrics = train(now, {'x': x[None]}, jax.random.key(0))
   np.testing.assert_allclose(metrics['d_loss'], np.log(2), atol=0.1)
   np.testing.assert_allclose(metrics['g_loss'], np.log(2), atol=0.1)
@@ -381,7 +381,7 @@ def test_a_formula_as_generator_learns():
       s,
     ),
   )
-  gan = gan_lib.GAN(
+  gan = training.GAN(
     generator=renderer,
     discriminator=networks.from_linen(
       mlp.Discriminator(features=(16,), activation='tanh')
@@ -393,17 +393,17 @@ def test_a_formula_as_generator_learns():
   )
   z = jax.random.normal(jax.random.key(2), (64, 2))
   real = {'x': render({'radius': 0.6}, z)[None]}
-  now = state.init_state(
+  now = training.init_state(
     gan, jax.random.key(0), {'x': real['x'][0]}, {'ema_decay': 0.9}
   )
-  step = jax.jit(train_step.make_train_step(gan), donate_argnums=0)
+  step = jax.jit(training.make_train_step(gan), donate_argnums=0)
   for _ in range(300):
     now, _ = step(now, real, jax.random.key(1))
   assert abs(now.ema[0]['radius'] - 0.6) < 0.1
 
 
 def test_a_small_gan_learns_the_mean():
-  r1 = gan_lib.Term(
+  r1 = training.LossTerm(
     lambda context, keys, extra: (
       penalties.r1(context.logits_fn, context.real),
       extra,
@@ -412,12 +412,12 @@ def test_a_small_gan_learns_the_mean():
   gan = tiny.gan(optimizer=optax.adam(5e-3, b1=0.5), d_terms={'r1': r1})
   now = tiny.init(gan, {'ema_decay': 0.99, 'r1_weight': 0.3})
   key = jax.random.key(0)
-  step = jax.jit(train_step.make_train_step(gan), donate_argnums=0)
+  step = jax.jit(training.make_train_step(gan), donate_argnums=0)
   noise = jax.random.normal(jax.random.key(5), (300, 1, 64, 2))
   for real in np.asarray(noise * 0.3) + np.float32([2, -1]):
     now, _ = step(now, {'x': real}, key)
   z = jax.random.normal(jax.random.key(8), (500, tiny.LATENT))
-  fake = train_step.make_sample_fn(gan)(now.ema, z)
+  fake = training.make_sample_fn(gan)(now.ema, z)
   np.testing.assert_allclose(fake.mean(axis=0), [2, -1], atol=0.5)
 
 
@@ -443,14 +443,14 @@ def test_dropout_differs_between_micro_batches_and_devices():
   d = networks.Network(inner.init, apply)
   gan = gan_lib.dataclasses.replace(tiny.gan(norm='none'), discriminator=d)
   args = tiny.init(gan), tiny.batch(), jax.random.key(0)
-  update_rules.make_d_step(gan, micro_batches=2)(*args)
+  training.make_d_step(gan, micro_batches=2)(*args)
   jax.effects_barrier()
   assert len(seen) == 4  # real and fake of both parts
   assert len({y.tobytes() for y in seen}) == 4
 
 
 def test_terms_need_names_of_their_own_and_weights():
-  term = gan_lib.Term(lambda context, keys, extra: (keys, extra))
+  term = training.LossTerm(lambda context, keys, extra: (keys, extra))
   with pytest.raises(ValueError, match=r"terms \['t'\] are in d_terms and"):
     tiny.gan(d_terms={'t': term}, g_terms={'t': term})
   with pytest.raises(ValueError, match=r"hyper has no \['t_weight'\]"):
@@ -458,18 +458,18 @@ def test_terms_need_names_of_their_own_and_weights():
 
 
 def test_term_that_is_not_one_value_per_example():
-  square = gan_lib.Term(lambda c, keys, extra: (jnp.ones((16, 16)), extra))
+  square = training.LossTerm(lambda c, keys, extra: (jnp.ones((16, 16)), extra))
   gan = tiny.gan(d_terms={'t': square})
   now = tiny.init(gan, {**tiny.HYPER, 't_weight': 1.0})
   with pytest.raises(ValueError, match=r"term 't' returned .* \(16, 16\)"):
-    update_rules.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
+    training.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
 
 
 def test_a_donated_state_owns_what_it_holds():
   rate = jnp.float32(0.1)
   hyper = {**tiny.HYPER, 'a': rate, 'b': rate}
   gan = tiny.gan()
-  step = jax.jit(train_step.make_train_step(gan), donate_argnums=0)
+  step = jax.jit(training.make_train_step(gan), donate_argnums=0)
   for _ in range(2):
     step(tiny.init(gan, hyper), tiny.batch(1), jax.random.key(0))
   assert rate == jnp.float32(0.1)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gan_jax import config
+from gan_jax import config, experiment
 from gan_jax.experiment import build_gan as build_gan_lib
-from gan_jax.experiment import ensemble, experiment, sweep
+from gan_jax.experiment import sweep
 from tests.test_ensemble import RATE, mapping
 
 
@@ -19,16 +19,18 @@ from tests.test_ensemble import RATE, mapping
   ],
 )
 def test_values(text, values):
-  (axis,) = sweep.parse(text)
+  (axis,) = sweep.parse_sweep(text)
   assert axis.leaves == ('a',)
   np.testing.assert_allclose(axis.values, values)
 
 
 def test_several_settings():
-  one, two = sweep.parse('a+b.c=1,2; d=3')
-  assert one == sweep.Axis(('a', 'b.c'), (1.0, 2.0)) and one.name == 'a+b.c'
-  assert two == sweep.Axis(('d',), (3.0,))
-  assert sweep.parse('') == ()
+  one, two = sweep.parse_sweep('a+b.c=1,2; d=3')
+  assert (
+    one == sweep.SweepAxis(('a', 'b.c'), (1.0, 2.0)) and one.name == 'a+b.c'
+  )
+  assert two == sweep.SweepAxis(('d',), (3.0,))
+  assert sweep.parse_sweep('') == ()
 
 
 @pytest.mark.parametrize(
@@ -47,12 +49,12 @@ def test_several_settings():
 )
 def test_bad_text(text, message):
   with pytest.raises(ValueError, match=message):
-    sweep.parse(text)
+    sweep.parse_sweep(text)
 
 
 def test_members_are_ordinary_settings():
   built = experiment.build(mapping(seeds=2, swept=f'{RATE}=0.1,0.2', seed=5))
-  found = sweep.members(built.settings)
+  found = sweep.expand_sweep(built.settings)
   assert [m.settings.seed for m in found] == [5, 6, 5, 6]
   rates = [m.settings.g_optimizer['learning_rate'] for m in found]
   assert rates == [0.1, 0.1, 0.2, 0.2]
@@ -77,23 +79,23 @@ def test_members_are_ordinary_settings():
 )
 def test_what_cannot_be_swept(swept, message):
   with pytest.raises(ValueError, match=message):
-    ensemble.build(mapping(swept=swept))
+    experiment.build_ensemble(mapping(swept=swept))
 
 
 def test_too_many_members_are_refused_at_once():
   swept = f'{RATE}=linspace(0.1,1,1000);ema_decay=linspace(0.1,0.9,100000)'
   with pytest.raises(ValueError, match='200,000,000 members; must be at most'):
-    ensemble.build(mapping(seeds=2, swept=swept))
+    experiment.build_ensemble(mapping(seeds=2, swept=swept))
 
 
 def test_seeds_below_one():
   with pytest.raises(ValueError, match='ensemble.seeds=0: must be at least'):
-    ensemble.build(mapping(seeds=0))
+    experiment.build_ensemble(mapping(seeds=0))
 
 
 def test_data_that_stream_are_refused():
   with pytest.raises(ValueError, match='resident_mb=0: the members of an'):
-    ensemble.build(mapping(seeds=2, resident_mb=0))
+    experiment.build_ensemble(mapping(seeds=2, resident_mb=0))
 
 
 def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
@@ -107,7 +109,7 @@ def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
   monkeypatch.setattr(build_gan_lib, 'build_gan', counted)
   b1 = 'd_optimizer.b1'
   swept = f'{RATE}=logspace(-3,-1,5); {b1}=0.5,0.6; ema_decay=0.9'
-  crew = ensemble.build(mapping(seeds=3, swept=swept))
+  crew = experiment.build_ensemble(mapping(seeds=3, swept=swept))
   # The experiment, two for each of what varies, the game, one for each point.
   assert len(built) == 1 + 2 * 2 + 1 + 10
   assert len(crew.members) == 30

@@ -9,21 +9,21 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import augment, config, networks
+from gan_jax import augment, config, distributed, networks, training
 from gan_jax.augment import ada_controller
 from gan_jax.distributed import devices
 from gan_jax.training import gan as gan_lib
-from gan_jax.training import gradients, penalty_terms, train_step, update_rules
+from gan_jax.training import gradients, penalty_terms
 from tests import tiny
 
 IMAGES = ('bcr',)  # of points there is no flip
-NAMES = [name for name in penalty_terms.TERMS if name not in IMAGES]
+NAMES = [name for name in training.PENALTIES if name not in IMAGES]
 
 
 def game_with(name, hyper_weight=0.5, packing=1, **options):
   """A tiny game with one term, its state and its batch."""
-  entry = penalty_terms.TERMS[name]
-  term = {name: penalty_terms.make(name, **options)}
+  entry = training.PENALTIES[name]
+  term = {name: training.make_term(name, **options)}
   side = 'd_terms' if entry.player == 'discriminator' else 'g_terms'
   gan = tiny.gan(
     norm='none',
@@ -36,9 +36,9 @@ def game_with(name, hyper_weight=0.5, packing=1, **options):
 
 
 def test_settings_name_every_term():
-  assert list(config.PENALTIES) == list(penalty_terms.TERMS)
+  assert list(config.PENALTIES) == list(training.PENALTIES)
   for name, options in config.PENALTIES.items():
-    assert options == penalty_terms.options_of(name), name
+    assert options == penalty_terms.penalty_options(name), name
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -46,9 +46,9 @@ def test_settings_name_every_term():
 def test_four_devices_are_one(name):
   gan, now = game_with(name)
   key = jax.random.key(3)
-  step = train_step.make_train_step(gan, axis_name=devices.AXIS)
-  one = jax.jit(devices.emulate(step, 1))
-  four = jax.jit(devices.emulate(step, 4))
+  step = training.make_train_step(gan, axis_name=devices.AXIS_NAME)
+  one = jax.jit(distributed.emulate_devices(step, 1))
+  four = jax.jit(distributed.emulate_devices(step, 4))
   a = b = now
   for _ in range(2):
     (a, one_metrics), (b, metrics) = (
@@ -59,7 +59,7 @@ def test_four_devices_are_one(name):
     (a, one_metrics), (b, metrics), rtol=2e-4, atol=2e-5
   )
   assert np.isfinite(metrics[name]) and metrics[name] != 0
-  if penalty_terms.TERMS[name].extra != ():
+  if training.PENALTIES[name].extra != ():
     assert any(x != 0 for x in jax.tree.leaves(b.extra[name]))
 
 
@@ -68,9 +68,9 @@ def test_four_devices_are_one(name):
 def test_changes_its_own_player_alone(name, packing):
   gan, now = game_with(name, packing=packing)
   plain, without = game_with(name, hyper_weight=0.0, packing=packing)
-  player = penalty_terms.TERMS[name].player
-  grads = gradients.make_gradient(gan)(now, tiny.batch(), jax.random.key(0))
-  base = gradients.make_gradient(plain)(
+  player = training.PENALTIES[name].player
+  grads = gradients.make_gradient_fn(gan)(now, tiny.batch(), jax.random.key(0))
+  base = gradients.make_gradient_fn(plain)(
     without, tiny.batch(), jax.random.key(0)
   )
   for other in gradients.PLAYERS:
@@ -93,7 +93,7 @@ def test_lazy_equals_eager_in_expectation():
 
 def _mean_gradient(term_every, count):
   gan, now = game_with('r1', every=term_every)
-  gradient = jax.jit(gradients.make_gradient(gan, ('discriminator',)))
+  gradient = jax.jit(gradients.make_gradient_fn(gan, ('discriminator',)))
   found = [
     gradient(now.replace(step=jnp.int32(t)), tiny.batch(), jax.random.key(0))
     for t in range(count)
@@ -107,7 +107,7 @@ def _mean_gradient(term_every, count):
 
 def test_a_lazy_term_keeps_its_memory_between():
   gan, now = game_with('lecam', every=2)
-  step = jax.jit(train_step.make_train_step(gan))
+  step = jax.jit(training.make_train_step(gan))
   anchors = []
   for _ in range(4):
     now, _ = step(now, tiny.batch(1), jax.random.key(0))
@@ -117,13 +117,13 @@ def test_a_lazy_term_keeps_its_memory_between():
 
 def test_weight_falls_with_its_factor():
   gan, now = game_with('r1', factor=lambda step: 0.5**step)
-  gradient = gradients.make_gradient(gan, ('discriminator',))
+  gradient = gradients.make_gradient_fn(gan, ('discriminator',))
   at = lambda t, g=gradient: optax.tree.norm(
     g(now.replace(step=jnp.int32(t)), tiny.batch(), jax.random.key(0)).grads
   )
   none, _ = game_with('r1')
   no_weight = now.replace(hyper={**now.hyper, 'r1_weight': jnp.float32(0)})
-  base = gradients.make_gradient(none, ('discriminator',))(
+  base = gradients.make_gradient_fn(none, ('discriminator',))(
     no_weight, tiny.batch(), jax.random.key(0)
   )
   np.testing.assert_allclose(at(40), optax.tree.norm(base.grads), rtol=1e-5)
@@ -138,7 +138,7 @@ def test_bcr_on_images():
   x = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1)) * 2 - 1
   weights = jax.random.normal(jax.random.key(2), (8, 8, 1))
   d = lambda x: (x * weights[None]).sum(axis=(1, 2, 3))
-  blank = gan_lib.Context(*[None] * len(gan_lib.Context._fields))
+  blank = gan_lib.GANOutputs(*[None] * len(gan_lib.GANOutputs._fields))
   context = blank._replace(
     real_inputs=x,
     fake_inputs=-x,
@@ -147,7 +147,7 @@ def test_bcr_on_images():
     logits_fn=d,
     packing=1,
   )
-  values, _ = penalty_terms.make('bcr').apply(context, keys, ())
+  values, _ = training.make_term('bcr').apply(context, keys, ())
   assert values.shape == (4,) and (values > 0).any()
   # A discriminator that sums up pixels does not see a flip.
   blind = lambda x: x.sum(axis=(1, 2, 3))
@@ -157,7 +157,7 @@ def test_bcr_on_images():
   again = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(0), i))(
     jnp.arange(4)
   )
-  values, _ = penalty_terms.make('bcr', policy=('flip',)).apply(
+  values, _ = training.make_term('bcr', policy=('flip',)).apply(
     context, again, ()
   )
   np.testing.assert_allclose(values, 0, atol=1e-6)
@@ -165,16 +165,16 @@ def test_bcr_on_images():
 
 def test_terms_of_the_wrong_player_and_reserved_names():
   with pytest.raises(ValueError, match="'r1' belongs to the discriminator"):
-    tiny.gan(g_terms={'r1': penalty_terms.make('r1')})
+    tiny.gan(g_terms={'r1': training.make_term('r1')})
   with pytest.raises(ValueError, match="cannot be named 'd_loss'"):
-    tiny.gan(d_terms={'d_loss': penalty_terms.make('r1')})
+    tiny.gan(d_terms={'d_loss': training.make_term('r1')})
 
 
 def test_unknown_names_and_options():
   with pytest.raises(ValueError, match="unknown penalty 'r3'"):
-    penalty_terms.make('r3')
+    training.make_term('r3')
   with pytest.raises(ValueError, match=r"no options \['targt'\]"):
-    penalty_terms.make('wgan_gp', targt=0.0)
+    training.make_term('wgan_gp', targt=0.0)
   with pytest.raises(ValueError, match='every=0'):
     game_with('r1', every=0)
 
@@ -182,25 +182,25 @@ def test_unknown_names_and_options():
 def test_coupled_parts_refuse_micro_batches_when_the_step_is_made():
   gan, _ = game_with('lecam')
   with pytest.raises(ValueError, match='micro_batches=2 .* lecam mixes'):
-    train_step.make_train_step(gan, micro_batches=2)
+    training.make_train_step(gan, micro_batches=2)
   with pytest.raises(ValueError, match='the loss mixes'):
-    update_rules.make_d_step(tiny.gan(loss='ragan'), micro_batches=2)
+    training.make_d_step(tiny.gan(loss='ragan'), micro_batches=2)
 
 
 def test_a_step_without_the_axis_name_is_refused_on_several_devices():
-  step = train_step.make_train_step(tiny.gan(loss='ragan'))
+  step = training.make_train_step(tiny.gan(loss='ragan'))
   with pytest.raises(ValueError, match='made with axis_name=None: on 4'):
-    devices.emulate(step, 4)
+    distributed.emulate_devices(step, 4)
   if jax.local_device_count() > 1:
     with pytest.raises(ValueError, match='made with axis_name=None'):
-      devices.parallelise(step, jax.local_devices())
+      distributed.parallelize_step(step, jax.local_devices())
 
 
 @pytest.mark.parametrize('loss', ['ragan', 'mmd_gaussian', 'dual_contrastive'])
 def test_coupled_losses_see_all_devices(loss):
   gan = tiny.gan(loss=loss)
-  step = train_step.make_train_step(gan, axis_name=devices.AXIS)
-  run = lambda parts: jax.jit(devices.emulate(step, parts))(
+  step = training.make_train_step(gan, axis_name=devices.AXIS_NAME)
+  run = lambda parts: jax.jit(distributed.emulate_devices(step, parts))(
     tiny.init(gan), tiny.batch(1), jax.random.key(0)
   )
   chex.assert_trees_all_close(run(4), run(1), rtol=1e-4, atol=1e-5)
@@ -237,8 +237,8 @@ def image_step(gan, parts=1, count=3, **hyper):
     gan, jax.random.key(0), {'x': x[0]}, {**tiny.HYPER, **hyper}
   )
   step = jax.jit(
-    devices.emulate(
-      train_step.make_train_step(gan, axis_name=devices.AXIS), parts
+    distributed.emulate_devices(
+      training.make_train_step(gan, axis_name=devices.AXIS_NAME), parts
     )
   )
   for _ in range(count):
@@ -248,7 +248,7 @@ def image_step(gan, parts=1, count=3, **hyper):
 
 def test_augmentation_is_the_same_on_four_devices_and_reaches_g():
   gan = image_game(
-    augment=gan_lib.Augmentation(augment.AUGMENTS['diff_augment'])
+    augment=training.Augmentation(augment.AUGMENTS['diff_augment'])
   )
   one, _ = image_step(gan, augment_strength=1.0)
   four, _ = image_step(gan, parts=4, augment_strength=1.0)
@@ -264,14 +264,14 @@ def test_augmentation_is_the_same_on_four_devices_and_reaches_g():
 
 def test_adaptive_strength_lives_in_the_state_and_is_global():
   update = functools.partial(
-    ada_controller.update_strength,
+    ada_controller.update_ada,
     target=0.6,
     speed=100,
     interval_examples=8,
   )
   policy = functools.partial(augment.AUGMENTS['ada'], policy=('brightness',))
-  memory = ada_controller.init_strength(0.5)
-  gan = image_game(augment=gan_lib.Augmentation(policy, update, memory))
+  memory = ada_controller.init_ada(0.5)
+  gan = image_game(augment=training.Augmentation(policy, update, memory))
   one, metrics = image_step(gan)
   four, _ = image_step(gan, parts=4)
   chex.assert_trees_all_close(one, four, rtol=1e-4, atol=1e-5)
@@ -294,7 +294,7 @@ def test_instance_noise_reaches_what_d_sees_and_ends():
   def gradient(gan, step):
     now = tiny.state.init_state(gan, jax.random.key(0), batch, hyper)
     now = now.replace(step=jnp.int32(step))
-    make = gradients.make_gradient(gan, ('discriminator',))
+    make = gradients.make_gradient_fn(gan, ('discriminator',))
     return make(now, batch, jax.random.key(0)).grads
 
   chex.assert_trees_all_close(gradient(noisy, 2), gradient(plain, 2))
@@ -311,9 +311,9 @@ def test_lazy_coupled_terms_on_real_devices(backend):
   """Collectives inside a conditional, on four devices, against one."""
   names = ('lecam', 'max_gradient', 'path_length')
   pick = lambda player: {
-    name: penalty_terms.make(name, every=2)
+    name: training.make_term(name, every=2)
     for name in names
-    if penalty_terms.TERMS[name].player == player
+    if training.PENALTIES[name].player == player
   }
   gan = tiny.gan(
     loss='ragan',
@@ -321,10 +321,12 @@ def test_lazy_coupled_terms_on_real_devices(backend):
     g_terms=pick('generator'),
   )
   weights = {f'{name}_weight': 0.01 for name in names}
-  step = train_step.make_train_step(gan, axis_name=devices.AXIS)
+  step = training.make_train_step(gan, axis_name=devices.AXIS_NAME)
   now, key = tiny.init(gan, {**tiny.HYPER, **weights}), jax.random.key(3)
-  one = jax.jit(devices.emulate(step, 1))
-  r = devices.parallelise(step, devices.local_devices(4), backend=backend)
+  one = jax.jit(distributed.emulate_devices(step, 1))
+  r = distributed.parallelize_step(
+    step, devices.local_devices(4), backend=backend
+  )
   expected, found = now, r.put(tiny.init(gan, {**tiny.HYPER, **weights}))
   batch, placed, key_there = (
     tiny.batch(1),

@@ -97,7 +97,9 @@ def test_resizes_and_adds_channels(data_dir):
   source = read(data_dir, size=16, channels=3)
   assert source.shape == (16, 16, 3) == source.x.shape[1:]
   native = read(data_dir)
-  np.testing.assert_array_equal(source.x, images.fit_arrays(native.x, 16, 3))
+  np.testing.assert_array_equal(
+    source.x, images.crop_and_resize_arrays(native.x, 16, 3)
+  )
   np.testing.assert_array_equal(source.label, native.label)
 
 

@@ -261,7 +261,7 @@ def test_a_run_rolls_back_to_the_last_good_checkpoint(flaky, tmp_path):
   out = run(*flaky, '--config.nonfinite=rollback')
   assert 'd_loss = nan' in out and 'Back to step 20 (rollback 1)' in out
   assert [line['step'] for line in lines(tmp_path / 'run')] == [10, 20, 30, 40]
-  with checkpoint.Checkpoints(
+  with checkpoint.RunCheckpointer(
     tmp_path / 'run' / 'checkpoints', read_only=True
   ) as saved:
     assert saved.about(30)['rollbacks'] == saved.about(40)['rollbacks'] == 1

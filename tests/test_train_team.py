@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from gan_jax import config
-from gan_jax.experiment import ensemble, run_dir, sweep, sweep_results
+from gan_jax import config, experiment
+from gan_jax.experiment import run_dir, sweep, sweep_results
 from gan_jax.io import metric_writer
 from gan_jax.report import sweep_plots
 from gan_jax.runner import console, train_ensemble
@@ -23,14 +23,14 @@ from tests.test_ensemble import RATE, mapping
 def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
   several = {'ensemble': {'seeds': 3, 'sweep': ''}}
   given = mapping() if data == 'points' else test_fuse.IMAGES
-  crew = ensemble.build(given | several | {'num_devices': 1})
+  crew = experiment.build_ensemble(given | several | {'num_devices': 1})
   state = crew.init_state()
   state = state.replace(
     step=np.array([0 if i in lost else 4 for i in range(3)])
   )
   asked, saved = [], []
 
-  class Scorer(train_ensemble.Scorer):
+  class Scorer(train_ensemble.EnsembleEvaluator):
     def weights(self, state, index):
       asked.append(index)
       return super().weights(state, index)
@@ -38,7 +38,7 @@ def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
   scorer = Scorer(crew, None)
   save = lambda path, x, *_, **more: saved.append((x.shape, more))
   monkeypatch.setattr(metric_writer, 'save_samples', save)
-  monkeypatch.setattr(metric_writer, 'save_grid', save)
+  monkeypatch.setattr(metric_writer, 'save_image_grid', save)
   train_ensemble._save_pictures(tmp_path / 'x.png', crew, scorer, state, 4)
   assert asked == drawn
   if data == 'points':
@@ -48,18 +48,18 @@ def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
 
 
 def test_the_best_points_are_listed():
-  point = lambda i, mean: sweep_results.Point(
+  point = lambda i, mean: sweep_results.SweepPoint(
     {'a': i}, [i], [], {'score': (mean, None)}, {'score': [mean]}
   )
   means = [3.0, math.nan, 1.0, *range(10, 30)]
   found = [point(i, mean) for i, mean in enumerate(means)]
   listed = lambda better: [
-    p.scores['score'][0] for p in sweep_results.best_first(found, better)
+    p.scores['score'][0] for p in sweep_results.rank_points(found, better)
   ]
   assert listed('lower')[:3] == [1.0, 3.0, 10] and len(listed('lower')) == 16
   assert listed('higher')[:2] == [29, 28]
   assert listed('near 0.5')[0] == 1.0
-  assert sweep_results.best_first(found[:3], 'lower') == found[:3]
+  assert sweep_results.rank_points(found[:3], 'lower') == found[:3]
 
 
 def test_mean_and_error():
@@ -71,15 +71,17 @@ def test_mean_and_error():
 
 def test_scores_that_are_not_finite_are_of_who_diverged():
   row = collections.namedtuple('Row', ['name', 'value'])
-  member = lambda seed: sweep.Member(config.parse({'seed': seed}), {})
+  member = lambda seed: sweep.SweepMember(
+    config.from_mapping({'seed': seed}), {}
+  )
   scores = [[row('a', v), row('b', v)] for v in (1.0, math.nan, 3.0)]
-  (point,) = sweep_results.points_of(
+  (point,) = sweep_results.aggregate_seeds(
     [member(i) for i in range(4)], [*scores, None]
   )
   assert point.members == [0, 1, 2, 3] and point.diverged == [1, 3]
   assert point.scores['a'] == (2.0, pytest.approx(1.0))
   assert point.values == {'a': [1.0, 3.0], 'b': [1.0, 3.0]}
-  (nothing,) = sweep_results.points_of([member(0)], [scores[1]])
+  (nothing,) = sweep_results.aggregate_seeds([member(0)], [scores[1]])
   text = json.dumps(nothing.as_json(), allow_nan=False)
   assert json.loads(text)['scores'] == {'a': [None, None], 'b': [None, None]}
 
@@ -91,7 +93,7 @@ class TestPlots:
       lost = [2 * i] if i == 1 else []
       scores = {'score': (1.0 + i, 0.1), 'other': (math.nan, None)}
       found.append(
-        sweep_results.Point(
+        sweep_results.SweepPoint(
           {'a': i},
           [2 * i, 2 * i + 1],
           lost,
@@ -105,7 +107,7 @@ class TestPlots:
   def test_a_picture(self, tmp_path, shape):
     pytest.importorskip('matplotlib', reason="pip install 'gan_jax[plots]'")
     axes = [
-      sweep.Axis((name,), tuple(range(1, n + 1)))
+      sweep.SweepAxis((name,), tuple(range(1, n + 1)))
       for name, n in zip('ab', shape)
     ]
     lines = [
@@ -114,23 +116,25 @@ class TestPlots:
     ]
     floors = {'score': (0.5, 0.01), 'other': (0.5, None)}
     path = tmp_path / 'x.png'
-    assert sweep_plots.ensemble(path, axes, self.points(shape), floors, lines)
+    assert sweep_plots.plot_sweep(path, axes, self.points(shape), floors, lines)
     assert path.stat().st_size > 5000
 
   def test_no_picture_of_three_dimensions(self, tmp_path):
-    axes = [sweep.Axis((name,), (1.0,)) for name in 'abc']
+    axes = [sweep.SweepAxis((name,), (1.0,)) for name in 'abc']
     floors = {'score': (0.5, 0.01)}
     path = tmp_path / 'x.png'
-    assert not sweep_plots.ensemble(path, axes, self.points(()), floors, [])
+    assert not sweep_plots.plot_sweep(path, axes, self.points(()), floors, [])
 
 
 @pytest.mark.slow
 def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
   def train(workdir, stopped):
     given = mapping(seeds=2, num_steps=30, num_devices=1)
-    crew = ensemble.build(given | {'eval': {'every': 10, 'num_samples': 20}})
-    return train_ensemble.train(
-      crew, workdir, console.Report(), lambda: stopped
+    crew = experiment.build_ensemble(
+      given | {'eval': {'every': 10, 'num_samples': 20}}
+    )
+    return train_ensemble.train_ensemble(
+      crew, workdir, console.ConsoleReporter(), lambda: stopped
     )
 
   def lines(workdir):
@@ -139,7 +143,7 @@ def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
 
   assert not train(tmp_path / 'a', stopped=True)
   assert not (tmp_path / 'a' / 'summary.json').exists()
-  assert run_dir.latest(tmp_path / 'a') == 1
+  assert run_dir.latest_step(tmp_path / 'a') == 1
   assert [line['step'] for line in lines(tmp_path / 'a')] == [1]
   for name in 'ab':
     assert train(tmp_path / name, stopped=False)

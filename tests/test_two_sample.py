@@ -13,7 +13,7 @@ from gan_jax.metrics import two_sample
 
 SEEDS = 200
 TESTS = {
-  'neighbour': lambda *args: two_sample.nearest_neighbour_test(
+  'neighbour': lambda *args: two_sample.nearest_neighbor_test(
     *args, permutations=99
   ),
   'classifier': lambda *args: two_sample.classifier_test(*args, steps=50),
@@ -26,7 +26,7 @@ class AccuracyTest(chex.TestCase):
   def test_half_for_alike_one_for_apart_none_for_copies(self):
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 400, 3, 2)).astype(np.float32)
-    accuracy = self.variant(two_sample.nearest_neighbour_accuracy)
+    accuracy = self.variant(two_sample.nearest_neighbor_accuracy)
     np.testing.assert_allclose(accuracy(a, b), 0.5, atol=0.06)
     np.testing.assert_allclose(accuracy(a, b + 100), 1)
     np.testing.assert_allclose(accuracy(a, a), 0, atol=0.01)
@@ -108,5 +108,7 @@ def test_a_constant_feature_does_no_harm():
   x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
   labels = (x[:, 0] > 0).astype(np.int32)
   x[:, 2] = 7
-  classifier = classifier_lib.fit(x, labels, jax.random.key(0), classes=2)
+  classifier = classifier_lib.train_classifier(
+    x, labels, jax.random.key(0), classes=2
+  )
   assert classifier_lib.accuracy(classifier, x, labels) > 0.95

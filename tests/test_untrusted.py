@@ -58,21 +58,21 @@ def test_a_line_that_is_no_line_of_a_run(tmp_path, line):
   good = json.dumps({'step': 1})
   path.write_text(f'{good}\n{line}\n{good}\n', encoding='latin-1')
   with pytest.raises(ValueError, match=f'line 2 of {path} is not as it was'):
-    jsonl.read(path)
+    jsonl.read_jsonl(path)
   path.write_text(f'{good}\n{line}', encoding='latin-1')
-  assert jsonl.read(path) == [{'step': 1}]
+  assert jsonl.read_jsonl(path) == [{'step': 1}]
 
 
 def test_a_line_without_what_it_must_have(tmp_path):
   path = tmp_path / 'scores.jsonl'
   lines = [{'step': 1, 'rank': 2}, {'step': 2}, {'step': 3, 'rank': 4}]
   path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
-  assert jsonl.read(path) == lines
+  assert jsonl.read_jsonl(path) == lines
   with pytest.raises(ValueError, match=f"line 2 of {path} .*'rank'"):
-    jsonl.Lines(path, start=3, kinds={'rank': int})
+    jsonl.JsonlWriter(path, start=3, kinds={'rank': int})
   with pytest.raises(ValueError, match=f'line 1 of {path} .*rank is no dict'):
-    jsonl.read(path, {'rank': dict})
-  assert jsonl.read(path) == lines
+    jsonl.read_jsonl(path, {'rank': dict})
+  assert jsonl.read_jsonl(path) == lines
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_an_object_of_json_is_one_or_named(tmp_path, content):
 
 def test_a_download_without_end(tmp_path, monkeypatch):
   monkeypatch.setenv('GAN_JAX_CACHE', str(tmp_path / 'cache'))
-  monkeypatch.setattr(inception_weights, '_MOST_BYTES', 2**22)
+  monkeypatch.setattr(inception_weights, '_MAX_BYTES', 2**22)
   (tmp_path / 'remote.pth').write_bytes(bytes(2**22 + 1))
   head = hashlib.sha256(bytes(2**22)).hexdigest()
   with pytest.raises(ValueError, match=f'has the SHA256 {head}, not 0'):
-    inception_weights.fetch((tmp_path / 'remote.pth').as_uri(), '0')
+    inception_weights.download((tmp_path / 'remote.pth').as_uri(), '0')
   assert os.listdir(tmp_path / 'cache') == []

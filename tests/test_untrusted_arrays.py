@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from gan_jax.data import sample_files
+from gan_jax import data
 from gan_jax.evaluation import feature_cache
 from gan_jax.evaluation.networks import inception_weights, mnist_classifier
 from gan_jax.io import npz, torch_checkpoint
@@ -141,7 +141,7 @@ def test_modules_below_modules(tmp_path):
   body = module * 5000 + b'N' + b'sb' * 5000
   path = tmp_path / 'deep.pt'
   path.write_bytes(zipped(b'\x80\x04' + body + b'.', {}))
-  took, message = peak(lambda: torch_checkpoint.read_modules(path))
+  took, message = peak(lambda: torch_checkpoint.read_torchscript(path))
   assert took < 20 and 'deep.pt' in message and '1000 letters' in message
 
 
@@ -215,7 +215,7 @@ def test_headers_are_not_believed(tmp_path, monkeypatch, name, suffix):
       archive.writestr('x.npy', content)
     content = stream.getvalue()
   path.write_bytes(content)
-  took, message = peak(lambda: sample_files.open_samples(path))
+  took, message = peak(lambda: data.open_samples(path))
   assert took < 10 and f'lying.{suffix} cannot be read' in message
   assert not pathlib.Path('ran').exists()
 
@@ -227,16 +227,14 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
       entry.write(npy(described((count,), "'|u1'")))
       for _ in range(count // 2**22):
         entry.write(bytes(2**22))
-  took, message = peak(lambda: sample_files.open_samples(path))
+  took, message = peak(lambda: data.open_samples(path))
   assert took < 10 and 'the most that is believed' in message
 
 
 def test_what_is_plain_compresses(tmp_path):
   x = np.zeros((1000, 32, 32, 3), np.uint8)
   np.savez_compressed(tmp_path / 'a.npz', x=x)
-  np.testing.assert_array_equal(
-    sample_files.open_samples(tmp_path / 'a.npz').x, x
-  )
+  np.testing.assert_array_equal(data.open_samples(tmp_path / 'a.npz').x, x)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +268,7 @@ def test_entries_of_one_name(tmp_path):
     with pytest.warns(UserWarning, match='Duplicate name'):
       archive.writestr('x.npy', npy(described((16,)), bytes(64)))
   with pytest.raises(ValueError, match="a.npz .*'x.npy' .* there twice"):
-    sample_files.open_samples(tmp_path / 'a.npz')
+    data.open_samples(tmp_path / 'a.npz')
 
 
 @pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
@@ -287,14 +285,14 @@ def test_classes_are_not_lost_with_the_list_of_arrays(tmp_path, save):
   for content in (renamed, shorter):
     path.write_bytes(content)
     with pytest.raises(ValueError, match='a.npz cannot be read'):
-      sample_files.open_samples(path)
+      data.open_samples(path)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_images_without_pixels(tmp_path, dtype):
   np.save(tmp_path / 'a.npy', np.zeros((2, 0, 0, 3), dtype))
   with pytest.raises(ValueError, match=r'a.npy: an array of .* \(2, 0, 0, 3\)'):
-    sample_files.open_samples(tmp_path / 'a.npy')
+    data.open_samples(tmp_path / 'a.npy')
 
 
 def test_a_classifier_that_is_damaged(tmp_path):
@@ -314,7 +312,7 @@ def test_a_classifier_that_is_damaged(tmp_path):
 
 
 def test_a_damaged_entry_of_the_store_is_as_if_not_there(tmp_path):
-  store, key = feature_cache.Store(tmp_path), {'kind': 'a'}
+  store, key = feature_cache.FeatureCache(tmp_path), {'kind': 'a'}
   store.put(key, {'mean': np.ones(3)})
   np.testing.assert_array_equal(store.get(key)['mean'], np.ones(3))
   (path,) = tmp_path.glob('*.npz')

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import data
-from gan_jax.data import folder, sample_files
+from gan_jax.data import folder
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -83,7 +83,7 @@ def test_bombs_are_refused_by_name(tmp_path, make, sides):
   for attempt in (
     lambda: read(path),
     lambda: read(path, memory_mb=0),
-    lambda: sample_files.open_samples(path),
+    lambda: data.open_samples(path),
   ):
     with pytest.raises(ValueError, match=message):
       attempt()
@@ -103,7 +103,7 @@ def test_bombs_take_no_memory(tmp_path):
     'warnings.simplefilter("ignore")\n'
     'use = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
     'before, refused = use(), 0\n'
-    'for path in folder.find(pathlib.Path(sys.argv[1])):\n'
+    'for path in folder.list_images(pathlib.Path(sys.argv[1])):\n'
     '  try:\n'
     '    folder._load(path, 8, 3)\n'
     '  except ValueError as error:\n'
@@ -144,7 +144,7 @@ def test_only_the_four_formats_are_opened(tmp_path, suffix):
   with pytest.raises(ValueError, match=message):
     read(path)
   with pytest.raises(ValueError, match=message):
-    sample_files.open_samples(path)
+    data.open_samples(path)
 
 
 def make_fifo(path):
@@ -187,7 +187,7 @@ def test_what_is_no_picture_is_named(tmp_path, make, message, memory_mb):
   with pytest.warns(UserWarning, match='skipped 1 of the .*x.png'):
     assert len(read(path, skip_broken=True, memory_mb=memory_mb)) == 4
   with pytest.raises(ValueError, match='x.png'):
-    source = sample_files.open_samples(path)
+    source = data.open_samples(path)
     source[np.arange(len(source))]
 
 
@@ -217,7 +217,7 @@ def linked(tmp_path):
 
 def both(path, **options):
   """How the two readers of folders see one."""
-  source = sample_files.open_samples(path, **options)
+  source = data.open_samples(path, **options)
   return len(read(path, **options)), len(source)
 
 
@@ -227,7 +227,7 @@ def test_links_out_of_the_folder_need_asking(linked, what):
   link = inside / 'link.png'
   link.symlink_to(outside / what)
   message = f'{link} is a link to {outside / what}, out of .*follow_symlinks'
-  for reader in (read, sample_files.open_samples):
+  for reader in (read, data.open_samples):
     with pytest.raises(ValueError, match=message):
       reader(inside)
   count = 5 if what else 8
@@ -250,7 +250,10 @@ def test_links_within_the_folder_are_read(linked):
   (inside / 'loop').symlink_to('.')
   (inside / 'below' / 'up').symlink_to('..')
   assert both(inside) == both(inside, follow_symlinks=True) == (9, 9)
-  assert {path.parent.name for path in folder.find(inside)} == {'in', 'below'}
+  assert {path.parent.name for path in folder.list_images(inside)} == {
+    'in',
+    'below',
+  }
 
 
 def test_links_of_directories_that_lead_round_in_a_ring(linked):

@@ -26,7 +26,7 @@ def small(monkeypatch):
     monkeypatch.setattr(module, 'LAYERS', LAYERS)
   monkeypatch.setattr(inception_weights, 'FEATURES', 5)
   monkeypatch.setattr(inception_weights, 'CLASSES', 7)
-  monkeypatch.setattr(inception_weights, 'KNOWN_TRUNK', 'none')
+  monkeypatch.setattr(inception_weights, 'REFERENCE_HASH', 'none')
   monkeypatch.delenv('GAN_JAX_INCEPTION', raising=False)
 
 
@@ -227,7 +227,7 @@ def test_folding_is_convolution_then_batch_norm():
   scale, bias, mean, variance = (np.abs(draw(i, 5)) for i in range(2, 6))
   y = np.einsum('ocij,ijc->o', weight, x)
   expected = (y - mean) / np.sqrt(variance + 1e-3) * scale + bias
-  layer = inception_weights.fold(weight, scale, bias, mean, variance)
+  layer = inception_weights.fold_batch_norm(weight, scale, bias, mean, variance)
   assert layer['kernel'].shape == (2, 4, 3, 5)
   found = np.einsum('ijco,ijc->o', layer['kernel'], x) + layer['bias']
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
@@ -260,7 +260,7 @@ def test_the_network_of_fid_is_known_with_and_without_its_head(
   for path, head in zip(paths, (True, False)):
     path.write_bytes(torch_file(torch_state(head)))
   plain = inception_weights.load_weights(paths[1])
-  monkeypatch.setattr(inception_weights, 'KNOWN_TRUNK', plain.sha256)
+  monkeypatch.setattr(inception_weights, 'REFERENCE_HASH', plain.sha256)
   found = [inception_weights.load_weights(path) for path in paths]
   assert found[0].is_fid and found[1].is_fid
   assert found[0].sha256 != found[1].sha256
@@ -365,11 +365,11 @@ def published(small, tmp_path, monkeypatch):
 
 
 def test_fetch_downloads_once(published, tmp_path):
-  path = inception_weights.fetch(*published)
+  path = inception_weights.download(*published)
   assert path == tmp_path / 'cache' / 'remote.pth'
   assert os.listdir(path.parent) == ['remote.pth']
   (tmp_path / 'remote.pth').unlink()
-  assert inception_weights.fetch(*published) == path
+  assert inception_weights.download(*published) == path
   assert set(inception_weights.load_weights(path).params) == {*LAYERS, 'fc'}
 
 
@@ -378,9 +378,9 @@ def test_what_is_not_the_published_file_leaves_nothing(published, tmp_path):
   with pytest.raises(
     ValueError, match=f'SHA256 {sha256}, not 0000.*--feature_w'
   ):
-    inception_weights.fetch(url, '0000')
+    inception_weights.download(url, '0000')
   with pytest.raises(OSError, match='GAN_JAX_INCEPTION'):
-    inception_weights.fetch(url + 'x', sha256)
+    inception_weights.download(url + 'x', sha256)
   assert os.listdir(tmp_path / 'cache') == []
 
 
@@ -390,7 +390,7 @@ def test_order_of_sources(published, tmp_path, monkeypatch):
     other, inception_weights.from_torch(torch_state(), 'state')
   )
   monkeypatch.setattr(
-    inception_weights, 'fetch', lambda: tmp_path / 'remote.pth'
+    inception_weights, 'download', lambda: tmp_path / 'remote.pth'
   )
   assert inception_weights.load_weights().source.endswith('remote.pth')
   monkeypatch.setenv('GAN_JAX_INCEPTION', str(other))
@@ -422,8 +422,10 @@ def test_convert(small, tmp_path, capsys, monkeypatch):
   printed = capsys.readouterr().out
   assert f'with class head, content {found.sha256}' in printed
   assert 'NOT the FID network' in printed
-  trunk = inception_weights.content_hash(inception_weights.trunk(found.params))
-  monkeypatch.setattr(inception_weights, 'KNOWN_TRUNK', trunk)
+  trunk = inception_weights.content_hash(
+    inception_weights.without_head(found.params)
+  )
+  monkeypatch.setattr(inception_weights, 'REFERENCE_HASH', trunk)
   convert_weights.main([str(target), str(tmp_path / 'c.npz')])
   assert '\nthe FID network' in capsys.readouterr().out
 
@@ -472,11 +474,11 @@ def test_torchscript_is_read_without_its_code(small, tmp_path, capsys):
   convert_weights.main([str(path), str(tmp_path / 'b.npz')])
   assert 'NOT the FID network' in capsys.readouterr().out
   found = inception_weights.load_weights(tmp_path / 'b.npz').params
-  arrays = torch_checkpoint.read_modules(path)
+  arrays = torch_checkpoint.read_torchscript(path)
   assert list(arrays)[:2] == ['net.layer_0.weight', 'net.layer_0.beta']
   for i, name in enumerate(LAYERS):
     kernel, bias, mean, variance = list(arrays.values())[4 * i : 4 * i + 4]
-    expected = inception_weights.fold(
+    expected = inception_weights.fold_batch_norm(
       kernel, np.ones_like(bias), bias, mean, variance
     )
     np.testing.assert_array_equal(found[name]['kernel'], expected['kernel'])

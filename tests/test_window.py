@@ -16,7 +16,7 @@ def now(monkeypatch):
 
 
 def test_the_clock_leaves_out_pauses_and_what_was_not_noted(now):
-  clock = meters.Clock()
+  clock = meters.StepTimer()
   assert clock.rate == 0 and clock.rates == []
   clock.add(3)
   clock.add(5)
@@ -36,7 +36,7 @@ def test_a_window_by_its_clock(now):
   class Feed:
     waited = property(lambda self: (now[0] - 100) / 10)
 
-  log = meters.Window(8)
+  log = meters.MetricMeter(8)
   log.begin(Feed())
   log.add(1, {'loss': jnp.ones(1)}, 1)
   now[0] += 3
@@ -54,7 +54,7 @@ def test_a_window_by_its_clock(now):
 
 
 def test_curves_are_means_of_the_steps_that_were_taken(now):
-  curves = meters.Curves()
+  curves = meters.MemberMeter()
   curves.add(2, {'loss': jnp.array([[1.0, 2.0, 99], [3.0, 5.0, 99]])}, 2)
   curves.add(3, {'loss': jnp.array([[6.0, 99, 99], [jnp.nan, 99, 99]])}, 1)
   now[0] += 3
@@ -66,7 +66,7 @@ def test_curves_are_means_of_the_steps_that_were_taken(now):
 
 
 def test_skipped_steps_are_counted_and_in_no_mean():
-  log = meters.Window(8)
+  log = meters.MetricMeter(8)
   log.add(4, {'loss': jnp.arange(4.0), 'skipped': jnp.array([0, 1, 1, 0.0])}, 4)
   means = log.close()
   assert means['loss'] == 1.5 and means['skipped'] == 2
@@ -78,7 +78,7 @@ def test_skipped_steps_are_counted_and_in_no_mean():
   log.close()
   log.add(104, {'loss': jnp.zeros(()), 'skipped': jnp.ones(())})
   with pytest.raises(
-    meters.NonFinite, match='the last 100 steps, all of which'
+    meters.NonFiniteError, match='the last 100 steps, all of which'
   ):
     log.close()
 
@@ -87,7 +87,7 @@ def test_a_window_that_begins_anew_forgets_what_was_bad():
   class Feed:
     waited = 0.0
 
-  log = meters.Window(8)
+  log = meters.MetricMeter(8)
   log.add(1, {'loss': jnp.array(jnp.nan)}, 1)
   log.begin(Feed())
   log.add(1, {'loss': jnp.array(2.0)}, 1)

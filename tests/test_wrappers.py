@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import losses
+from gan_jax import losses, training
 from gan_jax.training import gan as gan_lib
-from gan_jax.training import train_step, update_rules
 from tests import tiny
 
 REAL = jnp.array([0.0, 2.0, -1.0, 0.5])
@@ -174,7 +173,7 @@ def test_packing_that_does_not_divide():
   with pytest.raises(ValueError, match='packing=3 does not divide the 16'):
     gan = tiny.gan(packing=3)
     now = tiny.init(gan)
-    update_rules.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
+    training.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
   with pytest.raises(ValueError, match='packing=0'):
     tiny.gan(packing=0)
 
@@ -184,6 +183,6 @@ def test_a_packed_discriminator_sees_packs():
   now = tiny.init(gan)
   kernels = now.discriminator.params['Dense_0']['kernel']
   assert kernels.shape[0] == 4  # two points of two coordinates
-  step = train_step.make_train_step(gan)
+  step = training.make_train_step(gan)
   after, metrics = jax.jit(step)(now, tiny.batch(1), jax.random.key(0))
   chex.assert_tree_all_finite((after, metrics))

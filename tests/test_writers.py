@@ -19,7 +19,7 @@ def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
   images = np.full((6, 4, 5, channels), -1.0)
   images[4] = 1
   path = tmp_path / 'deep' / 'grid.png'
-  metric_writer.save_grid(path, images, columns=3, least=1)
+  metric_writer.save_image_grid(path, images, columns=3, least=1)
   with Image.open(path) as picture:
     assert picture.mode == mode and picture.size == (3 * 6 + 1, 2 * 5 + 1)
     pixels = np.asarray(picture).reshape(11, 19, channels)
@@ -30,7 +30,7 @@ def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
 
 def test_grid_clips_and_enlarges(tmp_path):
   path = tmp_path / 'grid.png'
-  metric_writer.save_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
+  metric_writer.save_image_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
   with Image.open(path) as picture:
     assert picture.size == (40, 40) and np.asarray(picture).max() == 255
 
@@ -38,7 +38,7 @@ def test_grid_clips_and_enlarges(tmp_path):
 def test_grid_refuses_other_shapes(tmp_path):
   for shape in ((4, 4, 3), (1, 4, 4, 2)):
     with pytest.raises(ValueError, match=r'must be \[N, H, W, C\]'):
-      metric_writer.save_grid(tmp_path / 'x.png', np.zeros(shape))
+      metric_writer.save_image_grid(tmp_path / 'x.png', np.zeros(shape))
 
 
 def test_scatter_has_both_colours(tmp_path):
@@ -55,14 +55,14 @@ def test_scatter_has_both_colours(tmp_path):
 
 
 def test_scalars_and_what_a_killed_run_left(tmp_path):
-  with metric_writer.ScalarWriter(tmp_path) as scalars:
+  with metric_writer.MetricWriter(tmp_path) as scalars:
     scalars.write(1, {'loss': 0.5})
     scalars.write(2, {'loss': float('nan')})
     scalars.write(3, {'loss': 0.25})
   path = tmp_path / 'metrics.jsonl'
   with path.open('a') as file:
     file.write('{"step": 4, "lo')
-  with metric_writer.ScalarWriter(tmp_path, start=2) as scalars:
+  with metric_writer.MetricWriter(tmp_path, start=2) as scalars:
     scalars.write(3, {'loss': 0.125})
   lines = [json.loads(line) for line in path.read_text().splitlines()]
   assert lines == [
@@ -90,7 +90,7 @@ def events(workdir):
 
 
 def test_scalars_for_tensorboard(tmp_path):
-  with metric_writer.ScalarWriter(tmp_path, start=4) as scalars:
+  with metric_writer.MetricWriter(tmp_path, start=4) as scalars:
     scalars.write(5, {'loss': 0.5, 'd_loss': float('inf')})
     scalars.write_events(6, {'fid': 2.0})
     scalars.flush()
@@ -106,7 +106,7 @@ def test_scalars_for_tensorboard(tmp_path):
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
 def test_a_full_disk_ends_a_run_and_does_not_hang_it(tmp_path):
   def full():
-    scalars = metric_writer.ScalarWriter(tmp_path)
+    scalars = metric_writer.MetricWriter(tmp_path)
     scalars._events._file._writer.close()
     scalars._events._file._writer = open('/dev/full', 'wb')
     return scalars
@@ -124,14 +124,14 @@ def test_a_full_disk_ends_a_run_and_does_not_hang_it(tmp_path):
 
 def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
   tree = {'w': jnp.arange(3.0), 'n': jnp.int32(7), 'none': {}}
-  with checkpoint.Checkpoints(tmp_path / 'c', keep=2) as saved:
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=2) as saved:
     assert saved.latest() is None
     with pytest.raises(FileNotFoundError, match='no checkpoint in'):
       saved.restore(tree)
     for step in (1, 2, 3):
       saved.save(step, tree | {'n': jnp.int32(step)})
     saved.save(3, tree)  # already there: kept
-  with checkpoint.Checkpoints(tmp_path / 'c', keep=2) as saved:
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=2) as saved:
     assert saved.latest() == 3
     chex.assert_trees_all_equal(saved.restore(tree), tree | {'n': 3})
     assert saved.restore(tree, 2)['n'] == 2
@@ -140,7 +140,7 @@ def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
 
 
 def test_window_means_and_rate():
-  log = meters.Window(examples_per_step=8)
+  log = meters.MetricMeter(examples_per_step=8)
   for step in (1, 2):
     log.add(step, {'loss': jnp.float32(step)})
   means = log.close()
@@ -151,10 +151,10 @@ def test_window_means_and_rate():
 
 
 def test_window_names_the_step_and_the_metric():
-  log = meters.Window(1)
+  log = meters.MetricMeter(1)
   log.add(6, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(1)})
   log.add(7, {'d_loss': jnp.float32(1), 'g_loss': jnp.float32(np.inf)})
-  with pytest.raises(meters.NonFinite, match='at step 7: g_loss = inf'):
+  with pytest.raises(meters.NonFiniteError, match='at step 7: g_loss = inf'):
     log.close()
 
 
@@ -164,13 +164,13 @@ def test_checkpoint_is_not_disturbed_by_the_steps_after_it(tmp_path):
     lambda tree: {k: x + 1 for k, x in tree.items()}, donate_argnums=0
   )
   tree = {str(i): jnp.full((512, 512), float(i)) for i in range(8)}
-  with checkpoint.Checkpoints(tmp_path / 'c', keep=5) as saved:
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=5) as saved:
     for number in range(1, 6):
       tree = step(tree)
       saved.save(number, tree)
       for _ in range(20):
         tree = step(tree)
-  with checkpoint.Checkpoints(tmp_path / 'c', keep=5) as saved:
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=5) as saved:
     for number in range(1, 6):
       for i, x in saved.restore(tree, number).items():
         assert (x == int(i) + 21 * (number - 1) + 1).all()

@@ -4,10 +4,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import losses, networks
+from gan_jax import losses, networks, training
 from gan_jax.models import mlp
-from gan_jax.training import gan as gan_lib
-from gan_jax.training import state
 
 BATCH, LATENT = 16, 3
 HYPER = {'ema_decay': 0.9}
@@ -25,7 +23,7 @@ def gan(
   """MLPs of 8 units on 2-D points, batch norm in G; SGD by default."""
   if coupled is not None:
     adversarial = losses.AdversarialLoss(coupled, coupled, coupled=True)
-  return gan_lib.GAN(
+  return training.GAN(
     generator=networks.from_linen(
       mlp.Generator(shape=(2,), features=(8,), norm=norm)
     ),
@@ -48,6 +46,6 @@ def batch(d_steps=None):
 
 def init(game_, hyper=None):
   """The state at step 0."""
-  return state.init_state(
+  return training.init_state(
     game_, jax.random.key(1), {'x': jnp.zeros((2, 2))}, hyper or HYPER
   )

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from gan_jax import prng
 
 Array = jax.Array
-Memory = dict[str, Array]
+AdaState = dict[str, Array]
 
 
-def init_strength(strength: float = 0.0) -> Memory:
+def init_ada(strength: float = 0.0) -> AdaState:
   """Memory of the controller before the first step.
 
   Args:
@@ -37,15 +37,15 @@ def init_strength(strength: float = 0.0) -> Memory:
   }
 
 
-def update_strength(
-  memory: Memory,
+def update_ada(
+  memory: AdaState,
   real_logits: Array,
   *,
   target: float = 0.6,
   speed: float = 500_000,
   interval_examples: int,
   axis_name: str | None = None,
-) -> Memory:
+) -> AdaState:
   """Moves the strength to hold the sign of real logits at the target.
 
   r = mean of sign(real_logits) since the last move
@@ -131,7 +131,7 @@ def instance_noise(x: Array, keys: Array, *, sigma: Array | float) -> Array:
   chex.assert_type(x, float)
   chex.assert_shape(keys, (x.shape[0],))
   chex.assert_rank(sigma, 0)
-  noise = prng.normal(keys, x.shape[1:])
+  noise = prng.sample_normal(keys, x.shape[1:])
   return (x + sigma * noise).astype(x.dtype)
 
 

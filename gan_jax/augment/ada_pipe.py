@@ -2,7 +2,7 @@
 
 An augmentation is `(x, keys, *, strength, policy) -> x`: images
 `[B, H, W, C]` in [-1, 1] (results are not clipped), one typed key for each
-(`prng.example_keys`), and a scalar strength in [0, 1], which may be
+(`prng.per_example_keys`), and a scalar strength in [0, 1], which may be
 traced: the probability, for each image and transform by itself, that the
 transform is applied. Strength 0 gives the images back bit for bit. Gradients
 flow to the images.
@@ -26,11 +26,11 @@ from gan_jax.augment import transforms
 
 Array = jax.Array
 Scalar = Array | float
-Change = Callable[[Array, Array], Array]
-Draws = Mapping[str, tuple[Array, Array]]
+Transform = Callable[[Array, Array], Array]
+RandomDraws = Mapping[str, tuple[Array, Array]]
 
 
-def _check(
+def check_augment(
   x: Array,
   keys: Array,
   strength: Scalar,
@@ -66,7 +66,7 @@ def _check_strength(strength: Scalar) -> None:
     raise ValueError(f'strength={strength}: must be between 0 and 1')
 
 
-def _draw(key: Array, chances: Mapping[str, Scalar]) -> Draws:
+def draw_random(key: Array, chances: Mapping[str, Scalar]) -> RandomDraws:
   """For each name: whether it is applied, and four numbers U(0, 1).
 
   A name's place is what is folded into the key: append, never reorder.
@@ -83,23 +83,25 @@ def _draw(key: Array, chances: Mapping[str, Scalar]) -> Draws:
   }
 
 
-def _normal(u: Array) -> Array:
+def to_normal(u: Array) -> Array:
   return jnp.sqrt(2.0) * jax.scipy.special.erfinv(2 * u - 1)
 
 
-def _integer(u: Array, count: int) -> Array:
+def to_integer(u: Array, count: int) -> Array:
   """Uniform in 0 .. count - 1."""
   return jnp.floor(u * count).astype(jnp.int32)
 
 
-def _apply(x: Array, draws: Draws, changes: Mapping[str, Change]) -> Array:
+def apply_transforms(
+  x: Array, draws: RandomDraws, changes: Mapping[str, Transform]
+) -> Array:
   for name, change in changes.items():
     on, u = draws[name]
     x = jnp.where(on, change(x, u), x)
   return x
 
 
-def _per_image(function: Change, x: Array, keys: Array) -> Array:
+def per_image(function: Transform, x: Array, keys: Array) -> Array:
   """Vmaps over images and keys; arithmetic in float32, the dtype kept."""
   x = jnp.asarray(x)
   precise = x.astype(jnp.promote_types(x.dtype, jnp.float32))
@@ -110,13 +112,13 @@ def _per_image(function: Change, x: Array, keys: Array) -> Array:
 
 
 def _diff_contrast(x: Array, u: Array) -> Array:
-  mean = transforms.colour_channels(x).mean()
+  mean = transforms.color_channels(x).mean()
   return transforms.contrast(x, u[0] + 0.5, centre=mean)
 
 
 def _diff_translation(x: Array, u: Array) -> Array:
   most = [(size + 4) // 8 for size in x.shape[:2]]
-  dy, dx = [_integer(v, 2 * limit + 1) - limit for v, limit in zip(u, most)]
+  dy, dx = [to_integer(v, 2 * limit + 1) - limit for v, limit in zip(u, most)]
   return transforms.translate_zero(x, dy, dx)
 
 
@@ -124,13 +126,13 @@ def _diff_cutout(x: Array, u: Array) -> Array:
   height, width = holes = [(size + 1) // 2 for size in x.shape[:2]]
   # At centres such that the hole is of whole pixels.
   centres = [
-    _integer(v, size + 1 - hole % 2) + hole % 2 / 2
+    to_integer(v, size + 1 - hole % 2) + hole % 2 / 2
     for v, size, hole in zip(u, x.shape, holes)
   ]
   return transforms.cutout(x, *centres, height=height, width=width)
 
 
-_DIFF_AUGMENT: dict[str, dict[str, Change]] = {
+_DIFF_AUGMENT: dict[str, dict[str, Transform]] = {
   'color': {
     'brightness': lambda x, u: transforms.brightness(x, u[0] - 0.5),
     'saturation': lambda x, u: transforms.saturation(x, 2 * u[0]),
@@ -177,35 +179,35 @@ def diff_augment(
     Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training,
     https://arxiv.org/abs/2006.10738, 2020, section 4.
   """
-  _check(x, keys, strength, policy, DIFF_AUGMENT_POLICY)
+  check_augment(x, keys, strength, policy, DIFF_AUGMENT_POLICY)
   names = [name for entry in _DIFF_AUGMENT.values() for name in entry]
   chances = dict.fromkeys(names, strength)
 
   def augment(x, key):
-    draws = _draw(key, chances)
+    draws = draw_random(key, chances)
     for entry, changes in _DIFF_AUGMENT.items():
       if entry in policy:
-        x = _apply(x, draws, changes)
+        x = apply_transforms(x, draws, changes)
     return x
 
-  return _per_image(augment, x, keys)
+  return per_image(augment, x, keys)
 
 
 # ----------------------------------------------------------------------- ADA
 
 
-def _ada_geometry(x: Array, draws: Draws, policy: Iterable[str]) -> Array:
+def _ada_geometry(x: Array, draws: RandomDraws, policy: Iterable[str]) -> Array:
   """All of the geometry in the policy, in the paper's order, as one map."""
   u = {name: numbers for name, (_, numbers) in draws.items()}
   eighths = jnp.array(x.shape[:2], jnp.float32) / 8
   whole = jnp.round((2 * u['integer_translation'][:2] - 1) * eighths)
-  fraction = _normal(u['fractional_translation'][:2]) * eighths
-  scale = lambda name: 2 ** (_normal(u[name][0]) / 5)
+  fraction = to_normal(u['fractional_translation'][:2]) * eighths
+  scale = lambda name: 2 ** (to_normal(u[name][0]) / 5)
   size, wider = scale('scale'), scale('anisotropic_scale')
   angle = lambda name: jnp.pi * (2 * u[name][0] - 1)
   matrices = {
     'flip': transforms.flip_matrix(u['flip'][0] < 0.5),
-    'rotate90': transforms.rotate90_matrix(_integer(u['rotate90'][0], 4)),
+    'rotate90': transforms.rotate90_matrix(to_integer(u['rotate90'][0], 4)),
     'integer_translation': transforms.translate_matrix(*whole),
     'scale': transforms.scale_matrix(size, size),
     'rotate': transforms.rotate_matrix(angle('rotate')),
@@ -227,12 +229,12 @@ def _ada_cutout(x: Array, u: Array) -> Array:
   return transforms.cutout(x, *centres, height=height / 2, width=width / 2)
 
 
-_ADA_COLOUR: dict[str, Change] = {  # in the paper's order
-  'brightness': lambda x, u: transforms.brightness(x, _normal(u[0]) / 5),
-  'contrast': lambda x, u: transforms.contrast(x, 2 ** (_normal(u[0]) / 2)),
+_ADA_COLOR: dict[str, Transform] = {  # in the paper's order
+  'brightness': lambda x, u: transforms.brightness(x, to_normal(u[0]) / 5),
+  'contrast': lambda x, u: transforms.contrast(x, 2 ** (to_normal(u[0]) / 2)),
   'luma_flip': lambda x, u: transforms.luma_flip(x, u[0] < 0.5),
   'hue': lambda x, u: transforms.hue(x, jnp.pi * (2 * u[0] - 1)),
-  'saturation': lambda x, u: transforms.saturation(x, 2 ** _normal(u[0])),
+  'saturation': lambda x, u: transforms.saturation(x, 2 ** to_normal(u[0])),
 }
 ADA_POLICY = (
   'flip',
@@ -242,7 +244,7 @@ ADA_POLICY = (
   'rotate',
   'anisotropic_scale',
   'fractional_translation',
-  *_ADA_COLOUR,
+  *_ADA_COLOR,
   'noise',
   'cutout',
 )
@@ -295,7 +297,7 @@ def ada(
     Karras et al., Training Generative Adversarial Networks with Limited Data,
     https://arxiv.org/abs/2006.06676, 2020, appendix B.
   """
-  _check(x, keys, strength, policy, ADA_POLICY)
+  check_augment(x, keys, strength, policy, ADA_POLICY)
   if 'rotate90' in policy:
     transforms.check_square(x.shape)
   each = 1 - jnp.sqrt(1 - jnp.clip(strength, 0, 1))
@@ -303,15 +305,15 @@ def ada(
   chances |= {'rotate': each, 'rotate_after': each}
 
   def augment(x, key):
-    draws = _draw(key, chances)
+    draws = draw_random(key, chances)
     pixels = jax.random.fold_in(key, 1 << 16)  # Beyond any of the draws.
-    sigma = lambda u: jnp.abs(_normal(u[0])) / 10
+    sigma = lambda u: jnp.abs(to_normal(u[0])) / 10
     noise = lambda x, u: transforms.noise(x, pixels, sigma(u))
-    changes = {**_ADA_COLOUR, 'noise': noise, 'cutout': _ada_cutout}
+    changes = {**_ADA_COLOR, 'noise': noise, 'cutout': _ada_cutout}
     changes = {n: change for n, change in changes.items() if n in policy}
-    return _apply(_ada_geometry(x, draws, policy), draws, changes)
+    return apply_transforms(_ada_geometry(x, draws, policy), draws, changes)
 
-  return _per_image(augment, x, keys)
+  return per_image(augment, x, keys)
 
 
 AUGMENTS = {'diff_augment': diff_augment, 'ada': ada}

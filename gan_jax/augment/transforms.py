@@ -185,26 +185,26 @@ def affine(x: Array, matrix: Array) -> Array:
 # ------------------------------------------------------------------- colour
 
 
-def colour_channels(x: Array) -> Array:
+def color_channels(x: Array) -> Array:
   """The channels that colour transforms act on: the first three of four."""
   return x[..., :3] if x.shape[-1] == 4 else x
 
 
-def _recolour(x: Array, function: Callable[[Array], Array]) -> Array:
+def _recolor(x: Array, function: Callable[[Array], Array]) -> Array:
   _check(x)
-  result = function(colour_channels(x)).astype(x.dtype)
+  result = function(color_channels(x)).astype(x.dtype)
   if x.shape[-1] != 4:
     return result
   return jnp.concatenate([result, x[..., 3:]], axis=-1)
 
 
-def _grey(x: Array) -> Array:
+def _gray(x: Array) -> Array:
   return x.mean(axis=-1, keepdims=True)
 
 
 def brightness(x: Array, shift: Scalar) -> Array:
   """Adds `shift` (black to white is 2); -shift undoes it."""
-  return _recolour(x, lambda colour: colour + shift)
+  return _recolor(x, lambda colour: colour + shift)
 
 
 def contrast(x: Array, factor: Scalar, *, centre: Scalar = 0.0) -> Array:
@@ -219,7 +219,7 @@ def contrast(x: Array, factor: Scalar, *, centre: Scalar = 0.0) -> Array:
   Returns:
     `[H, W, C]`.
   """
-  return _recolour(x, lambda colour: (colour - centre) * factor + centre)
+  return _recolor(x, lambda colour: (colour - centre) * factor + centre)
 
 
 def luma_flip(x: Array, on: Array | bool) -> Array:
@@ -228,8 +228,8 @@ def luma_flip(x: Array, on: Array | bool) -> Array:
   Reflects each pixel's colour in the plane across the grey axis; its own
   inverse, and the negative of an image of one channel.
   """
-  flipped = lambda colour: colour - 2 * _grey(colour)
-  return jnp.where(on, _recolour(x, flipped), x)
+  flipped = lambda colour: colour - 2 * _gray(colour)
+  return jnp.where(on, _recolor(x, flipped), x)
 
 
 def saturation(x: Array, factor: Scalar) -> Array:
@@ -241,7 +241,7 @@ def saturation(x: Array, factor: Scalar) -> Array:
   _check(x)
   if x.shape[-1] not in (3, 4):
     return x
-  return _recolour(x, lambda c: _grey(c) + (c - _grey(c)) * factor)
+  return _recolor(x, lambda c: _gray(c) + (c - _gray(c)) * factor)
 
 
 def hue(x: Array, angle: Scalar) -> Array:
@@ -256,12 +256,12 @@ def hue(x: Array, angle: Scalar) -> Array:
 
   def turn(colour):
     # Rodrigues' formula for the axis k = (1, 1, 1) / sqrt 3.
-    grey = _grey(colour)
+    grey = _gray(colour)
     across = jnp.roll(colour, 1, axis=-1) - jnp.roll(colour, -1, axis=-1)
     across = across * (jnp.sin(angle) / jnp.sqrt(3.0))
     return grey + (colour - grey) * jnp.cos(angle) + across
 
-  return _recolour(x, turn)
+  return _recolor(x, turn)
 
 
 # --------------------------------------------------------------- corruption

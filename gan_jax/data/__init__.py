@@ -20,9 +20,19 @@ from gan_jax.data import (
   synthetic,
   tfds,
 )
-from gan_jax.data.prefetch import Pipeline
+from gan_jax.data.array_source import ArraySource
+from gan_jax.data.prefetch import BatchIterator
+from gan_jax.data.sample_files import open_samples
 
-__all__ = ['SOURCES', 'Pipeline', 'Source', 'make_source', 'source_options']
+__all__ = [
+  'ArraySource',
+  'SOURCES',
+  'BatchIterator',
+  'Source',
+  'make_source',
+  'open_samples',
+  'source_options',
+]
 
 
 class Source(Protocol):
@@ -48,7 +58,7 @@ SOURCES = {
   'ring': synthetic.ring,
   'grid': synthetic.grid,
   'digits': digits.digits,
-  'tfds': tfds.tfds_images,
+  'tfds': tfds.tfds,
   'stacked_mnist': stacked_mnist.stacked_mnist,
   'folder': folder.folder,
 }
@@ -68,11 +78,13 @@ def source_options(spec: Mapping[str, Any]) -> dict[str, Any]:
   """
   name = spec.get('name')
   if name not in SOURCES:
-    raise ValueError(validation.unknown(str(name), SOURCES, 'data source'))
+    raise ValueError(
+      validation.unknown_name_message(str(name), SOURCES, 'data source')
+    )
   parameters = inspect.signature(SOURCES[name]).parameters.values()
   allowed = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
   given = {key: value for key, value in spec.items() if key != 'name'}
-  options = validation.check_options(f'the data source {name}', given, allowed)
+  options = validation.fill_options(f'the data source {name}', given, allowed)
   return {'name': name, **options}
 
 

@@ -38,7 +38,7 @@ class ArraySource:
     return batch
 
 
-def held_out(size: int, split: str, fraction: float) -> np.ndarray:
+def split_indices(size: int, split: str, fraction: float) -> np.ndarray:
   """Indices of one half of a fixed random division of the data.
 
   Args:
@@ -57,5 +57,5 @@ def held_out(size: int, split: str, fraction: float) -> np.ndarray:
   if size < 2:
     raise ValueError(f'{size} example(s): dividing needs at least 2')
   count = min(max(1, round(size * fraction)), size - 1)
-  shuffled = shuffle.permute(0, 0, np.arange(size), size)
+  shuffled = shuffle.permuted_index(0, 0, np.arange(size), size)
   return np.sort(shuffled[:count] if split == 'test' else shuffled[count:])

@@ -13,7 +13,7 @@ from gan_jax.data import prefetch
 _AT_A_TIME = 2048  # examples, where all of a source is read
 
 
-def nbytes(source: Any) -> int:
+def source_nbytes(source: Any) -> int:
   """Bytes that all examples of a source take, labels included."""
   example = source[np.zeros(1, np.int64)]
   return len(source) * sum(x.nbytes for x in example.values())
@@ -34,7 +34,7 @@ def read_all(source: Any) -> dict[str, np.ndarray]:
   return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 
-class Resident:
+class ResidentFeed:
   """A whole set on the devices; the program gathers its batches itself.
 
   Attributes:
@@ -64,7 +64,7 @@ class Resident:
     pass
 
 
-class Chunks:
+class ChunkedFeed:
   """Batches of some steps at a time, copied while the device computes.
 
   A thread reads and places the next chunk. All chunks have the same shape: a
@@ -97,14 +97,14 @@ class Chunks:
       until: step -> number of steps until a call must end; 0 at the end.
       put: places arrays `[size, d_steps, batch_size, ...]` on the devices.
       ahead: chunks to hold ready.
-      part: of each batch, as in prefetch.read.
+      part: of each batch, as in prefetch.read_batches.
     """
 
     def chunks():
       step = start
       while True:
         count = max(1, min(size, until(step)))
-        chunk = prefetch.read(
+        chunk = prefetch.read_batches(
           source, seed, batch_size, d_steps, step, count, part
         )
         fill = lambda x: np.concatenate(
@@ -113,7 +113,7 @@ class Chunks:
         yield step, put({n: fill(x) for n, x in chunk.items()}), count
         step += count
 
-    self._ahead = prefetch.Ahead(chunks(), ahead)
+    self._ahead = prefetch.Prefetcher(chunks(), ahead)
 
   @property
   def waited(self) -> float:

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from gan_jax.data import images
-from gan_jax.data.array_source import ArraySource, held_out
+from gan_jax.data.array_source import ArraySource, split_indices
 
 
 def digits(
@@ -36,9 +36,9 @@ def digits(
   table = _read()
   greys, target = table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1]
   x = np.round(greys * (255 / 16)).astype(np.uint8)
-  chosen = held_out(len(x), split, test_fraction)
+  chosen = split_indices(len(x), split, test_fraction)
   return ArraySource(
-    images.fit_arrays(x[chosen], size, channels), target[chosen]
+    images.crop_and_resize_arrays(x[chosen], size, channels), target[chosen]
   )
 
 

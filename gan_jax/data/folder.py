@@ -14,16 +14,16 @@ import numpy as np
 from PIL import Image
 
 from gan_jax.data import images
-from gan_jax.data.array_source import ArraySource, held_out
+from gan_jax.data.array_source import ArraySource, split_indices
 from gan_jax.io import files
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
 _FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')
-_MOST_BYTES = 2**30  # of a file
+_MAX_BYTES = 2**30  # of a file
 
 
 @contextlib.contextmanager
-def opened(
+def open_image(
   path: pathlib.Path, *, verify: bool = False
 ) -> Iterator[Image.Image]:
   """A picture, none of whose pixels is decoded yet.
@@ -42,7 +42,7 @@ def opened(
     about = path.stat()  # to open a pipe would wait for ever
     if not stat.S_ISREG(about.st_mode):
       raise ValueError('it is not a regular file')
-    if about.st_size > _MOST_BYTES:
+    if about.st_size > _MAX_BYTES:
       raise ValueError(f'it has {about.st_size:,} bytes')
     if verify:
       with Image.open(path, formats=_FORMATS) as image:
@@ -61,7 +61,9 @@ def opened(
       f'broken picture {path}: it is none of {", ".join(_FORMATS)}'
     ) from error
   except Exception as error:  # decoders and EXIF readers raise of any kind
-    raise ValueError(f'broken picture {path}: {files.reason(error)}') from error
+    raise ValueError(
+      f'broken picture {path}: {files.short_message(error)}'
+    ) from error
 
 
 def _check_pixels(image: Image.Image) -> None:
@@ -75,10 +77,10 @@ def _check_pixels(image: Image.Image) -> None:
 
 
 def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
-  with opened(path, verify=True) as image:
+  with open_image(path, verify=True) as image:
     # JPEG decodes straight to a smaller size, several times faster.
     image.draft('RGB' if channels > 1 else 'L', (size, size))
-    return images.fit(image, size, channels)
+    return images.crop_and_resize(image, size, channels)
 
 
 def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
@@ -89,7 +91,7 @@ def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
     if skip_broken:  # a truncated file shows itself only when decoded
       load(path)
     else:
-      with opened(path):
+      with open_image(path):
         pass
     return True
   except ValueError:
@@ -98,7 +100,7 @@ def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
     raise
 
 
-class Streamed:
+class ImageFolderSource:
   """Pictures decoded as they are asked for, by a pool of threads.
 
   Attributes:
@@ -139,7 +141,7 @@ class Streamed:
     return batch
 
 
-def find(
+def list_images(
   root: pathlib.Path, *, follow_symlinks: bool = False
 ) -> list[pathlib.Path]:
   """Paths of the pictures in a directory and below, in order of name.
@@ -205,7 +207,7 @@ def folder(
   memory_mb: int = 2048,
   threads: int = 0,
   follow_symlinks: bool = False,
-) -> ArraySource | Streamed:
+) -> ArraySource | ImageFolderSource:
   """Pictures in a directory, turned upright, cropped square and resized.
 
   Where every picture is in a sub-directory, the names of the first level are
@@ -243,10 +245,10 @@ def folder(
   if threads < 0:
     raise ValueError(f'threads={threads}: must be at least 0')
   root = pathlib.Path(path).expanduser()
-  found = find(root, follow_symlinks=follow_symlinks)
+  found = list_images(root, follow_symlinks=follow_symlinks)
   resident = len(found) * size * size * channels <= memory_mb * 2**20
-  chosen = held_out(len(found), split, test_fraction)
-  paths, labels = [found[i] for i in chosen], classes(root, found)
+  chosen = split_indices(len(found), split, test_fraction)
+  paths, labels = [found[i] for i in chosen], class_labels(root, found)
   threads = threads or os.cpu_count() or 1
   load = functools.partial(_load, size=size, channels=channels)
   examine = functools.partial(_examine, load, resident, skip_broken)
@@ -258,13 +260,15 @@ def folder(
     source = ArraySource(np.stack([examined[i] for i in good]), labels)
   else:
     kept = [paths[i] for i in good]
-    source = Streamed(kept, labels, load, (size, size, channels), threads)
+    source = ImageFolderSource(
+      kept, labels, load, (size, size, channels), threads
+    )
   source.class_names = class_names(root, found)
-  source.listing = _listing(root, found)
+  source.listing = _file_digest(root, found)
   return source
 
 
-def _listing(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
+def _file_digest(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
   """Stands for the names and sizes of files, wherever the directory is."""
   facts = [(p.relative_to(root).as_posix(), _size(p)) for p in paths]
   return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
@@ -303,7 +307,9 @@ def class_names(
   return tuple(sorted({part[0] for part in parts}))
 
 
-def classes(root: pathlib.Path, paths: list[pathlib.Path]) -> np.ndarray | None:
+def class_labels(
+  root: pathlib.Path, paths: list[pathlib.Path]
+) -> np.ndarray | None:
   """Classes `[n]` int32 of pictures: the place of their class's name.
 
   None where some picture lies in the directory itself.

@@ -21,7 +21,7 @@ def check_format(size: int, channels: int) -> None:
     )
 
 
-def to_mode(image: Image.Image, channels: int) -> Image.Image:
+def convert_mode(image: Image.Image, channels: int) -> Image.Image:
   """Converts to grey, RGB or RGBA of 8 bits.
 
   Transparent pictures are laid on white before they lose their transparency;
@@ -48,7 +48,7 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
   return image.convert(_MODES[channels])
 
 
-def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
+def crop_and_resize(image: Image.Image, size: int, channels: int) -> np.ndarray:
   """Turns upright, crops to the central square, resizes with antialiasing.
 
   Args:
@@ -59,13 +59,15 @@ def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
   Returns:
     `[size, size, channels]` uint8.
   """
-  image = to_mode(ImageOps.exif_transpose(image), channels)
+  image = convert_mode(ImageOps.exif_transpose(image), channels)
   if image.size != (size, size):
     image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
   return np.asarray(image).reshape(size, size, channels)
 
 
-def fit_arrays(x: np.ndarray, size: int, channels: int) -> np.ndarray:
+def crop_and_resize_arrays(
+  x: np.ndarray, size: int, channels: int
+) -> np.ndarray:
   """`fit` for a stack of decoded pictures of one shape.
 
   Args:
@@ -82,5 +84,5 @@ def fit_arrays(x: np.ndarray, size: int, channels: int) -> np.ndarray:
   for i, picture in enumerate(x):
     grey = picture.shape[-1] == 1
     image = Image.fromarray(picture[..., 0] if grey else picture)
-    out[i] = fit(image, size, channels)
+    out[i] = crop_and_resize(image, size, channels)
   return out

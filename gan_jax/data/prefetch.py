@@ -10,7 +10,7 @@ import numpy as np
 from gan_jax import shuffle
 
 
-class Ahead:
+class Prefetcher:
   """Runs an iterator in a thread, some items ahead of who asks for them.
 
   Use as a context manager, or call close().
@@ -87,7 +87,7 @@ class Ahead:
     self.close()
 
 
-class Pipeline:
+class BatchIterator:
   """Iterates over the batches of steps start, start + 1, ... without end.
 
   A thread reads and places the next ones while the device computes. What
@@ -132,12 +132,12 @@ class Pipeline:
       )
     self._source, self._seed = source, seed
     self._batch_size, self._d_steps, self._part = batch_size, d_steps, part
-    self._ahead = Ahead(self._batches(start, put), ahead)
+    self._ahead = Prefetcher(self._batches(start, put), ahead)
 
   def host_batch(self, step: int) -> dict[str, np.ndarray]:
     """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
     size, d_steps, part = self._batch_size, self._d_steps, self._part
-    chunk = read(self._source, self._seed, size, d_steps, step, 1, part)
+    chunk = read_batches(self._source, self._seed, size, d_steps, step, 1, part)
     return {name: x[0] for name, x in chunk.items()}
 
   def _batches(self, step, put):
@@ -162,7 +162,7 @@ class Pipeline:
     self.close()
 
 
-def read(
+def read_batches(
   source: Any,
   seed: int,
   batch_size: int,

@@ -105,7 +105,7 @@ def prepare(builder) -> None:
     except Exception as error:  # TFDS and its datasets raise of any kind
       raise RuntimeError(
         f'preparing {builder.name!r} failed: '
-        f'{type(error).__name__}: {tfds.one_line(error)}'
+        f'{type(error).__name__}: {tfds.first_line(error)}'
       ) from error
 
 

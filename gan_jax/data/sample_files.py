@@ -22,7 +22,7 @@ def open_samples(
   *,
   value_range: tuple[float, float] = (-1.0, 1.0),
   follow_symlinks: bool = False,
-) -> ArraySource | folder.Streamed:
+) -> ArraySource | folder.ImageFolderSource:
   """Reads examples without cropping or resizing any.
 
   Args:
@@ -61,7 +61,7 @@ def open_samples(
         x, label = _members(file)
     except Exception as error:  # zipfile, zlib and numpy raise of any kind
       raise ValueError(
-        f'{path} cannot be read as an array of numbers: {files.reason(error)}'
+        f'{path} cannot be read as an array of numbers: {files.short_message(error)}'
       ) from error
   return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
 
@@ -140,13 +140,15 @@ def _to_uint8(path, x, value_range):
   return np.round(scaled.clip(0, 255)).astype(np.uint8)
 
 
-def _read_folder(root: pathlib.Path, follow_symlinks: bool) -> folder.Streamed:
+def _read_folder(
+  root: pathlib.Path, follow_symlinks: bool
+) -> folder.ImageFolderSource:
   """Pictures that are decoded when asked for; their headers are read now."""
-  paths = folder.find(root, follow_symlinks=follow_symlinks)
+  paths = folder.list_images(root, follow_symlinks=follow_symlinks)
   seen = collections.defaultdict(list)
   channels = 1
   for path in paths:
-    with folder.opened(path) as image:
+    with folder.open_image(path) as image:
       seen[image.size].append(path)
       channels = max(channels, _channels(image))
   if len(seen) > 1:
@@ -162,8 +164,8 @@ def _read_folder(root: pathlib.Path, follow_symlinks: bool) -> folder.Streamed:
   ((width, height),) = seen
   shape, threads = (height, width, channels), os.cpu_count() or 1
   load = functools.partial(_load, shape=shape)
-  labels = folder.classes(root, paths)
-  source = folder.Streamed(paths, labels, load, shape, threads)
+  labels = folder.class_labels(root, paths)
+  source = folder.ImageFolderSource(paths, labels, load, shape, threads)
   source.class_names = folder.class_names(root, paths)
   return source
 
@@ -173,6 +175,6 @@ def _channels(image: Image.Image) -> int:
 
 
 def _load(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
-  with folder.opened(path, verify=True) as image:
-    pixels = np.asarray(images.to_mode(image, shape[-1]))
+  with folder.open_image(path, verify=True) as image:
+    pixels = np.asarray(images.convert_mode(image, shape[-1]))
     return pixels.reshape(shape)

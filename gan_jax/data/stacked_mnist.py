@@ -16,7 +16,7 @@ from gan_jax.data import tfds
 _STACKS = {'train': 128_000, 'test': 26_000}
 
 
-class Stacked(NamedTuple):
+class StackedMnistModes(NamedTuple):
   """What is known of the distribution, for those who score it.
 
   Attributes:
@@ -40,7 +40,11 @@ class StackedSource:
   """
 
   def __init__(
-    self, digits: np.ndarray, classes, index: np.ndarray, truth: Stacked
+    self,
+    digits: np.ndarray,
+    classes,
+    index: np.ndarray,
+    truth: StackedMnistModes,
   ):
     self.digits, self.index, self.truth = digits, index, truth
     self.classes = np.asarray(classes, np.int32)
@@ -98,7 +102,7 @@ def stacked_mnist(
     raise ValueError(
       f'stacks={stacks}: must be at least 1, or 0 for the usual number'
     )
-  source = tfds.tfds_images(
+  source = tfds.tfds(
     split, dataset=dataset, data_dir=data_dir, size=size, channels=1
   )
   whole = source[np.arange(len(source))]
@@ -109,4 +113,6 @@ def stacked_mnist(
   # Splits are independent draws.
   rng = np.random.default_rng([seed, ('train', 'test').index(split)])
   index = rng.integers(len(source), size=(stacks or _STACKS[split], 3))
-  return StackedSource(whole['x'], whole['label'], index, Stacked(dataset))
+  return StackedSource(
+    whole['x'], whole['label'], index, StackedMnistModes(dataset)
+  )

@@ -53,13 +53,13 @@ def open_builder(dataset: str, data_dir: str):
   except ModuleNotFoundError as error:
     hint = ' (pip install tensorflow-cpu)' if 'tensorflow' in str(error) else ''
     raise ModuleNotFoundError(
-      f'TFDS needs another package for {dataset!r}: {one_line(error)}{hint}'
+      f'TFDS needs another package for {dataset!r}: {first_line(error)}{hint}'
     ) from error
   except (ValueError, AssertionError) as error:
-    raise ValueError(one_line(error)) from error
+    raise ValueError(first_line(error)) from error
 
 
-def one_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
   """The message of an error on a single line."""
   return ' '.join(str(error).split())
 
@@ -99,7 +99,8 @@ class _Streamed:
     size, _, channels = self.shape
     rows = self._records.__getitems__([int(i) for i in indices])
     pictures = [
-      images.fit_arrays(row[image_key][None], size, channels) for row in rows
+      images.crop_and_resize_arrays(row[image_key][None], size, channels)
+      for row in rows
     ]
     batch = {'x': np.concatenate(pictures)}
     if label_key:
@@ -150,7 +151,7 @@ def _records(builder, split: str, train_split: str, test_split: str):
     ) from error
 
 
-def tfds_images(
+def tfds(
   split: str,
   *,
   dataset: str = '',

@@ -1,1 +1,7 @@
 """Devices, processes, signals and XLA settings."""
+
+from gan_jax.distributed.devices import emulate_devices, parallelize_step
+from gan_jax.distributed.multihost import initialize
+from gan_jax.distributed.xla_setup import configure_jax
+
+__all__ = ['configure_jax', 'emulate_devices', 'initialize', 'parallelize_step']

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-AXIS = 'batch'
+AXIS_NAME = 'batch'
 PyTree = Any
 BACKENDS = ('pmap', 'shard_map')
 
@@ -33,7 +33,7 @@ def local_devices(count: int = 0) -> list[jax.Device]:
   return devices[: count or None]
 
 
-def job_devices(count: int = 0) -> list[jax.Device]:
+def global_devices(count: int = 0) -> list[jax.Device]:
   """The first `count` devices of every process, those of one after another.
 
   Args:
@@ -58,19 +58,19 @@ def job_devices(count: int = 0) -> list[jax.Device]:
   return sum(chosen, [])
 
 
-def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
+def addressable_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
   """Those of this process."""
   return [d for d in devices if d.process_index == jax.process_index()]
 
 
-def on_this_process(tree: PyTree) -> PyTree:
+def addressable_state(tree: PyTree) -> PyTree:
   """A tree that is whole on every device, without those of other processes."""
   return jax.tree.map(
     lambda x: x if x.is_fully_addressable else x.addressable_data(0), tree
   )
 
 
-def check_divides(batch_size: int, num_devices: int) -> None:
+def check_divisible(batch_size: int, num_devices: int) -> None:
   """Refuses a batch that cannot be shared out evenly.
 
   Raises:
@@ -92,15 +92,15 @@ def check_axis_name(step: Callable[..., Any], parts: int) -> None:
     ValueError: where the step says that it has no axis name, and there is
       more than one part.
   """
-  if parts > 1 and getattr(step, 'axis_name', AXIS) != AXIS:
+  if parts > 1 and getattr(step, 'axis_name', AXIS_NAME) != AXIS_NAME:
     raise ValueError(
       f'the step was made with axis_name={step.axis_name!r}: on {parts} devices '
       'gradients, losses and terms that mix a batch would be those of one part '
-      "of it; make it with axis_name=devices.AXIS ('batch')"
+      "of it; make it with axis_name=devices.AXIS_NAME ('batch')"
     )
 
 
-class Parallel(NamedTuple):
+class ParallelStep(NamedTuple):
   """A step on several devices, and how its arguments get there.
 
   Attributes:
@@ -117,19 +117,19 @@ class Parallel(NamedTuple):
   put_batch: Callable[[PyTree], PyTree]
 
 
-def parallelise(
+def parallelize_step(
   step: Callable[..., Any],
   devices: Sequence[jax.Device],
   *,
   backend: str = 'pmap',
   batch_axis: int | None = 1,
   arguments: int = 3,
-) -> Parallel:
+) -> ParallelStep:
   """Runs a step on devices, through pmap or shard_map.
 
   Args:
     step: (state, batch, key, ...) -> (state, metrics), made with
-      `axis_name=devices.AXIS`.
+      `axis_name=devices.AXIS_NAME`.
     devices: of this process; of several, as many of each (job_devices).
     backend: 'pmap' or 'shard_map': the same program by either door.
     batch_axis: the axis of the batch's leaves to split (a train step's
@@ -149,10 +149,10 @@ def parallelise(
   if backend not in BACKENDS:
     raise ValueError(f'parallel={backend!r}: choose one of {BACKENDS}')
   # pmap takes what is on this process, and gives it back.
-  own = own_devices(devices) if backend == 'pmap' else devices
-  mesh = Mesh(np.asarray(own), (AXIS,))
+  own = addressable_devices(devices) if backend == 'pmap' else devices
+  mesh = Mesh(np.asarray(own), (AXIS_NAME,))
   whole = batch_axis is None
-  split = PartitionSpec(*[] if whole else [*[None] * batch_axis, AXIS])
+  split = PartitionSpec(*[] if whole else [*[None] * batch_axis, AXIS_NAME])
   rest = arguments - 2
   put, place_split = _place(mesh, PartitionSpec()), _place(mesh, split)
   if backend == 'shard_map':
@@ -164,7 +164,7 @@ def parallelise(
       out_specs=(PartitionSpec(), PartitionSpec()),
       check_vma=False,
     )
-    return Parallel(jax.jit(mapped, donate_argnums=0), put, place_split)
+    return ParallelStep(jax.jit(mapped, donate_argnums=0), put, place_split)
 
   def put_batch(batch):
     if whole:
@@ -174,19 +174,19 @@ def parallelise(
   # Something must be mapped, and a batch that is whole on every device is not.
   mapped = jax.pmap(
     lambda _, *arguments: step(*arguments),
-    AXIS,
+    AXIS_NAME,
     in_axes=(0, None, batch_axis, *[None] * rest),
     out_axes=(None, None),
     donate_argnums=1,
     devices=devices,
   )
-  numbers = _place(mesh, PartitionSpec(AXIS))(np.arange(len(own)))
-  return Parallel(functools.partial(mapped, numbers), put, put_batch)
+  numbers = _place(mesh, PartitionSpec(AXIS_NAME))(np.arange(len(own)))
+  return ParallelStep(functools.partial(mapped, numbers), put, put_batch)
 
 
-def spread_members(
+def shard_members(
   run: Callable[..., Any], devices: Sequence[jax.Device]
-) -> Parallel:
+) -> ParallelStep:
   """Shares the members of an ensemble out over devices.
 
   Args:
@@ -207,7 +207,7 @@ def spread_members(
     out_specs=(split, split),
     check_vma=False,
   )
-  return Parallel(
+  return ParallelStep(
     jax.jit(mapped, donate_argnums=0), _place(mesh, split), _place(mesh, whole)
   )
 
@@ -226,7 +226,7 @@ def _place(mesh: Mesh, spec: PartitionSpec) -> Callable[[PyTree], PyTree]:
   return lambda tree: jax.tree.map(put, tree)
 
 
-class Spread(NamedTuple):
+class ExampleSharding(NamedTuple):
   """Where a function of independent examples runs, under plain jit.
 
   Attributes:
@@ -239,7 +239,7 @@ class Spread(NamedTuple):
   put_batch: Callable[[PyTree], PyTree]
 
 
-def spread(devices: Sequence[jax.Device]) -> Spread:
+def shard_examples(devices: Sequence[jax.Device]) -> ExampleSharding:
   """Shares examples out over devices.
 
   Args:
@@ -249,14 +249,14 @@ def spread(devices: Sequence[jax.Device]) -> Spread:
     What places the arguments of a jitted function; where each row of its
     result depends on one row of the batch, no device waits for another.
   """
-  mesh = Mesh(np.asarray(devices), (AXIS,))
-  place = _place(mesh, PartitionSpec(AXIS))
+  mesh = Mesh(np.asarray(devices), (AXIS_NAME,))
+  place = _place(mesh, PartitionSpec(AXIS_NAME))
 
   def fill(x):
     missing = -len(x) % len(devices)
     return np.concatenate([x, np.repeat(x[-1:], missing, axis=0)])
 
-  return Spread(
+  return ExampleSharding(
     _place(mesh, PartitionSpec()),
     lambda batch: place(jax.tree.map(fill, batch)),
   )
@@ -270,14 +270,14 @@ def split_batch(batch: PyTree, parts: int, batch_axis: int = 1) -> PyTree:
   """
 
   def split(x):
-    check_divides(x.shape[batch_axis], parts)
+    check_divisible(x.shape[batch_axis], parts)
     before, after = x.shape[:batch_axis], x.shape[batch_axis + 1 :]
     return x.reshape(*before, parts, -1, *after)
 
   return jax.tree.map(split, batch)
 
 
-def emulate(
+def emulate_devices(
   step: Callable[..., Any], parts: int, *, batch_axis: int = 1
 ) -> Callable[..., Any]:
   """Runs a step as if on several devices, on one, by vmap.
@@ -286,7 +286,7 @@ def emulate(
   (a forgotten mean) cannot be returned.
 
   Args:
-    step: made with `axis_name=devices.AXIS`.
+    step: made with `axis_name=devices.AXIS_NAME`.
     parts: number of devices to emulate.
     batch_axis: as in parallelise.
 
@@ -301,7 +301,7 @@ def emulate(
   alone = parts == 1
   mapped = jax.vmap(
     step,
-    axis_name=AXIS,
+    axis_name=AXIS_NAME,
     in_axes=(None, batch_axis, None),
     out_axes=0 if alone else (None, None),
   )

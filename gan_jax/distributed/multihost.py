@@ -18,7 +18,7 @@ from gan_jax.distributed import devices as devices_lib
 PyTree = Any
 
 
-def launched_by(environment: Mapping[str, str] = os.environ) -> str:
+def detect_launcher(environment: Mapping[str, str] = os.environ) -> str:
   """What started this process as one of several, by its environment.
 
   Args:
@@ -41,7 +41,7 @@ def launched_by(environment: Mapping[str, str] = os.environ) -> str:
   return ''
 
 
-def start(
+def initialize(
   coordinator: str = '',
   num_processes: int = 0,
   process_id: int = -1,
@@ -75,7 +75,7 @@ def start(
     raise ValueError(
       f'process_id={process_id}: must be from 0 to {num_processes - 1}'
     )
-  launcher = '' if all(given) else launched_by()
+  launcher = '' if all(given) else detect_launcher()
   if not all(given) and not launcher:
     return
   named = dict(
@@ -94,25 +94,25 @@ def start(
     if launcher != 'TPU':
       raise ValueError(f'{launcher or coordinator}: {error}') from error
     # A TPU that nobody else shares, as in a notebook.
-  devices_lib.job_devices()  # or refuses: what they agree by needs as many of each
+  devices_lib.global_devices()  # or refuses: what they agree by needs as many of each
 
 
-def count() -> int:
+def process_count() -> int:
   """How many processes there are."""
   return jax.process_count()
 
 
-def index() -> int:
+def process_index() -> int:
   """The number of this one, from 0."""
   return jax.process_index()
 
 
 def is_chief() -> bool:
   """Whether this process is the one that writes and prints."""
-  return index() == 0
+  return process_index() == 0
 
 
-def gather(values: Any) -> np.ndarray:
+def allgather(values: Any) -> np.ndarray:
   """Numbers of all processes, which must all ask; a row for each.
 
   Args:
@@ -122,12 +122,12 @@ def gather(values: Any) -> np.ndarray:
     `[processes, n]` float32.
   """
   row = np.asarray(values, np.float32)
-  if count() == 1:
+  if process_count() == 1:
     return row[None]
   return np.asarray(multihost_utils.process_allgather(row))
 
 
-def from_chief(tree: PyTree) -> PyTree:
+def broadcast_from_chief(tree: PyTree) -> PyTree:
   """The arrays of process 0, on every process; all must ask.
 
   Args:
@@ -136,7 +136,7 @@ def from_chief(tree: PyTree) -> PyTree:
   Returns:
     The tree, of numpy arrays; with one process, as it is.
   """
-  if count() == 1:
+  if process_count() == 1:
     return tree
   # As bytes: it adds zeros, which would make +0 of -0.
   flat, structure = jax.tree.flatten(jax.device_get(tree))
@@ -150,14 +150,14 @@ def from_chief(tree: PyTree) -> PyTree:
   return jax.tree.unflatten(structure, back)
 
 
-def meet(name: str) -> None:
+def barrier(name: str) -> None:
   """Waits until every process is here."""
-  if count() > 1:
+  if process_count() > 1:
     multihost_utils.sync_global_devices(name)
 
 
 @contextlib.contextmanager
-def together(what: str, *kinds: type[Exception]) -> Iterator[None]:
+def raise_together(what: str, *kinds: type[Exception]) -> Iterator[None]:
   """Where one process fails at something, all fail.
 
   Args:
@@ -170,10 +170,10 @@ def together(what: str, *kinds: type[Exception]) -> Iterator[None]:
   try:
     yield
   except kinds:
-    if count() > 1:
-      gather([0])
+    if process_count() > 1:
+      allgather([0])
     raise
-  done = gather([1])[:, 0]
+  done = allgather([1])[:, 0]
   if not done.all():
     raise ValueError(
       f'process {int(np.argmin(done))} could not {what}; it says why'

@@ -7,14 +7,14 @@ import sys
 import traceback
 from typing import Iterator
 
-RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
-LOST = 76  # another process died or hangs
-MENDABLE = (ValueError, OSError, ModuleNotFoundError)
+EXIT_RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
+EXIT_PEER_LOST = 76  # another process died or hangs
+USER_ERRORS = (ValueError, OSError, ModuleNotFoundError)
 # How errors of the runtime begin that are not of another process.
-_OWN_FAULTS = ('RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT', 'UNIMPLEMENTED')
+_BUG_ERRORS = ('RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT', 'UNIMPLEMENTED')
 
 
-class Interrupt:
+class GracefulShutdown:
   """Remembers the first SIGINT or SIGTERM; a second one ends at once."""
 
   def __init__(self):
@@ -37,7 +37,7 @@ class Interrupt:
 
 
 @contextlib.contextmanager
-def told(program: str, *kinds: type[Exception]) -> Iterator[None]:
+def exit_on_user_error(program: str, *kinds: type[Exception]) -> Iterator[None]:
   """Errors that a user can mend end the program with a line.
 
   Args:
@@ -54,7 +54,7 @@ def told(program: str, *kinds: type[Exception]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def together(program: str) -> Iterator[None]:
+def abort_job_on_error(program: str) -> Iterator[None]:
   """Ends one of several processes at once for an error: others may hang.
 
   At the end, and where all stop for a signal, it leaves the end to the
@@ -71,16 +71,19 @@ def together(program: str) -> Iterator[None]:
     yield
     return
   except SystemExit as error:
-    if multihost.count() == 1 or error.code == RESUMABLE:
+    if multihost.process_count() == 1 or error.code == EXIT_RESUMABLE:
       raise
     said, status = error.code, 1
   except Exception as error:
-    if multihost.count() == 1:
+    if multihost.process_count() == 1:
       raise
     reason = (str(error).splitlines() or [''])[0]
-    said, status = f'{program}: another process was lost: {reason}', LOST
+    said, status = (
+      f'{program}: another process was lost: {reason}',
+      EXIT_PEER_LOST,
+    )
     lost = isinstance(error, errors.JaxRuntimeError)
-    if not lost or reason.startswith(_OWN_FAULTS):
+    if not lost or reason.startswith(_BUG_ERRORS):
       said, status = traceback.format_exc(), 1
   with contextlib.suppress(OSError):
     print(said, file=sys.stderr)

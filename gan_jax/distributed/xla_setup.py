@@ -13,19 +13,19 @@ from gan_jax.evaluation.networks import inception_weights
 
 # Whether this XLA has the flags that are set here and in tests: it ends the
 # process for one that it does not know.
-KNOWN = (0, 10) <= jax.__version_info__ < (0, 13)
-_ONE_KERNEL = (
+XLA_FLAGS_KNOWN = (0, 10) <= jax.__version_info__ < (0, 13)
+_FUSION_FLAG = (
   '--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536'
 )
 # Products by Eigen: in fusions of YNNPACK, JAX 0.10's default, those of a
 # network of 400 units took 1.3 times as long.
-_OWN_PRODUCTS = '--xla_cpu_experimental_ynn_fusion_type='
+_DOT_FLAG = '--xla_cpu_experimental_ynn_fusion_type='
 # The same algorithms, in the same order, in each process: none by trial.
 DETERMINISTIC = (
   '--xla_gpu_deterministic_ops=true',
   '--xla_gpu_autotune_level=0',
 )
-_SHORTEST = 0.1  # seconds of a compilation that is worth keeping
+_MIN_COMPILE_SECONDS = 0.1  # seconds of a compilation that is worth keeping
 _M_ARENA_MAX = -8  # of malloc.h
 
 
@@ -36,7 +36,7 @@ def _cores() -> int:
   return os.cpu_count() or 1
 
 
-def limit_heaps() -> None:
+def limit_malloc_arenas() -> None:
   """Keeps the memory of a long run level, where malloc is glibc's.
 
   glibc gives threads up to eight heaps for each core, and JAX, its data and
@@ -51,7 +51,7 @@ def limit_heaps() -> None:
     ctypes.CDLL(None).mallopt(_M_ARENA_MAX, max(2, _cores()))
 
 
-def prepare_cpu(*, members: bool = False) -> None:
+def configure_cpu(*, members: bool = False) -> None:
   """Sets XLA's CPU backend up; before the first JAX call.
 
   Loops that touch little memory become one kernel, which runs the toys
@@ -67,7 +67,7 @@ def prepare_cpu(*, members: bool = False) -> None:
   given = os.environ.get('XLA_FLAGS', '')
   forced = 'xla_force_host_platform_device_count' in given
   share = members and not forced and 'JAX_NUM_CPU_DEVICES' not in os.environ
-  wanted = [_ONE_KERNEL, _OWN_PRODUCTS] if KNOWN else []
+  wanted = [_FUSION_FLAG, _DOT_FLAG] if XLA_FLAGS_KNOWN else []
   if share:  # a thread for each member at a time, which waits for no other
     wanted.append('--xla_cpu_multi_thread_eigen=false')
     jax.config.update('jax_num_cpu_devices', _cores())
@@ -88,7 +88,7 @@ def _machine() -> str:
   return hashlib.sha256('\n'.join(facts).encode()).hexdigest()[:12]
 
 
-def cache_compilations() -> pathlib.Path:
+def enable_compilation_cache() -> pathlib.Path:
   """Keeps compiled programs, so that a second start is quick.
 
   In `xla/` of GAN_JAX_CACHE (~/.cache/gan_jax), by processor; where JAX has
@@ -102,11 +102,15 @@ def cache_compilations() -> pathlib.Path:
     return pathlib.Path(chosen)
   directory = inception_weights.cache_directory() / 'xla' / _machine()
   jax.config.update('jax_compilation_cache_dir', str(directory))
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', _SHORTEST)
+  jax.config.update(
+    'jax_persistent_cache_min_compile_time_secs', _MIN_COMPILE_SECONDS
+  )
   return directory
 
 
-def prepare(*, members: bool = False, deterministic: bool = False) -> None:
+def configure_jax(
+  *, members: bool = False, deterministic: bool = False
+) -> None:
   """Prepares JAX; before its first computation.
 
   Args:
@@ -114,11 +118,11 @@ def prepare(*, members: bool = False, deterministic: bool = False) -> None:
     deterministic: whether a GPU is to give the same bits each time
       (DETERMINISTIC); a CPU does anyway.
   """
-  limit_heaps()
+  limit_malloc_arenas()
   if deterministic:
     _add_flags(DETERMINISTIC)
-  prepare_cpu(members=members)
-  cache_compilations()
+  configure_cpu(members=members)
+  enable_compilation_cache()
 
 
 def _add_flags(flags: Sequence[str]) -> None:

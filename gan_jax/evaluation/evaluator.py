@@ -1,6 +1,6 @@
 """Scores of a generator's examples beside those of real data.
 
-  judge = evaluator.Judge(reference_data.reals(train, test), ['prdc', 'c2st'])
+  judge = evaluator.Evaluator(reference_data.train_test_references(train, test), ['prdc', 'c2st'])
   rows = judge(source)          # any data.Source: generated, from files, ...
 
 Each row has a standard error and a floor: the same score of held-out real
@@ -19,19 +19,19 @@ from gan_jax.evaluation import (
   features,
   reference_data,
 )
-from gan_jax.evaluation.feature_extractors import Extractor
+from gan_jax.evaluation.feature_extractors import FeatureExtractor
 from gan_jax.evaluation.features import FeatureSet
 from gan_jax.evaluation.registry import METRICS, Metric
 from gan_jax.evaluation.results import (
-  Row,
-  check_classes,
-  check_fits,
+  MetricResult,
+  check_applicable,
+  check_labels,
   default_metrics,
   parse_metrics,
 )
 
 
-class Judge:
+class Evaluator:
   """Scores any source of examples against real data.
 
   What is computed of the real data is kept for the next call.
@@ -46,17 +46,17 @@ class Judge:
 
   def __init__(
     self,
-    real: Mapping[str, reference_data.Real],
+    real: Mapping[str, reference_data.ReferenceData],
     names: Sequence[str] = (),
     *,
-    extractor: Extractor | None = None,
+    extractor: FeatureExtractor | None = None,
     count: int = 1000,
     real_count: int = 0,
     against: str = '',
     seed: int = 0,
     devices: Sequence[jax.Device] = (),
-    store: feature_cache.Store | None = None,
-    track: features.Track | None = None,
+    store: feature_cache.FeatureCache | None = None,
+    track: features.ProgressFn | None = None,
   ):
     """Checks that the scores can be computed; computes nothing.
 
@@ -86,7 +86,7 @@ class Judge:
       raise ValueError(f'against={against!r}: choose one of {sorted(real)}')
     first = next(iter(real.values())).reference
     self.names = tuple(names) or default_metrics(first)
-    self.extractor = extractor or feature_extractors.pixels()
+    self.extractor = extractor or feature_extractors.pixel_features()
     self.count, self._real_count = count, real_count
     self._real, self._against = dict(real), against
     self._options = {'devices': devices}
@@ -105,7 +105,7 @@ class Judge:
     self.notes: list[str] = []
     for name in self.names:
       split = self._split(METRICS[name])
-      check_fits(name, self.extractor, self._real[split].reference)
+      check_applicable(name, self.extractor, self._real[split].reference)
 
   def _split(self, metric: Metric) -> str:
     if self._against:
@@ -115,7 +115,7 @@ class Judge:
   def _feature_set(self, metric, source, name, *, count, facts) -> FeatureSet:
     """Features of real examples, kept for the next metric and call."""
     known = metric.features is False
-    extractor = feature_extractors.pixels() if known else self.extractor
+    extractor = feature_extractors.pixel_features() if known else self.extractor
     key = id(source), count, extractor.name
     if key not in self._sets:
       # Others than Inception's are computed faster than read.
@@ -131,7 +131,9 @@ class Judge:
       )
     return self._sets[key]
 
-  def _reference(self, metric, source, of: reference_data.Real) -> FeatureSet:
+  def _reference(
+    self, metric, source, of: reference_data.ReferenceData
+  ) -> FeatureSet:
     count = min(self._real_count, len(source))
     return self._feature_set(
       metric, source, 'real', count=count, facts=of.facts
@@ -140,7 +142,7 @@ class Judge:
   def _score(self, name, fake: FeatureSet, real: FeatureSet):
     metric = METRICS[name]
     if metric.labels:
-      check_classes(name, fake, real)
+      check_labels(name, fake, real)
     key, n = jax.random.key(self.seed), min(fake.count, real.count)
     n = min(n, metric.cap or n)
     return jax.device_get(list(metric.function(fake, real, key, n)))
@@ -152,7 +154,7 @@ class Judge:
       of = self._real[self._split(metric)]
       source, truth = of.floor, of.reference.truth
       if metric.truth and hasattr(truth, 'sample'):
-        source = reference_data.fresh(truth, count, self.seed)
+        source = reference_data.sample_distribution(truth, count, self.seed)
       fake = self._feature_set(
         metric,
         source,
@@ -164,7 +166,7 @@ class Judge:
       self._floors[name, count] = fake, real, self._score(name, fake, real)
     return self._floors[name, count]
 
-  def __call__(self, source: data.Source) -> list[Row]:
+  def __call__(self, source: data.Source) -> list[MetricResult]:
     """Scores examples.
 
     Args:
@@ -190,11 +192,11 @@ class Judge:
     )
     for name in self.names:
       known = METRICS[name].features is False
-      of = fake.other(feature_extractors.pixels()) if known else fake
+      of = fake.other(feature_extractors.pixel_features()) if known else fake
       rows += self._rows(name, of)
     return rows
 
-  def _rows(self, name: str, fake: FeatureSet) -> list[Row]:
+  def _rows(self, name: str, fake: FeatureSet) -> list[MetricResult]:
     metric = METRICS[name]
     split = self._split(metric)
     of = self._real[split]
@@ -204,42 +206,42 @@ class Judge:
     floor_fake, _, _ = self._floor(name, fake.count)
     for sentence in (
       *metric.explain(fake, real),
-      *_about_floor(fake, floor_fake),
+      *_compare_to_baseline(fake, floor_fake),
     ):
       self._note(sentence)
-    counts = _counts(metric, ('generated', fake), ('real', real))
+    counts = _as_counts(metric, ('generated', fake), ('real', real))
     return [
       row._replace(
         value=float(value[0]),
-        error=_error(value),
-        p_value=_p_value(value),
+        error=_as_error(value),
+        p_value=_as_p_value(value),
         counts=counts | row.counts,
       )
       for value, row in zip(found, self._floor_rows(name, fake.count))
     ]
 
-  def floors(self) -> list[Row]:
+  def floors(self) -> list[MetricResult]:
     """The rows of the scores with floors alone: `value` is None."""
     return [
       row for name in self.names for row in self._floor_rows(name, self.count)
     ]
 
-  def _floor_rows(self, name: str, count: int) -> list[Row]:
+  def _floor_rows(self, name: str, count: int) -> list[MetricResult]:
     metric = METRICS[name]
     fake, real, found = self._floor(name, count)
     return [
-      Row(
+      MetricResult(
         metric=name,
         name=title,
         value=None,
         error=None,
         floor=float(floor[0]),
-        floor_error=_error(floor),
+        floor_error=_as_error(floor),
         p_value=None,
-        floor_p_value=_p_value(floor),
+        floor_p_value=_as_p_value(floor),
         better=better,
         error_is=metric.error,
-        counts=_counts(metric, ('floor', fake), ('floor_real', real)),
+        counts=_as_counts(metric, ('floor', fake), ('floor_real', real)),
         real='truth' if metric.truth else self._split(metric),
       )
       for title, better, floor in zip(metric.names, metric.better, found)
@@ -271,7 +273,7 @@ class Judge:
       self.notes.append(sentence)
 
 
-def _about_floor(fake: FeatureSet, floor: FeatureSet) -> list[str]:
+def _compare_to_baseline(fake: FeatureSet, floor: FeatureSet) -> list[str]:
   if floor.count >= fake.count:
     return []
   return [
@@ -280,7 +282,9 @@ def _about_floor(fake: FeatureSet, floor: FeatureSet) -> list[str]:
   ]
 
 
-def _counts(metric: Metric, *sides: tuple[str, FeatureSet]) -> dict[str, int]:
+def _as_counts(
+  metric: Metric, *sides: tuple[str, FeatureSet]
+) -> dict[str, int]:
   """How many examples of each side a score is of."""
   counts = {name: of.count for name, of in sides}
   if not metric.cap:
@@ -288,22 +292,22 @@ def _counts(metric: Metric, *sides: tuple[str, FeatureSet]) -> dict[str, int]:
   return dict.fromkeys(counts, min(*counts.values(), metric.cap))
 
 
-def _error(result: Any) -> float | None:
+def _as_error(result: Any) -> float | None:
   error = getattr(result, 'error', None)
   return None if error is None or np.isnan(error) else float(error)
 
 
-def _p_value(result: Any) -> float | None:
+def _as_p_value(result: Any) -> float | None:
   return float(result.p_value) if hasattr(result, 'p_value') else None
 
 
-def make_judge(
-  real: Mapping[str, reference_data.Real],
+def make_evaluator(
+  real: Mapping[str, reference_data.ReferenceData],
   options: Mapping[str, Any],
-  extractor: Extractor | None = None,
+  extractor: FeatureExtractor | None = None,
   **more: Any,
-) -> Judge:
-  """A Judge from `config.Settings.eval`.
+) -> Evaluator:
+  """A Judge from `config.Config.eval`.
 
   Args:
     real: what to compare with, by split.
@@ -320,12 +324,12 @@ def make_judge(
   """
   names = parse_metrics(options['metrics'])
   inception = any(METRICS[name].features == 'inception' for name in names)
-  extractor = extractor or feature_extractors.make_extractor(
+  extractor = extractor or feature_extractors.make_feature_extractor(
     options['features'] or ('inception' if inception else 'pixels'),
     path=options['feature_weights'],
     protocol=options['protocol'],
   )
-  return Judge(
+  return Evaluator(
     real,
     names,
     extractor=extractor,

@@ -12,13 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import diagnostics, losses
-from gan_jax.sampling import sampler
-from gan_jax.training import gan as gan_lib
-from gan_jax.training import train_step
-from gan_jax.training.state import GANState
+from gan_jax import diagnostics, losses, sampling, training
+from gan_jax.training import GANState
 
-LIMITS = {
+THRESHOLDS = {
   # D has won: it is right about this share of real and of generated examples.
   'won': 0.99,
   # ... and the loss passes less than this on to G, per unit of the logit.
@@ -26,14 +23,16 @@ LIMITS = {
   # D overfits: it takes so many more of its training examples for real than of
   # held-out ones,
   'gap': 0.3,
-  # ... and r_v of Karras et al. 2020 (diagnostics.accuracy) is above.
+  # ... and r_v of Karras et al. 2020 (diagnostics.discriminator_accuracy) is above.
   'overfitting': 0.2,
   # G has collapsed: samples are so much nearer one another than real ones.
   'diversity': 0.2,
 }
 
 
-def diversity(samples: jax.Array, real: jax.Array) -> jax.Array:
+def nearest_neighbor_diversity(
+  samples: jax.Array, real: jax.Array
+) -> jax.Array:
   """How far samples are from one another, as a share of what real ones are.
 
   The median distance to the nearest other sample, divided by the same of as
@@ -68,8 +67,8 @@ def diversity(samples: jax.Array, real: jax.Array) -> jax.Array:
   return nearest(samples) / jnp.where(of_real > 0, of_real, 1)
 
 
-def make_check(
-  gan: gan_lib.GAN,
+def make_health_probe(
+  gan: training.GAN,
   train: np.ndarray,
   held_out: np.ndarray,
   like: GANState,
@@ -91,7 +90,7 @@ def make_check(
     batch_size: of a device in training.
 
   Returns:
-    state -> the scalars of diagnostics.accuracy, of these and of as many
+    state -> the scalars of diagnostics.discriminator_accuracy, of these and of as many
     samples; 'diversity' of the samples; and 'g_signal', the mean size of the
     gradient of G's loss by the fake logits. For a loss on features, which has
     no logit, the diversity alone; for data of less than a batch, nothing.
@@ -101,18 +100,18 @@ def make_check(
   if count < 2:
     return lambda state: {}
   train, held_out = train[:count], held_out[:count]
-  draw = sampler.make_draw(gan)
+  draw = sampling.make_sampler(gan)
 
   def logits(state, x):
     weights = state.discriminator.params, state.discriminator.stats
     parts = x.reshape(-1, batch_size, *x.shape[1:])
-    of_part = lambda part: train_step.make_logits_fn(gan)(weights, part)
+    of_part = lambda part: training.make_logits_fn(gan)(weights, part)
     found = jax.lax.map(of_part, parts)
     return found.reshape(-1, *found.shape[2:])
 
   @jax.jit
   def measure(state, fake, train, held_out):
-    found = {'diversity': diversity(fake, train)}
+    found = {'diversity': nearest_neighbor_diversity(fake, train)}
     loss = gan.loss_at(state.hyper, state.step)
     if loss.output == 'features':
       return found
@@ -120,11 +119,13 @@ def make_check(
     boundary = loss.boundary
     if boundary is None:
       boundary = (real_logits.mean() + fake_logits.mean()) / 2
-    found |= diagnostics.accuracy(
+    found |= diagnostics.discriminator_accuracy(
       real_logits, fake_logits, logits(state, held_out), boundary=boundary
     )
     if loss.output == 'logits':
-      total = lambda x: losses.play(loss, 'generator', real_logits, x, None)
+      total = lambda x: losses.player_loss(
+        loss, 'generator', real_logits, x, None
+      )
       by_logit = jax.grad(lambda x: total(x).sum())(fake_logits)
       found['g_signal'] = jnp.abs(by_logit).mean()
     return found
@@ -139,7 +140,7 @@ def make_check(
   return check
 
 
-def look(facts: Mapping[str, float]) -> dict[str, str]:
+def diagnose(facts: Mapping[str, float]) -> dict[str, str]:
   """What goes wrong in a game.
 
   Args:
@@ -149,18 +150,22 @@ def look(facts: Mapping[str, float]) -> dict[str, str]:
     'won', 'overfits', 'collapsed' -> a sentence for a person.
   """
   facts = {name: x for name, x in facts.items() if math.isfinite(x)}
-  findings = (('won', _won), ('overfits', _overfits), ('collapsed', _collapsed))
+  findings = (
+    ('won', _discriminator_dominates),
+    ('overfits', _discriminator_overfits),
+    ('collapsed', _mode_collapse),
+  )
   said = {kind: find(facts) for kind, find in findings}
   return {kind: text for kind, text in said.items() if text}
 
 
-def _won(facts):
+def _discriminator_dominates(facts):
   right = facts.get('d_accuracy_real', 0), facts.get('d_accuracy_fake', 0)
-  if min(right) < LIMITS['won']:
+  if min(right) < THRESHOLDS['won']:
     return ''
   signal = facts.get('g_signal', 1.0)
   left = ''
-  if signal < LIMITS['signal']:
+  if signal < THRESHOLDS['signal']:
     left = (
       f', and the loss passes {signal:.2g} of a change of its logits on to G: '
       "there is nothing left to learn from; take loss='non_saturating'"
@@ -172,10 +177,10 @@ def _won(facts):
   )
 
 
-def _overfits(facts):
+def _discriminator_overfits(facts):
   over = facts.get('overfitting', 0)
   real, held = (facts.get(f'd_accuracy_{of}', 0) for of in ('real', 'held_out'))
-  if over <= LIMITS['overfitting'] or real - held <= LIMITS['gap']:
+  if over <= THRESHOLDS['overfitting'] or real - held <= THRESHOLDS['gap']:
     return ''
   return (
     f'D overfits: it takes {real:.1%} of its training examples for real and '
@@ -184,9 +189,9 @@ def _overfits(facts):
   )
 
 
-def _collapsed(facts):
+def _mode_collapse(facts):
   share = facts.get('diversity', 1.0)
-  if share >= LIMITS['diversity']:
+  if share >= THRESHOLDS['diversity']:
     return ''
   return (
     'G makes the same again and again (mode collapse): its samples are '

@@ -19,7 +19,7 @@ from gan_jax.evaluation.networks import inception_weights
 from gan_jax.io import npz
 
 
-class Store:
+class FeatureCache:
   """A directory of arrays under keys."""
 
   def __init__(self, directory: str | pathlib.Path):
@@ -63,6 +63,6 @@ class Store:
       warnings.warn(f'features are not kept: {error}', stacklevel=2)
 
 
-def default() -> Store:
+def default_feature_cache() -> FeatureCache:
   """The store in the cache directory of evaluation.weights."""
-  return Store(inception_weights.cache_directory() / 'features')
+  return FeatureCache(inception_weights.cache_directory() / 'features')

@@ -18,12 +18,12 @@ from gan_jax.evaluation.networks import (
 )
 from gan_jax.metrics import stacked_mnist
 from gan_jax.training import train_step
-from gan_jax.validation import unknown
+from gan_jax.validation import unknown_name_message
 
 PyTree = Any
 
 
-class Extractor(NamedTuple):
+class FeatureExtractor(NamedTuple):
   """A function of examples that scores are computed on.
 
   Attributes:
@@ -54,11 +54,11 @@ def _to_float(x):
   return train_step.to_float(x) if x.dtype == jnp.uint8 else x
 
 
-def own(
+def from_function(
   feature_fn: Callable[[jax.Array], jax.Array],
   name: str = 'own',
   batch_size: int = 64,
-) -> Extractor:
+) -> FeatureExtractor:
   """An extractor from any function of examples.
 
   Args:
@@ -70,23 +70,23 @@ def own(
   Returns:
     The extractor.
   """
-  return Extractor(
+  return FeatureExtractor(
     name, lambda _, x: feature_fn(_to_float(x)), None, batch_size
   )
 
 
 @functools.cache
-def pixels() -> Extractor:
+def pixel_features() -> FeatureExtractor:
   """The examples themselves, flattened; images in [-1, 1]."""
-  return own(lambda x: x.reshape(len(x), -1), 'pixels', 256)
+  return from_function(lambda x: x.reshape(len(x), -1), 'pixels', 256)
 
 
-def inception_v3(path: str = '', protocol: str = 'legacy_tensorflow'):
+def inception_v3_features(path: str = '', protocol: str = 'legacy_tensorflow'):
   """The 2,048 features of FID.
 
   Args:
     path: of the weights; '' as inception_weights.load_weights has it.
-    protocol: a name in preprocess.PREPROCESS.
+    protocol: a name in preprocess.PREPROCESSORS.
 
   Returns:
     The extractor; `is_fid` where the weights are those published.
@@ -95,8 +95,10 @@ def inception_v3(path: str = '', protocol: str = 'legacy_tensorflow'):
     ValueError: for an unknown protocol, or a file of other weights.
     OSError: where the weights are not there and cannot be downloaded.
   """
-  if protocol not in preprocess.PREPROCESS:
-    raise ValueError(unknown(protocol, preprocess.PREPROCESS, 'protocol'))
+  if protocol not in preprocess.PREPROCESSORS:
+    raise ValueError(
+      unknown_name_message(protocol, preprocess.PREPROCESSORS, 'protocol')
+    )
   loaded = inception_weights.load_weights(path)
 
   def apply(params, x):
@@ -104,7 +106,7 @@ def inception_v3(path: str = '', protocol: str = 'legacy_tensorflow'):
       params, preprocess.preprocess(x, protocol)
     )
 
-  return Extractor(
+  return FeatureExtractor(
     'inception',
     apply,
     loaded.params,
@@ -112,7 +114,7 @@ def inception_v3(path: str = '', protocol: str = 'legacy_tensorflow'):
     batch_size=16 if jax.default_backend() == 'cpu' else 128,
     protocol=protocol,
     sha256=inception_weights.content_hash(
-      inception_weights.trunk(loaded.params)
+      inception_weights.without_head(loaded.params)
     ),
     logits=inception.class_logits,
     is_fid=loaded.is_fid,
@@ -120,18 +122,18 @@ def inception_v3(path: str = '', protocol: str = 'legacy_tensorflow'):
   )
 
 
-def mnist(path: str = '') -> Extractor:
+def mnist_classifier_features(path: str = '') -> FeatureExtractor:
   """128 features of a digit classifier, for small grey pictures; not FID."""
   params, sha256 = mnist_classifier.load_digit_classifier(path)
 
   def apply(params, x):
     return mnist_classifier.digit_features(params, _to_float(x))
 
-  return Extractor('mnist', apply, params, sha256=sha256, channels=(1,))
+  return FeatureExtractor('mnist', apply, params, sha256=sha256, channels=(1,))
 
 
 @functools.cache
-def stacked_digits(path: str = '') -> Extractor:
+def stacked_digit_features(path: str = '') -> FeatureExtractor:
   """The digits that a classifier sees in three channels, `[B, 3]`."""
   params, sha256 = mnist_classifier.load_digit_classifier(path)
 
@@ -139,11 +141,11 @@ def stacked_digits(path: str = '') -> Extractor:
     logits_fn = functools.partial(mnist_classifier.digit_logits, params)
     return stacked_mnist.stacked_digits(logits_fn, _to_float(x))
 
-  return Extractor('stacked digits', apply, params, 200, sha256=sha256)
+  return FeatureExtractor('stacked digits', apply, params, 200, sha256=sha256)
 
 
 def feature_dim(
-  extractor: Extractor, shape: tuple[int, ...], dtype: Any
+  extractor: FeatureExtractor, shape: tuple[int, ...], dtype: Any
 ) -> int:
   """How many features an example has, computing nothing.
 
@@ -177,12 +179,12 @@ def feature_dim(
   return given[1]
 
 
-EXTRACTORS = ('pixels', 'inception', 'mnist')
+FEATURE_EXTRACTORS = ('pixels', 'inception', 'mnist')
 
 
-def make_extractor(
+def make_feature_extractor(
   name: str, *, path: str = '', protocol: str = 'legacy_tensorflow'
-) -> Extractor:
+) -> FeatureExtractor:
   """An extractor by name.
 
   Args:
@@ -198,8 +200,11 @@ def make_extractor(
     OSError: as inception_v3.
   """
   if name == 'inception':
-    return inception_v3(path, protocol)
-  makers = {'pixels': pixels, 'mnist': functools.partial(mnist, path)}
+    return inception_v3_features(path, protocol)
+  makers = {
+    'pixels': pixel_features,
+    'mnist': functools.partial(mnist_classifier_features, path),
+  }
   if name not in makers:
-    raise ValueError(unknown(name, EXTRACTORS, 'features'))
+    raise ValueError(unknown_name_message(name, FEATURE_EXTRACTORS, 'features'))
   return makers[name]()

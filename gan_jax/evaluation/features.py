@@ -10,22 +10,22 @@ import numpy as np
 from gan_jax import data
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.evaluation import feature_cache
-from gan_jax.evaluation.feature_extractors import Extractor
+from gan_jax.evaluation.feature_extractors import FeatureExtractor
 from gan_jax.evaluation.networks import preprocess
 from gan_jax.metrics import checks, frechet
 
-Track = Callable[[str, int], Any]
+ProgressFn = Callable[[str, int], Any]
 _CHUNK = 512  # rows that are added to moments at a time
-KEEP = 20_000  # sets of up to so many examples are kept in memory whole
+KEEP_BYTES = 20_000  # sets of up to so many examples are kept in memory whole
 SCHEMA = 1  # of stored features; another one where the same facts give others
 
 
-def _no_track(what, total):
+def _no_progress(what, total):
   del what, total
   return lambda done: None
 
 
-def digest(source: data.Source) -> str:
+def source_digest(source: data.Source) -> str:
   """What tells the examples of a source from others under the same name.
 
   Of all of them where they are in memory; else of 64 spread over the source,
@@ -53,14 +53,14 @@ class FeatureSet:
   def __init__(
     self,
     source: data.Source,
-    extractor: Extractor,
+    extractor: FeatureExtractor,
     *,
     count: int = 0,
     start: int = 0,
     devices: Sequence[jax.Device] = (),
     name: str = 'examples',
-    track: Track = _no_track,
-    store: feature_cache.Store | None = None,
+    track: ProgressFn = _no_progress,
+    store: feature_cache.FeatureCache | None = None,
     facts: dict[str, Any] | None = None,
     whole: bool = False,
   ):
@@ -82,18 +82,18 @@ class FeatureSet:
     self.source, self.extractor = source, extractor
     self._start, self._name, self._track = start, name, track
     self._devices = devices or jax.local_devices()[:1]
-    self._spread = devices_lib.spread(self._devices)
+    self._spread = devices_lib.shard_examples(self._devices)
     self._store, self._facts = store, facts
     self._moments: dict[int, list[frechet.Moments]] = {}
     order = np.random.default_rng(0).permutation(len(source))
     self._order = order[start : start + count] if count else order[start:]
     self.count = len(self._order)
-    self._whole = whole or self.count <= KEEP
+    self._whole = whole or self.count <= KEEP_BYTES
 
   def __len__(self) -> int:
     return self.count
 
-  def other(self, extractor: Extractor) -> 'FeatureSet':
+  def other(self, extractor: FeatureExtractor) -> 'FeatureSet':
     """The same examples under another extractor; nothing is stored."""
     return self._like(extractor, self._start, self.count)
 
@@ -158,7 +158,7 @@ class FeatureSet:
     rows = _regroup(batches, [size for _, size in owners])
     for (group, _), part in zip(owners, rows):
       if totals[group] is None:
-        totals[group] = frechet.no_moments(part.shape[1])
+        totals[group] = frechet.init_moments(part.shape[1])
       totals[group] = frechet.update_moments(totals[group], part)
     return {
       name: np.stack([np.asarray(getattr(m, name)) for m in totals])
@@ -200,7 +200,7 @@ class FeatureSet:
       indices = self._order[start : start + size]
       # The last batch is filled up, so that nothing is compiled twice.
       filled = np.resize(indices, size)
-      x = _as_scored(self.source[filled]['x'])
+      x = _as_evaluated(self.source[filled]['x'])
       now = compute(params, self._spread.put_batch(x)), len(indices)
       if before is not None:  # the device works while we load the next
         yield np.asarray(before[0])[: before[1]]
@@ -211,7 +211,7 @@ class FeatureSet:
 
   @functools.cached_property
   def _digest(self):
-    return digest(self.source)
+    return source_digest(self.source)
 
   def _key(self, kind):
     return {
@@ -241,7 +241,7 @@ def _compiled(apply):
   return jax.jit(apply)
 
 
-def _as_scored(x: np.ndarray) -> np.ndarray:
+def _as_evaluated(x: np.ndarray) -> np.ndarray:
   """Images of 256 levels, as all are scored; points as they are."""
   if x.ndim == 4 and x.dtype != np.uint8:
     checks.check_finite(examples=x)  # a NaN would become some level
@@ -249,7 +249,7 @@ def _as_scored(x: np.ndarray) -> np.ndarray:
   return x
 
 
-_quantise = jax.jit(preprocess.quantise)
+_quantise = jax.jit(preprocess.quantize)
 
 
 def _regroup(parts, sizes):

@@ -5,12 +5,12 @@ from typing import Any, Mapping, NamedTuple
 import numpy as np
 
 from gan_jax import data
-from gan_jax.data.array_source import ArraySource
+from gan_jax.data import ArraySource
 
-_FLOOR_DRAWS = 20
+_NUM_BASELINE_SUBSETS = 20
 
 
-class Real(NamedTuple):
+class ReferenceData(NamedTuple):
   """What to compare with, and the two sets whose score is the floor.
 
   Attributes:
@@ -28,9 +28,9 @@ class Real(NamedTuple):
   floor_facts: Mapping[str, Any]
 
 
-def reals(
+def train_test_references(
   train: data.Source, test: data.Source, facts: Mapping[str, Any] | None = None
-) -> dict[str, Real]:
+) -> dict[str, ReferenceData]:
   """Both splits of a data set as references, each the floor of the other.
 
   Args:
@@ -47,14 +47,16 @@ def reals(
   described = {name: {**facts, 'split': name} for name in sides}
   pairs = (('train', 'test'), ('test', 'train'))
   return {
-    name: Real(
+    name: ReferenceData(
       sides[name], sides[other], sides[name], described[name], described[other]
     )
     for name, other in pairs
   }
 
 
-def halves(source: data.Source, facts: Mapping[str, Any]) -> dict[str, Real]:
+def split_half_reference(
+  source: data.Source, facts: Mapping[str, Any]
+) -> dict[str, ReferenceData]:
   """One real set as the reference; the floor is one half against the other.
 
   Args:
@@ -74,15 +76,17 @@ def halves(source: data.Source, facts: Mapping[str, Any]) -> dict[str, Real]:
   order = np.random.default_rng(1).permutation(len(source))
   half = len(order) // 2
   first, second = (
-    _Part(source, order[i * half : (i + 1) * half]) for i in (0, 1)
+    _Subset(source, order[i * half : (i + 1) * half]) for i in (0, 1)
   )
   described = lambda split: {**facts, 'split': split}
   return {
-    'all': Real(source, first, second, described('all'), described('half'))
+    'all': ReferenceData(
+      source, first, second, described('all'), described('half')
+    )
   }
 
 
-class _Part:
+class _Subset:
   """Some examples of a source."""
 
   def __init__(self, source, indices):
@@ -97,7 +101,7 @@ class _Part:
     return self._source[self._indices[indices]]
 
 
-def fresh(truth: Any, count: int, seed: int) -> data.Source:
+def sample_distribution(truth: Any, count: int, seed: int) -> data.Source:
   """Examples of the truth itself: what a perfect generator would draw."""
-  size = _FLOOR_DRAWS * count
+  size = _NUM_BASELINE_SUBSETS * count
   return ArraySource(truth.sample(size, [seed, 2]), truth=truth)

@@ -16,7 +16,7 @@ from gan_jax.evaluation import scorers
 from gan_jax.evaluation.features import FeatureSet
 from gan_jax.metrics import resampling
 
-Result = list[resampling.Estimate | resampling.Test]
+Result = list[resampling.Estimate | resampling.TestResult]
 _TEST_SIZE = 1000  # examples a side of the tests whose cost is quadratic
 
 
@@ -77,7 +77,7 @@ METRICS: dict[str, Metric] = {
     explain=scorers.explain_frechet_distance,
   ),
   'kid': Metric(
-    scorers.kernel_distance,
+    scorers.kid,
     ('KID',),
     ('lower',),
     'train',
@@ -85,14 +85,14 @@ METRICS: dict[str, Metric] = {
     features='inception',
   ),
   'kd': Metric(
-    scorers.kernel_distance,
+    scorers.kid,
     ('kernel distance',),
     ('lower',),
     'train',
     'random subsets, for the chance of both sets',
   ),
   'is': Metric(
-    scorers.inception,
+    scorers.inception_score,
     ('Inception Score',),
     ('higher',),
     'train',
@@ -133,16 +133,16 @@ METRICS: dict[str, Metric] = {
     cap=10 * _TEST_SIZE,
   ),
   'nn': Metric(
-    scorers.nearest_neighbour,
+    scorers.nearest_neighbor,
     ('1-NN accuracy',),
     ('near 0.5',),
     'test',
     f'{_DRAWS}, and the real set',
     cap=5 * _TEST_SIZE,
-    explain=scorers.explain_nearest_neighbour,
+    explain=scorers.explain_nearest_neighbor,
   ),
   'intra_fd': Metric(
-    scorers.intra_class,
+    scorers.intra_class_fid,
     ('intra-class Frechet',),
     ('lower',),
     'train',
@@ -150,7 +150,7 @@ METRICS: dict[str, Metric] = {
     labels=True,
   ),
   'cas': Metric(
-    scorers.classification,
+    scorers.classification_accuracy_score,
     ('CAS',),
     ('higher',),
     'test',
@@ -158,17 +158,17 @@ METRICS: dict[str, Metric] = {
     labels=True,
   ),
   'kl': Metric(
-    scorers.gaussian_truth,
+    scorers.gaussian_divergence,
     ('KL to the truth, nats', 'Wasserstein-2 to the truth'),
     ('lower', 'lower'),
     'test',
     _DRAWS,
     features=False,
     truth=synthetic.Gaussian,
-    explain=scorers.explain_gaussian_truth,
+    explain=scorers.explain_gaussian_divergence,
   ),
   'modes': Metric(
-    scorers.mixture_truth,
+    scorers.mixture_modes,
     (
       'modes found',
       'share within 3 sigma',
@@ -181,12 +181,12 @@ METRICS: dict[str, Metric] = {
     truth=synthetic.Mixture,
   ),
   'stacked_modes': Metric(
-    scorers.stacked_truth,
+    scorers.stacked_mnist_modes,
     ('modes found of 1,000', 'reverse KL, nats'),
     ('higher', 'lower'),
     'test',
     _DRAWS,
     features=False,
-    truth=stacked_data.Stacked,
+    truth=stacked_data.StackedMnistModes,
   ),
 }

@@ -9,18 +9,18 @@ import numpy as np
 
 from gan_jax import __version__, data
 from gan_jax.evaluation import feature_extractors
-from gan_jax.evaluation.feature_extractors import Extractor
+from gan_jax.evaluation.feature_extractors import FeatureExtractor
 from gan_jax.evaluation.features import FeatureSet
 from gan_jax.evaluation.networks import inception
 from gan_jax.evaluation.registry import METRICS
-from gan_jax.validation import unknown
+from gan_jax.validation import unknown_name_message
 
 MAX_DIM = 4096  # of a covariance in float64, 134 MB
-DRAWS = 5  # sets that a cheap score of a generator is a mean over
+NUM_SUBSETS = 5  # sets that a cheap score of a generator is a mean over
 _CHEAP = 5000
 
 
-class Row(NamedTuple):
+class MetricResult(NamedTuple):
   """One score.
 
   Attributes:
@@ -72,11 +72,13 @@ def parse_metrics(text: str) -> tuple[str, ...]:
   names = tuple(n.strip() for n in text.split(',') if n.strip())
   for name in names:
     if name not in METRICS:
-      raise ValueError(unknown(name, METRICS, 'metric'))
+      raise ValueError(unknown_name_message(name, METRICS, 'metric'))
   return names
 
 
-def check_fits(name: str, extractor: Extractor, real: data.Source) -> None:
+def check_applicable(
+  name: str, extractor: FeatureExtractor, real: data.Source
+) -> None:
   """Refuses a score that the features or the data are not for.
 
   Args:
@@ -117,7 +119,7 @@ def check_fits(name: str, extractor: Extractor, real: data.Source) -> None:
     )
 
 
-def check_classes(name: str, fake: FeatureSet, real: FeatureSet) -> None:
+def check_labels(name: str, fake: FeatureSet, real: FeatureSet) -> None:
   """Refuses sets without classes, or with others than the real ones.
 
   Raises:
@@ -144,7 +146,7 @@ def check_classes(name: str, fake: FeatureSet, real: FeatureSet) -> None:
     )
 
 
-def rank(rows: Sequence[Row]) -> list[float]:
+def ranking_key(rows: Sequence[MetricResult]) -> list[float]:
   """What sorts checkpoints by their first metric: the best one is smallest.
 
   Args:
@@ -164,17 +166,17 @@ def rank(rows: Sequence[Row]) -> list[float]:
   return [order(distance[row.better](row.value)) for row in first]
 
 
-def samples_for(count: int) -> int:
+def num_samples_needed(count: int) -> int:
   """How many samples a generator should have ready to be scored on `count`."""
-  return count * (DRAWS if count <= _CHEAP else 1)
+  return count * (NUM_SUBSETS if count <= _CHEAP else 1)
 
 
-def scalars(rows: Sequence[Row]) -> dict[str, float]:
+def scalars(rows: Sequence[MetricResult]) -> dict[str, float]:
   """Values of rows under names for a plot."""
   return {f'scores/{row.metric}: {row.name}': row.value for row in rows}
 
 
-def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def as_json(rows: Sequence[MetricResult]) -> list[dict[str, Any]]:
   """Rows as JSON has them: None for what is not finite."""
   finite = lambda x: (
     None if isinstance(x, float) and not math.isfinite(x) else x
@@ -182,8 +184,8 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
   return [{k: finite(v) for k, v in row._asdict().items()} for row in rows]
 
 
-def record(
-  rows: Sequence[Row],
+def evaluation_record(
+  rows: Sequence[MetricResult],
   judge: Any,
   devices: Sequence[jax.Device],
   **facts: Any,
@@ -192,7 +194,7 @@ def record(
 
   Args:
     rows: the scores.
-    judge: the evaluator.Judge that gave them.
+    judge: the evaluator.Evaluator that gave them.
     devices: that were used.
     **facts: of the samples, the data, the options.
   """

@@ -27,10 +27,10 @@ from gan_jax.metrics import (
 )
 from gan_jax.metrics import mmd as mmd_lib
 
-NEIGHBOUR = 5
+PRDC_NEAREST_K = 5
 
 
-def over_draws(
+def mean_over_subsets(
   fake: FeatureSet,
   scores: Callable[[np.ndarray], Any],
   size: int = 0,
@@ -84,18 +84,18 @@ def frechet_distance(fake, real, key, n):
     )
   (reference,) = real.moments(1)
   groups = min(10, fake.count // 2)
-  return [frechet.frechet_estimate(fake.moments(groups), reference)]
+  return [frechet.frechet_jackknife(fake.moments(groups), reference)]
 
 
-def kernel_distance(fake, real, key, n):
+def kid(fake, real, key, n):
   """The squared MMD of features; KID on Inception's."""
   # Unbiased at any size; of one subset alone there is no error to be had.
   size = max(2, min(1000, n // 2))
   sides = (jnp.asarray(side.features) for side in (real, fake))
-  return [mmd_lib.kernel_distance(*sides, key, subset_size=size)]
+  return [mmd_lib.kid(*sides, key, subset_size=size)]
 
 
-def inception(fake, real, key, n):
+def inception_score(fake, real, key, n):
   """Inception Score of the generated set alone."""
   del real, key, n
   splits = min(10, fake.count)
@@ -106,14 +106,16 @@ def prdc(fake, real, key, n):
   """Precision, recall, density and coverage."""
   del key
   first, second = _pair(fake, real, n)
-  k = min(NEIGHBOUR, n - 1)
-  return list(precision_recall.manifold_estimates(second, first, k=k))
+  k = min(PRDC_NEAREST_K, n - 1)
+  return list(precision_recall.prdc_jackknife(second, first, k=k))
 
 
 def sliced_wasserstein(fake, real, key, n):
   """Along random directions."""
   return [
-    sliced_wasserstein_distance.sliced_estimate(*_pair(fake, real, n), key)
+    sliced_wasserstein_distance.sliced_wasserstein_estimate(
+      *_pair(fake, real, n), key
+    )
   ]
 
 
@@ -127,16 +129,16 @@ def c2st(fake, real, key, n):
   return [two_sample.classifier_test(*_pair(fake, real, n), key)]
 
 
-def nearest_neighbour(fake, real, key, n):
+def nearest_neighbor(fake, real, key, n):
   """Leave-one-out 1-NN accuracy, over draws of the generated set."""
   del key
   against = jnp.asarray(real.features[:n])
-  accuracy = two_sample.nearest_neighbour_accuracy
+  accuracy = two_sample.nearest_neighbor_accuracy
   scores = lambda x: [accuracy(jnp.asarray(x), against[: len(x)])]
-  return over_draws(fake, scores, n, shared=True)
+  return mean_over_subsets(fake, scores, n, shared=True)
 
 
-def explain_nearest_neighbour(fake, real):
+def explain_nearest_neighbor(fake, real):
   """What the number means."""
   del fake, real
   return [
@@ -145,10 +147,10 @@ def explain_nearest_neighbour(fake, real):
   ]
 
 
-def intra_class(fake, real, key, n):
+def intra_class_fid(fake, real, key, n):
   """Frechet distance within classes."""
   del key, n
-  found = class_conditional.intra_class_frechet(
+  found = class_conditional.intra_class_fid(
     real.features, real.labels, fake.features, fake.labels
   )
   count = len(found.values)
@@ -156,7 +158,7 @@ def intra_class(fake, real, key, n):
   return [resampling.Estimate(found.mean, error)]
 
 
-def classification(fake, real, key, n):
+def classification_accuracy_score(fake, real, key, n):
   """Accuracy on real examples of a classifier of generated ones."""
   del n
   classes = int(max(fake.labels.max(), real.labels.max())) + 1
@@ -168,23 +170,23 @@ def classification(fake, real, key, n):
   ]
 
 
-def gaussian_truth(fake, real, key, n):
+def gaussian_divergence(fake, real, key, n):
   """KL and Wasserstein-2 of a fitted Gaussian to the true one."""
   del key, n
   truth = real.source.truth
 
   def scores(x):
-    mean, covariance = gaussian.fit(x)
+    mean, covariance = gaussian.fit_gaussian(x)
     sides = mean, covariance, truth.mean, truth.covariance
     return gaussian.kl_divergence(*sides), gaussian.wasserstein_2(*sides)
 
-  return over_draws(fake, scores)
+  return mean_over_subsets(fake, scores)
 
 
-def explain_gaussian_truth(fake, real):
+def explain_gaussian_divergence(fake, real):
   """The fitted and the true Gaussian."""
   truth = real.source.truth
-  mean, covariance = gaussian.fit(fake.features)
+  mean, covariance = gaussian.fit_gaussian(fake.features)
   pairs = (
     ('mean', mean, truth.mean),
     ('covariance', covariance, truth.covariance),
@@ -209,16 +211,16 @@ def explain_frechet_distance(fake, real):
   ]
 
 
-def mixture_truth(fake, real, key, n):
+def mixture_modes(fake, real, key, n):
   """Modes, their share and balance, of a known mixture."""
   del key, n
   truth = real.source.truth
   scores = lambda x: mode_coverage.mode_scores(x, truth.centres, truth.sigma)
-  return over_draws(fake, scores)
+  return mean_over_subsets(fake, scores)
 
 
-def stacked_truth(fake, real, key, n):
+def stacked_mnist_modes(fake, real, key, n):
   """Modes of Stacked MNIST."""
   del real, key, n
-  digits = fake.other(feature_extractors.stacked_digits())
-  return over_draws(digits, stacked_mnist.stacked_modes)
+  digits = fake.other(feature_extractors.stacked_digit_features())
+  return mean_over_subsets(digits, stacked_mnist.stacked_modes)

@@ -14,19 +14,19 @@ from gan_jax.io import checkpoint, jsonl
 SCORES_FILE = 'scores.jsonl'
 
 
-def _set_damaged_aside(directory: pathlib.Path) -> list[str]:
+def _quarantine_damaged(directory: pathlib.Path) -> list[str]:
   """What is wrong with which checkpoints, which are moved out of the way."""
   found = []
   paths = list(directory.iterdir()) if directory.is_dir() else []
   for path in sorted(path for path in paths if path.name.isdigit()):
-    damage = checkpoint.find_damage(path)
+    damage = checkpoint.verify_checksums(path)
     if damage:
       why = f'{path} is damaged: {damage}'
-      found.append(checkpoint.set_aside(path, why))
+      found.append(checkpoint.quarantine(path, why))
   return found
 
 
-class Best:
+class BestCheckpointTracker:
   """The checkpoint with the best scores so far, and the history of scores.
 
   Attributes:
@@ -51,11 +51,11 @@ class Best:
       start: steps already done.
     """
     self._options = {k: v for k, v in options.items() if k != 'every'}
-    self._lines = jsonl.Lines(
+    self._lines = jsonl.JsonlWriter(
       workdir / SCORES_FILE, start=start, kinds={'rank': list, 'options': dict}
     )
-    self.damaged = _set_damaged_aside(workdir / run_dir.BEST)
-    self._saved = checkpoint.Checkpoints(workdir / run_dir.BEST, keep=2)
+    self.damaged = _quarantine_damaged(workdir / run_dir.BEST)
+    self._saved = checkpoint.RunCheckpointer(workdir / run_dir.BEST, keep=2)
     same = [line for line in self._lines.kept if self._comparable(line)]
     self._done = {line['step'] for line in same}
     ranks = [
@@ -76,18 +76,20 @@ class Best:
     """Whether the scores of a step are noted."""
     return step in self._done
 
-  def offer(self, step: int, state: Any, rows: list[results.Row]) -> bool:
+  def offer(
+    self, step: int, state: Any, rows: list[results.MetricResult]
+  ) -> bool:
     """Notes scores, and saves the state where they are the best so far.
 
     Args:
       step: of the state.
       state: arrays.
-      rows: its scores; checkpoints are compared by results.rank of them.
+      rows: its scores; checkpoints are compared by results.ranking_key of them.
 
     Returns:
       Whether they are the best.
     """
-    rank, scores = results.rank(rows), results.as_json(rows)
+    rank, scores = results.ranking_key(rows), results.as_json(rows)
     better = self._rank is None or rank < self._rank
     if better:
       self._saved.save(step, state)

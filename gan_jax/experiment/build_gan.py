@@ -7,14 +7,13 @@ from typing import Any, Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from gan_jax import config, networks
+from gan_jax import config, networks, training
 from gan_jax.experiment import build_networks, build_objective
-from gan_jax.training import ema, penalty_terms, state, train_step, update_rules
-from gan_jax.training import gan as gan_lib
+from gan_jax.training import ema, update_rules
 
 
-def _warn_of_batch_norm(names, spec, player) -> None:
-  by_example = [name for name in names if penalty_terms.TERMS[name].by_example]
+def _warn_about_batch_norm(names, spec, player) -> None:
+  by_example = [name for name in names if training.PENALTIES[name].by_example]
   if by_example and spec.get('norm') == 'batch':
     made = 'a logit' if player == 'discriminator' else 'an example'
     warnings.warn(
@@ -25,7 +24,7 @@ def _warn_of_batch_norm(names, spec, player) -> None:
     )
 
 
-def _discriminator(chosen, output, d_terms_and_g_terms):
+def _build_discriminator(chosen, output, d_terms_and_g_terms):
   """The discriminator's module, returning what loss and terms want."""
   whole_batch = chosen.discriminator.get('minibatch_std') == -1
   if whole_batch and chosen.micro_batches > 1:
@@ -35,7 +34,7 @@ def _discriminator(chosen, output, d_terms_and_g_terms):
       'a group size'
     )
   wants = [
-    n for n in d_terms_and_g_terms if penalty_terms.TERMS[n].wants_features
+    n for n in d_terms_and_g_terms if training.PENALTIES[n].wants_features
   ]
   if output == 'features' and wants:
     raise ValueError(
@@ -44,18 +43,18 @@ def _discriminator(chosen, output, d_terms_and_g_terms):
     )
   fixed = {'return_features': True} if wants or output == 'scores' else {}
   fixed['dtype'] = jnp.dtype(chosen.compute_dtype)
-  return build_networks.make_module(
+  return build_networks.build_network(
     chosen.discriminator, 'discriminator', **fixed
   )
 
 
 def build_gan(
-  chosen: config.Settings, shape: tuple[int, ...]
-) -> tuple[gan_lib.GAN, dict[str, float], config.Settings]:
+  chosen: config.Config, shape: tuple[int, ...]
+) -> tuple[training.GAN, dict[str, float], config.Config]:
   """Makes the game of some settings, without any data.
 
   Args:
-    chosen: the settings, from config.parse.
+    chosen: the settings, from config.from_mapping.
     shape: of one example.
 
   Returns:
@@ -66,36 +65,40 @@ def build_gan(
     ValueError: for an unknown name (with the nearest), an option that a part
       does not have, or a value out of range.
   """
-  loss, loss_hyper, loss_options, top_k, output = build_objective.make_loss(
+  loss, loss_hyper, loss_options, top_k, output = build_objective.build_loss(
     chosen
   )
-  d_terms, g_terms, weights, penalty_specs = build_objective.make_terms(chosen)
-  augmentation, augment_hyper, augment_spec = build_objective.make_augment(
+  d_terms, g_terms, weights, penalty_specs = build_objective.build_penalties(
+    chosen
+  )
+  augmentation, augment_hyper, augment_spec = build_objective.build_augment(
     chosen.augment, chosen.batch_size, chosen.packing
   )
-  noise, noise_hyper, noise_spec = build_objective.make_noise(
+  noise, noise_hyper, noise_spec = build_objective.build_instance_noise(
     chosen.instance_noise
   )
-  lookahead_hyper, lookahead_spec = build_objective.make_lookahead(
+  lookahead_hyper, lookahead_spec = build_objective.build_lookahead(
     chosen.lookahead
   )
-  generator, g_spec = build_networks.make_module(
+  generator, g_spec = build_networks.build_network(
     chosen.generator,
     'generator',
     shape=shape,
     dtype=jnp.dtype(chosen.compute_dtype),
   )
-  discriminator, d_spec = _discriminator(chosen, output, [*d_terms, *g_terms])
-  g_optimizer, g_hyper, g_opt_spec = build_networks.make_optimizer(
+  discriminator, d_spec = _build_discriminator(
+    chosen, output, [*d_terms, *g_terms]
+  )
+  g_optimizer, g_hyper, g_opt_spec = build_networks.build_optimizer(
     chosen.g_optimizer, 'g', chosen.num_steps
   )
-  d_optimizer, d_hyper, d_opt_spec = build_networks.make_optimizer(
+  d_optimizer, d_hyper, d_opt_spec = build_networks.build_optimizer(
     chosen.d_optimizer, 'd', chosen.num_steps * chosen.d_steps
   )
-  _warn_of_batch_norm(d_terms, d_spec, 'discriminator')
-  _warn_of_batch_norm(g_terms, g_spec, 'generator')
+  _warn_about_batch_norm(d_terms, d_spec, 'discriminator')
+  _warn_about_batch_norm(g_terms, g_spec, 'generator')
   summed = chosen.loss_reduction == 'sum'
-  gan = gan_lib.GAN(
+  gan = training.GAN(
     generator=networks.from_linen(generator),
     discriminator=networks.from_linen(discriminator),
     loss=loss,
@@ -121,7 +124,7 @@ def build_gan(
     **augment_hyper,
     **noise_hyper,
     **lookahead_hyper,
-    **_average_hyper(chosen),
+    **_ema_hparams(chosen),
   }
   if gan.consensus:
     hyper['consensus_weight'] = chosen.consensus_weight
@@ -141,7 +144,7 @@ def build_gan(
   return gan, hyper, filled
 
 
-def _average_hyper(chosen: config.Settings) -> dict[str, float]:
+def _ema_hparams(chosen: config.Config) -> dict[str, float]:
   decay = chosen.ema_decay
   if chosen.ema_half_life:
     decay = ema.half_life_decay(chosen.ema_half_life, chosen.batch_size)
@@ -151,8 +154,8 @@ def _average_hyper(chosen: config.Settings) -> dict[str, float]:
   return hyper
 
 
-def make_step(
-  gan: gan_lib.GAN, chosen: config.Settings, axis_name: str | None
+def build_train_step(
+  gan: training.GAN, chosen: config.Config, axis_name: str | None
 ) -> update_rules.Step:
   """The train step of some settings.
 
@@ -166,30 +169,30 @@ def make_step(
       have.
   """
   build_objective.choose(
-    update_rules.UPDATE_RULES, chosen.update_rule, 'update_rule'
+    training.UPDATE_RULES, chosen.update_rule, 'update_rule'
   )
-  return train_step.make_train_step(
+  return training.make_train_step(
     gan,
     d_steps=chosen.d_steps,
     same_latents=chosen.same_latents,
-    **memory_options(chosen),
+    **aux_state_options(chosen),
     axis_name=axis_name,
     micro_batches=chosen.micro_batches,
   )
 
 
-def _initial(gan, hyper, shape, memory):
+def _make_initial_state(gan, hyper, shape, memory):
   batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
 
   def init(key):
-    start = state.init_state(gan, key, batch, hyper)
-    return train_step.add_memory(start, **memory)
+    start = training.init_state(gan, key, batch, hyper)
+    return training.init_aux_state(start, **memory)
 
   return init
 
 
-def memory_options(chosen: config.Settings) -> dict[str, Any]:
-  """What train_step.make_train_step and train_step.add_memory both take."""
+def aux_state_options(chosen: config.Config) -> dict[str, Any]:
+  """What training.make_train_step and training.init_aux_state both take."""
   return {
     'rule': chosen.update_rule,
     'lookahead_every': chosen.lookahead['every'],
@@ -197,19 +200,19 @@ def memory_options(chosen: config.Settings) -> dict[str, Any]:
   }
 
 
-def initialiser(
-  gan: gan_lib.GAN,
+def make_init_fn(
+  gan: training.GAN,
   hyper: Mapping[str, float],
   shape: tuple[int, ...],
   memory: Mapping[str, Any],
-) -> Callable[[int], state.GANState]:
+) -> Callable[[int], training.GANState]:
   """Makes the function from a run's seed to its state at step 0, compiled.
 
   Args:
     gan: the game.
     hyper: values of the hyper-parameters.
     shape: of one example.
-    memory: options of train_step.add_memory.
+    memory: options of training.init_aux_state.
 
   Returns:
     seed -> the state, on the default device.
@@ -217,26 +220,30 @@ def initialiser(
   # On CPU, LLVM spends seconds on each random draw that is used just once.
   on_cpu = jax.default_backend() == 'cpu'
   options = {'xla_backend_optimization_level': 1} if on_cpu else None
-  init = jax.jit(_initial(gan, hyper, shape, memory), compiler_options=options)
+  init = jax.jit(
+    _make_initial_state(gan, hyper, shape, memory), compiler_options=options
+  )
   # Folded apart from the keys of the steps, which fold in 0, 1, 2, ...
   return lambda seed: init(jax.random.fold_in(jax.random.key(seed), 2**32 - 1))
 
 
-def state_shapes(
-  gan: gan_lib.GAN,
+def abstract_state(
+  gan: training.GAN,
   hyper: Mapping[str, float],
   shape: tuple[int, ...],
   memory: Mapping[str, Any],
-) -> state.GANState:
+) -> training.GANState:
   """Shapes and types of the state, computing nothing.
 
   Args:
     gan: the game.
     hyper: values of the hyper-parameters.
     shape: of one example.
-    memory: options of train_step.add_memory.
+    memory: options of training.init_aux_state.
 
   Returns:
     The state with jax.ShapeDtypeStruct for arrays.
   """
-  return jax.eval_shape(_initial(gan, hyper, shape, memory), jax.random.key(0))
+  return jax.eval_shape(
+    _make_initial_state(gan, hyper, shape, memory), jax.random.key(0)
+  )

@@ -9,7 +9,7 @@ from typing import Any, Mapping
 import flax.linen as nn
 import jax.numpy as jnp
 
-from gan_jax import models, validation
+from gan_jax import models, training, validation
 from gan_jax.experiment import build_objective
 from gan_jax.training import optimizers
 
@@ -25,7 +25,7 @@ def model_names() -> list[str]:
   return sorted(name for name in found if name not in _NOT_MODELS)
 
 
-def make_module(
+def build_network(
   spec: Mapping[str, Any], role: str, **fixed: Any
 ) -> tuple[nn.Module, dict[str, Any]]:
   """A network by name.
@@ -54,7 +54,7 @@ def make_module(
     if f.name not in _NOT_OPTIONS
   }
   given = {k: v for k, v in spec.items() if k != 'name'}
-  options = validation.check_options(f'{role} {name}', given, allowed)
+  options = validation.fill_options(f'{role} {name}', given, allowed)
   for option, value in options.items():
     _check_sizes(f'{role}.{option}', value)
   if 'dtype' not in {f.name for f in dataclasses.fields(cls)}:
@@ -76,13 +76,13 @@ def _check_sizes(where: str, value: Any) -> None:
       raise ValueError(f'{where}={value}: must be at least {least}')
 
 
-def make_optimizer(
+def build_optimizer(
   spec: Mapping[str, Any], prefix: str, num_steps: int
 ) -> tuple[Any, dict[str, float], dict[str, Any]]:
   """An optimizer by name.
 
   Args:
-    spec: {'name': in optimizers.OPTIMIZERS, and its options}.
+    spec: {'name': in training.OPTIMIZERS, and its options}.
     prefix: 'g' or 'd', of its hyper-parameters.
     num_steps: updates in all, for its schedule.
 
@@ -95,7 +95,7 @@ def make_optimizer(
   """
   what = f'{prefix}_optimizer'
   name = spec.get('name')
-  build_objective.choose(optimizers.OPTIMIZERS, name, what)
+  build_objective.choose(training.OPTIMIZERS, name, what)
   allowed = {
     'learning_rate': 2e-4,
     'schedule': 'constant',
@@ -105,10 +105,10 @@ def make_optimizer(
   hyper = {
     'learning_rate': allowed['learning_rate'],
     'weight_clip': 0.0,
-    **optimizers.hyper_defaults(name),
+    **optimizers.hparam_defaults(name),
   }
   given = {k: v for k, v in spec.items() if k != 'name'}
-  options = validation.check_options(f'{what} {name}', given, allowed | hyper)
+  options = validation.fill_options(f'{what} {name}', given, allowed | hyper)
   for option in hyper:
     where = f'{what}.{option}={options[option]}'
     if not 0 <= options[option] < math.inf:
@@ -119,12 +119,12 @@ def make_optimizer(
   if options['schedule'] != 'constant' or options['warmup_steps']:
     if options['schedule'] != 'constant':
       options['schedule_steps'] = options['schedule_steps'] or num_steps
-    factor = optimizers.schedule(
+    factor = optimizers.make_schedule(
       options['schedule'], options['schedule_steps'], options['warmup_steps']
     )
   values = {f'{prefix}_{option}': options[option] for option in hyper}
   clip = options['weight_clip'] > 0
   if not clip:
     del values[f'{prefix}_weight_clip']
-  build_fn = optimizers.from_hyper(name, prefix, factor, clip=clip)
+  build_fn = optimizers.from_hparams(name, prefix, factor, clip=clip)
   return build_fn, values, {'name': name, **options}

@@ -1,7 +1,7 @@
 """From settings to a loss, penalties, augmentation and noise.
 
 Each function checks one part of the settings, fills its options in, and
-returns what gan.GAN takes, with the hyper-parameters that go into the state.
+returns what training.GAN takes, with the hyper-parameters that go into the state.
 """
 
 import functools
@@ -10,10 +10,10 @@ from typing import Any, Callable, Mapping
 
 import jax.numpy as jnp
 
-from gan_jax import augment, config, losses, validation
+from gan_jax import augment, config, losses, training, validation
 from gan_jax.augment import ada_controller
-from gan_jax.training import optimizers, penalty_terms
-from gan_jax.training.gan import Augmentation, Hyper, Term
+from gan_jax.training import Augmentation, LossTerm, optimizers, penalty_terms
+from gan_jax.training.gan import Hparams
 
 Spec = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ def choose(table: Mapping[str, Any], name: Any, what: str) -> Any:
     ValueError: for one that is not there, with the nearest that is.
   """
   if not isinstance(name, str) or name not in table:
-    raise ValueError(validation.unknown(str(name), table, what))
+    raise ValueError(validation.unknown_name_message(str(name), table, what))
   return table[name]
 
 
@@ -39,14 +39,14 @@ def _at_least(where: str, value: float, low: float) -> None:
     raise ValueError(f'{where}={value}: must be at least {low}')
 
 
-def make_loss(chosen: config.Settings):
+def build_loss(chosen: config.Config):
   """The loss with what is wrapped round it.
 
   Args:
     chosen: the settings.
 
   Returns:
-    (loss for gan.GAN, hyper-parameters, loss_options filled in, top_k filled
+    (loss for training.GAN, hyper-parameters, loss_options filled in, top_k filled
     in, what D must return).
 
   Raises:
@@ -56,7 +56,7 @@ def make_loss(chosen: config.Settings):
   loss = choose(losses.LOSSES, chosen.loss, 'loss')
   factory = losses.FACTORIES.get(chosen.loss)
   allowed = optimizers.keyword_defaults(factory) if factory else {}
-  options = validation.check_options(
+  options = validation.fill_options(
     f'loss {chosen.loss}', chosen.loss_options, allowed
   )
   if options:
@@ -70,21 +70,21 @@ def make_loss(chosen: config.Settings):
         loss, hyper['label_smoothing']
       )
     )
-  count, top_k = _make_top_k(chosen)
+  count, top_k = _build_top_k(chosen)
   if count is not None:
     losses.top_k(loss, 1)  # or refuses
     wrap.append(lambda loss, hyper, step: losses.top_k(loss, count(step)))
 
-  def wrapped(hyper: Hyper, step):
+  def wrapped(hyper: Hparams, step):
     return functools.reduce(lambda x, w: w(x, hyper, step), wrap, loss)
 
   return wrapped if wrap else loss, hyper, options, top_k, loss.output
 
 
-def _make_top_k(chosen: config.Settings):
+def _build_top_k(chosen: config.Config):
   """step -> k (None where all count), and the spec filled in."""
   allowed = {'fraction': 1.0, 'gamma': 1.0, 'every': 0}
-  spec = validation.check_options('top_k', chosen.top_k, allowed)
+  spec = validation.fill_options('top_k', chosen.top_k, allowed)
   if not 0 < spec['fraction'] <= 1:
     raise ValueError(
       f'top_k.fraction={spec["fraction"]}: k must be above 0 and at most the '
@@ -107,7 +107,7 @@ def _make_top_k(chosen: config.Settings):
   return (None if k >= inputs else lambda step: k), spec
 
 
-def make_terms(chosen: config.Settings):
+def build_penalties(chosen: config.Config):
   """The penalties.
 
   Args:
@@ -119,15 +119,15 @@ def make_terms(chosen: config.Settings):
   Raises:
     ValueError: for an unknown penalty or option, or a number out of range.
   """
-  found: dict[str, dict[str, Term]] = {'discriminator': {}, 'generator': {}}
+  found: dict[str, dict[str, LossTerm]] = {'discriminator': {}, 'generator': {}}
   weights, filled = {}, {}
   for name, spec in chosen.penalties.items():
-    entry = choose(penalty_terms.TERMS, name, 'penalty')
+    entry = choose(training.PENALTIES, name, 'penalty')
 
-    options = validation.check_options(
+    options = validation.fill_options(
       f'penalty {name}',
       spec,
-      config.PENALTY_COMMON | penalty_terms.options_of(name),
+      config.PENALTY_COMMON | penalty_terms.penalty_options(name),
     )
     where = f'penalties.{name}'
     _at_least(f'{where}.weight', options['weight'], 0)
@@ -143,8 +143,8 @@ def make_terms(chosen: config.Settings):
       options['steps'] = options['steps'] or chosen.num_steps
     filled[name] = dict(options)
     weights[f'{name}_weight'] = options.pop('weight')
-    factor = _geometric(options.pop('final'), options.pop('steps'))
-    term = penalty_terms.make(name, factor=factor, **options)
+    factor = geometric_decay(options.pop('final'), options.pop('steps'))
+    term = training.make_term(name, factor=factor, **options)
     found[entry.player][name] = term
   return found['discriminator'], found['generator'], weights, filled
 
@@ -159,14 +159,14 @@ def _check_numbers(where: str, options: Spec) -> None:
       _at_least(f'{where}.{option}', value, 0)
 
 
-def _geometric(final: float, steps: int) -> Callable[[Any], Any] | None:
+def geometric_decay(final: float, steps: int) -> Callable[[Any], Any] | None:
   """step -> factor from 1 to `final`; None where it stays 1."""
   if final == 1:
     return None
   return lambda step: final ** jnp.minimum(step / steps, 1.0)
 
 
-def make_augment(
+def build_augment(
   spec: Spec, batch_size: int, packing: int = 1
 ) -> tuple[Augmentation | None, dict[str, float], dict[str, Any]]:
   """The augmentation.
@@ -187,7 +187,7 @@ def make_augment(
   table = {'none': None, **augment.AUGMENTS}
   function = choose(table, name, 'augment')
   if function is None:
-    validation.check_options('augment none', dict(spec), {'name': 'none'})
+    validation.fill_options('augment none', dict(spec), {'name': 'none'})
     return None, {}, {'name': 'none'}
   policy = optimizers.keyword_defaults(function)['policy']
   adaptive = name == 'ada'
@@ -199,7 +199,7 @@ def make_augment(
     'interval': 4,
   }
   given = {k: v for k, v in spec.items() if k != 'name'}
-  options = validation.check_options(f'augment {name}', given, allowed)
+  options = validation.fill_options(f'augment {name}', given, allowed)
   options['policy'] = tuple(options['policy'])
   _between('augment.strength', options['strength'], 0, 1)
   _between('augment.target', options['target'], 0, 1)
@@ -221,17 +221,17 @@ def make_augment(
     hyper = {'augment_strength': options['strength']}
     return Augmentation(apply), hyper, filled
   update = functools.partial(
-    ada_controller.update_strength,
+    ada_controller.update_ada,
     target=options['target'],
     # Of logits, of which there is one per pack.
     speed=options['speed'] / packing,
     interval_examples=options['interval'] * (batch_size // packing),
   )
-  memory = ada_controller.init_strength(options['strength'])
+  memory = ada_controller.init_ada(options['strength'])
   return Augmentation(apply, update, memory), {}, filled
 
 
-def make_noise(spec: Spec):
+def build_instance_noise(spec: Spec):
   """Instance noise.
 
   Args:
@@ -244,7 +244,7 @@ def make_noise(spec: Spec):
     ValueError: for an unknown option or a number out of range.
   """
   allowed = {'sigma': 0.0, 'steps': 0}
-  options = validation.check_options('instance_noise', spec, allowed)
+  options = validation.fill_options('instance_noise', spec, allowed)
   for option in allowed:
     _at_least(f'instance_noise.{option}', options[option], 0)
   if not math.isfinite(options['sigma']):
@@ -252,7 +252,7 @@ def make_noise(spec: Spec):
   if not options['sigma']:
     return None, {}, options
 
-  def sigma(hyper: Hyper, step):
+  def sigma(hyper: Hparams, step):
     return augment.linear_decay(
       step, start=hyper['noise_sigma'], steps=options['steps']
     )
@@ -260,13 +260,13 @@ def make_noise(spec: Spec):
   return sigma, {'noise_sigma': options['sigma']}, options
 
 
-def make_lookahead(spec: Spec) -> tuple[dict[str, float], dict[str, Any]]:
+def build_lookahead(spec: Spec) -> tuple[dict[str, float], dict[str, Any]]:
   """Lookahead's hyper-parameter, the spec filled in.
 
   Raises:
     ValueError: for an unknown option or a number out of range.
   """
-  options = validation.check_options(
+  options = validation.fill_options(
     'lookahead', spec, {'every': 0, 'alpha': 0.5}
   )
   _at_least('lookahead.every', options['every'], 0)

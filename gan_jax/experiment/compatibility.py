@@ -5,7 +5,7 @@ from typing import Any, Mapping
 from gan_jax import config
 
 # May differ between a run and its continuation: they change no update.
-CONTINUABLE = (
+RESUMABLE_FIELDS = (
   'num_steps',
   'parallel',
   'num_devices',
@@ -24,11 +24,11 @@ CONTINUABLE = (
   'data.threads',
   'data.memory_mb',
   'data.follow_symlinks',
-  *(f'eval.{name}' for name in config.Settings().eval),
+  *(f'eval.{name}' for name in config.Config().eval),
 )
 
 
-def differences(
+def incompatible_fields(
   old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
   """Leaves in which two configurations differ and a run may not.
@@ -45,5 +45,5 @@ def differences(
   return {
     leaf: (a.get(leaf), b.get(leaf))
     for leaf in sorted(a.keys() | b.keys())
-    if a.get(leaf) != b.get(leaf) and leaf not in CONTINUABLE
+    if a.get(leaf) != b.get(leaf) and leaf not in RESUMABLE_FIELDS
   }

@@ -9,7 +9,7 @@ from gan_jax.data import device_feed
 from gan_jax.experiment import build_gan, program
 
 
-class Cost(NamedTuple):
+class StepCost(NamedTuple):
   """Of one train step on one device, and of what lives there.
 
   Attributes:
@@ -45,7 +45,7 @@ def _float_bytes(tree: Any) -> int:
   return _bytes([x for x in leaves if np.issubdtype(x.dtype, np.floating)])
 
 
-def lower(built: Any) -> jax.stages.Lowered:
+def lower_train_step(built: Any) -> jax.stages.Lowered:
   """One train step on one device, for its share of the batch, not compiled.
 
   Args:
@@ -54,7 +54,7 @@ def lower(built: Any) -> jax.stages.Lowered:
   share = lambda x: x.update(
     shape=(x.shape[0], x.shape[1] // len(built.devices), *x.shape[2:])
   )
-  step = build_gan.make_step(built.gan, built.settings, None)
+  step = build_gan.build_train_step(built.gan, built.settings, None)
   return jax.jit(step, donate_argnums=0).lower(
     built.state_shapes(),
     jax.tree.map(share, built.batch_shapes()),
@@ -67,7 +67,7 @@ def count_flops(lowered: jax.stages.Lowered) -> float:
   return (lowered.cost_analysis() or {}).get('flops', float('nan'))
 
 
-def measure(built: Any) -> Cost:
+def estimate_cost(built: Any) -> StepCost:
   """Compiles one step for shapes of the experiment and reads what XLA says.
 
   Args:
@@ -78,20 +78,20 @@ def measure(built: Any) -> Cost:
   """
   chosen, count = built.settings, len(built.devices)
   shapes = built.state_shapes()
-  lowered = lower(built)
+  lowered = lower_train_step(built)
   counted = lowered.cost_analysis() or {}
   memory = lowered.compile().memory_analysis()
   size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
-  resident = program.is_resident(built.train, chosen)
+  resident = program.fits_on_device(built.train, chosen)
   g, d = shapes.generator, shapes.discriminator
   reduced = (_float_bytes((d.params, d.stats)) * chosen.d_steps) + _float_bytes(
     (g.params, g.stats)
   )
-  return Cost(
+  return StepCost(
     g_parameters=size(g),
     d_parameters=size(d),
     state_bytes=_bytes(shapes),
-    resident_bytes=device_feed.nbytes(built.train) if resident else 0,
+    resident_bytes=device_feed.source_nbytes(built.train) if resident else 0,
     moved_bytes=0 if resident else _bytes(built.batch_shapes()) // count,
     reduced_bytes=reduced if count > 1 else 0,
     flops=count_flops(lowered),
@@ -109,7 +109,7 @@ def _units(number: float, base: int, unit: str) -> str:
   return f'{number:.3g} {prefixes[0]}{unit}'
 
 
-def lines(cost: Cost, built: Any, members: int = 1) -> list[str]:
+def format_cost(cost: StepCost, built: Any, members: int = 1) -> list[str]:
   """What there is to say of a cost.
 
   Args:

@@ -1,7 +1,7 @@
 """An ensemble with all that it needs: many runs as one program.
 
 from gan_jax import team
-crew = ensemble.build({'data': {'name': 'ring'}, 'ensemble': {
+crew = ensemble.build_ensemble({'data': {'name': 'ring'}, 'ensemble': {
   'seeds': 4, 'sweep': 'penalties.r1.weight=logspace(-3,0,4)'}})
 crew.members[5].point  # {'penalties.r1.weight': 0.01}
 """
@@ -13,16 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import config, data
+from gan_jax import config, data, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.experiment import build_gan, experiment, sweep
 from gan_jax.experiment import program as program_lib
-from gan_jax.training import ensemble, fused, nonfinite, state
+from gan_jax.training import ensemble, fused, nonfinite
 
 
 @dataclasses.dataclass(frozen=True)
-class Team:
+class EnsembleExperiment:
   """Many runs as one program.
 
   Attributes:
@@ -34,12 +34,12 @@ class Team:
   """
 
   base: experiment.Experiment
-  members: list[sweep.Member]
+  members: list[sweep.SweepMember]
   hyper: dict[str, np.ndarray]
   devices: tuple[jax.Device, ...]
 
   @property
-  def settings(self) -> config.Settings:
+  def settings(self) -> config.Config:
     """Of the ensemble."""
     return self.base.settings
 
@@ -59,49 +59,55 @@ class Team:
     return self.base.test
 
   @property
-  def draws(self) -> fused.Draws:
+  def draws(self) -> fused.RandomStreams:
     """What everything random of the members comes from, `[M]`."""
-    return ensemble.stack(
-      [fused.make_draws(member.settings.seed) for member in self.members]
+    return ensemble.stack_members(
+      [fused.make_streams(member.settings.seed) for member in self.members]
     )
 
-  def init_state(self) -> state.GANState:
+  def init_state(self) -> training.GANState:
     """The members' states at step 0, `[M, ...]`; each as its run alone has."""
     built, seeds = self.base, [m.settings.seed for m in self.members]
-    init = build_gan.initialiser(
+    init = build_gan.make_init_fn(
       built.gan,
       built.hyper,
       built.shape,
-      build_gan.memory_options(built.settings),
+      build_gan.aux_state_options(built.settings),
     )
     fresh = {seed: init(seed) for seed in set(seeds)}
-    states = ensemble.stack([fresh[seed] for seed in seeds])
+    states = ensemble.stack_members([fresh[seed] for seed in seeds])
     hyper = {n: jnp.asarray(v, jnp.float32) for n, v in self.hyper.items()}
     return states.replace(hyper=hyper)
 
-  def state_shapes(self) -> state.GANState:
+  def state_shapes(self) -> training.GANState:
     """Shapes and types of the states, computing nothing."""
-    return ensemble.stacked_shapes(self.base.state_shapes(), len(self.members))
+    return ensemble.stacked_member_shapes(
+      self.base.state_shapes(), len(self.members)
+    )
 
-  def program(self, way: str = '') -> program_lib.Program:
+  def program(self, way: str = '') -> program_lib.TrainProgram:
     """Many train steps of all members as one compiled call, and its feed.
 
     Args:
-      way: of ensemble.together; '' takes `ensemble.way` of the settings.
+      way: of training.vectorize_members; '' takes `ensemble.way` of the settings.
     """
     built, chosen = self.base, self.settings
     way = way or chosen.ensemble['way']
-    step = nonfinite.freeze(build_gan.make_step(built.gan, chosen, None))
-    return program_lib.make_program(
+    step = nonfinite.freeze_nonfinite(
+      build_gan.build_train_step(built.gan, chosen, None)
+    )
+    return program_lib.make_train_program(
       step,
       built.train,
       chosen,
       self.devices,
-      many=lambda run: ensemble.together(run, way),
+      many=lambda run: training.vectorize_members(run, way),
     )
 
 
-def _hyper(found: list[sweep.Member], shape) -> dict[str, np.ndarray]:
+def _member_hparams(
+  found: list[sweep.SweepMember], shape
+) -> dict[str, np.ndarray]:
   """Values of state.hyper by member; refuses what does not end up there."""
   points = [tuple(member.point.items()) for member in found]
   by_point = {
@@ -120,16 +126,16 @@ def _hyper(found: list[sweep.Member], shape) -> dict[str, np.ndarray]:
   return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _check_swept(chosen: config.Settings, shape) -> None:
+def _check_swept(chosen: config.Config, shape) -> None:
   """Refuses settings that are part of the program, not of `state.hyper`."""
-  for axis in sweep.parse(chosen.ensemble['sweep']):
+  for axis in sweep.parse_sweep(chosen.ensemble['sweep']):
     low, high = min(axis.values), max(axis.values)
     if low == high:
       continue
     for leaf in axis.leaves:
       alone = {'seeds': 1, 'sweep': f'{leaf}={low!r},{high!r}'}
       varied = dataclasses.replace(chosen, ensemble=chosen.ensemble | alone)
-      hyper = _hyper(sweep.members(varied), shape)
+      hyper = _member_hparams(sweep.expand_sweep(varied), shape)
       if all(len(set(values)) == 1 for values in hyper.values()):
         raise ValueError(
           f'ensemble.sweep: {leaf} is part of the program and the same for all '
@@ -137,11 +143,13 @@ def _check_swept(chosen: config.Settings, shape) -> None:
         )
 
 
-def build(mapping: Mapping[str, Any], **sources: Any) -> Team:
+def build_ensemble(
+  mapping: Mapping[str, Any], **sources: Any
+) -> EnsembleExperiment:
   """Builds an ensemble and checks all of it, before anything compiles.
 
   Args:
-    mapping: settings, see config.Settings, `ensemble` among them.
+    mapping: settings, see config.Config, `ensemble` among them.
     **sources: `train` and `test` of experiment.build, for data of your own.
 
   Returns:
@@ -152,7 +160,7 @@ def build(mapping: Mapping[str, Any], **sources: Any) -> Team:
     ValueError: as experiment.build; for a sweep of what cannot be swept, or
       data too large to live on the device.
   """
-  given = config.parse(mapping)
+  given = config.from_mapping(mapping)
   sweep.check_size(given)
   if given.nonfinite != 'halt':
     raise ValueError(
@@ -163,16 +171,18 @@ def build(mapping: Mapping[str, Any], **sources: Any) -> Team:
   # Devices share members, not batches: each member has one device.
   base = experiment.build(dict(mapping) | {'num_devices': 1}, **sources)
   chosen = dataclasses.replace(base.settings, num_devices=given.num_devices)
-  found = sweep.members(chosen)
+  found = sweep.expand_sweep(chosen)
   _check_swept(chosen, base.shape)
   # The game is a member's: what is swept may be absent from the base, at 0.
   gan, one, _ = build_gan.build_gan(found[0].settings, base.shape)
   base = dataclasses.replace(base, settings=chosen, gan=gan, hyper=one)
-  if not program_lib.is_resident(base.train, chosen):
+  if not program_lib.fits_on_device(base.train, chosen):
     raise ValueError(
       f'resident_mb={chosen.resident_mb}: the members of an ensemble draw '
       'their own batches from examples that live on the device, and these '
-      f'are {device_feed.nbytes(base.train) / 2**20:.1f} MB'
+      f'are {device_feed.source_nbytes(base.train) / 2**20:.1f} MB'
     )
   most = max(n for n in range(1, len(devices) + 1) if len(found) % n == 0)
-  return Team(base, found, _hyper(found, base.shape), tuple(devices[:most]))
+  return EnsembleExperiment(
+    base, found, _member_hparams(found, base.shape), tuple(devices[:most])
+  )

@@ -3,7 +3,7 @@
 A notebook, train.py and whatever reads a finished run share this builder:
 
   built = experiment.build({'data': {'name': 'digits'}, 'num_steps': 100})
-  sample = run_dir.load('runs/digits')  # a finished run
+  sample = run_dir.load_sampler('runs/digits')  # a finished run
   images = sample(64)                      # [64, 16, 16, 1] in [-1, 1]
 """
 
@@ -14,25 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import config, data, validation
+from gan_jax import config as config_lib
+from gan_jax import data, distributed, evaluation, training, validation
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
-from gan_jax.evaluation import (
-  evaluator,
-  failure_modes,
-  reference_data,
-  registry,
-  results,
-)
+from gan_jax.evaluation import failure_modes, reference_data, results
 from gan_jax.experiment import build_gan, compatibility
 from gan_jax.experiment import program as program_lib
-from gan_jax.experiment.run_dir import load
+from gan_jax.experiment.run_dir import load_sampler
 from gan_jax.training import fused, nonfinite, update_rules
-from gan_jax.training import gan as gan_lib
-from gan_jax.training import state as state_lib
 from gan_jax.training import train_step as train_step_lib
 
-__all__ = ['Experiment', 'build', 'examples', 'load']
+__all__ = ['Experiment', 'build', 'take_examples', 'load_sampler']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +40,11 @@ class Experiment:
     train: the training source.
     test: the held-out source.
     devices: that the train step will run on, of all processes.
-    train_step: written for one device, with `axis_name=devices.AXIS`.
+    train_step: written for one device, with `axis_name=devices.AXIS_NAME`.
   """
 
-  config: config.Settings
-  gan: gan_lib.GAN
+  config_lib: config_lib.Config
+  gan: training.GAN
   hyper: dict[str, float]
   shape: tuple[int, ...]
   train: data.Source
@@ -62,7 +55,7 @@ class Experiment:
   @property
   def own_devices(self) -> list[jax.Device]:
     """Those of the devices that belong to this process."""
-    return devices_lib.own_devices(self.devices)
+    return devices_lib.addressable_devices(self.devices)
 
   @property
   def key(self) -> jax.Array:
@@ -70,24 +63,26 @@ class Experiment:
     return self.draws.key
 
   @property
-  def draws(self) -> fused.Draws:
+  def draws(self) -> fused.RandomStreams:
     """What everything random of the run comes from."""
-    return fused.make_draws(self.settings.seed)
+    return fused.make_streams(self.settings.seed)
 
-  def init_state(self) -> state_lib.GANState:
+  def init_state(self) -> training.GANState:
     """The state at step 0, on the default device."""
-    init = build_gan.initialiser(self.gan, self.hyper, self.shape, self._memory)
+    init = build_gan.make_init_fn(
+      self.gan, self.hyper, self.shape, self._memory
+    )
     return init(self.settings.seed)
 
-  def state_shapes(self) -> state_lib.GANState:
+  def state_shapes(self) -> training.GANState:
     """Shapes and types of the state, computing nothing."""
-    return build_gan.state_shapes(
+    return build_gan.abstract_state(
       self.gan, self.hyper, self.shape, self._memory
     )
 
   @property
   def _memory(self) -> dict[str, Any]:
-    return build_gan.memory_options(self.settings)
+    return build_gan.aux_state_options(self.settings)
 
   def batch_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a step's batch on all devices, uint8 or float."""
@@ -98,52 +93,52 @@ class Experiment:
       for name, x in example.items()
     }
 
-  def parallelise(self) -> devices_lib.Parallel:
+  def parallelise(self) -> devices_lib.ParallelStep:
     """The train step on the devices, with what places its arguments."""
-    return devices_lib.parallelise(
+    return distributed.parallelize_step(
       self.train_step, self.devices, backend=self.settings.parallel
     )
 
-  def program(self) -> program_lib.Program:
+  def program(self) -> program_lib.TrainProgram:
     """Many train steps as one compiled call on the devices, and its feed."""
-    return program_lib.make_program(
+    return program_lib.make_train_program(
       self.train_step, self.train, self.settings, self.devices
     )
 
-  def health_check(self) -> Callable[[state_lib.GANState], dict[str, float]]:
+  def health_check(self) -> Callable[[training.GANState], dict[str, float]]:
     """State -> how both players do (health.py), of 256 examples or a batch."""
     size = self.settings.batch_size // len(self.devices)
     count = max(256, size)
-    return failure_modes.make_check(
+    return failure_modes.make_health_probe(
       self.gan,
-      examples(self.train, count),
-      examples(self.test, count),
+      take_examples(self.train, count),
+      take_examples(self.test, count),
       self.state_shapes(),
       batch_size=size,
     )
 
-  def judge(self, **more: Any) -> evaluator.Judge:
+  def judge(self, **more: Any) -> evaluation.Evaluator:
     """What scores examples by `settings.eval` against this data.
 
     Args:
-      **more: `store`, `track` of evaluator.Judge.
+      **more: `store`, `track` of evaluation.Evaluator.
 
     Raises:
-      ValueError: as evaluator.Judge does, and for a score that needs classes,
+      ValueError: as evaluation.Evaluator does, and for a score that needs classes,
         which the samples of a run do not have.
     """
     for name in results.parse_metrics(self.settings.eval['metrics']):
-      if registry.METRICS[name].labels:
+      if evaluation.METRICS[name].labels:
         raise ValueError(
           f'eval.metrics: {name!r} needs classes, which samples of this run '
           'do not have'
         )
-    facts = describe_data(self.settings.data)
+    facts = data_identity(self.settings.data)
     if self.test is self.train:  # none was held out
-      real = reference_data.halves(self.train, facts)
+      real = reference_data.split_half_reference(self.train, facts)
     else:
-      real = reference_data.reals(self.train, self.test, facts)
-    return evaluator.make_judge(
+      real = reference_data.train_test_references(self.train, self.test, facts)
+    return evaluation.make_evaluator(
       real,
       self.settings.eval,
       devices=self.own_devices,
@@ -151,16 +146,18 @@ class Experiment:
       **more,
     )
 
-  def batches(self, start: int = 0, put=lambda batch: batch) -> data.Pipeline:
+  def batches(
+    self, start: int = 0, put=lambda batch: batch
+  ) -> data.BatchIterator:
     """The training batches from a step on."""
-    return data.Pipeline(
+    return data.BatchIterator(
       self.train,
       seed=self.settings.seed,
       batch_size=self.settings.batch_size,
       d_steps=self.settings.d_steps,
       start=start,
       put=put,
-      part=(multihost.index(), multihost.count()),
+      part=(multihost.process_index(), multihost.process_count()),
     )
 
 
@@ -173,7 +170,7 @@ def build(
   """Builds an experiment and checks all of it, before anything compiles.
 
   Args:
-    mapping: settings, see config.Settings; missing ones take the default.
+    mapping: settings, see config.Config; missing ones take the default.
     train: a training source of your own, in place of `mapping['data']`.
     test: its held-out part; None takes the training source.
 
@@ -185,9 +182,9 @@ def build(
       divide by the devices or exceeds the data, shapes that do not fit.
     FileNotFoundError: for data that are not there.
   """
-  chosen = config.parse(mapping)
-  devices = tuple(devices_lib.job_devices(chosen.num_devices))
-  devices_lib.check_divides(chosen.batch_size, len(devices))
+  chosen = config_lib.from_mapping(mapping)
+  devices = tuple(devices_lib.global_devices(chosen.num_devices))
+  devices_lib.check_divisible(chosen.batch_size, len(devices))
   if chosen.batch_size // len(devices) % chosen.micro_batches:
     raise ValueError(
       f'micro_batches={chosen.micro_batches} does not divide the '
@@ -195,7 +192,9 @@ def build(
     )
   if chosen.parallel not in devices_lib.BACKENDS:
     raise ValueError(
-      validation.unknown(chosen.parallel, devices_lib.BACKENDS, 'parallel')
+      validation.unknown_name_message(
+        chosen.parallel, devices_lib.BACKENDS, 'parallel'
+      )
     )
   if train is None:
     chosen = dataclasses.replace(chosen, data=data.source_options(chosen.data))
@@ -210,8 +209,12 @@ def build(
     )
   shape = tuple(train.shape)
   gan, hyper, chosen = build_gan.build_gan(chosen, shape)
-  step = build_gan.make_step(gan, chosen, devices_lib.AXIS)
-  guard = nonfinite.skip if chosen.nonfinite == 'skip' else lambda step: step
+  step = build_gan.build_train_step(gan, chosen, devices_lib.AXIS_NAME)
+  guard = (
+    nonfinite.skip_nonfinite
+    if chosen.nonfinite == 'skip'
+    else lambda step: step
+  )
   built = Experiment(
     settings=chosen,
     gan=gan,
@@ -237,10 +240,10 @@ def _check_shapes(built: Experiment) -> None:
       'be int32 of shape [n]'
     )
   share = lambda x: x.update(
-    shape=(x.shape[0], x.shape[1] // multihost.count(), *x.shape[2:])
+    shape=(x.shape[0], x.shape[1] // multihost.process_count(), *x.shape[2:])
   )
   batch = jax.tree.map(share, batch)
-  placed = devices_lib.parallelise(
+  placed = distributed.parallelize_step(
     built.train_step, built.own_devices, backend=built.settings.parallel
   )
   step = lambda state, x, key: placed.step(state, placed.put_batch(x), key)
@@ -250,17 +253,17 @@ def _check_shapes(built: Experiment) -> None:
     raise ValueError(f'the step does not fit together: {error}') from error
 
 
-def describe_data(spec: Mapping[str, Any]) -> dict[str, Any]:
+def data_identity(spec: Mapping[str, Any]) -> dict[str, Any]:
   """A data spec without what does not change its examples."""
   mere = [
     leaf.partition('.')[2]
-    for leaf in compatibility.CONTINUABLE
+    for leaf in compatibility.RESUMABLE_FIELDS
     if leaf.startswith('data.')
   ]
   return {'data': {k: v for k, v in spec.items() if k not in mere}}
 
 
-def examples(source: data.Source, count: int) -> np.ndarray:
+def take_examples(source: data.Source, count: int) -> np.ndarray:
   """Some examples of a source, as float32; fewer where it has fewer."""
   shuffled = np.random.default_rng(0).permutation(len(source))
   indices = shuffled[:count]

@@ -44,10 +44,10 @@ def extract(
   config = run_dir.read_config(workdir)
   step = int(state.step)
   out.mkdir(parents=True, exist_ok=True)
-  kept = json.loads(json.dumps(config_lib.as_mapping(chosen)))
+  kept = json.loads(json.dumps(config_lib.to_dict(chosen)))
   about = config | {'settings': kept}
   directory = out / run_dir.CHECKPOINTS
-  with checkpoint.Checkpoints(directory, keep=1, about=about) as saved:
+  with checkpoint.RunCheckpointer(directory, keep=1, about=about) as saved:
     saved.save(step, state)
   metric_writer.write_json(out / run_dir.CONFIG_FILE, about)
   return step
@@ -67,14 +67,16 @@ def main() -> None:
   except (ValueError, OSError) as error:
     sys.exit(f'extract: {error}')
   told = f'{options.out}: member {options.member} at step {step}'
-  reached = run_dir.latest(options.workdir)
+  reached = run_dir.latest_step(options.workdir)
   if step < reached:
     told += f', after which it diverged (the others are at {reached})'
   print(told)
-  before = config_lib.parse(run_dir.read_config(options.workdir)['settings'])
-  after = config_lib.parse(run_dir.read_config(options.out)['settings'])
-  changed = compatibility.differences(
-    config_lib.as_mapping(before), config_lib.as_mapping(after)
+  before = config_lib.from_mapping(
+    run_dir.read_config(options.workdir)['settings']
+  )
+  after = config_lib.from_mapping(run_dir.read_config(options.out)['settings'])
+  changed = compatibility.incompatible_fields(
+    config_lib.to_dict(before), config_lib.to_dict(after)
   )
   given = ' '.join(
     f'--config.{leaf}={new}'

@@ -5,7 +5,7 @@ from typing import Any, Callable, NamedTuple
 
 import jax
 
-from gan_jax import config, data, shuffle
+from gan_jax import config, data, distributed, shuffle, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
@@ -19,15 +19,15 @@ _CALL_SECONDS = 0.25  # what a call is paced to, so that Ctrl-C is answered
 _MEET_SECONDS = 1.0  # after which several processes agree anew
 
 
-class Program(NamedTuple):
+class TrainProgram(NamedTuple):
   """Many train steps as one compiled call, and how its arguments get there.
 
   Attributes:
     run: (state, feed, draws, count) -> (state, metrics), compiled; the state
-      is donated. See fused.fuse.
+      is donated. See training.fuse_steps.
     put: states and draws to the devices, whole.
     feed: (start, rollbacks=0) -> the feed from a step on, to be used as a
-      context manager; rollbacks as in fused.make_draws.
+      context manager; rollbacks as in fused.make_streams.
     limit: the most steps of one call.
   """
 
@@ -37,16 +37,16 @@ class Program(NamedTuple):
   limit: int
 
 
-def is_resident(source: data.Source, chosen: config.Settings) -> bool:
+def fits_on_device(source: data.Source, chosen: config.Config) -> bool:
   """Whether all of a source fits on each device, by `resident_mb`."""
-  return _fits(device_feed.nbytes(source), chosen)
+  return _fits(device_feed.source_nbytes(source), chosen)
 
 
-def _fits(nbytes: int, chosen: config.Settings) -> bool:
+def _fits(nbytes: int, chosen: config.Config) -> bool:
   return nbytes <= chosen.resident_mb * 2**20
 
 
-def limit_of(chosen: config.Settings, nbytes: int, size: int) -> int:
+def choose_max_steps(chosen: config.Config, nbytes: int, size: int) -> int:
   """The most steps of one call of the program.
 
   Args:
@@ -70,41 +70,41 @@ def limit_of(chosen: config.Settings, nbytes: int, size: int) -> int:
   return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // step_bytes))
 
 
-def make_program(
+def make_train_program(
   step: Any,
   source: data.Source,
-  chosen: config.Settings,
+  chosen: config.Config,
   devices: tuple[jax.Device, ...],
   *,
-  many: Callable[[fused.Fused], fused.Fused] | None = None,
-) -> Program:
+  many: Callable[[fused.FusedSteps], fused.FusedSteps] | None = None,
+) -> TrainProgram:
   """Makes the program of one run, or of many, on their devices.
 
   Args:
-    step: a train step, made with `axis_name=devices.AXIS`; for many runs,
+    step: a train step, made with `axis_name=devices.AXIS_NAME`; for many runs,
       without an axis.
     source: of the training examples.
     chosen: the settings.
     devices: that share the batch; for many runs, the runs.
-    many: makes the program of many runs from that of one (ensemble.together);
+    many: makes the program of many runs from that of one (training.vectorize_members);
       None for one run.
 
   Returns:
     The program; nothing is compiled or placed yet.
   """
-  nbytes = device_feed.nbytes(source)
-  limit = limit_of(chosen, nbytes, len(source))
+  nbytes = device_feed.source_nbytes(source)
+  limit = choose_max_steps(chosen, nbytes, len(source))
   resident = _fits(nbytes, chosen)
   sizes = dict(batch_size=chosen.batch_size, d_steps=chosen.d_steps)
-  pick = fused.from_chunk
+  pick = fused.slice_batch
   if resident:
-    axis_name = None if many else devices_lib.AXIS
-    pick = fused.from_resident(len(source), axis_name=axis_name, **sizes)
-  run = fused.fuse(step, pick, limit=limit)
+    axis_name = None if many else devices_lib.AXIS_NAME
+    pick = fused.gather_batch(len(source), axis_name=axis_name, **sizes)
+  run = training.fuse_steps(step, pick, limit=limit)
   if many:
-    placed = devices_lib.spread_members(many(run), devices)
+    placed = devices_lib.shard_members(many(run), devices)
   else:
-    placed = devices_lib.parallelise(
+    placed = distributed.parallelize_step(
       run,
       devices,
       backend=chosen.parallel,
@@ -114,22 +114,22 @@ def make_program(
 
   def feed(start: int, rollbacks: int = 0):
     if resident:
-      return device_feed.Resident(source, placed.put_batch)
-    return device_feed.Chunks(
+      return device_feed.ResidentFeed(source, placed.put_batch)
+    return device_feed.ChunkedFeed(
       source,
-      seed=shuffle.salted(chosen.seed, rollbacks),
+      seed=shuffle.reseed(chosen.seed, rollbacks),
       start=start,
       size=limit,
-      until=lambda step: schedule.steps_until(chosen, step),
+      until=lambda step: schedule.steps_to_next_action(chosen, step),
       put=placed.put_batch,
-      part=(multihost.index(), multihost.count()),
+      part=(multihost.process_index(), multihost.process_count()),
       **sizes,
     )
 
-  return Program(placed.step, placed.put, feed, limit)
+  return TrainProgram(placed.step, placed.put, feed, limit)
 
 
-class Pace:
+class CallPacer:
   """How many steps the next call takes: up to what is due, in bounded time.
 
   At most two calls are under way, so that the device never waits for the
@@ -140,17 +140,17 @@ class Pace:
     seconds: of one step, as last measured (and agreed on); 0 before.
   """
 
-  def __init__(self, chosen: config.Settings, limit: int):
+  def __init__(self, chosen: config.Config, limit: int):
     self.seconds = 0.0
     self._settings, self._limit = chosen, limit
     self._under_way: list[tuple[int, Any]] = []
     self._clock: float | None = None
     self._measured, self._steps_left = 0.0, 0
-    self._alone = multihost.count() == 1
+    self._alone = multihost.process_count() == 1
 
   def count(self, step: int) -> int:
     """Steps of the call that begins at a step; at least 1."""
-    until = schedule.steps_until(self._settings, step)
+    until = schedule.steps_to_next_action(self._settings, step)
     if self._settings.steps_per_call:
       return min(until, self._limit)
     if not self.seconds:
@@ -174,7 +174,7 @@ class Pace:
       return stop
     if self._steps_left > 0:
       return False
-    stops, seconds = multihost.gather([stop, self._measured]).T
+    stops, seconds = multihost.allgather([stop, self._measured]).T
     self.seconds = float(seconds.max())
     if self.seconds:
       self._steps_left = int(_MEET_SECONDS / self.seconds)

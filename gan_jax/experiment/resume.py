@@ -9,14 +9,13 @@ from typing import Any, Mapping, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import config
+from gan_jax import config, training
 from gan_jax.distributed import multihost
 from gan_jax.experiment import compatibility, run_dir
 from gan_jax.io import checkpoint
-from gan_jax.training import state as state_lib
 
 
-class Start(NamedTuple):
+class ResumePoint(NamedTuple):
   """What a run begins with.
 
   Attributes:
@@ -27,13 +26,15 @@ class Start(NamedTuple):
       are damaged are named in it and set aside, in `damaged/`.
   """
 
-  state_lib: state_lib.GANState
+  state: training.GANState
   step: int
   rollbacks: int
   note: str
 
 
-def start(built: Any, workdir: pathlib.Path, init_from: str = '') -> Start:
+def restore_or_initialize(
+  built: Any, workdir: pathlib.Path, init_from: str = ''
+) -> ResumePoint:
   """What a run begins with: its own checkpoint, or a fresh state.
 
   Of several processes the first one reads, and tells the others.
@@ -51,29 +52,31 @@ def start(built: Any, workdir: pathlib.Path, init_from: str = '') -> Start:
     FileNotFoundError: where init_from holds no run.
   """
   found = None
-  with multihost.together('start', ValueError, OSError):
-    _check_alike(built)
+  with multihost.raise_together('start', ValueError, OSError):
+    _check_same_config(built)
     if multihost.is_chief():
-      found = _start(built, workdir, init_from)
-  if multihost.count() == 1:
+      found = _restore_or_initialize(built, workdir, init_from)
+  if multihost.process_count() == 1:
     return found
   if found is None:
     shapes = built.state_shapes()
     empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-    found = Start(empty, 0, 0, '')
+    found = ResumePoint(empty, 0, 0, '')
   numbers = np.array([found.step, found.rollbacks], np.int32)
-  whole, (step, rollbacks) = multihost.from_chief((found.state, numbers))
-  return Start(whole, int(step), int(rollbacks), found.note)
+  whole, (step, rollbacks) = multihost.broadcast_from_chief(
+    (found.state, numbers)
+  )
+  return ResumePoint(whole, int(step), int(rollbacks), found.note)
 
 
-def _check_alike(built) -> None:
+def _check_same_config(built) -> None:
   """Refuses processes that were given other configs, data or versions."""
-  if multihost.count() == 1:
+  if multihost.process_count() == 1:
     return
-  about = run_dir.describe(built)
+  about = run_dir.run_metadata(built)
   described = json.dumps(about | {'settings': _without_paths(built.settings)})
   crc = zlib.crc32(described.encode())
-  sums = multihost.gather([crc >> 16, crc & 0xFFFF])
+  sums = multihost.allgather([crc >> 16, crc & 0xFFFF])
   other = (sums != sums[0]).any(axis=1)
   if other.any():
     raise ValueError(
@@ -89,27 +92,27 @@ def _without_paths(chosen: Any) -> dict[str, Any]:
   return {leaf: value for leaf, value in flat.items() if leaf not in mere}
 
 
-def _start(built, workdir, init_from) -> Start:
+def _restore_or_initialize(built, workdir, init_from) -> ResumePoint:
   workdir.mkdir(parents=True, exist_ok=True)
-  found = _newest(built, workdir)
+  found = _restore_newest(built, workdir)
   if found is not None:
     total = built.settings.num_steps
     told = f'continues from the checkpoint of step {found.step} of {total}'
     if init_from:
       told += ' (its own weights, not once more those of --init_from)'
     return found._replace(note=found.note + told)
-  _check_nothing_is_lost(built, workdir)
+  _check_no_results_lost(built, workdir)
   fresh = built.init_state()
   if not init_from:
-    return Start(fresh, 0, 0, 'a new run')
+    return ResumePoint(fresh, 0, 0, 'a new run')
   _, other, shape, trained = run_dir.restore(init_from)
   parts = ('generator', 'discriminator', 'latent_dim', 'packing')
   facts = lambda chosen, shape: {
     'shape': list(shape),
     **{name: getattr(chosen, name) for name in parts},
   }
-  _refuse(
-    compatibility.differences(
+  _raise_incompatible(
+    compatibility.incompatible_fields(
       facts(other, shape), facts(built.settings, built.shape)
     ),
     f'the networks of {init_from} do not fit; they differ in',
@@ -122,10 +125,10 @@ def _start(built, workdir, init_from) -> Start:
     ema=trained.ema,
   )
   note = f'a new run from the weights of {init_from}, step {trained.step}'
-  return Start(fresh, 0, 0, note)
+  return ResumePoint(fresh, 0, 0, note)
 
 
-def _check_nothing_is_lost(built, workdir) -> None:
+def _check_no_results_lost(built, workdir) -> None:
   """Refuses to write over what a run of another config left, but no checkpoint.
 
   Killed before its first checkpoint, the same run begins anew, and writes the
@@ -137,20 +140,20 @@ def _check_nothing_is_lost(built, workdir) -> None:
     _check_continues(built, workdir, 0, run_dir.read_config(workdir))
 
 
-def _newest(built, workdir) -> Start | None:
+def _restore_newest(built, workdir) -> ResumePoint | None:
   """The newest good checkpoint, with what is to be said of newer ones."""
   kept = workdir / run_dir.CHECKPOINTS
   if not kept.is_dir():
     return None
   damaged: dict[int, str] = {}
-  with checkpoint.Checkpoints(kept, read_only=True) as saved:
+  with checkpoint.RunCheckpointer(kept, read_only=True) as saved:
     for step in reversed(saved.steps()):
       try:
         about = saved.about(step) or run_dir.read_config(workdir)
         _check_continues(built, workdir, step, about)
         restored = saved.restore(built.state_shapes(), step)
         break
-      except checkpoint.Damaged as error:
+      except checkpoint.CorruptCheckpointError as error:
         damaged[step] = str(error)
     else:
       if damaged:
@@ -161,19 +164,19 @@ def _newest(built, workdir) -> Start | None:
         )
       return None
   said = ''.join(
-    f'{checkpoint.set_aside(kept / str(number), text)}; '
+    f'{checkpoint.quarantine(kept / str(number), text)}; '
     for number, text in damaged.items()
   )
-  return Start(restored, step, about.get('rollbacks', 0), said)
+  return ResumePoint(restored, step, about.get('rollbacks', 0), said)
 
 
 def _check_continues(built, workdir, step, about) -> None:
   """Refuses a checkpoint of another run, or beyond the end of this."""
-  _refuse(
-    compatibility.differences(
+  _raise_incompatible(
+    compatibility.incompatible_fields(
       about['settings'] | {'examples': about['examples']},
       dataclasses.asdict(built.settings)
-      | {'examples': run_dir.describe_examples(built)},
+      | {'examples': run_dir.data_fingerprint(built)},
     ),
     f'{workdir} holds a run of another config; it differs in',
     'Choose another --workdir, or the old values.',
@@ -185,7 +188,9 @@ def _check_continues(built, workdir, step, about) -> None:
     )
 
 
-def _refuse(different: Mapping[str, tuple], reason: str, advice: str) -> None:
+def _raise_incompatible(
+  different: Mapping[str, tuple], reason: str, advice: str
+) -> None:
   if different:
     listed = ''.join(
       f'\n  {leaf}: {old!r} there, {new!r} now'

@@ -8,22 +8,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import __version__
+from gan_jax import __version__, sampling, training
 from gan_jax import config as config_lib
 from gan_jax.experiment import build_gan, sweep
 from gan_jax.io import checkpoint, files
-from gan_jax.sampling import sampler, standing_stats
+from gan_jax.sampling import standing_stats
 from gan_jax.training import ensemble
-from gan_jax.training import gan as gan_lib
-from gan_jax.training import state as state_lib
 
 CONFIG_FILE = 'config.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'
-_MOST = 2**20  # side, or channels, of an example
+_MAX_CONFIG_BYTES = 2**20  # side, or channels, of an example
 
 
-def describe(built: Any) -> dict[str, Any]:
+def run_metadata(built: Any) -> dict[str, Any]:
   """What a run's config.json holds: settings, shape of the data, versions.
 
   Args:
@@ -32,7 +30,7 @@ def describe(built: Any) -> dict[str, Any]:
   return {
     'settings': json.loads(json.dumps(dataclasses.asdict(built.settings))),
     'shape': list(built.shape),
-    'examples': describe_examples(built),
+    'examples': data_fingerprint(built),
     'versions': {
       'gan_jax': __version__,
       'jax': jax.__version__,
@@ -41,14 +39,16 @@ def describe(built: Any) -> dict[str, Any]:
   }
 
 
-def describe_examples(built: Any) -> dict[str, Any]:
+def data_fingerprint(built: Any) -> dict[str, Any]:
   """Sizes of the two splits of an experiment's data, and which files it has."""
   about = {'train': len(built.train), 'test': len(built.test)}
   listing = getattr(built.train, 'listing', '')
   return about | ({'files': listing} if listing else {})
 
 
-def latest(workdir: str | pathlib.Path, of: str = CHECKPOINTS) -> int | None:
+def latest_step(
+  workdir: str | pathlib.Path, of: str = CHECKPOINTS
+) -> int | None:
   """Step of the newest checkpoint in a run's directory; None for none.
 
   Args:
@@ -58,7 +58,7 @@ def latest(workdir: str | pathlib.Path, of: str = CHECKPOINTS) -> int | None:
   directory = pathlib.Path(workdir) / of
   if not directory.is_dir():
     return None
-  with checkpoint.Checkpoints(directory, read_only=True) as saved:
+  with checkpoint.RunCheckpointer(directory, read_only=True) as saved:
     return saved.latest()
 
 
@@ -76,37 +76,39 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
   for name, kind in (('settings', dict), ('shape', list), ('examples', dict)):
     if not isinstance(found.get(name), kind):
       raise ValueError(f'{path} is not as it was written: bad {name!r}')
-  if not all(type(n) is int and 0 < n <= _MOST for n in found['shape']):
+  if not all(
+    type(n) is int and 0 < n <= _MAX_CONFIG_BYTES for n in found['shape']
+  ):
     raise ValueError(f"{path} is not as it was written: bad 'shape'")
   return found
 
 
-def checkpoints(
+def open_checkpoints(
   built: Any, workdir: pathlib.Path, rollbacks: int = 0
-) -> checkpoint.Checkpoints:
+) -> checkpoint.RunCheckpointer:
   """The checkpoints of a run, to write; each says of which run it is.
 
   Args:
-    built: the experiment.Experiment, or ensemble.Team.
+    built: the experiment.Experiment, or ensemble.EnsembleExperiment.
     workdir: the run's directory.
     rollbacks: how often the run has gone back.
   """
-  return checkpoint.Checkpoints(
+  return checkpoint.RunCheckpointer(
     workdir / CHECKPOINTS,
     keep=built.settings.keep_checkpoints,
-    about=describe(built) | {'rollbacks': rollbacks},
+    about=run_metadata(built) | {'rollbacks': rollbacks},
   )
 
 
-def _of_member(
-  config: config_lib.Settings, workdir: Any, member: int | None
-) -> config_lib.Settings:
+def _restore_member(
+  config: config_lib.Config, workdir: Any, member: int | None
+) -> config_lib.Config:
   """The settings of a run, or of a member of an ensemble."""
   if not config_lib.is_ensemble(config):
     if member is not None:
       raise ValueError(f'member={member}: {workdir} holds one run, no ensemble')
     return config
-  found = sweep.members(config)
+  found = sweep.expand_sweep(config)
   if member is None or not 0 <= member < len(found):
     given = 'no member was named' if member is None else f'member={member}'
     raise ValueError(
@@ -121,9 +123,7 @@ def restore(
   which: str = 'latest',
   *,
   member: int | None = None,
-) -> tuple[
-  gan_lib.GAN, config_lib.Settings, tuple[int, ...], state_lib.GANState
-]:
+) -> tuple[training.GAN, config_lib.Config, tuple[int, ...], training.GANState]:
   """Reads a checkpoint of a run.
 
   Args:
@@ -140,25 +140,28 @@ def restore(
       checkpoint that is damaged.
   """
   config = read_config(workdir)
-  kept, shape = config_lib.parse(config['settings']), tuple(config['shape'])
-  chosen = _of_member(kept, workdir, member)
+  kept, shape = (
+    config_lib.from_mapping(config['settings']),
+    tuple(config['shape']),
+  )
+  chosen = _restore_member(kept, workdir, member)
   gan, hyper, chosen = build_gan.build_gan(chosen, shape)
-  like = build_gan.state_shapes(
-    gan, hyper, shape, build_gan.memory_options(chosen)
+  like = build_gan.abstract_state(
+    gan, hyper, shape, build_gan.aux_state_options(chosen)
   )
   if member is not None:
-    like = ensemble.stacked_shapes(like, len(sweep.members(kept)))
+    like = ensemble.stacked_member_shapes(like, len(sweep.expand_sweep(kept)))
   of = BEST if which == 'best' else CHECKPOINTS
   if which not in ('best', 'latest') and not which.isdigit():
     raise ValueError(
       f"checkpoint={which!r}: must be 'latest', 'best' or a step"
     )
-  if latest(workdir, of) is None:
+  if latest_step(workdir, of) is None:
     hint = ''
     if of == BEST:
       hint = '; one is kept with --config.eval.every, but not of an ensemble'
     raise FileNotFoundError(f'{workdir} has no {which} checkpoint yet{hint}')
-  with checkpoint.Checkpoints(
+  with checkpoint.RunCheckpointer(
     pathlib.Path(workdir) / of, read_only=True
   ) as saved:
     step = int(which) if which.isdigit() else saved.latest()
@@ -168,25 +171,25 @@ def restore(
       )
     try:
       state = saved.restore(like, step)
-    except checkpoint.Damaged as error:
+    except checkpoint.CorruptCheckpointError as error:
       others = [other for other in saved.steps() if other != step]
       if of == BEST or not others:
         raise
-      raise checkpoint.Damaged(
+      raise checkpoint.CorruptCheckpointError(
         f'{error}. There are others, of the steps {others}'
       ) from error
   if member is not None:
-    state = ensemble.take(state, member)
+    state = ensemble.take_member(state, member)
   return gan, chosen, shape, state
 
 
-def load(
+def load_sampler(
   workdir: str | pathlib.Path,
   *,
   weights: str = 'ema',
   which: str = 'latest',
   member: int | None = None,
-) -> sampler.Sampler:
+) -> sampling.Sampler:
   """The sampling function of a run.
 
   Args:
@@ -208,7 +211,7 @@ def load(
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
   gan, chosen, shape, restored = restore(workdir, which, member=member)
   raw = (restored.generator.params, restored.generator.stats)
-  picked = standing_stats.for_evaluation(
+  picked = standing_stats.evaluation_weights(
     gan, restored.ema if weights == 'ema' else raw
   )
-  return sampler.Sampler(chosen, shape, int(restored.step), picked, gan)
+  return sampling.Sampler(chosen, shape, int(restored.step), picked, gan)

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from gan_jax.config import Settings
+from gan_jax.config import Config
 
 
-class Due(NamedTuple):
+class Actions(NamedTuple):
   """What there is to do after some steps.
 
   Attributes:
@@ -26,7 +26,7 @@ class Due(NamedTuple):
     return self.checkpoint or self.picture or self.scores
 
 
-def after(chosen: Settings, step: int, stopping: bool = False) -> Due:
+def actions_at(chosen: Config, step: int, stopping: bool = False) -> Actions:
   """What there is to do after a step.
 
   Args:
@@ -38,7 +38,7 @@ def after(chosen: Settings, step: int, stopping: bool = False) -> Due:
   ended = step == chosen.num_steps
   last = ended or stopping
   scores = at(chosen.eval['every'])
-  return Due(
+  return Actions(
     line=last or at(chosen.log_every),
     # Scores may take long, and a run be killed meanwhile.
     checkpoint=last or at(chosen.checkpoint_every) or scores,
@@ -47,7 +47,7 @@ def after(chosen: Settings, step: int, stopping: bool = False) -> Due:
   )
 
 
-def steps_until(chosen: Settings, step: int) -> int:
+def steps_to_next_action(chosen: Config, step: int) -> int:
   """Train steps until something is due: a log line, a picture, the end.
 
   Args:

@@ -2,10 +2,10 @@
 
   >>> from gan_jax import settings, sweep
   >>> text = 'ema_decay=0.9,0.99; label_smoothing=linspace(0,0.2,3)'
-  >>> chosen = config.parse({'ensemble': {'seeds': 2, 'sweep': text}})
-  >>> len(sweep.members(chosen))
+  >>> chosen = config.from_mapping({'ensemble': {'seeds': 2, 'sweep': text}})
+  >>> len(sweep.expand_sweep(chosen))
   12
-  >>> sweep.members(chosen)[3].point
+  >>> sweep.expand_sweep(chosen)[3].point
   {'ema_decay': 0.9, 'label_smoothing': 0.1}
 
 A setting can be swept that is a number with a decimal point and lives in
@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax import config, validation
+from gan_jax import config as config_lib
+from gan_jax import validation
 
 _SPACES = {
   'linspace': np.linspace,
@@ -36,10 +37,12 @@ _GRAMMAR = (
 )
 
 
-MOST = 10_000  # members; of more, the states alone of a toy fill a machine
+MAX_MEMBERS = (
+  10_000  # members; of more, the states alone of a toy fill a machine
+)
 
 
-class Axis(NamedTuple):
+class SweepAxis(NamedTuple):
   """One dimension of a sweep.
 
   Attributes:
@@ -56,7 +59,7 @@ class Axis(NamedTuple):
     return '+'.join(self.leaves)
 
 
-class Member(NamedTuple):
+class SweepMember(NamedTuple):
   """One run of an ensemble.
 
   Attributes:
@@ -64,14 +67,16 @@ class Member(NamedTuple):
     point: setting -> value, of what is swept.
   """
 
-  config: config.Settings
+  config_lib: config_lib.Config
   point: dict[str, float]
 
 
 def _values(text: str, names: str) -> tuple[float, ...]:
   called = re.fullmatch(r'(\w+)\(([^()]*)\)', text)
   if called and called[1] not in _SPACES:
-    raise ValueError(validation.unknown(called[1], _SPACES, 'range'))
+    raise ValueError(
+      validation.unknown_name_message(called[1], _SPACES, 'range')
+    )
   parts = (called[2] if called else text).split(',')
   try:
     if not called:
@@ -87,7 +92,7 @@ def _values(text: str, names: str) -> tuple[float, ...]:
     ) from None
 
 
-def parse(text: str) -> tuple[Axis, ...]:
+def parse_sweep(text: str) -> tuple[SweepAxis, ...]:
   """The dimensions of a sweep.
 
   Args:
@@ -107,7 +112,7 @@ def parse(text: str) -> tuple[Axis, ...]:
     names, equals, values = part.replace(' ', '').partition('=')
     if not equals or not all(names.split('+')):
       raise ValueError(f'ensemble.sweep={part!r}: {_GRAMMAR}')
-    axis = Axis(tuple(names.split('+')), _values(values, names))
+    axis = SweepAxis(tuple(names.split('+')), _values(values, names))
     if len(set(axis.values)) < len(axis.values):
       raise ValueError(f'ensemble.sweep={part!r}: a value is there twice')
     axes.append(axis)
@@ -125,7 +130,7 @@ def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
     inner = inner.get(name) if isinstance(inner, dict) else None
   known = isinstance(inner, dict) and last in inner
   if not known or not isinstance(inner[last], float):
-    flat = config.flatten(mapping)
+    flat = config_lib.flatten(mapping)
     floats = [k for k, v in flat.items() if isinstance(v, float)]
     if known:
       raise ValueError(
@@ -134,27 +139,29 @@ def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
         'so that what can be swept are learning rates, betas, weights of '
         'penalties, ema_decay, label_smoothing and the like'
       )
-    raise ValueError(validation.unknown(leaf, floats, 'continuous setting'))
+    raise ValueError(
+      validation.unknown_name_message(leaf, floats, 'continuous setting')
+    )
   inner[last] = value
 
 
-def check_size(chosen: config.Settings) -> None:
+def check_size(chosen: config_lib.Config) -> None:
   """Refuses an ensemble of too many members, before any is made.
 
   Raises:
     ValueError: naming the number; and as `parse`.
   """
-  sizes = [len(axis.values) for axis in parse(chosen.ensemble['sweep'])]
+  sizes = [len(axis.values) for axis in parse_sweep(chosen.ensemble['sweep'])]
   count = math.prod([*sizes, chosen.ensemble['seeds']])
-  if count > MOST:
+  if count > MAX_MEMBERS:
     raise ValueError(
       f'ensemble: {" x ".join(f"{n:,}" for n in sizes or [1])} points and '
       f'{chosen.ensemble["seeds"]:,} seeds are {count:,} members; must be at '
-      f'most {MOST:,}'
+      f'most {MAX_MEMBERS:,}'
     )
 
 
-def members(chosen: config.Settings) -> list[Member]:
+def expand_sweep(chosen: config_lib.Config) -> list[SweepMember]:
   """The members of an ensemble: for each point of the sweep, all seeds.
 
   Args:
@@ -167,17 +174,17 @@ def members(chosen: config.Settings) -> list[Member]:
   Raises:
     ValueError: for a sweep of what is not a continuous setting.
   """
-  axes = parse(chosen.ensemble['sweep'])
-  alone = dataclasses.replace(chosen, ensemble=config.Settings().ensemble)
+  axes = parse_sweep(chosen.ensemble['sweep'])
+  alone = dataclasses.replace(chosen, ensemble=config_lib.Config().ensemble)
   found = []
   for values in itertools.product(*(axis.values for axis in axes)):
     point = {
       leaf: value for axis, value in zip(axes, values) for leaf in axis.leaves
     }
-    mapping = config.as_mapping(alone)
+    mapping = config_lib.to_dict(alone)
     for leaf, value in point.items():
       _with_leaf(mapping, leaf, value)
     for number in range(chosen.ensemble['seeds']):
       mapping['seed'] = chosen.seed + number
-      found.append(Member(config.parse(mapping), point))
+      found.append(SweepMember(config_lib.from_mapping(mapping), point))
   return found

@@ -8,10 +8,10 @@ import numpy as np
 from gan_jax.evaluation import results
 from gan_jax.experiment import sweep
 
-_LISTED = 16  # points that a table shows, the best
+_MAX_LISTED = 16  # points that a table shows, the best
 
 
-class Point(NamedTuple):
+class SweepPoint(NamedTuple):
   """The members of one point of a sweep, which differ in their seeds.
 
   Attributes:
@@ -52,10 +52,10 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
   return float(good.mean()), error
 
 
-def points_of(
-  members: Sequence[sweep.Member],
-  scores: Sequence[Sequence[results.Row] | None],
-) -> list[Point]:
+def aggregate_seeds(
+  members: Sequence[sweep.SweepMember],
+  scores: Sequence[Sequence[results.MetricResult] | None],
+) -> list[SweepPoint]:
   """Scores by point of the sweep, over seeds.
 
   Args:
@@ -77,24 +77,24 @@ def points_of(
       name: [scores[i][n].value for i in good] for n, name in enumerate(names)
     }
     means = {name: mean_and_error(values[name]) for name in names}
-    found.append(Point(dict(at), places, lost, means, values))
+    found.append(SweepPoint(dict(at), places, lost, means, values))
   return found
 
 
-def _is_finite(rows: Sequence[results.Row] | None) -> bool:
+def _is_finite(rows: Sequence[results.MetricResult] | None) -> bool:
   return rows is not None and all(math.isfinite(row.value) for row in rows)
 
 
-def best_first(points: Sequence[Point], better: str) -> list[Point]:
+def rank_points(points: Sequence[SweepPoint], better: str) -> list[SweepPoint]:
   """Points in the order of their first score; as they are where they are few.
 
   Those of which fewer members diverged are before others.
 
   Args:
     points: of a sweep.
-    better: of the score, as results.Row has it.
+    better: of the score, as results.MetricResult has it.
   """
-  if len(points) <= _LISTED:
+  if len(points) <= _MAX_LISTED:
     return list(points)
   sign = -1 if better == 'higher' else 1
 
@@ -103,4 +103,4 @@ def best_first(points: Sequence[Point], better: str) -> list[Point]:
     mean = abs(mean - 0.5) if better == 'near 0.5' else sign * mean
     return len(point.diverged), mean if math.isfinite(mean) else math.inf
 
-  return sorted(points, key=key)[:_LISTED]
+  return sorted(points, key=key)[:_MAX_LISTED]

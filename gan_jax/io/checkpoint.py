@@ -24,17 +24,19 @@ _DAMAGED = 'damaged'
 _SUMS = 'checksums.json'
 # Written at the end, once more: times, and that all is there.
 _NOT_SUMMED = ('_CHECKPOINT_METADATA', 'commit_success.txt')
-_MOST_NANOSECONDS = 2**62
+_MAX_NANOSECONDS = 2**62
 
 
-class Damaged(ValueError):
+class CorruptCheckpointError(ValueError):
   """A checkpoint does not read back as what was written."""
 
 
-def _seal(directory: pathlib.Path) -> None:
+def write_checksums(directory: pathlib.Path) -> None:
   """Notes the size and CRC-32 of every file of a complete checkpoint."""
-  sums = {name: _sum(directory / name) for name in sorted(_files(directory))}
-  files.replace(directory / _SUMS, json.dumps(sums))
+  sums = {
+    name: checksum(directory / name) for name in sorted(_files(directory))
+  }
+  files.atomic_write(directory / _SUMS, json.dumps(sums))
 
 
 def _files(directory: pathlib.Path) -> set[str]:
@@ -43,7 +45,7 @@ def _files(directory: pathlib.Path) -> set[str]:
   return {str(p.relative_to(directory)) for p in found} - set(_NOT_SUMMED)
 
 
-def _sum(path: pathlib.Path) -> list[int]:
+def checksum(path: pathlib.Path) -> list[int]:
   """Size and CRC-32 of a file."""
   size = crc = 0
   with path.open('rb') as file:
@@ -52,7 +54,7 @@ def _sum(path: pathlib.Path) -> list[int]:
   return [size, crc]
 
 
-def set_aside(directory: pathlib.Path, why: str) -> str:
+def quarantine(directory: pathlib.Path, why: str) -> str:
   """Moves a checkpoint into `damaged/` of its run; `why`, and that it did."""
   aside = directory.parent.parent / _DAMAGED / directory.parent.name
   aside.mkdir(parents=True, exist_ok=True)
@@ -61,7 +63,7 @@ def set_aside(directory: pathlib.Path, why: str) -> str:
   return f'{why} (moved to {_DAMAGED}/)'
 
 
-def find_damage(directory: pathlib.Path) -> str:
+def verify_checksums(directory: pathlib.Path) -> str:
   """What is wrong with the files of a checkpoint; '' for nothing."""
   sums = directory / _SUMS
   if not sums.is_file():
@@ -74,7 +76,7 @@ def find_damage(directory: pathlib.Path) -> str:
     for name, sum_ in noted.items():
       if not (directory / name).is_file():
         return f'{name} is missing'
-      if _sum(directory / name) != sum_:
+      if checksum(directory / name) != sum_:
         return f'{name} is not what was written'
   except (OSError, ValueError, AttributeError, RecursionError) as error:
     return f'{_SUMS} cannot be read: {_reason(error)}'
@@ -116,14 +118,14 @@ def _drop_bad_times(directory: pathlib.Path) -> None:
     try:
       found = files.read_json(path)
       times = found['init_timestamp_nsecs'], found['commit_timestamp_nsecs']
-      good = all(0 <= int(time) < _MOST_NANOSECONDS for time in times)
+      good = all(0 <= int(time) < _MAX_NANOSECONDS for time in times)
     except (ValueError, KeyError, TypeError):
       good = False
     if not good:
       path.unlink()
 
 
-def _alone() -> dict[str, Any]:
+def _single_process() -> dict[str, Any]:
   """Keeps orbax from waiting for other processes; {} where there are none."""
   if jax.process_count() == 1:
     return {}
@@ -137,7 +139,7 @@ def _alone() -> dict[str, Any]:
   }
 
 
-class Checkpoints:
+class RunCheckpointer:
   """The checkpoints of one run, by step number; saving is asynchronous.
 
   What is being written has another name until it is complete: a process that
@@ -163,7 +165,7 @@ class Checkpoints:
     """
     self.directory = pathlib.Path(directory).absolute()
     self._about, self._looked_at = dict(about or {}), set()
-    alone = _alone()
+    alone = _single_process()
     with _quiet():
       if read_only:
         options = ocp.CheckpointManagerOptions(read_only=True, **alone)
@@ -229,7 +231,7 @@ class Checkpoints:
   def _finalized(self) -> None:
     # Still under its temporary name: it is moved, whole, into its place next.
     for directory in self.directory.glob('*.orbax-checkpoint-*'):
-      _seal(directory)
+      write_checksums(directory)
 
   def about(self, step: int) -> dict[str, Any]:
     """What was written beside a state.
@@ -266,15 +268,17 @@ class Checkpoints:
     """One item of a checkpoint; before the first, a look at all its files."""
     directory = self.directory / str(step)
     if step not in self._looked_at:
-      damage = find_damage(directory)
+      damage = verify_checksums(directory)
       if damage:
-        raise Damaged(f'{directory} is damaged: {damage}')
+        raise CorruptCheckpointError(f'{directory} is damaged: {damage}')
       self._looked_at.add(step)
     (name,) = item
     try:
       return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
     except Exception as error:  # orbax and what is below it raise anything
-      raise Damaged(f'{directory} cannot be read: {_reason(error)}') from error
+      raise CorruptCheckpointError(
+        f'{directory} cannot be read: {_reason(error)}'
+      ) from error
 
   def wait(self) -> None:
     """Waits for what is being written.

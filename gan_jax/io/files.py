@@ -13,15 +13,15 @@ try:
 except ImportError:  # Windows
   fcntl = None
 
-_MOST_JSON = 2**28  # bytes
+_MAX_JSON = 2**28  # bytes
 
 
-def reason(error: Exception) -> str:
+def short_message(error: Exception) -> str:
   """What an error of a library says, if it does, and not at length."""
   return str(error)[:300] or type(error).__name__
 
 
-def read(path: pathlib.Path, *, most: int) -> bytes:
+def read_bounded(path: pathlib.Path, *, most: int) -> bytes:
   """The content of a regular file that is not too large.
 
   Args:
@@ -47,7 +47,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     OSError: where it cannot be read.
     ValueError: naming the file, where it holds something else.
   """
-  content = read(path, most=_MOST_JSON)
+  content = read_bounded(path, most=_MAX_JSON)
   try:
     found = json.loads(content)
   except (ValueError, RecursionError) as error:
@@ -58,7 +58,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def naming(path: pathlib.Path) -> Iterator[None]:
+def add_path_to_errors(path: pathlib.Path) -> Iterator[None]:
   """An OSError of what is done within names a file.
 
   Args:
@@ -70,7 +70,7 @@ def naming(path: pathlib.Path) -> Iterator[None]:
     raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def replace(path: pathlib.Path, content: str | bytes) -> None:
+def atomic_write(path: pathlib.Path, content: str | bytes) -> None:
   """Writes a file beside and moves it into place, whole or not at all.
 
   Args:
@@ -83,7 +83,7 @@ def replace(path: pathlib.Path, content: str | bytes) -> None:
   """
   data = content.encode() if isinstance(content, str) else content
   beside = path.with_name(f'{path.name}.tmp')
-  with naming(path):
+  with add_path_to_errors(path):
     try:
       beside.write_bytes(data)
       os.replace(beside, path)
@@ -92,11 +92,11 @@ def replace(path: pathlib.Path, content: str | bytes) -> None:
       raise
 
 
-class Busy(OSError):
+class DirectoryLockedError(OSError):
   """Another process holds the directory."""
 
 
-class Hold:
+class DirectoryLock:
   """A directory that no other process may hold until this one ends or lets go.
 
   The system lets go when the process ends, however it ends. Where it cannot
@@ -123,7 +123,9 @@ class Hold:
       self._file.seek(0)
       holder = self._file.read().strip() or 'another process'
       self._file.close()
-      raise Busy(f'{directory} is in use by {holder}') from error
+      raise DirectoryLockedError(
+        f'{directory} is in use by {holder}'
+      ) from error
     except OSError:  # locks are not to be had here
       return
     holder = f'process {os.getpid()} on {socket.gethostname()}'

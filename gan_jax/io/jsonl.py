@@ -12,7 +12,7 @@ from gan_jax.io import files
 _ANY: Mapping[str, type] = types.MappingProxyType({})
 
 
-def read(
+def read_jsonl(
   path: pathlib.Path, kinds: Mapping[str, type] = _ANY
 ) -> list[dict[str, Any]]:
   """The lines of a file; what a killed run was writing is left out.
@@ -46,7 +46,7 @@ def read(
   return found
 
 
-class Lines:
+class JsonlWriter:
   """Lines with a 'step', each written by one call, whole or not at all.
 
   Attributes:
@@ -70,9 +70,9 @@ class Lines:
     Raises:
       ValueError: as `read`.
     """
-    lines = read(path, kinds) if path.exists() else []
+    lines = read_jsonl(path, kinds) if path.exists() else []
     self.kept = [line for line in lines if line['step'] <= start]
-    files.replace(path, ''.join(json.dumps(v) + '\n' for v in self.kept))
+    files.atomic_write(path, ''.join(json.dumps(v) + '\n' for v in self.kept))
     self._path = path
     self._file = path.open('ab', buffering=0)
 
@@ -85,7 +85,7 @@ class Lines:
     """
     line = (json.dumps(value) + '\n').encode()
     end = os.fstat(self._file.fileno()).st_size
-    with files.naming(self._path):
+    with files.add_path_to_errors(self._path):
       try:
         if self._file.write(line) < len(line):
           raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -25,7 +25,7 @@ _REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes JSON, whole or not at all."""
   text = json.dumps(value, indent=2, sort_keys=True)
-  files.replace(path, text + '\n')
+  files.atomic_write(path, text + '\n')
 
 
 def update_json(path: pathlib.Path, changes: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ def update_json(path: pathlib.Path, changes: Mapping[str, Any]) -> None:
   write_json(path, {**found, **changes})
 
 
-class _Events:
+class _TensorBoardWriter:
   """Scalars for TensorBoard, in a file of its own for each start of a run.
 
   Written here and not by a thread of SummaryWriter, whose errors reach nobody:
@@ -52,7 +52,7 @@ class _Events:
     directory.mkdir(parents=True, exist_ok=True)
     name = f'events.out.tfevents.{time.time():.3f}.{socket.gethostname()}'
     self._path, self._flushed = directory / name, time.monotonic()
-    with files.naming(self._path):
+    with files.add_path_to_errors(self._path):
       self._file = tensorboardX.RecordWriter(str(self._path))
     self._put(file_version='brain.Event:2')
     # What a killed run wrote of the steps from here on is not shown.
@@ -61,7 +61,7 @@ class _Events:
 
   def _put(self, **fields):
     event = self._event(wall_time=time.time(), **fields)
-    with files.naming(self._path):
+    with files.add_path_to_errors(self._path):
       self._file.write(event.SerializeToString())
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -71,16 +71,16 @@ class _Events:
       self.flush()
 
   def flush(self) -> None:
-    with files.naming(self._path):
+    with files.add_path_to_errors(self._path):
       self._file.flush()
     self._flushed = time.monotonic()
 
   def close(self) -> None:
-    with files.naming(self._path):
+    with files.add_path_to_errors(self._path):
       self._file.close()
 
 
-class ScalarWriter:
+class MetricWriter:
   """Scalars by step, to `metrics.jsonl` and TensorBoard event files."""
 
   def __init__(self, workdir: pathlib.Path, *, start: int = 0):
@@ -90,8 +90,8 @@ class ScalarWriter:
       workdir: the run's directory.
       start: steps already done, those of the checkpoint that is continued.
     """
-    self._lines = jsonl.Lines(workdir / 'metrics.jsonl', start=start)
-    self._events = _Events(workdir / 'tensorboard', start + 1)
+    self._lines = jsonl.JsonlWriter(workdir / 'metrics.jsonl', start=start)
+    self._events = _TensorBoardWriter(workdir / 'tensorboard', start + 1)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Writes one line of scalars; NaN and infinity become null in JSON.
@@ -133,10 +133,10 @@ def _save(image: Image.Image, path: pathlib.Path) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
   png = io.BytesIO()
   image.save(png, 'PNG')
-  files.replace(path, png.getvalue())
+  files.atomic_write(path, png.getvalue())
 
 
-def save_grid(
+def save_image_grid(
   path: pathlib.Path, images: np.ndarray, *, columns: int = 0, least: int = 512
 ) -> None:
   """Saves images side by side as a PNG.
@@ -250,4 +250,4 @@ def save_samples(
   if samples.ndim == 2:
     save_scatter(path, real, samples)
   else:
-    save_grid(path, samples)
+    save_image_grid(path, samples)

@@ -10,13 +10,13 @@ from typing import BinaryIO, Callable, Sequence
 
 import numpy as np
 
-LIMIT = 64 * 2**30  # bytes
+MAX_BYTES = 64 * 2**30  # bytes
 # An .npz may hold this many bytes, or this many times its own size.
 _SMALL, _RATIO = 2**28, 100
 _AT_A_TIME = 2**24  # bytes
 
 
-def read_npy(file: BinaryIO, *, limit: int = LIMIT) -> np.ndarray:
+def read_npy(file: BinaryIO, *, limit: int = MAX_BYTES) -> np.ndarray:
   """Reads the array of an .npy file.
 
   Args:
@@ -41,7 +41,7 @@ def read_npz(
   file: BinaryIO,
   choose: Callable[[list[str]], Sequence[str]] = lambda names: names,
   *,
-  limit: int = LIMIT,
+  limit: int = MAX_BYTES,
 ) -> dict[str, np.ndarray]:
   """Reads arrays of an .npz file.
 

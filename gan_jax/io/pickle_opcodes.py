@@ -44,9 +44,9 @@ _VALUES = (
   *('UNICODE', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8'),
 )
 # Bounds, so that a small file cannot keep one busy for long.
-_MOST_OPCODES = 10**6  # a tensor takes about 40
-_MOST_LETTERS = 1000  # of an imported name
-_MOST_BITS = 128  # of an integer
+_MAX_OPCODES = 10**6  # a tensor takes about 40
+_MAX_LETTERS = 1000  # of an imported name
+_MAX_BITS = 128  # of an integer
 
 
 class StorageType(NamedTuple):
@@ -84,8 +84,8 @@ class _Storage(NamedTuple):
 
 def _named(module: Any, name: Any) -> StorageType | _Function:
   """What stands for a name that a file imports."""
-  if len(module) + len(name) > _MOST_LETTERS:
-    raise ValueError(f'it has a name of more than {_MOST_LETTERS} letters')
+  if len(module) + len(name) > _MAX_LETTERS:
+    raise ValueError(f'it has a name of more than {_MAX_LETTERS} letters')
   if module == 'torch' and name in TYPES:
     return StorageType(name)
   if (found := _NAMES.get(f'{module} {name}')) is not None:
@@ -178,7 +178,9 @@ class _Stack:
       raise ValueError('it takes what it has not made')
 
 
-def play(stream: BinaryIO, types: dict[str, StorageType] | None = None) -> Any:
+def interpret(
+  stream: BinaryIO, types: dict[str, StorageType] | None = None
+) -> Any:
   """The value that the pickle at a place of a stream describes.
 
   Args:
@@ -193,7 +195,7 @@ def play(stream: BinaryIO, types: dict[str, StorageType] | None = None) -> Any:
   """
   stack, types = _Stack(), {} if types is None else types
   operations = pickletools.genops(stream)
-  for opcode, value, _ in itertools.islice(operations, _MOST_OPCODES):
+  for opcode, value, _ in itertools.islice(operations, _MAX_OPCODES):
     name = opcode.name
     if name == 'STOP':
       return stack.pop()
@@ -215,12 +217,12 @@ def play(stream: BinaryIO, types: dict[str, StorageType] | None = None) -> Any:
       stack.push(_storage(stack.pop(), types))
     elif name not in _IGNORED:
       _contain(stack, name)
-  raise ValueError(f'it has more than {_MOST_OPCODES:,} operations')
+  raise ValueError(f'it has more than {_MAX_OPCODES:,} operations')
 
 
 def _checked(value: Any) -> Any:
-  if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-    raise ValueError(f'it has an integer of more than {_MOST_BITS} bits')
+  if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+    raise ValueError(f'it has an integer of more than {_MAX_BITS} bits')
   return value
 
 

@@ -16,9 +16,9 @@ from gan_jax.io import files, pickle_opcodes
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # of files before torch 1.6
 # Bounds, far above any state dict of the networks that scores need.
-_MOST_BYTES = 2**30  # of a file
-_MOST_COPIES = 4  # bytes of all tensors, in sizes of the file
-_MOST_LETTERS = 1000  # of the path of a tensor
+_MAX_BYTES = 2**30  # of a file
+_MAX_COPIES = 4  # bytes of all tensors, in sizes of the file
+_MAX_LETTERS = 1000  # of the path of a tensor
 
 
 def _array(tensor, storages):
@@ -74,21 +74,21 @@ def _read_zip(data):
   if f'{root}byteorder' in names and read(f'{root}byteorder') != b'little':
     raise ValueError('its byte order is not little')
   types: dict[str, pickle_opcodes.StorageType] = {}
-  found = pickle_opcodes.play(io.BytesIO(read(f'{root}data.pkl')), types)
+  found = pickle_opcodes.interpret(io.BytesIO(read(f'{root}data.pkl')), types)
   keys = [key for key in types if f'{root}data/{key}' in names]
   return found, {key: read(f'{root}data/{key}') for key in keys}
 
 
 def _read_legacy(data):
   stream = io.BytesIO(data)
-  if pickle_opcodes.play(stream) != _MAGIC:
+  if pickle_opcodes.interpret(stream) != _MAGIC:
     raise ValueError('it does not begin like a torch file')
-  pickle_opcodes.play(stream)  # version
-  pickle_opcodes.play(stream)  # of the machine
+  pickle_opcodes.interpret(stream)  # version
+  pickle_opcodes.interpret(stream)  # of the machine
   types: dict[str, pickle_opcodes.StorageType] = {}
-  found = pickle_opcodes.play(stream, types)
+  found = pickle_opcodes.interpret(stream, types)
   storages = {}
-  for key in pickle_opcodes.play(stream):
+  for key in pickle_opcodes.interpret(stream):
     count = int.from_bytes(stream.read(8), 'little')
     length = count * np.dtype(pickle_opcodes.TYPES[types[key].name]).itemsize
     storages[key] = stream.read(length)
@@ -135,8 +135,8 @@ def _flat(module: Any) -> dict[str, pickle_opcodes.Tensor]:
   found, seen, waiting = {}, set(), [('', module)]
   while waiting:
     name, value = waiting.pop()
-    if len(name) > _MOST_LETTERS:
-      raise ValueError(f'a name has more than {_MOST_LETTERS} letters')
+    if len(name) > _MAX_LETTERS:
+      raise ValueError(f'a name has more than {_MAX_LETTERS} letters')
     if isinstance(value, pickle_opcodes.Tensor):
       found[name] = value
     elif isinstance(value, pickle_opcodes.Module) and id(value) not in seen:
@@ -146,7 +146,7 @@ def _flat(module: Any) -> dict[str, pickle_opcodes.Tensor]:
   return found
 
 
-def read_modules(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+def read_torchscript(path: str | pathlib.Path) -> dict[str, np.ndarray]:
   """The tensors of the modules in a TorchScript file; its code is not read.
 
   Args:
@@ -181,11 +181,11 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _read(path, what, tensors_of):
-  data = files.read(pathlib.Path(path), most=_MOST_BYTES)
+  data = files.read_bounded(pathlib.Path(path), most=_MAX_BYTES)
   try:
     read = _read_zip if data.startswith(b'PK') else _read_legacy
     found, storages = read(data)
-    return _tensors(tensors_of(found), storages, _MOST_COPIES * len(data))
+    return _tensors(tensors_of(found), storages, _MAX_COPIES * len(data))
   except Exception as error:  # what is damaged can raise anything
-    reason = files.reason(error)
+    reason = files.short_message(error)
     raise ValueError(f'{path} is not a readable {what}: {reason}') from error

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from gan_jax import networks
 from gan_jax.layers import convolution
-from gan_jax.layers.spectral_norm import SpectralScale
+from gan_jax.layers.spectral_norm import SpectralNorm
 
 Array = jax.Array
 Initializer = Callable[..., Array]
@@ -73,7 +73,7 @@ class _Layer(nn.Module):
     kernel = self.param(name, self.kernel_init, shape)
     if self.spectral:
       matrix_like = jnp.moveaxis(kernel, output_axis, -1)
-      scaled = SpectralScale()(matrix_like, train=train)
+      scaled = SpectralNorm()(matrix_like, train=train)
       kernel = jnp.moveaxis(scaled, -1, output_axis)
     return kernel.astype(self.dtype)
 
@@ -153,7 +153,7 @@ class Embed(nn.Module):
     shape = (self.num_embeddings, self.features)
     table = self.param('embedding', self.embedding_init, shape)
     if self.spectral:
-      table = SpectralScale()(table, train=train)
+      table = SpectralNorm()(table, train=train)
     outside = dict(mode='fill', fill_value=jnp.nan, wrap_negative_indices=False)
     return table.at[label].get(**outside).astype(self.dtype)
 
@@ -206,9 +206,9 @@ class MinibatchStd(nn.Module):
     return jnp.concatenate(parts, axis=-1)
 
 
-def scores(
+def discriminator_head(
   last: Dense, x: Array, features: Array | None, *, train: bool
-) -> Array | networks.Scores:
+) -> Array | networks.DiscriminatorOutput:
   """Applies the last layer of a discriminator and shapes what it returns.
 
   Args:
@@ -219,7 +219,7 @@ def scores(
 
   Returns:
     Logits `[B]` for one output, else `[B, outputs]`; with features,
-    networks.Scores of these and the features as `[B, F]`. All are float32.
+    networks.DiscriminatorOutput of these and the features as `[B, F]`. All are float32.
 
   Raises:
     ValueError: for outputs below 1.
@@ -231,7 +231,9 @@ def scores(
   logits = y[:, 0] if last.features == 1 else y
   if features is None:
     return logits
-  return networks.Scores(logits, flat(features).astype(jnp.float32))
+  return networks.DiscriminatorOutput(
+    logits, flat(features).astype(jnp.float32)
+  )
 
 
 class Norm(nn.Module):

@@ -15,7 +15,7 @@ from flax import traverse_util
 Array = jax.Array
 
 
-class SpectralScale(nn.Module):
+class SpectralNorm(nn.Module):
   """Divides a kernel by an estimate of its largest singular value.
 
   The kernel, output channels last, is taken as a matrix of [all else, output].

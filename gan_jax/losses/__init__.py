@@ -17,7 +17,7 @@ number neither a loss nor its gradient is ever NaN.
 
 from typing import Callable
 
-from gan_jax.losses.base import AdversarialLoss, check_loss, play
+from gan_jax.losses.base import AdversarialLoss, check_loss, player_loss
 from gan_jax.losses.cross_entropy import (
   cross_entropy_discriminator,
   minimax,
@@ -49,9 +49,9 @@ from gan_jax.losses.least_squares_loss import (
   least_squares,
   least_squares_discriminator,
   least_squares_generator,
-  linear_generator,
   wasserstein,
   wasserstein_discriminator,
+  wasserstein_generator,
 )
 from gan_jax.losses.mmd_loss import (
   gaussian_kernel,

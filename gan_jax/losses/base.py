@@ -27,7 +27,7 @@ class AdversarialLoss(NamedTuple):
       only differences of logits mean something.
     output: what the discriminator must return: 'logits' `[B]` (or
       `[B, h, w]`); 'features' `[B, F]` (or `[B]`); 'scores', a
-      networks.Scores with logits and features.
+      networks.DiscriminatorOutput with logits and features.
     witness: for 'features', the function whose sign tells real from fake:
       (features `[n, F]`, real_features, fake_features, *, own, axis_name) ->
       `[n]`, where own is 'real' or 'fake' for those very features, else
@@ -86,7 +86,7 @@ def check_loss(loss: AdversarialLoss) -> None:
       )
 
 
-def mean_over_all(x: Array, axis_name: str | None) -> Array:
+def global_mean(x: Array, axis_name: str | None) -> Array:
   """Mean of all elements of x on all devices; scalar.
 
   Raises:
@@ -98,14 +98,14 @@ def mean_over_all(x: Array, axis_name: str | None) -> Array:
   return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
 
 
-def gather(x: Array, axis_name: str | None) -> Array:
+def all_gather(x: Array, axis_name: str | None) -> Array:
   """The parts `[B, ...]` of all devices as one `[n B, ...]`, in order."""
   if axis_name is None:
     return x
   return jax.lax.all_gather(x, axis_name, axis=0, tiled=True)
 
 
-def play(
+def player_loss(
   loss: AdversarialLoss,
   player: str,
   real: Any,

@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.base import AdversarialLoss, check_logits, gather
+from gan_jax.losses.base import AdversarialLoss, all_gather, check_logits
 from gan_jax.losses.cross_entropy import cross_entropy_discriminator
 
 Array = jax.Array
@@ -37,8 +37,8 @@ def dual_contrastive_discriminator(
   """
   check_logits(real_logits, fake_logits)
   chex.assert_rank([real_logits, fake_logits], 1)
-  all_real = gather(real_logits, axis_name)
-  all_fake = gather(fake_logits, axis_name)
+  all_real = all_gather(real_logits, axis_name)
+  all_fake = all_gather(fake_logits, axis_name)
   # log(1 + e^a) with a = logsumexp(fake) - real.
   real_loss = jax.nn.softplus(jax.nn.logsumexp(all_fake) - real_logits)
   fake_loss = jax.nn.softplus(jax.nn.logsumexp(-all_real) + fake_logits)

@@ -140,7 +140,7 @@ def wasserstein_discriminator(real_logits: Array, fake_logits: Array) -> Array:
   return jnp.subtract(fake_logits, real_logits)
 
 
-def linear_generator(real_logits: Array, fake_logits: Array) -> Array:
+def wasserstein_generator(real_logits: Array, fake_logits: Array) -> Array:
   """The fake logit, negated: the generator of hinge and Wasserstein GANs.
 
   -fake_logits
@@ -214,7 +214,7 @@ def least_squares(
   return AdversarialLoss(discriminator, generator, boundary=middle)
 
 
-hinge = AdversarialLoss(hinge_discriminator, linear_generator)
+hinge = AdversarialLoss(hinge_discriminator, wasserstein_generator)
 wasserstein = AdversarialLoss(
-  wasserstein_discriminator, linear_generator, boundary=None
+  wasserstein_discriminator, wasserstein_generator, boundary=None
 )

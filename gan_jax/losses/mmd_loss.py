@@ -12,7 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.base import AdversarialLoss, gather
+from gan_jax.losses.base import AdversarialLoss, all_gather
 
 Array = jax.Array
 Kernel = Callable[[Array], Array]
@@ -159,7 +159,7 @@ def mmd_witness(
   """
 
   def mean(other, is_own):
-    everyone = gather(_features(other), axis_name)
+    everyone = all_gather(_features(other), axis_name)
     values = kernel(_squared_distances(_features(features), everyone))
     if not is_own and len(everyone):
       return values.mean(axis=1)

@@ -8,7 +8,7 @@ batch of all devices.
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.base import AdversarialLoss, check_logits, mean_over_all
+from gan_jax.losses.base import AdversarialLoss, check_logits, global_mean
 
 Array = jax.Array
 
@@ -190,8 +190,8 @@ def relativistic_average_hinge_generator(
 def _relative(real_logits, fake_logits, axis_name):
   check_logits(real_logits, fake_logits)
   return (
-    real_logits - mean_over_all(fake_logits, axis_name),
-    fake_logits - mean_over_all(real_logits, axis_name),
+    real_logits - global_mean(fake_logits, axis_name),
+    fake_logits - global_mean(real_logits, axis_name),
   )
 
 

@@ -6,7 +6,12 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.base import AdversarialLoss, accepts, gather, play
+from gan_jax.losses.base import (
+  AdversarialLoss,
+  accepts,
+  all_gather,
+  player_loss,
+)
 
 Array = jax.Array
 
@@ -45,7 +50,7 @@ def smooth_labels(
     raise TypeError(f'smoothing={smoothing!r}: must be a number')
 
   def discriminator(real, fake, *, axis_name=None):
-    return play(
+    return player_loss(
       loss, 'discriminator', real, fake, axis_name, smoothing=smoothing
     )
 
@@ -97,7 +102,9 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
     return plain.generator(real_logits, best, axis_name=axis_name)
 
   def discriminator(real_logits, fake_logits, *, axis_name=None):
-    return play(plain, 'discriminator', real_logits, fake_logits, axis_name)
+    return player_loss(
+      plain, 'discriminator', real_logits, fake_logits, axis_name
+    )
 
   return loss._replace(
     discriminator=discriminator,
@@ -124,7 +131,7 @@ def _order(logits, k, axis_name):
   if not logits.size:
     raise ValueError(f'top-k of no logits: they are of shape {logits.shape}')
   scores = jax.lax.stop_gradient(logits.reshape(len(logits), -1).mean(axis=1))
-  everyone = gather(scores, axis_name)
+  everyone = all_gather(scores, axis_name)
   if isinstance(k, int) and k > len(everyone):
     raise ValueError(f'k={k}: the batch has only {len(everyone)} examples')
   return jnp.argsort(-everyone, stable=True)
@@ -143,7 +150,7 @@ def _best_repeated(logits, k, axis_name):
   order = _order(logits, k, axis_name)
   chosen = order[jnp.arange(len(order)) % k]
   mine = _mine(chosen, len(logits), axis_name)
-  return gather(logits, axis_name)[mine]
+  return all_gather(logits, axis_name)[mine]
 
 
 def top_k_mask(

@@ -15,7 +15,7 @@ import numpy as np
 Array = jax.Array
 
 
-class NotFinite(ValueError):
+class NonFiniteError(ValueError):
   """Numbers that no score is of."""
 
 
@@ -36,13 +36,13 @@ def check_finite(**arrays: Array) -> None:
     xp = np if isinstance(x, np.ndarray) else jnp
     bad = int(np.size(x) - xp.isfinite(x).sum())
     if bad:
-      raise NotFinite(
+      raise NonFiniteError(
         f'{name}: {bad} of {np.size(x)} numbers are not finite (NaN or '
         'infinite), of which there is no score'
       )
 
 
-def check_sets(*, least: int = 1, **sets: Array) -> None:
+def check_feature_sets(*, least: int = 1, **sets: Array) -> None:
   """Refuses sets of examples, by name, that no score is of.
 
   Args:
@@ -98,7 +98,7 @@ def at_least_float32(x: Array) -> Array:
   return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def unit_scale(*sets: Array) -> Array:
+def power_of_two_scale(*sets: Array) -> Array:
   """A power of two that brings the largest number to [1/2, 1], or nearer.
 
   Multiplied by it, which rounds nothing, squares neither overflow nor vanish.

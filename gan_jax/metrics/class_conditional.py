@@ -14,7 +14,7 @@ from gan_jax.metrics.resampling import Estimate
 Array = jax.Array
 
 
-class IntraClass(NamedTuple):
+class IntraClassFID(NamedTuple):
   """What `intra_class_frechet` returns.
 
   Attributes:
@@ -28,12 +28,12 @@ class IntraClass(NamedTuple):
   mean: float
 
 
-def intra_class_frechet(
+def intra_class_fid(
   real_features: Array,
   real_labels: Array,
   fake_features: Array,
   fake_labels: Array,
-) -> IntraClass:
+) -> IntraClassFID:
   """Frechet distance within each class, and its mean (intra-FID).
 
   Args:
@@ -60,7 +60,9 @@ def intra_class_frechet(
   chex.assert_shape(real_labels, real_features.shape[:1])
   chex.assert_shape(fake_labels, fake_features.shape[:1])
   chex.assert_type([real_labels, fake_labels], int)
-  checks.check_sets(real_features=real_features, fake_features=fake_features)
+  checks.check_feature_sets(
+    real_features=real_features, fake_features=fake_features
+  )
   sides = [
     (np.asarray(real_features), np.asarray(real_labels)),
     (np.asarray(fake_features), np.asarray(fake_labels)),
@@ -73,17 +75,17 @@ def intra_class_frechet(
           f'class {label}: {count} {name} examples, must be at least 2'
         )
   moments = lambda x: frechet.update_moments(
-    frechet.no_moments(x.shape[1]), jnp.asarray(x)
+    frechet.init_moments(x.shape[1]), jnp.asarray(x)
   )
   values = np.array(
     [
-      frechet.moments_distance(
+      frechet.frechet_from_moments(
         *(moments(x[labels == label]) for x, labels in sides)
       )
       for label in classes
     ]
   )
-  return IntraClass(classes, values, values.mean())
+  return IntraClassFID(classes, values, values.mean())
 
 
 def classification_accuracy(
@@ -131,9 +133,9 @@ def classification_accuracy(
     Ravuri and Vinyals, Classification Accuracy Score for Conditional
     Generative Models, https://arxiv.org/abs/1905.10887, 2019.
   """
-  checks.check_sets(fake=fake, real=real)
+  checks.check_feature_sets(fake=fake, real=real)
   classifier_lib.check_labelled(real, real_labels, classes)
-  classifier = classifier_lib.fit(
+  classifier = classifier_lib.train_classifier(
     fake,
     fake_labels,
     key,

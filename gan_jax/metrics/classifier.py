@@ -57,7 +57,7 @@ def accuracy(classifier: Classifier, x: Array, labels: Array) -> Array:
     ValueError: for no examples, numbers that are not finite, or a classifier
       whose training diverged.
   """
-  checks.check_sets(examples=x)
+  checks.check_feature_sets(examples=x)
   chex.assert_shape(labels, x.shape[:1])
   found = logits(classifier, x)
   checks.check_score('the logits of the classifier', found, x)
@@ -73,7 +73,7 @@ def check_labelled(x: Array, labels: Array, classes: int) -> None:
     ValueError: for no examples, numbers that are not finite, or labels that
       are not from 0 to classes - 1.
   """
-  checks.check_sets(examples=x)
+  checks.check_feature_sets(examples=x)
   chex.assert_shape(labels, x.shape[:1])
   chex.assert_type(labels, int)
   if checks.is_traced(labels):
@@ -100,7 +100,7 @@ def _init(inputs, hidden, classes, key):
   return [(weights, jnp.zeros(hidden)), last]
 
 
-def fit(
+def train_classifier(
   x: Array,
   labels: Array,
   key: Array,
@@ -141,7 +141,7 @@ def fit(
     raise ValueError(f'learning_rate={learning_rate}: must be above 0, finite')
   x = checks.at_least_float32(x).reshape(len(x), -1)
   labels = jnp.asarray(labels)
-  unit = checks.unit_scale(x)  # lest squares overflow
+  unit = checks.power_of_two_scale(x)  # lest squares overflow
   centre, scale = (x * unit).mean(axis=0) / unit, (x * unit).std(axis=0) / unit
   scale = jnp.where(scale > 1e-6, scale, 1)
   x = (x - centre[None]) / scale[None]

@@ -32,7 +32,7 @@ class Moments(NamedTuple):
   scatter: Array
 
 
-def no_moments(dim: int) -> Moments:
+def init_moments(dim: int) -> Moments:
   """Moments of nothing yet, for features of `dim` numbers."""
   with jax.enable_x64(True):
     return Moments(
@@ -175,7 +175,7 @@ def frechet_distance(
   return value
 
 
-def moments_distance(first: Moments, second: Moments) -> Array:
+def frechet_from_moments(first: Moments, second: Moments) -> Array:
   """Frechet distance of the Gaussians of two sets' moments.
 
   Raises:
@@ -226,7 +226,7 @@ def leave_one_out(groups: Sequence[Moments]) -> Iterator[Moments]:
     yield add_moments(union, Moments(-count, mean, -scatter))
 
 
-def frechet_estimate(
+def frechet_jackknife(
   groups: Sequence[Moments], reference: Moments
 ) -> resampling.Estimate:
   """Frechet distance of a set, given in groups, to a reference.

@@ -9,7 +9,7 @@ from gan_jax.metrics import checks, frechet
 Array = jax.Array
 
 
-def fit(samples: Array) -> tuple[Array, Array]:
+def fit_gaussian(samples: Array) -> tuple[Array, Array]:
   """Mean and unbiased covariance of samples.
 
   Args:
@@ -24,7 +24,7 @@ def fit(samples: Array) -> tuple[Array, Array]:
   """
   chex.assert_rank(samples, 2)
   chex.assert_axis_dimension_gteq(samples, 0, 2)
-  checks.check_sets(samples=samples)
+  checks.check_feature_sets(samples=samples)
   samples = checks.at_least_float32(samples)
   mean = samples.mean(axis=0)
   centred = samples - mean[None]

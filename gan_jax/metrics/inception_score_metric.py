@@ -49,7 +49,7 @@ def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
   n = len(logits)
   if not 1 <= splits <= n:
     raise ValueError(f'splits={splits}: must be from 1 to the {n} images')
-  checks.check_sets(logits=logits)
+  checks.check_feature_sets(logits=logits)
   edges = [i * n // splits for i in range(splits + 1)]
   with jax.enable_x64(True):
     parts = jnp.stack([_score(logits[a:b]) for a, b in zip(edges, edges[1:])])

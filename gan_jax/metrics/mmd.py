@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.metrics import checks
-from gan_jax.metrics.resampling import Estimate, Test
+from gan_jax.metrics.resampling import Estimate, TestResult
 
 Array = jax.Array
 Kernel = Callable[[Array, Array], Array]
@@ -68,7 +68,7 @@ def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
       f'{len(second)}'
     )
 
-  checks.check_sets(first=first, second=second)
+  checks.check_feature_sets(first=first, second=second)
 
   def inner(x):
     values = kernel(x, x)
@@ -79,7 +79,7 @@ def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
   return value
 
 
-def kernel_distance(
+def kid(
   real: Array,
   fake: Array,
   key: Array,
@@ -120,7 +120,7 @@ def kernel_distance(
       f'each, and the size at most that of the sets, {len(real)} and '
       f'{len(fake)}'
     )
-  checks.check_sets(real=real, fake=fake)
+  checks.check_feature_sets(real=real, fake=fake)
   real, fake = map(checks.at_least_float32, (real, fake))
 
   def one(key):
@@ -135,14 +135,14 @@ def kernel_distance(
   checks.check_score('the kernel distance', values, real, fake)
   left_out = min(len(real), len(fake)) - subset_size
   share = subset_size / left_out if left_out else float('nan')
-  unit = checks.unit_scale(values)  # lest squares overflow
+  unit = checks.power_of_two_scale(values)  # lest squares overflow
   error = (values * unit).std(ddof=1) / unit * (share + 1 / subsets) ** 0.5
   return Estimate(values.mean(), error)
 
 
 def mmd_test(
   first: Array, second: Array, key: Array, *, permutations: int = 200
-) -> Test:
+) -> TestResult:
   """Permutation test of whether two samples are of one distribution.
 
   The statistic is the unbiased squared MMD with a Gaussian kernel, sigma the
@@ -166,13 +166,15 @@ def mmd_test(
     Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, section 5.
   """
   chex.assert_rank([first, second], 2)
-  checks.check_sets(least=2, first=first, second=second)
+  checks.check_feature_sets(least=2, first=first, second=second)
   if permutations < 1:
     raise ValueError(f'permutations={permutations}: must be at least 1')
   n, total = len(first), len(first) + len(second)
   first, second = map(checks.at_least_float32, (first, second))
   # The kernel's width makes the statistic the same at any scale.
-  union = jnp.concatenate([first, second]) * checks.unit_scale(first, second)
+  union = jnp.concatenate([first, second]) * checks.power_of_two_scale(
+    first, second
+  )
   # About the centre, for the rounding of |x|^2 - 2 x y + |y|^2.
   union = union - union.mean(axis=0)[None]
   squares = jnp.square(union).sum(axis=1)
@@ -201,4 +203,4 @@ def mmd_test(
     lambda k: statistic(jax.random.permutation(k, total)), keys
   )
   as_much = (under_null >= found).sum()
-  return Test(found, (1 + as_much) / (1 + permutations))
+  return TestResult(found, (1 + as_much) / (1 + permutations))

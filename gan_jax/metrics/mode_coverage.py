@@ -54,12 +54,12 @@ def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
       or numbers that are not finite.
   """
   chex.assert_rank([samples, centres], 2)
-  checks.check_sets(samples=samples, centres=centres)
+  checks.check_feature_sets(samples=samples, centres=centres)
   chex.assert_rank(sigma, 0)
   if not 0 < sigma < jnp.inf:
     raise ValueError(f'sigma={sigma}: must be above 0, and finite')
   samples, centres = map(checks.at_least_float32, (samples, centres))
-  scale = checks.unit_scale(samples, centres)  # lest squares overflow
+  scale = checks.power_of_two_scale(samples, centres)  # lest squares overflow
   offsets = samples[:, None] * scale - centres[None] * scale
   distances = jnp.linalg.norm(offsets, axis=-1) / scale
   nearest = distances.argmin(axis=1)

@@ -21,7 +21,7 @@ Array = jax.Array
 _ROWS = 256
 
 
-class Manifold(NamedTuple):
+class PRDC(NamedTuple):
   """Four scores, each a scalar, or an Estimate.
 
   Attributes:
@@ -56,7 +56,7 @@ def _to_each(function, rows: Array, others: Array, *more: Array):
     return jax.lax.map(one, (rows, *more), batch_size=_ROWS)
 
 
-def neighbour_radii(features: Array, k: int) -> Array:
+def nearest_neighbor_radii(features: Array, k: int) -> Array:
   """Distance of each example to its k-th nearest other one.
 
   Args:
@@ -77,7 +77,7 @@ def neighbour_radii(features: Array, k: int) -> Array:
       f'k={k}: must be from 1 to {len(features) - 1}, one less than the '
       f'{len(features)} examples'
     )
-  checks.check_sets(features=features)
+  checks.check_feature_sets(features=features)
 
   def radius(distances, index):
     distances = distances.at[index].set(jnp.inf)
@@ -94,17 +94,20 @@ def neighbour_radii(features: Array, k: int) -> Array:
 def _scaled(*sets):
   with jax.enable_x64(True):
     sets = [jnp.asarray(x, jnp.float64) for x in sets]
-    scale = checks.unit_scale(*sets)
+    scale = checks.power_of_two_scale(*sets)
     return [x * scale for x in sets]
 
 
-def _per_example(real: Array, fake: Array, k: int) -> Manifold:
+def _per_example(real: Array, fake: Array, k: int) -> PRDC:
   """What each score is the mean of: `[m]`, `[n]`, `[m]`, `[n]`, float32."""
   chex.assert_rank([real, fake], 2)
-  checks.check_sets(real=real, fake=fake)
+  checks.check_feature_sets(real=real, fake=fake)
   # The scores are the same at any scale, but float32 distances end somewhere.
   real, fake = _scaled(real, fake)
-  real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
+  real_radii, fake_radii = (
+    nearest_neighbor_radii(real, k),
+    nearest_neighbor_radii(fake, k),
+  )
 
   def of_fake(distances):
     return (distances < real_radii).sum().astype(jnp.float32)
@@ -117,10 +120,10 @@ def _per_example(real: Array, fake: Array, k: int) -> Manifold:
   balls = _to_each(of_fake, fake, real)
   recalled, covered = _to_each(of_real, real, fake, real_radii)
   precise = (balls > 0).astype(jnp.float32)
-  return Manifold(precise, recalled, balls / k, covered)
+  return PRDC(precise, recalled, balls / k, covered)
 
 
-def manifold_scores(real: Array, fake: Array, *, k: int = 5) -> Manifold:
+def compute_prdc(real: Array, fake: Array, *, k: int = 5) -> PRDC:
   """Precision, recall, density and coverage of features.
 
   Args:
@@ -142,17 +145,17 @@ def manifold_scores(real: Array, fake: Array, *, k: int = 5) -> Manifold:
     Naeem et al., Reliable Fidelity and Diversity Metrics for Generative
     Models, https://arxiv.org/abs/2002.09797, 2020, eq. 3 and 4.
   """
-  return Manifold(*(x.mean() for x in _per_example(real, fake, k)))
+  return PRDC(*(x.mean() for x in _per_example(real, fake, k)))
 
 
-def manifold_estimates(real: Array, fake: Array, *, k: int = 5) -> Manifold:
+def prdc_jackknife(real: Array, fake: Array, *, k: int = 5) -> PRDC:
   """`manifold_scores`, each an Estimate with its standard error.
 
   The errors of precision and density are over fakes, given the real set,
   those of recall and coverage over real examples, given the fake set: the
   chance of the set that is given is left out.
   """
-  return Manifold(
+  return PRDC(
     *(
       Estimate(x.mean(), x.std(ddof=1) / len(x) ** 0.5)
       for x in _per_example(real, fake, k)

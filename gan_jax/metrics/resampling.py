@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
   error: Array
 
 
-class Test(NamedTuple):
+class TestResult(NamedTuple):
   """Outcome of a two-sample test.
 
   Attributes:

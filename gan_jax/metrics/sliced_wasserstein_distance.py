@@ -56,10 +56,12 @@ def sliced_wasserstein(
     Deshpande et al., Generative Modeling using the Sliced Wasserstein
     Distance, https://arxiv.org/abs/1803.11188, 2018.
   """
-  return sliced_estimate(first, second, key, directions=directions).value
+  return sliced_wasserstein_estimate(
+    first, second, key, directions=directions
+  ).value
 
 
-def sliced_estimate(
+def sliced_wasserstein_estimate(
   first: Array, second: Array, key: Array, *, directions: int = 512
 ) -> Estimate:
   """`sliced_wasserstein` with its standard error over directions.
@@ -67,13 +69,13 @@ def sliced_estimate(
   The error is that of a mean of squares, by the delta method: over twice the
   value; nan for one direction. It says nothing of the two sets' own chance.
   """
-  checks.check_sets(first=first, second=second)
+  checks.check_feature_sets(first=first, second=second)
   if directions < 1:
     raise ValueError(f'directions={directions}: must be at least 1')
   sets = [
     checks.at_least_float32(x).reshape(len(x), -1) for x in (first, second)
   ]
-  scale = checks.unit_scale(*sets)  # lest squares overflow or vanish
+  scale = checks.power_of_two_scale(*sets)  # lest squares overflow or vanish
   squares = _squared_distances(*(x * scale for x in sets), key, directions)
   value = jnp.sqrt(squares.mean())
   # Of equal sets both are zero.

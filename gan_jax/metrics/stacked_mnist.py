@@ -81,7 +81,7 @@ def stacked_digits(logits_fn: Callable[[Array], Array], images: Array) -> Array:
     ValueError: for no images, or numbers that are not finite.
   """
   chex.assert_shape(images, (None, None, None, 3))
-  checks.check_sets(images=images)
+  checks.check_feature_sets(images=images)
 
   def one(stack):
     logits = logits_fn(jnp.moveaxis(stack, -1, 0)[..., None])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from gan_jax.metrics import checks
 from gan_jax.metrics import classifier as classifier_lib
-from gan_jax.metrics.resampling import Test
+from gan_jax.metrics.resampling import TestResult
 
 Array = jax.Array
 _ROWS = 256
@@ -16,7 +16,7 @@ _ROWS = 256
 def _nearest_others(x: Array) -> Array:
   """Index of the nearest other example of each, `[n, ...]` to `[n]`."""
   x = checks.at_least_float32(x).reshape(len(x), -1)
-  x = x * checks.unit_scale(x)  # lest squares overflow or vanish
+  x = x * checks.power_of_two_scale(x)  # lest squares overflow or vanish
   # About the centre, for the rounding of |y|^2 - 2 x y.
   x = x - x.mean(axis=0)[None]
   squares = jnp.square(x).sum(axis=1)
@@ -28,7 +28,7 @@ def _nearest_others(x: Array) -> Array:
   return jax.lax.map(nearest, jnp.arange(len(x)), batch_size=_ROWS)
 
 
-def nearest_neighbour_accuracy(first: Array, second: Array) -> Array:
+def nearest_neighbor_accuracy(first: Array, second: Array) -> Array:
   """Leave-one-out accuracy of a 1-nearest-neighbour classifier.
 
   Each example of the union is given the set of its nearest other example, in
@@ -53,15 +53,15 @@ def nearest_neighbour_accuracy(first: Array, second: Array) -> Array:
     adversarial networks, https://arxiv.org/abs/1806.07755, 2018.
   """
   chex.assert_equal_shape([first, second])
-  checks.check_sets(first=first, second=second)
+  checks.check_feature_sets(first=first, second=second)
   is_first = jnp.arange(2 * len(first)) < len(first)
   nearest = _nearest_others(jnp.concatenate([first, second]))
   return (is_first[nearest] == is_first).mean()
 
 
-def nearest_neighbour_test(
+def nearest_neighbor_test(
   first: Array, second: Array, key: Array, *, permutations: int = 1000
-) -> Test:
+) -> TestResult:
   """Permutation test with the accuracy of `nearest_neighbour_accuracy`.
 
   Who is whose neighbour does not depend on which set an example is from, so
@@ -88,7 +88,7 @@ def nearest_neighbour_test(
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests,
     https://arxiv.org/abs/1610.06545, 2016.
   """
-  checks.check_sets(first=first, second=second)
+  checks.check_feature_sets(first=first, second=second)
   if permutations < 1:
     raise ValueError(f'permutations={permutations}: must be at least 1')
   total = len(first) + len(second)
@@ -107,7 +107,7 @@ def nearest_neighbour_test(
     jax.random.split(key, permutations),
   )
   as_many = (under_null >= found).sum()
-  return Test(found / total, (1 + as_many) / (1 + permutations))
+  return TestResult(found / total, (1 + as_many) / (1 + permutations))
 
 
 def classifier_test(
@@ -120,7 +120,7 @@ def classifier_test(
   steps: int = 500,
   batch_size: int = 128,
   learning_rate: float = 3e-3,
-) -> Test:
+) -> TestResult:
   """Accuracy of a classifier trained to tell two sets apart, on held-out ones.
 
   What a GAN's discriminator does, used as a test: Dive into Deep Learning
@@ -144,14 +144,14 @@ def classifier_test(
   Raises:
     AssertionError: for examples of different shapes, or integers.
     ValueError: for a train_fraction that leaves nothing to train or test on,
-      numbers that are not finite, or as classifier.fit.
+      numbers that are not finite, or as classifier.train_classifier.
 
   References:
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests,
     https://arxiv.org/abs/1610.06545, 2016.
     Zhang et al., Dive into Deep Learning, https://d2l.ai, 2023, section 20.1.
   """
-  checks.check_sets(first=first, second=second)
+  checks.check_feature_sets(first=first, second=second)
   size = min(len(first), len(second))
   # A fraction that is no number has no rounding.
   cut = round(train_fraction * size) if 0 < train_fraction < 1 else 0
@@ -169,7 +169,7 @@ def classifier_test(
     jnp.concatenate([x[part] for x in sides])
     for part in (slice(cut), slice(cut, None))
   )
-  classifier = classifier_lib.fit(
+  classifier = classifier_lib.train_classifier(
     x_train,
     jnp.repeat(jnp.arange(2), cut),
     fit_key,
@@ -181,7 +181,7 @@ def classifier_test(
   )
   labels = jnp.repeat(jnp.arange(2), size - cut)
   accuracy = classifier_lib.accuracy(classifier, x_test, labels)
-  return Test(accuracy, _binomial_tail(accuracy, len(labels)))
+  return TestResult(accuracy, _binomial_tail(accuracy, len(labels)))
 
 
 def _binomial_tail(share: Array, n: int) -> Array:

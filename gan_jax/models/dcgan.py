@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import layers
 from gan_jax.layers import linear
 
 Array = jax.Array
@@ -63,16 +64,16 @@ class Generator(nn.Module):
     channels = self.width * 2 ** (stages - 1)
     side = self.shape[0] >> stages
     # A transposed convolution of one pixel to 4 x 4 is a dense layer.
-    dense = linear.Dense(side * side * channels, use_bias=False, **common)
+    dense = layers.Dense(side * side * channels, use_bias=False, **common)
     x = dense(x, train=train)
     x = x.reshape(-1, side, side, channels)
     for stage in range(stages):
       x = nn.relu(
-        linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        layers.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       )
       last = stage == stages - 1
       channels = self.shape[2] if last else channels // 2
-      x = linear.ConvTranspose(
+      x = layers.ConvTranspose(
         channels,
         stride=2,
         padding=1,
@@ -92,9 +93,9 @@ class Discriminator(nn.Module):
       logit depend on its batch: not for penalties on gradients.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
-    return_features: whether to return networks.Scores, with the activations
+    return_features: whether to return networks.DiscriminatorOutput, with the activations
       of the last hidden layer beside the logits.
-    minibatch_std: examples in a group of linear.MinibatchStd, whose feature
+    minibatch_std: examples in a group of layers.MinibatchStd, whose feature
       joins the last activations; -1 for the whole batch, 0 for none. It makes
       an example's logit depend on others: not for penalties on gradients.
     axis_name: the mapped axis of devices, for batch norm and minibatch_std.
@@ -114,7 +115,7 @@ class Discriminator(nn.Module):
     common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
     biased = self.norm in ('none', 'spectral')
     for stage in range(_stages(x.shape[1:])):
-      x = linear.Conv(
+      x = layers.Conv(
         self.width * 2**stage,
         stride=2,
         padding=1,
@@ -122,10 +123,10 @@ class Discriminator(nn.Module):
         **common,
       )(x, train=train)
       if stage:
-        x = linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        x = layers.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       x = nn.leaky_relu(x, 0.2)
     features = x if self.return_features else None
     if self.minibatch_std:
-      x = linear.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
-    last = linear.Dense(self.outputs, **common)
-    return linear.scores(last, x, features, train=train)
+      x = layers.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
+    last = layers.Dense(self.outputs, **common)
+    return linear.discriminator_head(last, x, features, train=train)

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import layers
 from gan_jax.layers import linear
 
 Array = jax.Array
@@ -20,8 +21,8 @@ Array = jax.Array
 
 def _dense(
   features: int, kernel_init: str, bias_init: str, dtype: Any
-) -> linear.Dense:
-  return linear.Dense(
+) -> layers.Dense:
+  return layers.Dense(
     features,
     dtype=dtype,
     kernel_init=linear.choose(linear.INITIALIZERS, kernel_init, 'kernel_init'),
@@ -63,7 +64,7 @@ class Discriminator(nn.Module):
     bias_init: likewise for the biases.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
-    return_features: whether to return networks.Scores, with the flattened
+    return_features: whether to return networks.DiscriminatorOutput, with the flattened
       input, all the features there are, beside the logits.
     dtype: of the arithmetic; parameters and what is returned are float32.
   """
@@ -79,4 +80,4 @@ class Discriminator(nn.Module):
     inits = self.kernel_init, self.bias_init
     last = _dense(self.outputs, *inits, self.dtype)
     features = x if self.return_features else None
-    return linear.scores(last, x, features, train=train)
+    return linear.discriminator_head(last, x, features, train=train)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import layers
 from gan_jax.layers import linear
 
 Array = jax.Array
@@ -45,14 +46,14 @@ class Generator(nn.Module):
     init = linear.choose(linear.INITIALIZERS, self.kernel_init, 'kernel_init')
     spectral = self.norm == 'spectral'
     for width in self.features:
-      dense = linear.Dense(
+      dense = layers.Dense(
         width, spectral=spectral, kernel_init=init, dtype=self.dtype
       )
       x = dense(x, train=train)
       x = activation(
-        linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        layers.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       )
-    last = linear.Dense(
+    last = layers.Dense(
       math.prod(self.shape), kernel_init=init, dtype=self.dtype
     )
     return last(x).astype(jnp.float32).reshape(-1, *self.shape)
@@ -71,9 +72,9 @@ class Discriminator(nn.Module):
     bias_init: likewise.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
-    return_features: whether to return networks.Scores, with the activations
+    return_features: whether to return networks.DiscriminatorOutput, with the activations
       of the last hidden layer beside the logits.
-    minibatch_std: examples in a group of linear.MinibatchStd, whose feature
+    minibatch_std: examples in a group of layers.MinibatchStd, whose feature
       joins the last hidden layer; -1 for the whole batch, 0 for none. It makes
       an example's logit depend on others: not for penalties on gradients.
     axis_name: the mapped axis of devices, for batch norm and minibatch_std.
@@ -114,13 +115,13 @@ class Discriminator(nn.Module):
     pieces = self.pieces if self.activation == 'maxout' else 1
     x = x.reshape(x.shape[0], -1)
     for width in self.features:
-      dense = linear.Dense(width * pieces, spectral=spectral, **options)
+      dense = layers.Dense(width * pieces, spectral=spectral, **options)
       x = dense(x, train=train)
       x = activation(
-        linear.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        layers.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
       )
     features = x if self.return_features else None
     if self.minibatch_std:
-      x = linear.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
-    last = linear.Dense(self.outputs, spectral=spectral, **options)
-    return linear.scores(last, x, features, train=train)
+      x = layers.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
+    last = layers.Dense(self.outputs, spectral=spectral, **options)
+    return linear.discriminator_head(last, x, features, train=train)

@@ -10,25 +10,25 @@ gan_jax.training.penalty_terms makes each reachable from a config by its name.
 """
 
 from gan_jax.penalties.consistency_penalty import (
-  Anchors,
+  LogitEMA,
   consistency,
-  latent_diversity,
   lecam,
   mode_seeking,
   path_length,
   path_lengths,
-  update_anchors,
-  update_path_mean,
+  update_logit_ema,
+  update_path_length_mean,
+  zcr_generator,
 )
 from gan_jax.penalties.gradient import (
   dragan,
   input_gradients,
-  max_gradient,
+  max_gp,
   r1,
   r2,
   wgan_gp,
-  wgan_gp_one_sided,
-  zero_centred,
+  wgan_lp,
+  zero_centered,
 )
-from gan_jax.penalties.interpolation import around, between, noise
+from gan_jax.penalties.interpolation import interpolate, normal_like, perturb
 from gan_jax.penalties.orthogonal_penalty import orthogonal

@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.penalties.interpolation import check_batch, noise
+from gan_jax.penalties.interpolation import check_batch, normal_like
 
 Array = jax.Array
 
@@ -46,7 +46,7 @@ def consistency(logits: Array, moved_logits: Array) -> Array:
   return _mean_squares(logits, moved_logits)
 
 
-def latent_diversity(fake: Array, moved_fake: Array) -> Array:
+def zcr_generator(fake: Array, moved_fake: Array) -> Array:
   """Minus the squared change of an example under noise on its latent.
 
   -mean((G(z) - G(z + noise))^2)
@@ -74,7 +74,7 @@ def latent_diversity(fake: Array, moved_fake: Array) -> Array:
   return -_mean_squares(fake, moved_fake)
 
 
-class Anchors(NamedTuple):
+class LogitEMA(NamedTuple):
   """LeCam's memory, float32 scalars.
 
   Attributes:
@@ -86,7 +86,7 @@ class Anchors(NamedTuple):
   fake: Array
 
 
-def lecam(real_logits: Array, fake_logits: Array, anchors: Anchors) -> Array:
+def lecam(real_logits: Array, fake_logits: Array, anchors: LogitEMA) -> Array:
   """Squared distance of each logit to the average logit of the other kind.
 
   (real_logits - anchors.fake)^2 + (fake_logits - anchors.real)^2
@@ -123,14 +123,14 @@ def lecam(real_logits: Array, fake_logits: Array, anchors: Anchors) -> Array:
   return values.reshape(values.shape[0], -1).mean(axis=1)
 
 
-def update_anchors(
-  anchors: Anchors,
+def update_logit_ema(
+  anchors: LogitEMA,
   real_logits: Array,
   fake_logits: Array,
   *,
   decay: float = 0.99,
   axis_name: str | None = None,
-) -> Anchors:
+) -> LogitEMA:
   """Moves LeCam's averages towards the mean logits of a batch.
 
   Args:
@@ -152,13 +152,13 @@ def update_anchors(
     Tseng et al., https://arxiv.org/abs/2104.03310, 2021.
   """
 
-  move = lambda anchor, logits: _moved(anchor, logits, decay, axis_name)
-  return Anchors(
+  move = lambda anchor, logits: _updated_ema(anchor, logits, decay, axis_name)
+  return LogitEMA(
     move(anchors.real, real_logits), move(anchors.fake, fake_logits)
   )
 
 
-def _moved(average, values, decay, axis_name):
+def _updated_ema(average, values, decay, axis_name):
   """An average moved towards the mean of a batch, over all devices."""
   check_batch(values)
   chex.assert_rank(average, 0)
@@ -199,7 +199,7 @@ def path_lengths(
   shape = jax.eval_shape(generate_fn, latents)
   chex.assert_equal(shape.shape[:1], latents.shape[:1])
   pixels = shape.shape[1] * shape.shape[2] if len(shape.shape) == 4 else 1
-  y = noise(keys, shape) / jnp.sqrt(jnp.asarray(pixels, shape.dtype))
+  y = normal_like(keys, shape) / jnp.sqrt(jnp.asarray(pixels, shape.dtype))
   projected = lambda z: (generate_fn(z) * y).sum()
   gradients = jax.grad(projected)(latents)
   gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
@@ -232,7 +232,7 @@ def path_length(lengths: Array, mean: Array) -> Array:
   return jnp.square(lengths - jax.lax.stop_gradient(mean))
 
 
-def update_path_mean(
+def update_path_length_mean(
   mean: Array,
   lengths: Array,
   *,
@@ -258,7 +258,7 @@ def update_path_mean(
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, appendix B.
   """
   chex.assert_rank(lengths, 1)
-  return _moved(mean, lengths, decay, axis_name)
+  return _updated_ema(mean, lengths, decay, axis_name)
 
 
 def mode_seeking(

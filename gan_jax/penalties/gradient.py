@@ -106,7 +106,7 @@ def r2(logits_fn: LogitsFn, fake: Array) -> Array:
   return _squared_norms(logits_fn, jax.lax.stop_gradient(fake)) / 2
 
 
-def zero_centred(
+def zero_centered(
   logits_fn: LogitsFn, real: Array, fake: Array, keys: Array
 ) -> Array:
   """Squared gradient of the logit between real and generated examples.
@@ -129,7 +129,7 @@ def zero_centred(
     Thanh-Tung et al., Improving Generalization and Stability of Generative
     Adversarial Networks, https://arxiv.org/abs/1902.03984, 2019 (0-GP).
   """
-  return _squared_norms(logits_fn, interpolation.between(real, fake, keys))
+  return _squared_norms(logits_fn, interpolation.interpolate(real, fake, keys))
 
 
 def wgan_gp(
@@ -163,11 +163,11 @@ def wgan_gp(
     Gulrajani et al., Improved Training of Wasserstein GANs,
     https://arxiv.org/abs/1704.00028, 2017, eq. 3.
   """
-  norms = _norms(logits_fn, interpolation.between(real, fake, keys))
+  norms = _norms(logits_fn, interpolation.interpolate(real, fake, keys))
   return jnp.square(norms - target)
 
 
-def wgan_gp_one_sided(
+def wgan_lp(
   logits_fn: LogitsFn,
   real: Array,
   fake: Array,
@@ -185,7 +185,7 @@ def wgan_gp_one_sided(
     Petzka et al., On the Regularization of Wasserstein GANs,
     https://arxiv.org/abs/1709.08894, 2018 (WGAN-LP).
   """
-  norms = _norms(logits_fn, interpolation.between(real, fake, keys))
+  norms = _norms(logits_fn, interpolation.interpolate(real, fake, keys))
   return jnp.square(jax.nn.relu(norms - target))
 
 
@@ -223,11 +223,11 @@ def dragan(
     Kodali et al., On Convergence and Stability of GANs,
     https://arxiv.org/abs/1705.07215, 2017.
   """
-  around = interpolation.around(real, keys, scale=scale, axis_name=axis_name)
+  around = interpolation.perturb(real, keys, scale=scale, axis_name=axis_name)
   return jnp.square(_norms(logits_fn, around) - target)
 
 
-def max_gradient(
+def max_gp(
   logits_fn: LogitsFn,
   real: Array,
   fake: Array,
@@ -256,7 +256,9 @@ def max_gradient(
     Zhou et al., Lipschitz Generative Adversarial Nets,
     https://arxiv.org/abs/1902.05687, 2019 (MaxGP).
   """
-  values = _squared_norms(logits_fn, interpolation.between(real, fake, keys))
+  values = _squared_norms(
+    logits_fn, interpolation.interpolate(real, fake, keys)
+  )
   everyone = values
   if axis_name is not None:  # pmax has no gradient
     everyone = jax.lax.all_gather(values, axis_name, axis=0, tiled=True)

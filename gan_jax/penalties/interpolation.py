@@ -28,7 +28,7 @@ def _per_example(values: Array, like: Array) -> Array:
   )
 
 
-def between(real: Array, fake: Array, keys: Array) -> Array:
+def interpolate(real: Array, fake: Array, keys: Array) -> Array:
   """A random point on the line from each fake to the real one of its place.
 
   u real + (1 - u) fake, u ~ U(0, 1)
@@ -53,7 +53,7 @@ def between(real: Array, fake: Array, keys: Array) -> Array:
   return jax.lax.stop_gradient(mix * real + (1 - mix) * fake)
 
 
-def noise(keys: Array, like: Array) -> Array:
+def normal_like(keys: Array, like: Array) -> Array:
   """N(0, I), drawn for each example from its own key.
 
   Args:
@@ -64,10 +64,10 @@ def noise(keys: Array, like: Array) -> Array:
     `[B, ...]`.
   """
   chex.assert_shape(keys, like.shape[:1])
-  return prng.normal(keys, like.shape[1:]).astype(jnp.result_type(like))
+  return prng.sample_normal(keys, like.shape[1:]).astype(jnp.result_type(like))
 
 
-def around(
+def perturb(
   real: Array, keys: Array, *, scale: float, axis_name: str | None = None
 ) -> Array:
   """Real examples with Gaussian noise of `scale` deviations of the batch.
@@ -89,4 +89,6 @@ def around(
   mean_over = lambda x: x if axis_name is None else jax.lax.pmean(x, axis_name)
   mean = mean_over(real.mean())
   deviation = jnp.sqrt(mean_over(jnp.square(real - mean).mean()))
-  return jax.lax.stop_gradient(real + scale * deviation * noise(keys, real))
+  return jax.lax.stop_gradient(
+    real + scale * deviation * normal_like(keys, real)
+  )

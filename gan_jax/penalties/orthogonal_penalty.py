@@ -17,7 +17,7 @@ def orthogonal(params: PyTree) -> Array:
   Each kernel of two or more axes is taken as a matrix of [all else, output];
   where it has more columns than rows, rows take their place, for columns
   could not be orthogonal. Vectors (biases, scales) are left out. Leaves named
-  'dual_kernel' (of linear.ConvTranspose) are [..., output, input]. The paper's
+  'dual_kernel' (of layers.ConvTranspose) are [..., output, input]. The paper's
   weight is 1e-4.
 
   Args:

@@ -16,7 +16,7 @@ import numpy as np
 from gan_jax.io import files
 
 _SCORES = 3  # the most in a picture
-_COLOURS = ('tab:blue', 'tab:orange', 'tab:green')
+_COLORS = ('tab:blue', 'tab:orange', 'tab:green')
 
 
 def _pyplot() -> Any:
@@ -28,7 +28,7 @@ def _pyplot() -> Any:
   return plt
 
 
-def ensemble(
+def plot_sweep(
   path: pathlib.Path,
   axes: Sequence[Any],
   points: Sequence[Any],
@@ -39,8 +39,8 @@ def ensemble(
 
   Args:
     path: of the PNG.
-    axes: sweep.Axis of each dimension.
-    points: sweep_results.Point of each point.
+    axes: sweep.SweepAxis of each dimension.
+    points: sweep_results.SweepPoint of each point.
     floors: name of a score -> (its value for real data, standard error).
     lines: of members.jsonl.
 
@@ -58,8 +58,8 @@ def ensemble(
   )
   panels = list(panels[0])
   if not axes:
-    _curves(panels.pop(0), lines)
-  draw = (_seeds, _line, _heat)[len(axes)]
+    _plot_curves(panels.pop(0), lines)
+  draw = (_plot_seeds, _plot_line, _plot_heatmap)[len(axes)]
   for panel, name in zip(panels, names):
     draw(panel, name, axes, points, floors[name])
   with warnings.catch_warnings():
@@ -68,15 +68,15 @@ def ensemble(
     png = io.BytesIO()
     figure.savefig(png, dpi=110)
   plt.close(figure)
-  files.replace(path, png.getvalue())
+  files.atomic_write(path, png.getvalue())
   return True
 
 
-def _curves(panel, lines) -> None:
+def _plot_curves(panel, lines) -> None:
   """Both losses: mean over members, and a band of one standard deviation."""
   logged = [line for line in lines if 'metrics' in line]
   steps = [line['step'] for line in logged]
-  for colour, name in zip(_COLOURS, ('d_loss', 'g_loss')):
+  for colour, name in zip(_COLORS, ('d_loss', 'g_loss')):
     rows = np.array(
       [
         [math.nan if v is None else v for v in line['metrics'][name]]
@@ -95,7 +95,7 @@ def _curves(panel, lines) -> None:
   panel.legend()
 
 
-def _floor(panel, floor, vertical=False) -> None:
+def _draw_floor(panel, floor, vertical=False) -> None:
   value, error = floor
   line, span = (
     (panel.axvline, panel.axvspan)
@@ -117,7 +117,7 @@ def _scale(values) -> str:
   return 'log' if _positive(values) else 'linear'
 
 
-def _seeds(panel, name, axes, points, floor) -> None:
+def _plot_seeds(panel, name, axes, points, floor) -> None:
   """Every seed's score, sorted, beside their mean and its standard error."""
   del axes
   (mean, error), values = points[0].scores[name], sorted(points[0].values[name])
@@ -126,34 +126,32 @@ def _seeds(panel, name, axes, points, floor) -> None:
     values,
     'o',
     ms=3,
-    color=_COLOURS[0],
+    color=_COLORS[0],
     label='seeds',
   )
   about = f'mean {mean:.3g}' + (f' ± {error:.2g}' if error else '')
-  panel.axhline(mean, color=_COLOURS[0], label=about)
+  panel.axhline(mean, color=_COLORS[0], label=about)
   if error:
-    panel.axhspan(
-      mean - error, mean + error, color=_COLOURS[0], alpha=0.2, lw=0
-    )
-  _floor(panel, floor)
+    panel.axhspan(mean - error, mean + error, color=_COLORS[0], alpha=0.2, lw=0)
+  _draw_floor(panel, floor)
   scale = _scale([*values, floor[0]])
   panel.xaxis.get_major_locator().set_params(integer=True)
   panel.set(title=name, xlabel='seeds, in order of their score', yscale=scale)
   panel.legend(fontsize=8)
 
 
-def _line(panel, name, axes, points, floor) -> None:
+def _plot_line(panel, name, axes, points, floor) -> None:
   """A score against a swept setting, with a band of the standard error."""
   x = np.array(axes[0].values)
   mean = np.array([p.scores[name][0] for p in points])
   error = np.array([p.scores[name][1] or 0.0 for p in points])
   order = np.argsort(x)
   x, mean, error = x[order], mean[order], error[order]
-  panel.plot(x, mean, 'o-', color=_COLOURS[0], ms=4, label='mean over seeds')
+  panel.plot(x, mean, 'o-', color=_COLORS[0], ms=4, label='mean over seeds')
   panel.fill_between(
-    x, mean - error, mean + error, color=_COLOURS[0], alpha=0.25, lw=0
+    x, mean - error, mean + error, color=_COLORS[0], alpha=0.25, lw=0
   )
-  _floor(panel, floor)
+  _draw_floor(panel, floor)
   lost = [
     (v, len(p.diverged) / len(p.members))
     for v, p in zip(axes[0].values, points)
@@ -179,7 +177,7 @@ def _line(panel, name, axes, points, floor) -> None:
   panel.legend(fontsize=8)
 
 
-def _heat(panel, name, axes, points, floor) -> None:
+def _plot_heatmap(panel, name, axes, points, floor) -> None:
   """The mean of a score over two swept settings; diverged points crossed."""
   shape = [len(axis.values) for axis in axes]
   mean = np.array([p.scores[name][0] for p in points]).reshape(shape)

@@ -5,11 +5,11 @@ from typing import Any, Mapping, Sequence
 from rich import box, table
 
 
-def of_scores(rows: Sequence[Any]) -> table.Table:
+def score_table(rows: Sequence[Any]) -> table.Table:
   """Scores beside their floors.
 
   Args:
-    rows: of results.Row.
+    rows: of results.MetricResult.
   """
   scores = table.Table(box=box.SIMPLE, pad_edge=False)
   for column in ('score', 'generated', 'real data (floor)', 'examples'):
@@ -18,14 +18,14 @@ def of_scores(rows: Sequence[Any]) -> table.Table:
   for row in rows:
     scores.add_row(
       row.name,
-      value(row.value, row.error, row.p_value),
-      value(row.floor, row.floor_error, row.floor_p_value),
+      format_score(row.value, row.error, row.p_value),
+      format_score(row.floor, row.floor_error, row.floor_p_value),
       _examples(row),
     )
   return scores
 
 
-def of_points(
+def sweep_table(
   axes: Sequence[Any],
   points: Sequence[Any],
   floors: Mapping[str, tuple[float, float | None]],
@@ -34,8 +34,8 @@ def of_points(
   """Scores of an ensemble, over seeds, by point of its sweep.
 
   Args:
-    axes: sweep.Axis of each dimension.
-    points: sweep_results.Point of each point that is shown.
+    axes: sweep.SweepAxis of each dimension.
+    points: sweep_results.SweepPoint of each point that is shown.
     floors: name of a score -> (its value for real data, standard error).
     count: of all points.
   """
@@ -58,9 +58,9 @@ def of_points(
     swept = [f'{point.at[axis.leaves[0]]:.4g}' for axis in axes]
     count, lost = len(point.members), len(point.diverged)
     counts = [f'{count - lost} of {count}' if lost else str(count)]
-    found = [value(*point.scores[name], None) for name in floors]
+    found = [format_score(*point.scores[name], None) for name in floors]
     scores.add_row(*swept, *counts, *found)
-  last = [value(*floor, None) for floor in floors.values()]
+  last = [format_score(*floor, None) for floor in floors.values()]
   if axes:
     scores.add_row(*[''] * (len(axes) - 1), 'real data', '', *last)
   else:
@@ -68,7 +68,7 @@ def of_points(
   return scores
 
 
-def value(
+def format_score(
   score: float | None, error: float | None, p_value: float | None
 ) -> str:
   """A score with its p-value or its standard error."""

@@ -15,7 +15,7 @@ from gan_jax.distributed import multihost
 from gan_jax.evaluation import results
 from gan_jax.io import metric_writer
 from gan_jax.report import tables
-from gan_jax.runner.meters import Window
+from gan_jax.runner.meters import MetricMeter
 
 
 def _short(x: float) -> str:
@@ -38,7 +38,7 @@ class _Console(console.Console):
         print(f'nothing more is printed: {error}', file=sys.stderr)
 
 
-class Report:
+class ConsoleReporter:
   """Prints a run: what it is, how it goes, how it ended."""
 
   def __init__(self, *, quiet: bool = False):
@@ -71,7 +71,9 @@ class Report:
       f'{config.discriminator["name"]} '
       f'{size(state.discriminator.params):,}; loss {config.loss}'
     )
-    several = f', {count} processes' if (count := multihost.count()) > 1 else ''
+    several = (
+      f', {count} processes' if (count := multihost.process_count()) > 1 else ''
+    )
     out(
       f'devices  {len(built.devices)} x {kind} ({names}){several}, '
       f'{config.parallel}, batch {config.batch_size}'
@@ -104,7 +106,7 @@ class Report:
     """Says which runs will be trained together.
 
     Args:
-      team: a ensemble.Team.
+      team: a experiment.EnsembleExperiment.
       workdir: its directory.
       note: where its state comes from.
     """
@@ -193,7 +195,7 @@ class Report:
 
     Args:
       reason: why.
-      start: the resume.Start that it goes on from.
+      start: the resume.ResumePoint that it goes on from.
     """
     self._console.print(
       f'{reason} Back to step {start.step} (rollback {start.rollbacks}), with '
@@ -213,7 +215,7 @@ class Report:
 
   def summary(
     self,
-    window: Window,
+    window: MetricMeter,
     rows: list,
     notes: list[str],
     warnings: list[dict[str, Any]],
@@ -283,17 +285,17 @@ class Report:
     """A table of scores beside their floors.
 
     Args:
-      rows: of results.Row.
+      rows: of results.MetricResult.
       notes: sentences that go with them.
     """
-    self._console.print(tables.of_scores(rows))
+    self._console.print(tables.score_table(rows))
     for note in notes:
       self._console.print(f'note     {note}')
 
   def scored(self, step: int, rows: Sequence[Any], best: bool) -> None:
     """One line of scores in the course of training."""
     text = '  '.join(
-      f'{row.name} {tables.value(row.value, row.error, row.p_value)}'
+      f'{row.name} {tables.format_score(row.value, row.error, row.p_value)}'
       for row in rows
     )
     last = '  the best so far' if best else ''

@@ -14,17 +14,17 @@ from gan_jax.runner import meters
 from gan_jax.training import fused
 
 
-class Failed(Exception):
+class TrainingError(Exception):
   """Training cannot go on; it says at which step, and why."""
 
 
-def train(
-  start: resume.Start,
-  draws: fused.Draws,
-  chosen: config.Settings,
-  program: program_lib.Program,
+def train_loop(
+  start: resume.ResumePoint,
+  draws: fused.RandomStreams,
+  chosen: config.Config,
+  program: program_lib.TrainProgram,
   log: Any,
-  keep: Callable[[schedule.Due, int, Any], Any],
+  keep: Callable[[schedule.Actions, int, Any], Any],
   *,
   stopped: Callable[[], bool],
   report: Any,
@@ -37,25 +37,25 @@ def train(
     draws: what everything random comes from.
     chosen: the settings.
     program: the compiled program.
-    log: a meters.Window or meters.Curves: takes the metrics.
+    log: a meters.MetricMeter or meters.MemberMeter: takes the metrics.
     keep: (due, step, state) does what is due; called after each call, on every
       process. The state is donated to the next call.
     stopped: whether someone asked this process to stop.
-    report: a console.Report.
+    report: a console.ConsoleReporter.
     watchdog: is told of each call.
 
   Returns:
     The state and the step, which is below `num_steps` where it was stopped.
 
   Raises:
-    meters.NonFinite: as keep does.
+    meters.NonFiniteError: as keep does.
     Failed: for an error of the data or of keep that a person can mend.
   """
   state, draws = program.put(start.state), program.put(draws)
-  pace = program_lib.Pace(chosen, program.limit)
+  pace = program_lib.CallPacer(chosen, program.limit)
   step, stopping = start.step, False
   with (
-    _failing(lambda: step),
+    _as_training_error(lambda: step),
     program.feed(step, start.rollbacks) as feed,
     report.bar(total=chosen.num_steps, done=step) as bar,
   ):
@@ -71,38 +71,38 @@ def train(
       watchdog.alive(step)
 
       stopping = pace.agree(stopped())
-      now = schedule.after(chosen, step, stopping)
+      now = schedule.actions_at(chosen, step, stopping)
       if any(now):
         pace.rest()
         with watchdog.paused():
           keep(now, step, state)
         if now.slow or chosen.diagnostics:
-          _meet(step, watchdog)
+          _wait_for_writer(step, watchdog)
       bar.update(step, log.rate)
   watchdog.rest()  # what is being written may take its time
   return state, step
 
 
-def _meet(step: int, watchdog: Watchdog) -> None:
+def _wait_for_writer(step: int, watchdog: Watchdog) -> None:
   """The others wait for the one that writes; it need not wait for them."""
   chief = multihost.is_chief()
   with contextlib.nullcontext() if chief else watchdog.paused():
-    multihost.meet(f'step {step}')
+    multihost.barrier(f'step {step}')
 
 
 @contextlib.contextmanager
-def _failing(step: Callable[[], int]) -> Iterator[None]:
+def _as_training_error(step: Callable[[], int]) -> Iterator[None]:
   try:
     yield
   except (ValueError, OSError) as error:
-    raise Failed(f'at step {step()}: {error}') from error
+    raise TrainingError(f'at step {step()}: {error}') from error
 
 
-def run_keeper(records: Any, log: meters.Window) -> Callable[..., None]:
+def make_callback(records: Any, log: meters.MetricMeter) -> Callable[..., None]:
   """Makes the `keep` of one run.
 
   Args:
-    records: a run_logger.Records or run_logger.Nothing.
+    records: a run_logger.RunLogger or run_logger.Nothing.
     log: of the run.
 
   Returns:
@@ -110,7 +110,7 @@ def run_keeper(records: Any, log: meters.Window) -> Callable[..., None]:
     state that is not finite.
   """
 
-  def keep(now: schedule.Due, step: int, state: Any) -> None:
+  def keep(now: schedule.Actions, step: int, state: Any) -> None:
     if now.line:
       records.line(step, log.close(), state)
     if now.slow:

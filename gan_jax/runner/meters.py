@@ -11,14 +11,14 @@ import numpy as np
 from gan_jax.training import state as state_lib
 from gan_jax.training.nonfinite import SKIPPED
 
-_MOST_SKIPPED = 100  # steps in a row
+_MAX_SKIPPED = 100  # steps in a row
 
 
-class NonFinite(ArithmeticError):
+class NonFiniteError(ArithmeticError):
   """A metric or the state became NaN or infinite."""
 
 
-class Clock:
+class StepTimer:
   """Train steps per second, in the windows between two lines of the log.
 
   Attributes:
@@ -60,11 +60,11 @@ class Clock:
     self._steps, self._from = 0, time.perf_counter()
 
 
-class _Log:
+class _Meter:
   """Metrics on the device, until a line of the log asks for them, and a clock."""
 
   def __init__(self):
-    self._clock = Clock()
+    self._clock = StepTimer()
     self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
 
   def begin(self, feed: Any) -> None:
@@ -115,7 +115,7 @@ class _Log:
     return seconds
 
 
-class Window(_Log):
+class MetricMeter(_Meter):
   """The metrics of a run since the last line of the log, and the speed.
 
   Attributes:
@@ -157,7 +157,9 @@ class Window(_Log):
         named = ', '.join(
           f'{k} = {v[at]}' for k, v in rows.items() if not np.isfinite(v[at])
         )
-        raise NonFinite(f'not finite at step {step - count + 1 + at}: {named}.')
+        raise NonFiniteError(
+          f'not finite at step {step - count + 1 + at}: {named}.'
+        )
       self._values.append(rows)
     self._pending = []
 
@@ -165,12 +167,14 @@ class Window(_Log):
     """Raises NonFinite for any metric so far, or the state."""
     self._fetch()
     if not self._all_finite(state):
-      raise NonFinite(f'not finite: the state after step {int(state.step)}.')
+      raise NonFiniteError(
+        f'not finite: the state after step {int(state.step)}.'
+      )
 
   def close(self) -> dict[str, float]:
     """Means since the last close, with the speed.
 
-    Steps that were skipped (nonfinite.skip) are counted, and in no mean; of a
+    Steps that were skipped (nonfinite.skip_nonfinite) are counted, and in no mean; of a
     window of such steps alone all means are NaN.
 
     Raises:
@@ -193,8 +197,8 @@ class Window(_Log):
     for row in self._values:
       for skipped in row.get(SKIPPED, ()):
         self._skipped = self._skipped + 1 if skipped else 0
-        if self._skipped >= _MOST_SKIPPED:
-          raise NonFinite(
+        if self._skipped >= _MAX_SKIPPED:
+          raise NonFiniteError(
             f'not finite: the last {self._skipped} steps, all of which were '
             'skipped.'
           )
@@ -211,7 +215,7 @@ def _means(rows: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
   return means | {SKIPPED: float(skipped.sum())}
 
 
-class Curves(_Log):
+class MemberMeter(_Meter):
   """Metrics of all members between two lines of the log, and the speed."""
 
   def close(self) -> dict[str, np.ndarray]:

@@ -7,15 +7,11 @@ import contextlib
 import pathlib
 from typing import Any, Mapping
 
+from gan_jax import evaluation, experiment, sampling
 from gan_jax.distributed import devices
-from gan_jax.evaluation import evaluator, failure_modes, results
-from gan_jax.experiment import (
-  best_checkpoint,
-  experiment,
-  resume,
-  run_dir,
-  schedule,
-)
+from gan_jax.evaluation import failure_modes, results
+from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule
+from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import jsonl, metric_writer
 from gan_jax.runner import console
 from gan_jax.sampling import sampler, standing_stats
@@ -23,15 +19,15 @@ from gan_jax.sampling import sampler, standing_stats
 WARNINGS_FILE = 'warnings.jsonl'
 
 
-class Records:
+class RunLogger:
   """What a run leaves, from a start of it on. Use as a context manager."""
 
   def __init__(
     self,
     built: experiment.Experiment,
     workdir: pathlib.Path,
-    judge: evaluator.Judge,
-    report: console.Report,
+    judge: evaluation.Evaluator,
+    report: console.ConsoleReporter,
   ):
     """Prepares; nothing is written before `begin`.
 
@@ -44,26 +40,28 @@ class Records:
     self._built, self._workdir = built, workdir
     self._judge, self._report = judge, report
     self._chosen = built.settings
-    self._draw = sampler.make_draw(built.gan)
+    self._draw = sampling.make_sampler(built.gan)
     own = built.own_devices
-    self._draw_at = sampler.make_draw_at(built.gan, own)
-    self._real = experiment.examples(built.test, self._chosen.num_samples)
+    self._draw_at = sampler.make_indexed_sampler(built.gan, own)
+    self._real = experiment_lib.take_examples(
+      built.test, self._chosen.num_samples
+    )
     self._health = built.health_check()
     self._found: tuple[int, dict[str, Any]] = (-1, {})
 
-  def begin(self, start: resume.Start) -> 'Records':
+  def begin(self, start: resume.ResumePoint) -> 'RunLogger':
     """Opens the files for what follows a step; what they have beyond goes."""
     workdir, step = self._workdir, start.step
     self._found = -1, {}  # a state of the same step may be another
     with contextlib.ExitStack() as stack:
       enter = stack.enter_context
       self._checkpoints = enter(
-        run_dir.checkpoints(self._built, workdir, start.rollbacks)
+        run_dir.open_checkpoints(self._built, workdir, start.rollbacks)
       )
-      self._scalars = enter(metric_writer.ScalarWriter(workdir, start=step))
+      self._scalars = enter(metric_writer.MetricWriter(workdir, start=step))
       path = workdir / WARNINGS_FILE
       self._warnings = enter(
-        jsonl.Lines(path, start=step, kinds={'warnings': dict})
+        jsonl.JsonlWriter(path, start=step, kinds={'warnings': dict})
       )
       # Those of the last picture are not said again.
       every = self._chosen.sample_every or self._chosen.num_steps
@@ -72,7 +70,9 @@ class Records:
       self._best = None
       if self._chosen.eval['every']:
         self._best = enter(
-          best_checkpoint.Best(workdir, self._chosen.eval, start=step)
+          best_checkpoint.BestCheckpointTracker(
+            workdir, self._chosen.eval, start=step
+          )
         )
         self._report.set_aside(self._best.damaged)
       if step == 0:
@@ -82,17 +82,17 @@ class Records:
 
   def missed(self, step: int) -> bool:
     """Whether scores were due at a step, and the run ended before them."""
-    due = step and schedule.after(self._chosen, step).scores
+    due = step and schedule.actions_at(self._chosen, step).scores
     return bool(due) and not self._best.has(step)
 
   def line(self, step: int, means: Mapping[str, float], state: Any) -> None:
     """A line of the log."""
     if self._chosen.diagnostics:
-      means = {**means, **self._facts(step, devices.on_this_process(state))}
+      means = {**means, **self._facts(step, devices.addressable_state(state))}
     self._scalars.write(step, means)
     self._report.line(step, means)
 
-  def keep(self, now: schedule.Due, step: int, state: Any) -> None:
+  def keep(self, now: schedule.Actions, step: int, state: Any) -> None:
     """Does what is due after a step, but for the line of the log.
 
     Args:
@@ -104,7 +104,7 @@ class Records:
       OSError: where something cannot be written; it names the file.
       ValueError: where scores cannot be computed.
     """
-    state = devices.on_this_process(state)
+    state = devices.addressable_state(state)
     # What a continued run would not do again comes before the checkpoint.
     if now.picture:
       path = self._workdir / f'samples/{step:08d}.png'
@@ -122,12 +122,12 @@ class Records:
     Args:
       step: train steps done.
       state: the last state.
-      log: the meters.Window of the run.
+      log: the meters.MetricMeter of the run.
     """
-    state = devices.on_this_process(state)
+    state = devices.addressable_state(state)
     self._save_picture(self._workdir / 'samples.png', step, state)
     rows = self._rows(step, state)
-    noted = jsonl.read(self._workdir / WARNINGS_FILE)
+    noted = jsonl.read_jsonl(self._workdir / WARNINGS_FILE)
     self._report.summary(log, rows, self._judge.notes, noted, self._workdir)
 
   def _once(self, step, name, compute):
@@ -143,7 +143,9 @@ class Records:
     return self._once(step, 'facts', lambda: self._health(state))
 
   def _weights(self, step, state):
-    average = lambda: standing_stats.for_evaluation(self._built.gan, state.ema)
+    average = lambda: standing_stats.evaluation_weights(
+      self._built.gan, state.ema
+    )
     return self._once(step, 'weights', average)
 
   def _save_picture(self, path, step, state):
@@ -154,7 +156,7 @@ class Records:
     metric_writer.save_samples(path, samples, self._real)
 
   def _look(self, step, state):
-    found = failure_modes.look(self._facts(step, state))
+    found = failure_modes.diagnose(self._facts(step, state))
     if found:
       self._warnings.write({'step': step, 'warnings': found})
     for kind in found.keys() - self._said:
@@ -166,8 +168,10 @@ class Records:
 
   def _judged(self, step, state):
     weights, shape = self._weights(step, state), self._built.shape
-    count = results.samples_for(self._chosen.eval['num_samples'])
-    source = sampler.Generated(self._draw_at, weights, shape, count, seed=1)
+    count = results.num_samples_needed(self._chosen.eval['num_samples'])
+    source = sampler.GeneratedSource(
+      self._draw_at, weights, shape, count, seed=1
+    )
     try:
       return self._judge(source)
     except ValueError as error:

@@ -7,39 +7,34 @@ from typing import Any, Callable, Sequence
 import jax
 import numpy as np
 
-from gan_jax import config
+from gan_jax import config, experiment, sampling
 from gan_jax.distributed import watchdog
 from gan_jax.evaluation import feature_cache, results
-from gan_jax.experiment import (
-  ensemble,
-  resume,
-  run_dir,
-  schedule,
-  sweep,
-  sweep_results,
-)
+from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
 from gan_jax.io import checkpoint, jsonl, metric_writer
 from gan_jax.metrics import checks
 from gan_jax.report import sweep_plots, tables
 from gan_jax.runner import console, loop, meters
 from gan_jax.sampling import sampler, standing_stats
-from gan_jax.training import ensemble as ensemble_lib
+from gan_jax.training import ensemble
 
 MEMBERS_FILE = 'members.json'
 CURVES_FILE = 'members.jsonl'
 _PICTURES = 8  # members in a picture of samples, a row of it for each
 _COLUMNS = 12
 
-Scores = Sequence[Sequence[results.Row] | None]  # None for who diverged
+Scores = Sequence[
+  Sequence[results.MetricResult] | None
+]  # None for who diverged
 
 
-def diverged(state: Any, step: int) -> list[int]:
+def diverged_members(state: Any, step: int) -> list[int]:
   """Members that stopped before a step: theirs would not have been finite."""
   steps = np.asarray(jax.device_get(state.step))
   return [int(i) for i in np.flatnonzero(steps < step)]
 
 
-class Scorer:
+class EnsembleEvaluator:
   """Scores each member as if it were a run by itself.
 
   Attributes:
@@ -47,22 +42,26 @@ class Scorer:
     notes: that go with them; those of some members alone name them.
   """
 
-  def __init__(self, team: ensemble.Team, track: Callable[..., Any]):
+  def __init__(
+    self, team: experiment.EnsembleExperiment, track: Callable[..., Any]
+  ):
     built = team.base
     self.notes: list[str] = []
-    self.judge = built.judge(store=feature_cache.default(), track=track)
+    self.judge = built.judge(
+      store=feature_cache.default_feature_cache(), track=track
+    )
     self._team = team
-    self._draw_at = sampler.make_draw_at(built.gan, team.devices[:1])
-    self._count = results.samples_for(team.settings.eval['num_samples'])
+    self._draw_at = sampler.make_indexed_sampler(built.gan, team.devices[:1])
+    self._count = results.num_samples_needed(team.settings.eval['num_samples'])
 
   def weights(self, state: Any, index: int) -> Any:
     """Parameters and statistics of a member's average, for evaluation."""
-    average = jax.device_get(ensemble_lib.take(state.ema, index))
-    return standing_stats.for_evaluation(self._team.base.gan, average)
+    average = jax.device_get(ensemble.take_member(state.ema, index))
+    return standing_stats.evaluation_weights(self._team.base.gan, average)
 
   def __call__(self, state: Any, step: int) -> Scores:
     """Rows of each member; None for those that diverged."""
-    lost, said = set(diverged(state, step)), {}
+    lost, said = set(diverged_members(state, step)), {}
     count, found = len(self._team.members), []
     for index in range(count):
       found.append(None if index in lost else self._rows(state, index))
@@ -77,16 +76,16 @@ class Scorer:
 
   def _rows(self, state, index):
     weights, shape = self.weights(state, index), self._team.shape
-    source = sampler.Generated(
+    source = sampler.GeneratedSource(
       self._draw_at, weights, shape, self._count, seed=1
     )
     try:
       return self.judge(source)
-    except checks.NotFinite:  # its state is finite, its samples are not
+    except checks.NonFiniteError:  # its state is finite, its samples are not
       return None
 
 
-class _Records:
+class EnsembleLogger:
   """What training leaves: lines of metrics and of scores, checkpoints.
 
   Attributes:
@@ -96,19 +95,19 @@ class _Records:
 
   def __init__(
     self,
-    scorer: Scorer,
-    report: console.Report,
-    checkpoints: checkpoint.Checkpoints,
-    lines: jsonl.Lines,
+    scorer: EnsembleEvaluator,
+    report: console.ConsoleReporter,
+    checkpoints: checkpoint.RunCheckpointer,
+    lines: jsonl.JsonlWriter,
     end: int,
   ):
-    self.curves = meters.Curves()
+    self.curves = meters.MemberMeter()
     self.scored: Scores | None = None
     self._scorer, self._report = scorer, report
     self._checkpoints, self._lines = checkpoints, lines
     self._end = end
 
-  def keep(self, now: schedule.Due, step: int, state: Any) -> None:
+  def keep(self, now: schedule.Actions, step: int, state: Any) -> None:
     """Does what is due; the clock of the curves leaves out what takes long."""
     if now.line:
       self._line(state, step)
@@ -119,7 +118,7 @@ class _Records:
         self.score(state, step)
 
   def _line(self, state, step):
-    means, lost = self.curves.close(), diverged(state, step)
+    means, lost = self.curves.close(), diverged_members(state, step)
     listed = {
       name: [float(v) if math.isfinite(v) else None for v in values]
       for name, values in means.items()
@@ -127,10 +126,10 @@ class _Records:
     self._lines.write({'step': step, 'diverged': lost, 'metrics': listed})
     self._report.members_line(step, means, lost, self.curves.rate)
 
-  def missed(self, chosen: config.Settings, step: int) -> bool:
+  def missed(self, chosen: config.Config, step: int) -> bool:
     """Whether scores were due at a step, and the run ended before them."""
     done = {line['step'] for line in self._lines.kept if 'scores' in line}
-    wanted = schedule.after(chosen, step).scores or step == self._end
+    wanted = schedule.actions_at(chosen, step).scores or step == self._end
     return bool(step) and wanted and step not in done
 
   def score(self, state: Any, step: int) -> None:
@@ -143,10 +142,10 @@ class _Records:
     self._lines.write({'step': step, 'scores': values})
 
 
-def train(
-  team: ensemble.Team,
+def train_ensemble(
+  team: experiment.EnsembleExperiment,
   workdir: pathlib.Path,
-  report: console.Report,
+  report: console.ConsoleReporter,
   stopped: Callable[[], bool],
 ) -> bool:
   """Trains all members, and leaves in the workdir what there is to see.
@@ -163,21 +162,23 @@ def train(
   Raises:
     ValueError: where the workdir holds another run, or a score does not fit.
   """
-  scorer = Scorer(team, report.track)
-  start = resume.start(team, workdir)
+  scorer = EnsembleEvaluator(team, report.track)
+  start = resume.restore_or_initialize(team, workdir)
   metric_writer.write_json(
-    workdir / run_dir.CONFIG_FILE, run_dir.describe(team)
+    workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(team)
   )
   metric_writer.write_json(workdir / MEMBERS_FILE, _describe(team))
   report.ensemble(team, workdir, start.note)
   with (
-    run_dir.checkpoints(team, workdir) as saved,
-    jsonl.Lines(workdir / CURVES_FILE, start=start.step) as lines,
+    run_dir.open_checkpoints(team, workdir) as saved,
+    jsonl.JsonlWriter(workdir / CURVES_FILE, start=start.step) as lines,
   ):
-    records = _Records(scorer, report, saved, lines, team.settings.num_steps)
+    records = EnsembleLogger(
+      scorer, report, saved, lines, team.settings.num_steps
+    )
     if records.missed(team.settings, start.step):
       records.score(start.state, start.step)
-    state, step = loop.train(
+    state, step = loop.train_loop(
       start,
       team.draws,
       team.settings,
@@ -199,7 +200,7 @@ def train(
   return True
 
 
-def _describe(team: ensemble.Team) -> list[dict[str, Any]]:
+def _describe(team: experiment.EnsembleExperiment) -> list[dict[str, Any]]:
   return [
     {'member': i, 'seed': m.settings.seed, **m.point}
     for i, m in enumerate(team.members)
@@ -208,15 +209,15 @@ def _describe(team: ensemble.Team) -> list[dict[str, Any]]:
 
 def _save_pictures(path, team, scorer, state, step) -> None:
   """Images of the first members that have not diverged; points of the first."""
-  lost = set(diverged(state, step))
+  lost = set(diverged_members(state, step))
   live = [i for i in range(len(team.members)) if i not in lost]
   if not live:
     return
-  draw = sampler.make_draw(team.base.gan, team.devices[:1])
+  draw = sampling.make_sampler(team.base.gan, team.devices[:1])
   drawn = lambda i, count: draw(scorer.weights(state, i), count)
   if len(team.shape) == 3:
     rows = [drawn(i, _COLUMNS) for i in live[:_PICTURES]]
-    metric_writer.save_grid(path, np.concatenate(rows), columns=_COLUMNS)
+    metric_writer.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
   else:
     count = team.settings.num_samples
     real = team.test[np.arange(min(count, len(team.test)))]['x']
@@ -225,8 +226,8 @@ def _save_pictures(path, team, scorer, state, step) -> None:
 
 def _finish(team, workdir, report, scored, notes, rates) -> None:
   """summary.json, the table and the picture."""
-  axes = sweep.parse(team.settings.ensemble['sweep'])
-  points = sweep_results.points_of(team.members, scored)
+  axes = sweep.parse_sweep(team.settings.ensemble['sweep'])
+  points = sweep_results.aggregate_seeds(team.members, scored)
   rows = next((rows for rows in scored if rows), [])
   floors = {row.name: (row.floor, row.floor_error) for row in rows}
   path = workdir / 'summary.json'
@@ -243,11 +244,11 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
     result['median_steps_per_second'] = float(np.median(rates))
   metric_writer.update_json(path, result)
   picture = workdir / 'ensemble.png'
-  curves = jsonl.read(workdir / CURVES_FILE)
-  drawn = sweep_plots.ensemble(picture, axes, points, floors, curves)
-  listed = sweep_results.best_first(points, rows[0].better if rows else '')
+  curves = jsonl.read_jsonl(workdir / CURVES_FILE)
+  drawn = sweep_plots.plot_sweep(picture, axes, points, floors, curves)
+  listed = sweep_results.rank_points(points, rows[0].better if rows else '')
   report.ensemble_end(
-    tables.of_points(axes, listed, floors, len(points)),
+    tables.sweep_table(axes, listed, floors, len(points)),
     rates,
     len(team.members),
     picture if drawn else None,

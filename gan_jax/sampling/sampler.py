@@ -7,14 +7,13 @@ from typing import Any, Callable, Sequence
 import jax
 import numpy as np
 
-from gan_jax import config, prng
+from gan_jax import config as config_lib
+from gan_jax import prng, training
 from gan_jax.distributed import devices as devices_lib
-from gan_jax.training import gan as gan_lib
-from gan_jax.training import train_step
 
 
-def make_draw_at(
-  gan: gan_lib.GAN, devices: Sequence[jax.Device] = ()
+def make_indexed_sampler(
+  gan: training.GAN, devices: Sequence[jax.Device] = ()
 ) -> Callable[..., np.ndarray]:
   """Makes the function that draws the samples of given indices.
 
@@ -25,15 +24,15 @@ def make_draw_at(
   Returns:
     (weights, indices `[n]`, *, seed=0, label=None) -> `[n, ...]` float32
     numpy. A sample depends on the seed and its index alone; label is `[n]` or
-    None; weights as for train_step.make_sample_fn.
+    None; weights as for training.make_sample_fn.
   """
-  spread = devices_lib.spread(devices or jax.local_devices()[:1])
+  spread = devices_lib.shard_examples(devices or jax.local_devices()[:1])
 
   @jax.jit
   def sample(weights, key, indices, label):
-    keys = prng.example_keys(key, indices)
-    z = prng.normal(keys, gan.latent_dim)
-    return train_step.make_sample_fn(gan)(weights, z, label)
+    keys = prng.per_example_keys(key, indices)
+    z = prng.sample_normal(keys, gan.latent_dim)
+    return training.make_sample_fn(gan)(weights, z, label)
 
   def draw_at(weights, indices, *, seed=0, label=None):
     arguments = spread.put((weights, jax.random.key(seed)))
@@ -44,8 +43,8 @@ def make_draw_at(
   return draw_at
 
 
-def make_draw(
-  gan: gan_lib.GAN, devices: Sequence[jax.Device] = ()
+def make_sampler(
+  gan: training.GAN, devices: Sequence[jax.Device] = ()
 ) -> Callable[..., np.ndarray]:
   """Makes the function that draws any number of samples, in batches.
 
@@ -56,10 +55,10 @@ def make_draw(
   Returns:
     (weights, count, *, seed=0, batch_size=256, label=None) ->
     `[count, ...]` float32 numpy; label is `[count]` or None; weights as for
-    train_step.make_sample_fn. The i-th sample depends on the seed and i alone.
+    training.make_sample_fn. The i-th sample depends on the seed and i alone.
     Raises ValueError for a count or batch_size below 1.
   """
-  draw_at = make_draw_at(gan, devices)
+  draw_at = make_indexed_sampler(gan, devices)
 
   def draw(weights, count, *, seed=0, batch_size=256, label=None):
     if min(count, batch_size) < 1:
@@ -80,7 +79,7 @@ def make_draw(
   return draw
 
 
-class Generated:
+class GeneratedSource:
   """A generator's samples as a source of examples (data.Source).
 
   Attributes:
@@ -136,15 +135,15 @@ class Sampler:
     gan: the game.
   """
 
-  config: config.Settings
+  config_lib: config_lib.Config
   shape: tuple[int, ...]
   step: int
   weights: Any
-  gan: gan_lib.GAN
+  gan: training.GAN
 
   @functools.cached_property
   def _draw(self) -> Callable[..., np.ndarray]:
-    return make_draw(self.gan)
+    return make_sampler(self.gan)
 
   def __call__(
     self,
@@ -173,7 +172,7 @@ class Sampler:
 
   def source(
     self, count: int, *, seed: int = 0, devices: Sequence[jax.Device] = ()
-  ) -> Generated:
+  ) -> GeneratedSource:
     """`count` samples as a source of examples, drawn on some devices."""
-    draw_at = make_draw_at(self.gan, devices)
-    return Generated(draw_at, self.weights, self.shape, count, seed=seed)
+    draw_at = make_indexed_sampler(self.gan, devices)
+    return GeneratedSource(draw_at, self.weights, self.shape, count, seed=seed)

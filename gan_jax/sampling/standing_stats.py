@@ -12,16 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import prng
+from gan_jax import prng, training
 from gan_jax.training import ema
-from gan_jax.training import gan as gan_lib
 
 Array = jax.Array
 PyTree = Any
 
 
 def standing_statistics(
-  gan: gan_lib.GAN,
+  gan: training.GAN,
   weights: tuple[PyTree, PyTree],
   key: Array,
   *,
@@ -85,10 +84,10 @@ def standing_statistics(
   return params, _recompute(gan.generator, sizes, weights, key, label)
 
 
-def for_evaluation(
-  gan: gan_lib.GAN, weights: tuple[PyTree, PyTree], seed: int = 0
+def evaluation_weights(
+  gan: training.GAN, weights: tuple[PyTree, PyTree], seed: int = 0
 ) -> tuple[PyTree, PyTree]:
-  """What train.py and run_dir.load sample from: standing statistics.
+  """What train.py and run_dir.load_sampler sample from: standing statistics.
 
   Of 8 batches of 128 latents; the weights themselves where the generator
   keeps no statistics.
@@ -109,7 +108,7 @@ def for_evaluation(
 def _moving(stats: PyTree) -> PyTree:
   """Which leaves are averages over batches, as a tree of bool."""
 
-  return jax.tree_util.tree_map_with_path(ema.is_averaged, stats)
+  return jax.tree_util.tree_map_with_path(ema.is_averaged_leaf, stats)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -122,7 +121,9 @@ def _recompute(generator, sizes, weights, key, label):
   def updated(given, index):
     """Statistics after the batch of an index, from given ones."""
     places = index * batch_size + jnp.arange(batch_size)
-    z = prng.normal(prng.example_keys(latent_key, places), latent_dim)
+    z = prng.sample_normal(
+      prng.per_example_keys(latent_key, places), latent_dim
+    )
     return generator.apply(
       params,
       given,

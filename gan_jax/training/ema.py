@@ -10,7 +10,7 @@ import jax.numpy as jnp
 PyTree = Any
 
 
-def is_averaged(path: tuple[Any, ...], leaf: Any) -> bool:
+def is_averaged_leaf(path: tuple[Any, ...], leaf: Any) -> bool:
   """Whether a leaf has a mean: floating point, not named 'power_...'.
 
   Args:
@@ -25,7 +25,9 @@ def is_averaged(path: tuple[Any, ...], leaf: Any) -> bool:
   return bool(is_float) and not name.startswith('power_')
 
 
-def update(average: PyTree, new: PyTree, decay: jax.Array | float) -> PyTree:
+def ema_update(
+  average: PyTree, new: PyTree, decay: jax.Array | float
+) -> PyTree:
   """Moves an average towards new values: decay * average + (1 - decay) * new.
 
   Leaves that are not floating point (counters) take the new value, and so do
@@ -52,7 +54,7 @@ def update(average: PyTree, new: PyTree, decay: jax.Array | float) -> PyTree:
     raise ValueError(f'decay={decay}: must be between 0 and 1')
 
   def leaf(path, old, value):
-    if not is_averaged(path, old):
+    if not is_averaged_leaf(path, old):
       return value
     return (decay * old + (1 - decay) * value).astype(old.dtype)
 
@@ -86,7 +88,7 @@ def half_life_decay(half_life: float, batch_size: int) -> float:
   return 0.5 ** (batch_size / half_life)
 
 
-def decay_at(
+def ramped_decay(
   step: jax.Array | int, decay: jax.Array | float, rampup: jax.Array | float
 ) -> jax.Array:
   """The decay at a step with a warm-up of the half-life.

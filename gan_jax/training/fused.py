@@ -22,10 +22,10 @@ from gan_jax.training.state import GANState
 from gan_jax.training.update_rules import Step
 
 Array = jax.Array
-Feed = Mapping[str, Array]
+DeviceData = Mapping[str, Array]
 
 
-class Draws(NamedTuple):
+class RandomStreams(NamedTuple):
   """What everything random of a run comes from; it never changes.
 
   Attributes:
@@ -37,11 +37,13 @@ class Draws(NamedTuple):
   seed: Array
 
 
-Pick = Callable[[Feed, Array, Array, Array], Batch]
-Fused = Callable[[GANState, Feed, Draws, Any], tuple[GANState, Metrics]]
+BatchFn = Callable[[DeviceData, Array, Array, Array], Batch]
+FusedSteps = Callable[
+  [GANState, DeviceData, RandomStreams, Any], tuple[GANState, Metrics]
+]
 
 
-def make_draws(seed: int, rollbacks: int = 0) -> Draws:
+def make_streams(seed: int, rollbacks: int = 0) -> RandomStreams:
   """The draws of a run.
 
   Args:
@@ -54,16 +56,16 @@ def make_draws(seed: int, rollbacks: int = 0) -> Draws:
   key = jax.random.key(seed)
   if rollbacks:
     key = jax.random.fold_in(key, rollbacks)
-  return Draws(key, jnp.uint32(shuffle.salted(seed, rollbacks)))
+  return RandomStreams(key, jnp.uint32(shuffle.reseed(seed, rollbacks)))
 
 
-def from_resident(
+def gather_batch(
   size: int,
   batch_size: int,
   *,
   d_steps: int = 1,
   axis_name: str | None = None,
-) -> Pick:
+) -> BatchFn:
   """Batches out of a whole set of examples that lives on the device.
 
   The indices are those of shuffle.batch_indices, computed on the device.
@@ -95,7 +97,7 @@ def from_resident(
     )(numbers)
     if axis_name is not None:
       own = batch_size // jax.lax.axis_size(axis_name)
-      start = prng.device_index(axis_name) * own
+      start = prng.axis_index(axis_name) * own
       indices = jax.lax.dynamic_slice_in_dim(indices, start, own, axis=1)
     take = lambda x: x.at[indices].get(mode='promise_in_bounds')
     return {name: take(x) for name, x in feed.items()}
@@ -103,14 +105,16 @@ def from_resident(
   return pick
 
 
-def from_chunk(feed: Feed, step: Array, place: Array, seed: Array) -> Batch:
+def slice_batch(
+  feed: DeviceData, step: Array, place: Array, seed: Array
+) -> Batch:
   """The batch at a place of a chunk, whose leaves are `[n, d_steps, B, ...]`."""
   del step, seed
   at = lambda x: jax.lax.dynamic_index_in_dim(x, place, keepdims=False)
   return {name: at(x) for name, x in feed.items()}
 
 
-def fuse(step: Step, pick: Pick, *, limit: int) -> Fused:
+def fuse_steps(step: Step, pick: BatchFn, *, limit: int) -> FusedSteps:
   """Makes the program of many train steps.
 
   Args:

@@ -1,6 +1,6 @@
 """What a game is: two networks, a loss, and what goes with them.
 
-Static descriptions; gan_losses.player_losses makes the game itself of them.
+Static descriptions; gan_losses.make_gan_losses makes the game itself of them.
 """
 
 import dataclasses
@@ -16,12 +16,13 @@ from gan_jax.networks import Network
 
 Array = jax.Array
 PyTree = Any
-Hyper = Mapping[str, Any]
+Hparams = Mapping[str, Any]
 Batch = Mapping[str, Array]
 Metrics = dict[str, Array]
 # A transform, or how to build one from `state.hyper`.
 Optimizer = (
-  optax.GradientTransformation | Callable[[Hyper], optax.GradientTransformation]
+  optax.GradientTransformation
+  | Callable[[Hparams], optax.GradientTransformation]
 )
 
 
@@ -32,7 +33,7 @@ _RESERVED = (
 )
 
 
-class Context(NamedTuple):
+class GANOutputs(NamedTuple):
   """What a loss term may read.
 
   Attributes:
@@ -75,7 +76,7 @@ class Context(NamedTuple):
   axis_name: str | None
 
 
-class Term(NamedTuple):
+class LossTerm(NamedTuple):
   """A penalty as the steps see it; its weight is `hyper[f'{name}_weight']`.
 
   Attributes:
@@ -93,7 +94,7 @@ class Term(NamedTuple):
       either.
   """
 
-  apply: Callable[[Context, Array, PyTree], tuple[Array, PyTree]]
+  apply: Callable[[GANOutputs, Array, PyTree], tuple[Array, PyTree]]
   extra: PyTree = ()
   coupled: bool = False
   every: int = 1
@@ -151,14 +152,14 @@ class GAN:
 
   generator: Network
   discriminator: Network
-  loss: AdversarialLoss | Callable[[Hyper, Array], AdversarialLoss]
+  loss: AdversarialLoss | Callable[[Hparams, Array], AdversarialLoss]
   latent_dim: int
   g_optimizer: Optimizer
   d_optimizer: Optimizer
-  d_terms: Mapping[str, Term] = dataclasses.field(default_factory=dict)
-  g_terms: Mapping[str, Term] = dataclasses.field(default_factory=dict)
+  d_terms: Mapping[str, LossTerm] = dataclasses.field(default_factory=dict)
+  g_terms: Mapping[str, LossTerm] = dataclasses.field(default_factory=dict)
   augment: Augmentation | None = None
-  instance_noise: Callable[[Hyper, Array], Array] | None = None
+  instance_noise: Callable[[Hparams, Array], Array] | None = None
   packing: int = 1
   joint_batch: bool = False
   d_scale: float = 1.0
@@ -182,14 +183,14 @@ class GAN:
       ('generator', self.g_terms),
     ):
       for name, term in terms.items():
-        _check_term(name, term, side)
+        _check_term_side(name, term, side)
 
   @property
   def adapts(self) -> bool:
     """Whether the strength of augmentation moves, in `state.extra`."""
     return self.augment is not None and self.augment.update is not None
 
-  def loss_at(self, hyper: Hyper, step: Array) -> AdversarialLoss:
+  def loss_at(self, hyper: Hparams, step: Array) -> AdversarialLoss:
     """The players' losses under these hyper-parameters, at this step."""
     if isinstance(self.loss, AdversarialLoss):
       return self.loss
@@ -197,16 +198,16 @@ class GAN:
     losses.check_loss(loss)
     return loss
 
-  def g_transform(self, hyper: Hyper) -> optax.GradientTransformation:
+  def g_transform(self, hyper: Hparams) -> optax.GradientTransformation:
     """The generator's optax transform under these hyper-parameters."""
     return _transform(self.g_optimizer, hyper)
 
-  def d_transform(self, hyper: Hyper) -> optax.GradientTransformation:
+  def d_transform(self, hyper: Hparams) -> optax.GradientTransformation:
     """The discriminator's optax transform under these hyper-parameters."""
     return _transform(self.d_optimizer, hyper)
 
 
-def _check_term(name: str, term: Term, side: str) -> None:
+def _check_term_side(name: str, term: LossTerm, side: str) -> None:
   if term.every < 1:
     raise ValueError(f'{name}: every={term.every}: must be at least 1')
   if term.player not in ('', side):
@@ -225,7 +226,7 @@ def _transform(optimizer, hyper):
   return optimizer if is_transform else optimizer(hyper)
 
 
-class Aux(NamedTuple):
+class LossAux(NamedTuple):
   """What a pass through the game yields beside the two losses.
 
   Attributes:

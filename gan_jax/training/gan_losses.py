@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from gan_jax import augment, prng
 from gan_jax import losses as losses_lib
-from gan_jax.networks import Scores
-from gan_jax.training.gan import GAN, Aux, Context, pack
+from gan_jax.networks import DiscriminatorOutput
+from gan_jax.training.gan import GAN, GANOutputs, LossAux, pack
 from gan_jax.training.state import GANState
 
 Array = jax.Array
@@ -28,10 +28,10 @@ def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
   """Refuses what the discriminator must not return for this loss."""
   batch = inputs.shape[0]
   if wanted == 'scores':
-    if not isinstance(outputs, Scores):
+    if not isinstance(outputs, DiscriminatorOutput):
       raise ValueError(
         'this loss wants features beside the logits: a discriminator that '
-        'returns networks.Scores (return_features=True in the models here)'
+        'returns networks.DiscriminatorOutput (return_features=True in the models here)'
       )
     fits = outputs.features.ndim == 2 and len(outputs.features) == batch
     if not fits:
@@ -39,7 +39,9 @@ def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
         f'the discriminator returned features of shape '
         f'{outputs.features.shape} for {batch} inputs; must be ({batch}, F)'
       )
-  logits = outputs.logits if isinstance(outputs, Scores) else outputs
+  logits = (
+    outputs.logits if isinstance(outputs, DiscriminatorOutput) else outputs
+  )
   allowed = (1, 2) if wanted == 'features' else (1, 3)
   if logits.shape[:1] != (batch,) or logits.ndim not in allowed:
     shapes = (
@@ -67,7 +69,7 @@ def _make_inputs(gan: GAN, state: GANState, key, indices):
 
   def keys_for(purpose, kind):
     folded = jax.random.fold_in(jax.random.fold_in(key, purpose), kind)
-    return prng.example_keys(folded, indices)
+    return prng.per_example_keys(folded, indices)
 
   def inputs(x, kind):
     if gan.augment is not None:
@@ -86,16 +88,18 @@ def _make_inputs(gan: GAN, state: GANState, key, indices):
   return inputs
 
 
-class _Played(NamedTuple):
+class _Forward(NamedTuple):
   """Both networks on one batch; outputs are what the loss reads of D."""
 
-  context: Context
+  context: GANOutputs
   outputs: tuple[Any, Any]
   g_stats: Any
   d_stats: Any
 
 
-def _networks(gan, loss, axis_name, g_params, d_params, state, label, key):
+def _apply_networks(
+  gan, loss, axis_name, g_params, d_params, state, label, key
+):
   """(latents -> examples, stats) and (stats, inputs, part -> outputs, stats)."""
   common = dict(train=True, axis_name=axis_name)
   d_label = label if gan.packing == 1 else None  # a pack has no one class
@@ -120,7 +124,7 @@ def _networks(gan, loss, axis_name, g_params, d_params, state, label, key):
   return generate, discriminate
 
 
-def _judge(gan, discriminate, d_stats, real_inputs, fake_inputs):
+def _discriminate(gan, discriminate, d_stats, real_inputs, fake_inputs):
   """D on both kinds of input, as one batch or as two: outputs, stats."""
   if gan.joint_batch:
     both, d_stats = discriminate(
@@ -133,7 +137,7 @@ def _judge(gan, discriminate, d_stats, real_inputs, fake_inputs):
   return (real, fake), d_stats
 
 
-def draw_latents(gan: GAN, key: Array, indices: Array) -> Array:
+def sample_latents(gan: GAN, key: Array, indices: Array) -> Array:
   """The latents of a step's examples.
 
   Args:
@@ -144,40 +148,42 @@ def draw_latents(gan: GAN, key: Array, indices: Array) -> Array:
   Returns:
     `[B, latent_dim]` float32.
   """
-  keys = prng.example_keys(jax.random.fold_in(key, _LATENTS), indices)
-  return prng.normal(keys, gan.latent_dim)
+  keys = prng.per_example_keys(jax.random.fold_in(key, _LATENTS), indices)
+  return prng.sample_normal(keys, gan.latent_dim)
 
 
-def _play(
+def _forward(
   gan, loss, axis_name, g_params, d_params, state, batch, key, indices
-) -> _Played:
+) -> _Forward:
   """Both networks on one batch."""
   real, label = batch['x'], batch.get('label')
   # Another key for each device and each micro-batch.
   network_key = jax.random.fold_in(
     jax.random.fold_in(key, _NETWORKS), indices[0]
   )
-  generate, discriminate = _networks(
+  generate, discriminate = _apply_networks(
     gan, loss, axis_name, g_params, d_params, state, label, network_key
   )
   latents = batch.get('latents')
   if latents is None:
-    latents = draw_latents(gan, key, indices)
+    latents = sample_latents(gan, key, indices)
   fake, g_stats = generate(latents)
   _check_fake(fake, real)
   make_inputs = _make_inputs(gan, state, key, indices)
   inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
   before = state.discriminator.stats
-  outputs, d_stats = _judge(gan, discriminate, before, *inputs)
+  outputs, d_stats = _discriminate(gan, discriminate, before, *inputs)
 
   def to_logits(out, own='none'):
     """One score per input, whatever D returns."""
     if loss.output == 'features':
       return loss.witness(out, *outputs, own=own, axis_name=axis_name)
-    return out.logits if isinstance(out, Scores) else out
+    return out.logits if isinstance(out, DiscriminatorOutput) else out
 
-  to_features = lambda out: out.features if isinstance(out, Scores) else None
-  context = Context(
+  to_features = lambda out: (
+    out.features if isinstance(out, DiscriminatorOutput) else None
+  )
+  context = GANOutputs(
     real=real,
     fake=fake,
     latents=latents,
@@ -198,10 +204,10 @@ def _play(
   # A loss on logits does not know of features.
   if loss.output == 'logits':
     outputs = context.real_logits, context.fake_logits
-  return _Played(context, outputs, g_stats, d_stats)
+  return _Forward(context, outputs, g_stats, d_stats)
 
 
-def _value(name, term, context, keys, extra, step):
+def _term_value(name, term, context, keys, extra, step):
   """A term's mean value, n times as large at each n-th step, and memory."""
 
   def pay():
@@ -226,8 +232,8 @@ def _add_terms(loss, terms, context, state, key, indices):
   for name, term in sorted(terms.items()):
     # A term's noise is its own, whatever other terms there are.
     name_key = jax.random.fold_in(key, zlib.crc32(name.encode()))
-    term_keys = prng.example_keys(name_key, indices)
-    metrics[name], extra[name] = _value(
+    term_keys = prng.per_example_keys(name_key, indices)
+    metrics[name], extra[name] = _term_value(
       name, term, context, term_keys, state.extra[name], state.step
     )
     weight = state.hyper[f'{name}_weight']
@@ -244,9 +250,9 @@ def _accuracy(loss, real_logits, fake_logits):
   return (right + (fake_logits < loss.boundary).mean()) / 2
 
 
-def player_losses(
+def make_gan_losses(
   gan: GAN, axis_name: str | None = None
-) -> Callable[..., tuple[Array, Array, Aux]]:
+) -> Callable[..., tuple[Array, Array, LossAux]]:
   """Makes the function that is the game.
 
   The losses are means over this device's examples. Differentiate the first by
@@ -270,12 +276,14 @@ def player_losses(
 
   def losses(g_params, d_params, state: GANState, batch, key, indices=None):
     if indices is None:
-      indices = prng.global_indices(batch['x'].shape[0], axis_name)
+      indices = prng.global_example_indices(batch['x'].shape[0], axis_name)
     loss = gan.loss_at(state.hyper, state.step)
-    context, outputs, g_stats, d_stats = _play(
+    context, outputs, g_stats, d_stats = _forward(
       gan, loss, axis_name, g_params, d_params, state, batch, key, indices
     )
-    value = lambda player: losses_lib.play(loss, player, *outputs, axis_name)
+    value = lambda player: losses_lib.player_loss(
+      loss, player, *outputs, axis_name
+    )
     d_loss = gan.d_scale * value('discriminator').mean()
     g_loss = gan.g_scale * value('generator').mean()
     logits = context.real_logits, context.fake_logits
@@ -300,7 +308,7 @@ def player_losses(
     return (
       d_loss,
       g_loss,
-      Aux(
+      LossAux(
         g_stats=g_stats,
         d_stats=d_stats,
         g_extra=g_extra,

@@ -37,7 +37,7 @@ class Gradients(NamedTuple):
   metrics: Metrics
 
 
-def mean_over(axis_name: str | None, tree: PyTree) -> PyTree:
+def pmean_floats(axis_name: str | None, tree: PyTree) -> PyTree:
   """Mean over devices of the floating-point leaves of a tree.
 
   Args:
@@ -93,7 +93,7 @@ def _micro_batched(gradient, count: int, axis_name):
 
   def run(state, batch, key):
     size = batch['x'].shape[0]
-    indices = prng.global_indices(size, axis_name)
+    indices = prng.global_example_indices(size, axis_name)
     if count == 1:
       return gradient(state, batch, key, indices)
     if size % count:
@@ -131,13 +131,13 @@ def _consensus(losses, axis_name, players, params, *rest):
       jax.grad(lambda g: losses(g, d, *rest)[1])(g),
       jax.grad(lambda d: losses(g, d, *rest)[0])(d),
     )
-    field = mean_over(axis_name, field)
+    field = pmean_floats(axis_name, field)
     return sum(jnp.square(x).sum() for x in jax.tree.leaves(field)) / 2
 
   return jax.grad(half_norm)({p: params[p] for p in players})
 
 
-def _memories(gan: GAN, players: tuple[str, ...]) -> list[str]:
+def _aux_state_names(gan: GAN, players: tuple[str, ...]) -> list[str]:
   """Names in `state.extra` that these players' gradients move."""
   names = []
   if 'generator' in players:
@@ -149,7 +149,7 @@ def _memories(gan: GAN, players: tuple[str, ...]) -> list[str]:
   return names
 
 
-def make_gradient(
+def make_gradient_fn(
   gan: GAN,
   players: tuple[str, ...] = PLAYERS,
   *,
@@ -177,7 +177,7 @@ def make_gradient(
       mixes the examples of a batch.
   """
   _check_micro_batches(gan, gan.loss, micro_batches)
-  losses = gan_losses.player_losses(gan, axis_name)
+  losses = gan_losses.make_gan_losses(gan, axis_name)
 
   def gradient(state, batch, key, indices):
     _check_micro_batches(
@@ -217,13 +217,13 @@ def make_gradient(
     return state, (grads, metrics)
 
   run = _micro_batched(gradient, micro_batches, axis_name)
-  names = _memories(gan, players)
+  names = _aux_state_names(gan, players)
 
   def gradients(state, batch, key):
     new, (grads, metrics) = run(state, batch, key)
     stats = {player: getattr(new, player).stats for player in players}
     extra = {name: new.extra[name] for name in names}
-    found = Gradients(*mean_over(axis_name, (grads, stats, extra, metrics)))
+    found = Gradients(*pmean_floats(axis_name, (grads, stats, extra, metrics)))
     if not norms:
       return found
     sizes = {

@@ -12,7 +12,7 @@ from gan_jax.training.update_rules import Step
 SKIPPED = 'skipped'
 
 
-def freeze(step: Step) -> Step:
+def freeze_nonfinite(step: Step) -> Step:
   """A step that is not taken where state or metrics would not be finite.
 
   The state stays as it was, its step number too. So the next attempt has the
@@ -28,13 +28,13 @@ def freeze(step: Step) -> Step:
 
   def guarded(state, batch, key):
     new, metrics = step(state, batch, key)
-    return _pick(_good(new, metrics), new, state), metrics
+    return _select(_is_finite(new, metrics), new, state), metrics
 
   guarded.axis_name = getattr(step, 'axis_name', None)
   return guarded
 
 
-def skip(step: Step) -> Step:
+def skip_nonfinite(step: Step) -> Step:
   """A step whose update is dropped where it would not be finite.
 
   The step number goes on, so that the next attempt has another batch and
@@ -50,8 +50,8 @@ def skip(step: Step) -> Step:
 
   def guarded(state, batch, key):
     new, metrics = step(state, batch, key)
-    good = _good(new, metrics)
-    kept = _pick(good, new, state.replace(step=new.step))
+    good = _is_finite(new, metrics)
+    kept = _select(good, new, state.replace(step=new.step))
     metrics = {name: jnp.where(good, x, 0) for name, x in metrics.items()}
     return kept, metrics | {SKIPPED: 1 - good.astype(jnp.float32)}
 
@@ -59,9 +59,9 @@ def skip(step: Step) -> Step:
   return guarded
 
 
-def _good(state, metrics):
+def _is_finite(state, metrics):
   return state_lib.all_finite((state, metrics))
 
 
-def _pick(good, new, old):
+def _select(good, new, old):
   return jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)

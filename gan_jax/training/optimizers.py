@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-Hyper = Mapping[str, Any]
+Hparams = Mapping[str, Any]
 
 Schedule = Callable[[Any], Any]
 
@@ -26,7 +26,7 @@ def _warm(warmup_steps: int, after: Schedule) -> Schedule:
   return schedule if warmup_steps else after
 
 
-def schedule(name: str, steps: int, warmup_steps: int = 0) -> Schedule:
+def make_schedule(name: str, steps: int, warmup_steps: int = 0) -> Schedule:
   """Factor on the learning rate as a function of the update's number.
 
   Args:
@@ -154,7 +154,7 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
   }
 
 
-def hyper_defaults(name: str) -> dict[str, float]:
+def hparam_defaults(name: str) -> dict[str, float]:
   """The hyper-parameters that an optimizer has beside its learning rate.
 
   Args:
@@ -166,13 +166,13 @@ def hyper_defaults(name: str) -> dict[str, float]:
   return keyword_defaults(OPTIMIZERS[name])
 
 
-def from_hyper(
+def from_hparams(
   name: str,
   prefix: str,
   factor: Schedule | None = None,
   *,
   clip: bool = False,
-) -> Callable[[Hyper], optax.GradientTransformation]:
+) -> Callable[[Hparams], optax.GradientTransformation]:
   """A function that builds an optimizer from `state.hyper`.
 
   Args:
@@ -184,7 +184,7 @@ def from_hyper(
   Returns:
     hyper -> optax transform.
   """
-  names = hyper_defaults(name)
+  names = hparam_defaults(name)
 
   def build(hyper):
     rate = hyper[f'{prefix}_learning_rate']

@@ -1,6 +1,6 @@
 """Every penalty by name, as a term of the game.
 
-`make(name, **options)` gives the gan.Term; TERMS says whose it is. A term's
+`make(name, **options)` gives the gan.LossTerm; TERMS says whose it is. A term's
 weight lives in `state.hyper[f'{name}_weight']`.
 """
 
@@ -13,13 +13,13 @@ import jax.numpy as jnp
 from gan_jax import losses, penalties
 from gan_jax.augment import ada_pipe
 from gan_jax.penalties import consistency_penalty
-from gan_jax.training.gan import Context, Term, pack, unpack
+from gan_jax.training.gan import GANOutputs, LossTerm, pack, unpack
 from gan_jax.training.optimizers import keyword_defaults
 
 Array = jax.Array
 
 
-class Entry(NamedTuple):
+class PenaltySpec(NamedTuple):
   """What TERMS holds.
 
   Attributes:
@@ -41,18 +41,18 @@ class Entry(NamedTuple):
   wants_features: bool = False
 
 
-def _r1(context: Context, keys, extra):
+def _r1(context: GANOutputs, keys, extra):
   return penalties.r1(context.logits_fn, context.real_inputs), extra
 
 
-def _r2(context: Context, keys, extra):
+def _r2(context: GANOutputs, keys, extra):
   return penalties.r2(context.logits_fn, context.fake_inputs), extra
 
 
-def _between(penalty, coupled=False):
+def _interpolated(penalty, coupled=False):
   """A penalty between real and fake, with its own keyword options."""
 
-  def apply(context: Context, keys, extra, **options):
+  def apply(context: GANOutputs, keys, extra, **options):
     if coupled:
       options['axis_name'] = context.axis_name
     keys = keys[:: context.packing]  # one per input
@@ -65,7 +65,7 @@ def _between(penalty, coupled=False):
 
 
 def _dragan(
-  context: Context, keys, extra, *, scale: float = 0.5, target: float = 1.0
+  context: GANOutputs, keys, extra, *, scale: float = 0.5, target: float = 1.0
 ):
   values = penalties.dragan(
     context.logits_fn,
@@ -78,10 +78,10 @@ def _dragan(
   return values, extra
 
 
-def _lecam(context: Context, keys, extra, *, decay: float = 0.99):
+def _lecam(context: GANOutputs, keys, extra, *, decay: float = 0.99):
   logits = context.real_logits, context.fake_logits
-  anchors = penalties.update_anchors(
-    penalties.Anchors(**extra),
+  anchors = penalties.update_logit_ema(
+    penalties.LogitEMA(**extra),
     *logits,
     decay=decay,
     axis_name=context.axis_name,
@@ -90,7 +90,7 @@ def _lecam(context: Context, keys, extra, *, decay: float = 0.99):
 
 
 def _bcr(
-  context: Context,
+  context: GANOutputs,
   keys,
   extra,
   *,
@@ -112,36 +112,36 @@ def _bcr(
   return real + change(context.fake_inputs, context.fake_logits, 1), extra
 
 
-def _near(context: Context, keys, sigma):
+def _perturbed_fake(context: GANOutputs, keys, sigma):
   """Examples of the latents with a little noise on them."""
-  moved = context.latents + sigma * penalties.noise(keys, context.latents)
+  moved = context.latents + sigma * penalties.normal_like(keys, context.latents)
   return context.generate_fn(moved)
 
 
-def _zcr(context: Context, keys, extra, *, sigma: float = 0.03):
+def _zcr(context: GANOutputs, keys, extra, *, sigma: float = 0.03):
   # Without augmentation on either side: the latents alone differ.
   logits = lambda x: context.logits_fn(
     pack(jax.lax.stop_gradient(x), context.packing)
   )
-  near = _near(context, keys, sigma)
+  near = _perturbed_fake(context, keys, sigma)
   return consistency_penalty(logits(context.fake), logits(near)), extra
 
 
-def _zcr_generator(context: Context, keys, extra, *, sigma: float = 0.03):
-  near = _near(context, keys, sigma)
-  return penalties.latent_diversity(context.fake, near), extra
+def _zcr_generator(context: GANOutputs, keys, extra, *, sigma: float = 0.03):
+  near = _perturbed_fake(context, keys, sigma)
+  return penalties.zcr_generator(context.fake, near), extra
 
 
-def _path_length(context: Context, keys, extra, *, decay: float = 0.99):
+def _path_length(context: GANOutputs, keys, extra, *, decay: float = 0.99):
   lengths = penalties.path_lengths(context.generate_fn, context.latents, keys)
-  mean = penalties.update_path_mean(
+  mean = penalties.update_path_length_mean(
     extra, lengths, decay=decay, axis_name=context.axis_name
   )
   return penalties.path_length(lengths, mean), mean
 
 
-def _mode_seeking(context: Context, keys, extra, *, epsilon: float = 1e-5):
-  other = penalties.noise(keys, context.latents)
+def _mode_seeking(context: GANOutputs, keys, extra, *, epsilon: float = 1e-5):
+  other = penalties.normal_like(keys, context.latents)
   values = penalties.mode_seeking(
     context.fake,
     context.generate_fn(other),
@@ -153,14 +153,14 @@ def _mode_seeking(context: Context, keys, extra, *, epsilon: float = 1e-5):
 
 
 def _orthogonal(params_of):
-  def apply(context: Context, keys, extra):
+  def apply(context: GANOutputs, keys, extra):
     value = penalties.orthogonal(params_of(context))
     return jnp.broadcast_to(value, keys.shape), extra
 
   return apply
 
 
-def _feature_matching(context: Context, keys, extra):
+def _feature_matching(context: GANOutputs, keys, extra):
   if context.real_features is None:
     raise ValueError(
       'the term feature_matching wants a discriminator that returns '
@@ -173,39 +173,41 @@ def _feature_matching(context: Context, keys, extra):
 
 
 _D, _G = 'discriminator', 'generator'
-TERMS: dict[str, Entry] = {
-  'r1': Entry(_D, _r1),
-  'r2': Entry(_D, _r2),
-  'zero_centred': Entry(_D, _between(penalties.zero_centred)),
-  'wgan_gp': Entry(_D, _between(penalties.wgan_gp)),
-  'wgan_gp_one_sided': Entry(_D, _between(penalties.wgan_gp_one_sided)),
-  'max_gradient': Entry(
-    _D, _between(penalties.max_gradient, coupled=True), coupled=True
+PENALTIES: dict[str, PenaltySpec] = {
+  'r1': PenaltySpec(_D, _r1),
+  'r2': PenaltySpec(_D, _r2),
+  'zero_centred': PenaltySpec(_D, _interpolated(penalties.zero_centered)),
+  'wgan_gp': PenaltySpec(_D, _interpolated(penalties.wgan_gp)),
+  'wgan_gp_one_sided': PenaltySpec(_D, _interpolated(penalties.wgan_lp)),
+  'max_gradient': PenaltySpec(
+    _D, _interpolated(penalties.max_gp, coupled=True), coupled=True
   ),
-  'dragan': Entry(_D, _dragan, coupled=True),
-  'lecam': Entry(
+  'dragan': PenaltySpec(_D, _dragan, coupled=True),
+  'lecam': PenaltySpec(
     _D,
     _lecam,
     extra={'real': 0.0, 'fake': 0.0},
     coupled=True,
     by_example=False,
   ),
-  'bcr': Entry(_D, _bcr),
-  'zcr': Entry(_D, _zcr),
-  'zcr_generator': Entry(_G, _zcr_generator, by_example=False),
-  'path_length': Entry(_G, _path_length, extra=0.0, coupled=True),
-  'mode_seeking': Entry(_G, _mode_seeking, by_example=False),
-  'orthogonal': Entry(_D, _orthogonal(lambda c: c.d_params), by_example=False),
-  'orthogonal_generator': Entry(
+  'bcr': PenaltySpec(_D, _bcr),
+  'zcr': PenaltySpec(_D, _zcr),
+  'zcr_generator': PenaltySpec(_G, _zcr_generator, by_example=False),
+  'path_length': PenaltySpec(_G, _path_length, extra=0.0, coupled=True),
+  'mode_seeking': PenaltySpec(_G, _mode_seeking, by_example=False),
+  'orthogonal': PenaltySpec(
+    _D, _orthogonal(lambda c: c.d_params), by_example=False
+  ),
+  'orthogonal_generator': PenaltySpec(
     _G, _orthogonal(lambda c: c.g_params), by_example=False
   ),
-  'feature_matching': Entry(
+  'feature_matching': PenaltySpec(
     _G, _feature_matching, coupled=True, by_example=False, wants_features=True
   ),
 }
 
 
-def options_of(name: str) -> dict[str, Any]:
+def penalty_options(name: str) -> dict[str, Any]:
   """The options of a term beside its weight, with their defaults.
 
   Args:
@@ -214,19 +216,19 @@ def options_of(name: str) -> dict[str, Any]:
   Returns:
     option -> default.
   """
-  apply = TERMS[name].apply
+  apply = PENALTIES[name].apply
   if hasattr(apply, 'options'):
     return dict(apply.options)
   return keyword_defaults(apply)
 
 
-def make(
+def make_term(
   name: str,
   *,
   every: int = 1,
   factor: Callable[[Array], Array] | None = None,
   **options,
-) -> Term:
+) -> LossTerm:
   """The term of a penalty.
 
   Args:
@@ -241,15 +243,15 @@ def make(
   Raises:
     ValueError: for an unknown name or option.
   """
-  if name not in TERMS:
-    raise ValueError(f'unknown penalty {name!r}; there are {sorted(TERMS)}')
-  wrong = sorted(set(options) - set(options_of(name)))
+  if name not in PENALTIES:
+    raise ValueError(f'unknown penalty {name!r}; there are {sorted(PENALTIES)}')
+  wrong = sorted(set(options) - set(penalty_options(name)))
   if wrong:
     raise ValueError(
-      f'penalty {name} has no options {wrong}; it has {sorted(options_of(name))}'
+      f'penalty {name} has no options {wrong}; it has {sorted(penalty_options(name))}'
     )
-  entry = TERMS[name]
-  return Term(
+  entry = PENALTIES[name]
+  return LossTerm(
     functools.partial(entry.apply, **options),
     extra=entry.extra,
     coupled=entry.coupled,

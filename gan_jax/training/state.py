@@ -37,7 +37,7 @@ class GANState:
       for averaged weights do not fit the raw weights' statistics.
     hyper: continuous hyper-parameters by name, float32 scalars.
     extra: arrays of what has a memory, by name: loss terms, the augmentation
-      ('augment'), some update rules (train_step.add_memory).
+      ('augment'), some update rules (train_step.init_aux_state).
   """
 
   step: Array

@@ -13,25 +13,25 @@ import jax.numpy as jnp
 from gan_jax import diagnostics as diagnostics_lib
 from gan_jax.training import ema, update_rules
 from gan_jax.training import gan as gan_lib
-from gan_jax.training.gradients import PLAYERS, mean_over
+from gan_jax.training.gradients import PLAYERS, pmean_floats
 from gan_jax.training.state import GANState
 from gan_jax.training.update_rules import Step, make_d_step, make_g_step
 
 __all__ = [
   'Step',
-  'add_memory',
+  'init_aux_state',
   'make_d_step',
   'make_g_step',
   'make_logits_fn',
   'make_sample_fn',
   'make_train_step',
-  'mean_over',
+  'pmean_floats',
   'to_float',
 ]
 
 Array = jax.Array
 PyTree = Any
-_SLOW, _MOVES = 'lookahead', 'last_moves'  # in state.extra
+_SLOW_WEIGHTS, _LAST_UPDATES = 'lookahead', 'last_moves'  # in state.extra
 
 
 def to_float(x: Array) -> Array:
@@ -66,7 +66,7 @@ def _with_params(state: GANState, params) -> GANState:
   )
 
 
-def add_memory(
+def init_aux_state(
   state: GANState,
   *,
   rule: str = 'alternating',
@@ -88,17 +88,17 @@ def add_memory(
   zeros = lambda: jax.tree.map(jnp.zeros_like, params)
   more = {}
   if rule == 'past_extragradient':
-    more[update_rules.PAST] = zeros()
+    more[update_rules.PAST_GRADIENT] = zeros()
   if lookahead_every:
-    more[_SLOW] = jax.tree.map(jnp.copy, params)
+    more[_SLOW_WEIGHTS] = jax.tree.map(jnp.copy, params)
   if diagnostics:
-    more[_MOVES] = zeros()
+    more[_LAST_UPDATES] = zeros()
   return state.replace(extra={**state.extra, **more})
 
 
-def _look_ahead(state: GANState, every: int) -> GANState:
+def _lookahead(state: GANState, every: int) -> GANState:
   """At each n-th step: both players back towards where they were."""
-  slow, alpha = state.extra[_SLOW], state.hyper['lookahead_alpha']
+  slow, alpha = state.extra[_SLOW_WEIGHTS], state.hyper['lookahead_alpha']
 
   point = jax.tree.map(
     lambda a, b: a + alpha.astype(a.dtype) * (b - a), slow, _params(state)
@@ -106,18 +106,20 @@ def _look_ahead(state: GANState, every: int) -> GANState:
   due = (state.step + 1) % every == 0
   pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(due, x, y), a, b)
   state = _with_params(state, pick(point, _params(state)))
-  return state.replace(extra={**state.extra, _SLOW: pick(point, slow)})
+  return state.replace(extra={**state.extra, _SLOW_WEIGHTS: pick(point, slow)})
 
 
-def _measure_moves(before: GANState, after: GANState):
+def _update_cosines(before: GANState, after: GANState):
   """How far the players moved, and whether in the direction of last time."""
   moves = jax.tree.map(jnp.subtract, _params(after), _params(before))
-  last = before.extra[_MOVES]
+  last = before.extra[_LAST_UPDATES]
   metrics = {
-    f'{p[0]}_update_cosine': diagnostics_lib.cosine(moves[p], last[p])
+    f'{p[0]}_update_cosine': diagnostics_lib.cosine_similarity(
+      moves[p], last[p]
+    )
     for p in PLAYERS
   }
-  return after.replace(extra={**after.extra, _MOVES: moves}), metrics
+  return after.replace(extra={**after.extra, _LAST_UPDATES: moves}), metrics
 
 
 def make_train_step(
@@ -138,7 +140,7 @@ def make_train_step(
 
   Args:
     gan: the game. `state.hyper['ema_decay']` is the average's decay, and
-      'ema_rampup', where it is there, its warm-up (ema.decay_at).
+      'ema_rampup', where it is there, its warm-up (ema.ramped_decay).
     rule: of update_rules.UPDATE_RULES. 'past_extragradient' needs add_memory.
     d_steps: discriminator steps per generator step, each on its own batch
       and latents.
@@ -151,7 +153,7 @@ def make_train_step(
     diagnostics: whether metrics hold the norms of both gradients and the
       cosine between successive updates. Needs add_memory.
     axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in gradients.make_gradient.
+    micro_batches: as in gradients.make_gradient_fn.
 
   Returns:
     The step; its batch has leaves `[d_steps, B, ...]`, uint8 images or floats
@@ -181,9 +183,9 @@ def make_train_step(
     norms=diagnostics,
   )
   memory = {
-    update_rules.PAST: rule == 'past_extragradient',
-    _SLOW: bool(lookahead_every),
-    _MOVES: diagnostics,
+    update_rules.PAST_GRADIENT: rule == 'past_extragradient',
+    _SLOW_WEIGHTS: bool(lookahead_every),
+    _LAST_UPDATES: diagnostics,
   }
 
   def train_step(state, batch, key):
@@ -194,15 +196,15 @@ def make_train_step(
       state, batch, jax.random.fold_in(key, state.step)
     )
     if lookahead_every:
-      state = _look_ahead(state, lookahead_every)
+      state = _lookahead(state, lookahead_every)
     if diagnostics:
-      state, more = _measure_moves(before, state)
+      state, more = _update_cosines(before, state)
       metrics = {**metrics, **more}
     generator = (state.generator.params, state.generator.stats)
     decay = state.hyper['ema_decay']
     if 'ema_rampup' in state.hyper:
-      decay = ema.decay_at(state.step, decay, state.hyper['ema_rampup'])
-    average = ema.update(state.ema, generator, decay)
+      decay = ema.ramped_decay(state.step, decay, state.hyper['ema_rampup'])
+    average = ema.ema_update(state.ema, generator, decay)
     return state.replace(step=state.step + 1, ema=average), metrics
 
   train_step.axis_name = axis_name
@@ -216,7 +218,7 @@ def _check_call(state, batch, d_steps, memory):
       f'the batch holds {found} discriminator batches on its first axis '
       f'(shape {batch["x"].shape}); d_steps={d_steps}'
     )
-  wanted = ['ema_decay'] + ['lookahead_alpha'] * memory[_SLOW]
+  wanted = ['ema_decay'] + ['lookahead_alpha'] * memory[_SLOW_WEIGHTS]
   absent = [name for name in wanted if name not in state.hyper]
   if absent:
     raise ValueError(
@@ -225,7 +227,7 @@ def _check_call(state, batch, d_steps, memory):
   missing = [n for n, used in memory.items() if used and n not in state.extra]
   if missing:
     raise ValueError(
-      f'state.extra has no {missing}: start from train_step.add_memory(state, ...)'
+      f'state.extra has no {missing}: start from train_step.init_aux_state(state, ...)'
     )
 
 

@@ -15,14 +15,14 @@ import optax
 from gan_jax import prng
 from gan_jax.training import gan_losses
 from gan_jax.training.gan import GAN, Batch, Metrics
-from gan_jax.training.gradients import PLAYERS, Gradients, make_gradient
+from gan_jax.training.gradients import PLAYERS, Gradients, make_gradient_fn
 from gan_jax.training.state import GANState
 
 Array = jax.Array
 PyTree = Any
 Step = Callable[[GANState, Batch, Array], tuple[GANState, Metrics]]
 
-PAST = 'past_gradient'  # in state.extra, of the rule of that name
+PAST_GRADIENT = 'past_gradient'  # in state.extra, of the rule of that name
 
 
 def _transform(gan: GAN, player: str, hyper):
@@ -30,7 +30,7 @@ def _transform(gan: GAN, player: str, hyper):
   return gan.g_transform(hyper) if is_generator else gan.d_transform(hyper)
 
 
-def _updated(gan, state, player, grads):
+def _update_player(gan, state, player, grads):
   """A player's (params, opt_state) after one update by these gradients."""
   now = getattr(state, player)
   transform = _transform(gan, player, state.hyper)
@@ -38,11 +38,11 @@ def _updated(gan, state, player, grads):
   return optax.apply_updates(now.params, updates), opt_state
 
 
-def _apply(gan: GAN, state: GANState, found: Gradients) -> GANState:
+def _apply_gradients(gan: GAN, state: GANState, found: Gradients) -> GANState:
   """The state after the update of the players whose gradients these are."""
   moved = {}
   for player, grads in found.grads.items():
-    params, opt_state = _updated(gan, state, player, grads)
+    params, opt_state = _update_player(gan, state, player, grads)
     moved[player] = getattr(state, player).replace(
       params=params, opt_state=opt_state, stats=found.stats[player]
     )
@@ -61,14 +61,14 @@ def make_d_step(
   Args:
     gan: the game.
     axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in gradients.make_gradient.
+    micro_batches: as in gradients.make_gradient_fn.
     norms: whether the metrics hold the norm of the gradient.
 
   Returns:
     The step; its key is used as it is (train_step folds in the step number).
 
   Raises:
-    ValueError: as gradients.make_gradient.
+    ValueError: as gradients.make_gradient_fn.
   """
   return _one_player_step(gan, 'discriminator', axis_name, micro_batches, norms)
 
@@ -85,7 +85,7 @@ def make_g_step(
   Args:
     gan: the game.
     axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in gradients.make_gradient.
+    micro_batches: as in gradients.make_gradient_fn.
     norms: whether the metrics hold the norm of the gradient.
 
   Returns:
@@ -93,13 +93,13 @@ def make_g_step(
     losses that compare with them.
 
   Raises:
-    ValueError: as gradients.make_gradient.
+    ValueError: as gradients.make_gradient_fn.
   """
   return _one_player_step(gan, 'generator', axis_name, micro_batches, norms)
 
 
 def _one_player_step(gan, player, axis_name, micro_batches, norms):
-  gradient = make_gradient(
+  gradient = make_gradient_fn(
     gan,
     (player,),
     axis_name=axis_name,
@@ -109,13 +109,13 @@ def _one_player_step(gan, player, axis_name, micro_batches, norms):
 
   def step(state, batch, key):
     found = gradient(state, batch, key)
-    return _apply(gan, state, found), found.metrics
+    return _apply_gradients(gan, state, found), found.metrics
 
   step.axis_name = axis_name
   return step
 
 
-def _last(batches):
+def _last_batch(batches):
   return {name: x[-1] for name, x in batches.items()}
 
 
@@ -133,13 +133,13 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
       index, batch = part
       return d_step(state, batch, jax.random.fold_in(key, index))
 
-    last = _last(batches)
+    last = _last_batch(batches)
     if d_steps == 1:
       if same_latents:  # drawn once, so that XLA sees one generator pass
         size, axis_name = len(last['x']), options.get('axis_name')
-        indices = prng.global_indices(size, axis_name)
+        indices = prng.global_example_indices(size, axis_name)
         step_key = jax.random.fold_in(key, 0)
-        last['latents'] = gan_losses.draw_latents(gan, step_key, indices)
+        last['latents'] = gan_losses.sample_latents(gan, step_key, indices)
       state, d_metrics = body(state, (0, last))
     else:
       xs = (jnp.arange(d_steps), batches)
@@ -152,7 +152,7 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
   return round_
 
 
-def _together(name, gan, d_steps, same_latents, options):
+def _make_joint_gradient(name, gan, d_steps, same_latents, options):
   """The gradient of both players, for rules that move them at once."""
   if d_steps != 1 or same_latents:
     raise ValueError(
@@ -160,9 +160,9 @@ def _together(name, gan, d_steps, same_latents, options):
       'both players at once, from one batch and one set of latents; must be '
       '1 and False. Give D a larger learning rate in place of more steps.'
     )
-  gradient = make_gradient(gan, PLAYERS, **options)
+  gradient = make_gradient_fn(gan, PLAYERS, **options)
   return lambda state, batches, key: gradient(
-    state, _last(batches), jax.random.fold_in(key, 0)
+    state, _last_batch(batches), jax.random.fold_in(key, 0)
   )
 
 
@@ -173,20 +173,22 @@ def simultaneous(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
     Mescheder et al., The Numerics of GANs,
     https://arxiv.org/abs/1705.10461, 2017, algorithm 1.
   """
-  gradient = _together('simultaneous', gan, d_steps, same_latents, options)
+  gradient = _make_joint_gradient(
+    'simultaneous', gan, d_steps, same_latents, options
+  )
 
   def round_(state, batches, key):
     found = gradient(state, batches, key)
-    return _apply(gan, state, found), found.metrics
+    return _apply_gradients(gan, state, found), found.metrics
 
   return round_
 
 
-def _extrapolated(gan: GAN, state: GANState, grads) -> GANState:
+def _extrapolate(gan: GAN, state: GANState, grads) -> GANState:
   """The state with parameters one update on; all else as it was."""
   moved = {}
   for player in PLAYERS:
-    params, _ = _updated(gan, state, player, grads[player])
+    params, _ = _update_player(gan, state, player, grads[player])
     moved[player] = getattr(state, player).replace(params=params)
   return state.replace(**moved)
 
@@ -204,13 +206,15 @@ def extragradient(
     Adversarial Networks, https://arxiv.org/abs/1802.10551, 2019, algorithm 4
     (ExtraAdam, where both halves move the moments).
   """
-  gradient = _together('extragradient', gan, d_steps, same_latents, options)
+  gradient = _make_joint_gradient(
+    'extragradient', gan, d_steps, same_latents, options
+  )
 
   def round_(state, batches, key):
     here = gradient(state, batches, key)
-    ahead = _extrapolated(gan, state, here.grads)
+    ahead = _extrapolate(gan, state, here.grads)
     found = gradient(ahead, batches, key)
-    return _apply(gan, state, found), found.metrics
+    return _apply_gradients(gan, state, found), found.metrics
 
   return round_
 
@@ -227,16 +231,16 @@ def past_extragradient(
     Points, 1980. Gidel et al., https://arxiv.org/abs/1802.10551, 2019
     (extrapolation from the past).
   """
-  gradient = _together(
+  gradient = _make_joint_gradient(
     'past_extragradient', gan, d_steps, same_latents, options
   )
 
   def round_(state, batches, key):
-    ahead = _extrapolated(gan, state, state.extra[PAST])
+    ahead = _extrapolate(gan, state, state.extra[PAST_GRADIENT])
     found = gradient(ahead, batches, key)
-    state = _apply(gan, state, found)
+    state = _apply_gradients(gan, state, found)
     return (
-      state.replace(extra={**state.extra, PAST: found.grads}),
+      state.replace(extra={**state.extra, PAST_GRADIENT: found.grads}),
       found.metrics,
     )
 

@@ -43,7 +43,7 @@ def read_torchscript(path: str) -> dict[str, dict[str, np.ndarray]]:
     OSError: where it cannot be opened.
     ValueError: for a damaged file or another network.
   """
-  arrays = torch_checkpoint.read_modules(path)
+  arrays = torch_checkpoint.read_torchscript(path)
   layers = [n.removesuffix('.weight') for n in arrays if n.endswith('.weight')]
   parts = ('weight', 'beta', 'mean', 'var')
   tensors = {}

@@ -28,11 +28,13 @@ URL = (
 )
 URL_SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
 # `content_hash` of the folded layers without the class head.
-KNOWN_TRUNK = '400ff00c00f2204b9387e0764653477db1bf48cf4d8e3155093614ac4c1230f7'
+REFERENCE_HASH = (
+  '400ff00c00f2204b9387e0764653477db1bf48cf4d8e3155093614ac4c1230f7'
+)
 SUFFIXES = ('.safetensors', '.npz', '.pth', '.pt')
 _BATCH_NORM = ('weight', 'bias', 'running_mean', 'running_var')
 _EPSILON = 1e-3  # of the published network's batch norm
-_MOST_BYTES = 2**30  # of a file; the published one has 96 MB
+_MAX_BYTES = 2**30  # of a file; the published one has 96 MB
 
 
 class Weights(NamedTuple):
@@ -63,7 +65,7 @@ def content_hash(params: Params) -> str:
   return digest.hexdigest()
 
 
-def trunk(params: Params) -> Params:
+def without_head(params: Params) -> Params:
   """The layers that features need: all but the class head."""
   return {name: layer for name, layer in params.items() if name != 'fc'}
 
@@ -121,7 +123,7 @@ def _nested(flat):
   return params
 
 
-def fold(
+def fold_batch_norm(
   weight: np.ndarray,
   scale: np.ndarray,
   bias: np.ndarray,
@@ -174,7 +176,7 @@ def from_torch(
   _refuse(list(_shape_faults(tensors, shapes)), source)
   for layer in LAYERS:
     norm = [tensors[f'{layer}.bn.{part}'] for part in _BATCH_NORM]
-    params[layer] = fold(tensors[f'{layer}.conv.weight'], *norm)
+    params[layer] = fold_batch_norm(tensors[f'{layer}.conv.weight'], *norm)
   weight, bias = (tensors.get(f'fc.{part}') for part in ('weight', 'bias'))
   if weight is not None and bias is not None and weight.any():
     kernel = np.ascontiguousarray(weight.T, np.float32)
@@ -185,14 +187,14 @@ def from_torch(
 def _read(path):
   if path.suffix in ('.pth', '.pt'):
     return from_torch(torch_checkpoint.read_state_dict(path), str(path))
-  data = files.read(path, most=_MOST_BYTES)
+  data = files.read_bounded(path, most=_MAX_BYTES)
   try:
     if path.suffix == '.safetensors':
       return _nested(safetensors.numpy.load(data))
-    return _nested(npz.read_npz(io.BytesIO(data), limit=_MOST_BYTES))
+    return _nested(npz.read_npz(io.BytesIO(data), limit=_MAX_BYTES))
   except Exception as error:  # their readers raise anything
     raise ValueError(
-      f'{path} is not a readable {path.suffix} file: {files.reason(error)}'
+      f'{path} is not a readable {path.suffix} file: {files.short_message(error)}'
     ) from error
 
 
@@ -211,7 +213,7 @@ def load_weights(path: str | pathlib.Path = '') -> Weights:
     OSError: where the file cannot be opened or fetched.
     ValueError: naming the file and what is wrong with it.
   """
-  path = path or os.environ.get('GAN_JAX_INCEPTION') or fetch()
+  path = path or os.environ.get('GAN_JAX_INCEPTION') or download()
   path = pathlib.Path(path).expanduser()
   if path.suffix not in SUFFIXES:
     raise ValueError(f'{path}: must end in one of {", ".join(SUFFIXES)}')
@@ -222,7 +224,7 @@ def load_weights(path: str | pathlib.Path = '') -> Weights:
     )
   params = _read(path)
   check_params(params, str(path))
-  known = content_hash(trunk(params)) == KNOWN_TRUNK
+  known = content_hash(without_head(params)) == REFERENCE_HASH
   is_fid = known or _file_hash(path) == URL_SHA256
   return Weights(params, content_hash(params), is_fid, str(path))
 
@@ -251,7 +253,7 @@ def cache_directory() -> pathlib.Path:
   return pathlib.Path(directory).expanduser()
 
 
-def fetch(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
+def download(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
   """Downloads the published weights, 96 MB, unless they are in the cache.
 
   Args:
@@ -278,7 +280,7 @@ def fetch(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
     try:
       with urllib.request.urlopen(url, timeout=60) as source:
         with part.open('wb') as target:
-          for _ in range(_MOST_BYTES // 2**20):  # it may be without end
+          for _ in range(_MAX_BYTES // 2**20):  # it may be without end
             target.write(source.read(2**20))
     except (OSError, http.client.HTTPException) as error:
       raise OSError(f'{url} cannot be fetched: {error}; {advice}') from error

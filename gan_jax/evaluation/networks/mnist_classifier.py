@@ -29,7 +29,7 @@ SIDE = 28
 # Output channels of each convolution; None is a pooling.
 LAYERS = (16, None, 32, 32, None, 64, 64, None)
 FEATURES = 128
-_MOST_BYTES = 2**24  # of a file; the package's own has 292,842
+_MAX_BYTES = 2**24  # of a file; the package's own has 292,842
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
@@ -129,11 +129,11 @@ def load_digit_classifier(path: str = '') -> tuple[Params, str]:
       other parameters than `shapes()`, or values that are not finite.
   """
   file = pathlib.Path(path) if path else WEIGHTS
-  content = files.read(file, most=_MOST_BYTES)
+  content = files.read_bounded(file, most=_MAX_BYTES)
   try:
-    params = npz.read_npz(io.BytesIO(content), limit=_MOST_BYTES)
+    params = npz.read_npz(io.BytesIO(content), limit=_MAX_BYTES)
   except Exception as error:  # zipfile, zlib and numpy raise of any kind
-    reason = files.reason(error)
+    reason = files.short_message(error)
     raise ValueError(f'{file} is not a readable .npz: {reason}') from error
   found = {name: value.shape for name, value in params.items()}
   if found != shapes():

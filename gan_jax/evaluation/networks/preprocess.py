@@ -85,7 +85,7 @@ def _cubic(x):
   return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
-class Protocol(NamedTuple):
+class PreprocessingProtocol(NamedTuple):
   """How one implementation prepares images.
 
   Attributes:
@@ -102,14 +102,16 @@ class Protocol(NamedTuple):
 
 
 # Original FID and torch-fidelity; pytorch-fid; clean-fid.
-PREPROCESS = {
-  'legacy_tensorflow': Protocol(legacy_tensorflow_matrix, 128.0, 128.0),
-  'legacy_pytorch': Protocol(legacy_pytorch_matrix, 127.5, 127.5),
-  'clean': Protocol(clean_matrix, 128.0, 128.0, clip=True),
+PREPROCESSORS = {
+  'legacy_tensorflow': PreprocessingProtocol(
+    legacy_tensorflow_matrix, 128.0, 128.0
+  ),
+  'legacy_pytorch': PreprocessingProtocol(legacy_pytorch_matrix, 127.5, 127.5),
+  'clean': PreprocessingProtocol(clean_matrix, 128.0, 128.0, clip=True),
 }
 
 
-def quantise(images: Array) -> Array:
+def quantize(images: Array) -> Array:
   """Floats in [-1, 1] to the 8-bit images that every protocol starts from.
 
   Args:
@@ -173,9 +175,9 @@ def preprocess(images: Array, protocol: str) -> Array:
     ValueError: for an unknown protocol, another type or other channels, or
       images of no pixels.
   """
-  if protocol not in PREPROCESS:
+  if protocol not in PREPROCESSORS:
     raise ValueError(
-      f'protocol {protocol!r}: must be one of {", ".join(PREPROCESS)}'
+      f'protocol {protocol!r}: must be one of {", ".join(PREPROCESSORS)}'
     )
   chex.assert_rank(images, 4)
   if images.dtype != jnp.uint8:
@@ -188,7 +190,7 @@ def preprocess(images: Array, protocol: str) -> Array:
       f'images of {images.shape[-1]} channels, shape {images.shape}: must '
       'have 1 or 3, last'
     )
-  how = PREPROCESS[protocol]
+  how = PREPROCESSORS[protocol]
   resized = resize(jnp.asarray(images, jnp.float32), how.matrix)
   if how.clip:
     resized = jnp.clip(resized, 0, 255)
