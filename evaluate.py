@@ -255,7 +255,7 @@ def main(_):
   from gan_jax import evaluation
   from gan_jax.distributed import shutdown
   from gan_jax.evaluation import feature_cache, results
-  from gan_jax.io import metric_writer
+  from gan_jax.io import files
   from gan_jax.runner import console
 
   report = console.ConsoleReporter()
@@ -291,7 +291,7 @@ def main(_):
       options=chosen | {'value_range': value_range()},
       seconds=seconds,
     )
-    metric_writer.write_json(path, record)
+    files.write_json(path, record)
   report.recorded(path, seconds)
 
 

@@ -125,7 +125,7 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
   from gan_jax.distributed import multihost, shutdown
   from gan_jax.evaluation import feature_cache
   from gan_jax.experiment import resume, run_dir
-  from gan_jax.io import files, metric_writer
+  from gan_jax.io import files, lock
   from gan_jax.runner import console, loop, meters, run_logger
   from gan_jax.training import fused
 
@@ -140,11 +140,11 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
       if chief:
         store = feature_cache.default_feature_cache()
         judge = built.judge(store=store, track=report.track)
-        held = files.DirectoryLock(workdir)
+        held = lock.DirectoryLock(workdir)
         kept = run_logger.RunLogger(built, workdir, judge, report)
     start = resume.restore_or_initialize(built, workdir, _INIT_FROM.value)
     if chief:
-      metric_writer.write_json(
+      files.write_json(
         workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(built)
       )
   config = built.settings
@@ -223,7 +223,7 @@ def train_ensemble(workdir: pathlib.Path) -> bool:
   """Trains many runs as one program; see gan_jax/runner/train_ensemble.py."""
   from gan_jax import experiment
   from gan_jax.distributed import multihost, shutdown
-  from gan_jax.io import files
+  from gan_jax.io import lock
   from gan_jax.runner import console, loop
   from gan_jax.runner import train_ensemble as train_ensemble_lib
 
@@ -234,7 +234,7 @@ def train_ensemble(workdir: pathlib.Path) -> bool:
   report, interrupt = console.ConsoleReporter(), shutdown.GracefulShutdown()
   with told(*shutdown.USER_ERRORS, loop.TrainingError):
     members = experiment.build_ensemble(_CONFIG.value.to_dict())
-    with files.DirectoryLock(workdir):
+    with lock.DirectoryLock(workdir):
       return train_ensemble_lib.train_ensemble(
         members, workdir, report, interrupt
       )

@@ -26,7 +26,7 @@ from configs import digits, folder
 from gan_jax import distributed, experiment, training
 from gan_jax.data import ArraySource
 from gan_jax.distributed import xla_setup
-from gan_jax.experiment import program as program_lib
+from gan_jax.runner import pacing
 
 BATCH = 64
 CALL = 10  # steps of a call on resident examples
@@ -70,7 +70,7 @@ def train(built: experiment.Experiment) -> tuple[turns.Spent, float, int]:
     waited for data, and the steps that were taken in it.
   """
   program = built.program()
-  pace = program_lib.CallPacer(built.settings, program.limit)
+  pace = pacing.CallPacer(built.settings, program.limit)
   state, draws = program.put(built.init_state()), program.put(built.draws)
   step, total = 0, built.settings.num_steps
 

@@ -24,12 +24,7 @@ import optax
 # Not needed where gan_jax is installed.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from gan_jax import (  # noqa: E402
-  diagnostics,
-  losses,
-  networks,
-  training,  # noqa: E402
-)
+from gan_jax import diagnostics, losses, networks, training  # noqa: E402
 
 RATE = 0.1
 # Title -> loss, update rule, weight of R1.

@@ -13,38 +13,6 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
-def global_example_indices(
-  local_size: int, axis_name: str | None = None
-) -> Array:
-  """Indices in the global batch of the examples on this device.
-
-  Args:
-    local_size: examples on this device.
-    axis_name: the mapped axis of devices; None for a single one.
-
-  Returns:
-    `[local_size]` int32.
-  """
-  return axis_index(axis_name) * local_size + jnp.arange(
-    local_size, dtype=jnp.int32
-  )
-
-
-def axis_index(axis_name: str | None = None) -> Array | int:
-  """Number of this device along the mapped axis.
-
-  Args:
-    axis_name: the mapped axis of devices; None for a single one.
-
-  Returns:
-    int32 scalar, or the number 0 where there is one device: XLA would not
-    know that its index is constant, nor make one kernel of a small loop.
-  """
-  if axis_name is None or jax.lax.axis_size(axis_name) == 1:
-    return 0
-  return jax.lax.axis_index(axis_name)
-
-
 def per_example_keys(key: Array, indices: Array) -> Array:
   """One key per example, a function of the key and the global index.
 

@@ -1,7 +1,8 @@
 """Options of a part: checked by name and type, and filled in."""
 
 import difflib
-from typing import Any, Iterable, Mapping
+import inspect
+from typing import Any, Callable, Iterable, Mapping
 
 _MAX_INT = 2**31 - 1  # what a device counts with, and seeds do not repeat
 
@@ -21,6 +22,26 @@ def unknown_name_message(name: str, allowed: Iterable[str], what: str) -> str:
   near = difflib.get_close_matches(name, allowed, n=1)
   hint = f' Did you mean {near[0]!r}?' if near else ''
   return f'unknown {what} {name!r}.{hint} Allowed: {", ".join(allowed)}'
+
+
+def lookup(table: Any, name: Any, what: str) -> Any:
+  """Looks a name up in a table, or checks it against a collection of names.
+
+  Args:
+    table: mapping from names to entries, or a collection of names.
+    name: the name to look up.
+    what: what the name stands for, used in the error message.
+
+  Returns:
+    The table's entry, or the name itself if the table is no mapping.
+
+  Raises:
+    ValueError: for an unknown name; the message has the nearest and all
+      allowed names.
+  """
+  if not isinstance(name, str) or name not in table:
+    raise ValueError(unknown_name_message(str(name), table, what))
+  return table[name] if isinstance(table, Mapping) else name
 
 
 def fill_options(
@@ -74,3 +95,13 @@ def _typed(where: str, value: Any, default: Any) -> Any:
     f'{where}={value!r} is of type {type(value).__name__}; '
     f'must be {kind.__name__}'
   )
+
+
+def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+  """The keyword-only parameters of a function and their defaults."""
+  parameters = inspect.signature(function).parameters.values()
+  return {
+    p.name: p.default
+    for p in parameters
+    if p.kind == p.KEYWORD_ONLY and p.default is not p.empty
+  }

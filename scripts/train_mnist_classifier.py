@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from gan_jax import data  # noqa: E402
 from gan_jax.evaluation.networks import mnist_classifier  # noqa: E402
-from gan_jax.training.train_step import to_float  # noqa: E402
+from gan_jax.pixels import to_float  # noqa: E402
 
 BATCH, EPOCHS, SEED = 128, 8, 0
 LEARNING_RATE, WEIGHT_DECAY, SHIFT = 2e-3, 0.02, 2

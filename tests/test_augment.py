@@ -11,6 +11,7 @@ from gan_jax.augment import (
   AUGMENTS,
   ada_controller,
   ada_pipe,
+  diff_augment_pipe,
   instance_noise,
   linear_decay,
   transforms,
@@ -18,7 +19,7 @@ from gan_jax.augment import (
 
 COUNT, SIDE = 512, 8
 POLICIES = {
-  'diff_augment': ada_pipe.DIFF_AUGMENT_POLICY,
+  'diff_augment': diff_augment_pipe.DIFF_AUGMENT_POLICY,
   'ada': ada_pipe.ADA_POLICY,
 }
 ENTRIES = [(name, entry) for name in POLICIES for entry in POLICIES[name]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gan_jax import config, experiment, losses, training
-from gan_jax.augment import ada_pipe
+from gan_jax.augment import diff_augment_pipe
 from gan_jax.experiment import build_objective
 
 BASE = dict(
@@ -289,4 +289,4 @@ def test_specs_are_filled_in():
   chosen = config.from_mapping({**BASE, 'augment': {'name': 'diff_augment'}})
   _, hyper, filled = build_objective.build_augment(chosen.augment, 8)
   assert hyper == {'augment_strength': 1.0}
-  assert filled['policy'] == ada_pipe.DIFF_AUGMENT_POLICY
+  assert filled['policy'] == diff_augment_pipe.DIFF_AUGMENT_POLICY

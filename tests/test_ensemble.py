@@ -8,7 +8,7 @@ import pytest
 
 from gan_jax import config, experiment, training
 from gan_jax.experiment import build_gan, extract_member, resume, run_dir
-from gan_jax.io import metric_writer
+from gan_jax.io import files
 from gan_jax.runner import train_ensemble
 from gan_jax.training import ensemble, nonfinite
 from tests import test_fuse
@@ -175,9 +175,7 @@ class TestRecords:
     crew = self.crew()
     now, _ = train(crew, 4)
     workdir.mkdir()
-    metric_writer.write_json(
-      workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(crew)
-    )
+    files.write_json(workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(crew))
     with run_dir.open_checkpoints(crew, workdir) as saved:
       saved.save(4, now)
     return crew, now

@@ -9,6 +9,7 @@ from gan_jax import config, data, shuffle
 from gan_jax.data import device_feed
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment import schedule
+from gan_jax.runner import pacing
 from tests import test_fuse
 
 
@@ -106,14 +107,14 @@ class TestPace:
 
   def test_calls_end_where_something_is_due(self):
     chosen = self.settings(steps_per_call=16, checkpoint_every=50)
-    pace, step, ends = program_lib.CallPacer(chosen, 16), 0, []
+    pace, step, ends = pacing.CallPacer(chosen, 16), 0, []
     while step < 100:
       step += pace.count(step)
       ends.append(step)
     assert ends == [16, 32, 40, 50, 66, 80, 96, 100]
 
   def test_the_first_call_is_one_step_and_later_ones_fill_the_time(self):
-    pace = program_lib.CallPacer(self.settings(), 1000)
+    pace = pacing.CallPacer(self.settings(), 1000)
     assert pace.count(0) == 1
     pace.seconds = 0.05
     assert pace.count(1) == 5  # 0.25 s

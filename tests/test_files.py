@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gan_jax.io import files, jsonl
+from gan_jax.io import files, jsonl, lock
 
 
 class Full:
@@ -64,7 +64,7 @@ def test_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_a_directory_of_one_process(tmp_path):
-  held = files.DirectoryLock(tmp_path / 'run')
+  held = lock.DirectoryLock(tmp_path / 'run')
   code = (
     'import pathlib, sys; from gan_jax import files; '
     'files.Hold(pathlib.Path(sys.argv[1]))'
@@ -79,6 +79,6 @@ def test_a_directory_of_one_process(tmp_path):
   assert f'run is in use by process {os.getpid()} on ' in refused.stderr
   held.close()
   assert other().returncode == 0
-  with files.DirectoryLock(tmp_path / 'run'):
+  with lock.DirectoryLock(tmp_path / 'run'):
     text = (tmp_path / 'run' / '.lock').read_text()
     assert text.startswith(f'process {os.getpid()} on ')

@@ -11,9 +11,8 @@ import pytest
 from gan_jax import layers, networks
 from gan_jax.distributed import devices
 from gan_jax.experiment import build_networks
-from gan_jax.layers import linear
-from gan_jax.models import dcgan, mlp
-from gan_jax.models import linear as linear_lib
+from gan_jax.layers import normalization
+from gan_jax.models import dcgan, linear, mlp
 
 SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
 SMALL = {'dcgan': {'width': 4}, 'mlp': {'features': (8,)}}
@@ -65,7 +64,7 @@ def test_shapes_types_and_statistics(name, train):
 
 
 @pytest.mark.parametrize('name', ['dcgan', 'mlp'])
-@pytest.mark.parametrize('norm', linear.NORMS)
+@pytest.mark.parametrize('norm', normalization.NORMS)
 def test_every_norm(name, norm):
   g, d, _ = pair(name, norm=norm)
   if name == 'dcgan':  # at 8 x 8 there is no layer between first and last
@@ -151,7 +150,7 @@ def test_initial_parameters_are_normal_of_002():
 
 def test_batch_norm_in_d_couples_examples_and_others_do_not():
   x = jax.random.normal(jax.random.key(1), (6, 16, 16, 1))
-  for norm in linear.NORMS:
+  for norm in normalization.NORMS:
     d = networks.from_linen(dcgan.Discriminator(width=4, norm=norm))
     weights = d.init(jax.random.key(0), x)
     logit = lambda x: d.apply(*weights, x, train=True)[0][0]
@@ -262,7 +261,7 @@ def test_minibatch_std_joins_the_last_hidden_layer(name, group_size):
 
 def test_linear_generator_refuses_images():
   with pytest.raises(ValueError, match=r'vectors; the data are of \(8, 8, 1\)'):
-    linear_lib.Generator(shape=(8, 8, 1)).init(
+    linear.Generator(shape=(8, 8, 1)).init(
       jax.random.key(0), jnp.zeros((1, 2)), train=False
     )
 

@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import distributed, networks, prng, training
+from gan_jax import collectives, distributed, networks, pixels, prng, training
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.models import dcgan
 from gan_jax.training import gan as gan_lib
-from gan_jax.training import gradients, train_step
 from tests import tiny
 
 needs_four = pytest.mark.skipif(
@@ -75,7 +74,7 @@ def test_dcgan_on_four_devices_is_that_on_one():
     discriminator=networks.from_linen(d),
   )
   x = jax.random.normal(jax.random.key(0), (1, 16, 8, 8, 1)) / 2
-  start = train_step.to_float(x[0])
+  start = pixels.to_float(x[0])
 
   def final(way):
     before = tiny.state.init_state(
@@ -125,7 +124,9 @@ def test_emulation_catches_a_forgotten_mean():
 
 def test_devices_draw_different_latents_and_those_of_one():
   def draw(_, batch, key):
-    indices = prng.global_example_indices(len(batch), devices_lib.AXIS_NAME)
+    indices = collectives.global_example_indices(
+      len(batch), devices_lib.AXIS_NAME
+    )
     z = prng.sample_normal(prng.per_example_keys(key, indices), 3)
     return jax.lax.all_gather(z, devices_lib.AXIS_NAME, tiled=True), {}
 
@@ -138,14 +139,16 @@ def test_devices_draw_different_latents_and_those_of_one():
   )(0, jnp.zeros((4, 2)), key)
   assert len(np.unique(many, axis=0)) == 8
   one = prng.sample_normal(
-    prng.per_example_keys(key, prng.global_example_indices(8)), 3
+    prng.per_example_keys(key, collectives.global_example_indices(8)), 3
   )
   np.testing.assert_allclose(many, one, atol=1e-6)
 
 
 def test_mean_over_leaves_integers_alone():
   tree = {'count': jnp.array([1, 2]), 'x': jnp.array([1.0, 3.0])}
-  out = jax.vmap(lambda t: gradients.pmean_floats('i', t), axis_name='i')(tree)
+  out = jax.vmap(lambda t: collectives.pmean_floats('i', t), axis_name='i')(
+    tree
+  )
   np.testing.assert_array_equal(out['count'], [1, 2])
   np.testing.assert_array_equal(out['x'], [2.0, 2.0])
 

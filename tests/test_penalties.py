@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from gan_jax import penalties, prng
+from gan_jax import collectives, penalties, prng
 from gan_jax.penalties import consistency_penalty
 
 DIM = 3
@@ -18,7 +18,7 @@ QUADRATIC = lambda x: jnp.square(x).sum(axis=1) / 2  # its gradient is x
 
 def keys(count, seed=0):
   return prng.per_example_keys(
-    jax.random.key(seed), prng.global_example_indices(count)
+    jax.random.key(seed), collectives.global_example_indices(count)
   )
 
 

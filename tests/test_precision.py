@@ -13,7 +13,7 @@ import pytest
 from gan_jax import layers as layers_lib
 from gan_jax import losses, networks, penalties, prng, training
 from gan_jax.experiment import build_networks
-from gan_jax.layers import linear
+from gan_jax.layers import linear, normalization
 from gan_jax.models import dcgan
 from gan_jax.training import optimizers
 
@@ -113,7 +113,7 @@ def dcgan_game(norm, dtype):
   )
 
 
-@pytest.mark.parametrize('norm', linear.NORMS)
+@pytest.mark.parametrize('norm', normalization.NORMS)
 def test_all_that_a_step_keeps_is_float32(norm):
   adam = optimizers.hparam_defaults('adam')
   hyper = {f'{p}_{name}': v for p in 'gd' for name, v in adam.items()}

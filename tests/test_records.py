@@ -12,7 +12,7 @@ import pytest
 from gan_jax import evaluation
 from gan_jax.evaluation import failure_modes, reference_data
 from gan_jax.experiment import resume, schedule
-from gan_jax.io import metric_writer
+from gan_jax.io import files
 from gan_jax.runner import console, run_logger
 from tests.test_experiment import build
 from tests.test_writers import events
@@ -62,7 +62,7 @@ def test_a_summary_that_is_damaged_is_written_anew(tmp_path):
   path = tmp_path / 'summary.json'
   for content, kept in (('{"a": 1, "b": 2}', {'b': 2}), ('{', {}), (None, {})):
     path.unlink() if content is None else path.write_text(content)
-    metric_writer.update_json(path, {'a': 3})
+    files.update_json(path, {'a': 3})
     assert json.loads(path.read_text()) == {'a': 3, **kept}
 
 

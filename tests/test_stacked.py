@@ -14,7 +14,7 @@ from gan_jax import data
 from gan_jax.data import ArraySource, images, tfds
 from gan_jax.evaluation.networks import mnist_classifier
 from gan_jax.metrics import stacked_mnist
-from gan_jax.training.train_step import to_float
+from gan_jax.pixels import to_float
 
 RECORD = json.loads(mnist_classifier.WEIGHTS.with_suffix('.json').read_text())
 COMBINATIONS = jnp.array(list(itertools.product(range(10), repeat=3)))

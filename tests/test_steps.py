@@ -9,9 +9,10 @@ import optax
 import pytest
 
 from gan_jax import losses, networks, penalties, prng, training
+from gan_jax import pixels as pixels_lib
 from gan_jax.models import linear, mlp
 from gan_jax.training import gan as gan_lib
-from gan_jax.training import gan_losses, train_step
+from gan_jax.training import gan_losses
 from tests import tiny
 
 
@@ -244,9 +245,9 @@ def test_generator_of_another_shape_is_refused():
 def test_to_float():
   pixels = np.array([0, 51, 255], np.uint8)
   np.testing.assert_allclose(
-    train_step.to_float(pixels), [-1, -0.6, 1], rtol=1e-6
+    pixels_lib.to_float(pixels), [-1, -0.6, 1], rtol=1e-6
   )
-  np.testing.assert_array_equal(train_step.to_float(np.float32([3.0])), [3.0])
+  np.testing.assert_array_equal(pixels_lib.to_float(np.float32([3.0])), [3.0])
 
 
 # ---- Dive into Deep Learning, written out in numpy.
@@ -478,4 +479,4 @@ def test_a_donated_state_owns_what_it_holds():
 @pytest.mark.parametrize('dtype', [np.int32, bool])
 def test_to_float_refuses_what_has_no_known_range(dtype):
   with pytest.raises(ValueError, match='must be uint8'):
-    train_step.to_float(np.ones(3, dtype))
+    pixels_lib.to_float(np.ones(3, dtype))

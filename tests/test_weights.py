@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gan_jax.evaluation.networks import convert_weights, inception_weights
-from gan_jax.io import torch_checkpoint
+from gan_jax.io import cache_dir, torch_checkpoint
 
 LAYERS = {'Conv2d_1a_3x3': (3, 3, 3, 4), 'Mixed_5b.branch_pool': (1, 1, 4, 5)}
 
@@ -404,11 +404,11 @@ def test_cache_directory(monkeypatch):
   for name in ('GAN_JAX_CACHE', 'XDG_CACHE_HOME'):
     monkeypatch.delenv(name, raising=False)
   home = pathlib.Path.home()
-  assert inception_weights.cache_directory() == home / '.cache' / 'gan_jax'
+  assert cache_dir.cache_directory() == home / '.cache' / 'gan_jax'
   monkeypatch.setenv('XDG_CACHE_HOME', '/x')
-  assert inception_weights.cache_directory() == pathlib.Path('/x/gan_jax')
+  assert cache_dir.cache_directory() == pathlib.Path('/x/gan_jax')
   monkeypatch.setenv('GAN_JAX_CACHE', '/y')
-  assert inception_weights.cache_directory() == pathlib.Path('/y')
+  assert cache_dir.cache_directory() == pathlib.Path('/y')
 
 
 # ---- The converter.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gan_jax import losses, training
-from gan_jax.training import gan as gan_lib
+from gan_jax.training import packing
 from tests import tiny
 
 REAL = jnp.array([0.0, 2.0, -1.0, 0.5])
@@ -160,12 +160,12 @@ def test_features_need_a_witness():
 
 def test_pack_stacks_along_the_last_axis_and_unpack_undoes_it():
   x = jnp.arange(4 * 2 * 3 * 2.0).reshape(4, 2, 3, 2)
-  packed = gan_lib.pack(x, 2)
+  packed = packing.pack(x, 2)
   chex.assert_shape(packed, (2, 2, 3, 4))
   np.testing.assert_array_equal(packed[0, ..., :2], x[0])
   np.testing.assert_array_equal(packed[0, ..., 2:], x[1])
-  np.testing.assert_array_equal(gan_lib.unpack(packed, 2), x)
-  vectors = gan_lib.pack(jnp.arange(8.0).reshape(4, 2), 4)
+  np.testing.assert_array_equal(packing.unpack(packed, 2), x)
+  vectors = packing.pack(jnp.arange(8.0).reshape(4, 2), 4)
   np.testing.assert_array_equal(vectors, [[0, 1, 2, 3, 4, 5, 6, 7]])
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from tensorboardX.proto import event_pb2
 
 from gan_jax.io import checkpoint, metric_writer
+from gan_jax.report import images as images_lib
 from gan_jax.runner import meters
 
 
@@ -19,7 +20,7 @@ def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
   images = np.full((6, 4, 5, channels), -1.0)
   images[4] = 1
   path = tmp_path / 'deep' / 'grid.png'
-  metric_writer.save_image_grid(path, images, columns=3, least=1)
+  images_lib.save_image_grid(path, images, columns=3, least=1)
   with Image.open(path) as picture:
     assert picture.mode == mode and picture.size == (3 * 6 + 1, 2 * 5 + 1)
     pixels = np.asarray(picture).reshape(11, 19, channels)
@@ -30,7 +31,7 @@ def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
 
 def test_grid_clips_and_enlarges(tmp_path):
   path = tmp_path / 'grid.png'
-  metric_writer.save_image_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
+  images_lib.save_image_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
   with Image.open(path) as picture:
     assert picture.size == (40, 40) and np.asarray(picture).max() == 255
 
@@ -38,20 +39,20 @@ def test_grid_clips_and_enlarges(tmp_path):
 def test_grid_refuses_other_shapes(tmp_path):
   for shape in ((4, 4, 3), (1, 4, 4, 2)):
     with pytest.raises(ValueError, match=r'must be \[N, H, W, C\]'):
-      metric_writer.save_image_grid(tmp_path / 'x.png', np.zeros(shape))
+      images_lib.save_image_grid(tmp_path / 'x.png', np.zeros(shape))
 
 
 def test_scatter_has_both_colours(tmp_path):
   rng = np.random.default_rng(0)
   path = tmp_path / 'scatter.png'
   real, fake = rng.normal(size=(2, 100, 2))
-  metric_writer.save_scatter(path, real, np.concatenate([fake, [[99.0, 0]]]))
+  images_lib.save_scatter(path, real, np.concatenate([fake, [[99.0, 0]]]))
   with Image.open(path) as picture:
     pixels = np.asarray(picture.convert('RGB')).astype(int)
   assert (pixels[..., 2] - pixels[..., 0] > 40).sum() > 500  # blue
   assert (pixels[..., 0] - pixels[..., 2] > 40).sum() > 500  # orange
   with pytest.raises(ValueError, match=r'must be \[n, 2\]'):
-    metric_writer.save_scatter(path, real, np.zeros((3, 3)))
+    images_lib.save_scatter(path, real, np.zeros((3, 3)))
 
 
 def test_scalars_and_what_a_killed_run_left(tmp_path):

@@ -1,14 +1,23 @@
-"""Augmentation: functions (images, keys, *, strength, policy) -> images."""
+"""Augmentations of discriminator inputs, keyed per example.
 
-from gan_jax.augment import ada_controller, ada_pipe, transforms
-from gan_jax.augment.ada_controller import instance_noise, linear_decay
-from gan_jax.augment.ada_pipe import AUGMENTS
+An augmentation is a function `(x, keys, *, strength, policy) -> x` of images
+`[B, H, W, C]` in [-1, 1] and one typed key per image. `AUGMENTS` maps the names
+that a config may use to functions.
+"""
+
+from gan_jax.augment.ada_controller import init_ada, update_ada
+from gan_jax.augment.ada_pipe import ada
+from gan_jax.augment.diff_augment_pipe import diff_augment
+from gan_jax.augment.input_noise import instance_noise, linear_decay
 
 __all__ = [
   'AUGMENTS',
-  'adaptive',
+  'ada',
+  'diff_augment',
+  'init_ada',
   'instance_noise',
   'linear_decay',
-  'pipes',
-  'transforms',
+  'update_ada',
 ]
+
+AUGMENTS = {'diff_augment': diff_augment, 'ada': ada}

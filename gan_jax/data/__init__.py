@@ -21,7 +21,7 @@ from gan_jax.data import (
   tfds,
 )
 from gan_jax.data.array_source import ArraySource
-from gan_jax.data.prefetch import BatchIterator
+from gan_jax.data.batches import BatchIterator
 from gan_jax.data.sample_files import open_samples
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from gan_jax.data import prefetch
+from gan_jax.data import batches, prefetch
 
 _AT_A_TIME = 2048  # examples, where all of a source is read
 
@@ -97,14 +97,14 @@ class ChunkedFeed:
       until: step -> number of steps until a call must end; 0 at the end.
       put: places arrays `[size, d_steps, batch_size, ...]` on the devices.
       ahead: chunks to hold ready.
-      part: of each batch, as in prefetch.read_batches.
+      part: of each batch, as in batches.read_batches.
     """
 
     def chunks():
       step = start
       while True:
         count = max(1, min(size, until(step)))
-        chunk = prefetch.read_batches(
+        chunk = batches.read_batches(
           source, seed, batch_size, d_steps, step, count, part
         )
         fill = lambda x: np.concatenate(

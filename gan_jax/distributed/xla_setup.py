@@ -9,7 +9,7 @@ from typing import Sequence
 
 import jax
 
-from gan_jax.evaluation.networks import inception_weights
+from gan_jax.io import cache_dir
 
 # Whether this XLA has the flags that are set here and in tests: it ends the
 # process for one that it does not know.
@@ -100,7 +100,7 @@ def enable_compilation_cache() -> pathlib.Path:
   chosen = jax.config.jax_compilation_cache_dir
   if chosen:
     return pathlib.Path(chosen)
-  directory = inception_weights.cache_directory() / 'xla' / _machine()
+  directory = cache_dir.cache_directory() / 'xla' / _machine()
   jax.config.update('jax_compilation_cache_dir', str(directory))
   jax.config.update(
     'jax_persistent_cache_min_compile_time_secs', _MIN_COMPILE_SECONDS

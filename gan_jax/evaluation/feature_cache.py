@@ -15,8 +15,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from gan_jax.evaluation.networks import inception_weights
-from gan_jax.io import npz
+from gan_jax.io import cache_dir, npz
 
 
 class FeatureCache:
@@ -65,4 +64,4 @@ class FeatureCache:
 
 def default_feature_cache() -> FeatureCache:
   """The store in the cache directory of evaluation.weights."""
-  return FeatureCache(inception_weights.cache_directory() / 'features')
+  return FeatureCache(cache_dir.cache_directory() / 'features')

@@ -10,6 +10,7 @@ from typing import Any, Callable, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax import pixels
 from gan_jax.evaluation.networks import (
   inception,
   inception_weights,
@@ -17,7 +18,6 @@ from gan_jax.evaluation.networks import (
   preprocess,
 )
 from gan_jax.metrics import stacked_mnist
-from gan_jax.training import train_step
 from gan_jax.validation import unknown_name_message
 
 PyTree = Any
@@ -51,7 +51,7 @@ class FeatureExtractor(NamedTuple):
 
 
 def _to_float(x):
-  return train_step.to_float(x) if x.dtype == jnp.uint8 else x
+  return pixels.to_float(x) if x.dtype == jnp.uint8 else x
 
 
 def from_function(

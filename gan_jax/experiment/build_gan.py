@@ -7,7 +7,7 @@ from typing import Any, Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from gan_jax import config, networks, training
+from gan_jax import config, networks, training, validation
 from gan_jax.experiment import build_networks, build_objective
 from gan_jax.training import ema, update_rules
 
@@ -168,9 +168,7 @@ def build_train_step(
     ValueError: for an unknown update rule, or combinations that it does not
       have.
   """
-  build_objective.choose(
-    training.UPDATE_RULES, chosen.update_rule, 'update_rule'
-  )
+  validation.lookup(training.UPDATE_RULES, chosen.update_rule, 'update_rule')
   return training.make_train_step(
     gan,
     d_steps=chosen.d_steps,

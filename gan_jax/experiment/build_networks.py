@@ -10,7 +10,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from gan_jax import models, training, validation
-from gan_jax.experiment import build_objective
 from gan_jax.training import optimizers
 
 _NOT_MODELS = ('blocks', 'conv', 'spectral', 'winograd')
@@ -44,7 +43,7 @@ def build_network(
   """
   name = spec.get('name')
   names = {n: n for n in model_names()}
-  build_objective.choose(names, name, f'{role} model')
+  validation.lookup(names, name, f'{role} model')
   cls = getattr(
     importlib.import_module(f'gan_jax.models.{name}'), role.capitalize()
   )
@@ -95,7 +94,7 @@ def build_optimizer(
   """
   what = f'{prefix}_optimizer'
   name = spec.get('name')
-  build_objective.choose(training.OPTIMIZERS, name, what)
+  validation.lookup(training.OPTIMIZERS, name, what)
   allowed = {
     'learning_rate': 2e-4,
     'schedule': 'constant',

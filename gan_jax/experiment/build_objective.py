@@ -12,21 +12,10 @@ import jax.numpy as jnp
 
 from gan_jax import augment, config, losses, training, validation
 from gan_jax.augment import ada_controller
-from gan_jax.training import Augmentation, LossTerm, optimizers, penalty_terms
+from gan_jax.training import Augmentation, LossTerm, penalty_terms
 from gan_jax.training.gan import Hparams
 
 Spec = Mapping[str, Any]
-
-
-def choose(table: Mapping[str, Any], name: Any, what: str) -> Any:
-  """Looks a name up.
-
-  Raises:
-    ValueError: for one that is not there, with the nearest that is.
-  """
-  if not isinstance(name, str) or name not in table:
-    raise ValueError(validation.unknown_name_message(str(name), table, what))
-  return table[name]
 
 
 def _between(where: str, value: float, low: float, high: float) -> None:
@@ -53,9 +42,9 @@ def build_loss(chosen: config.Config):
     ValueError: for an unknown loss or option, numbers out of range, smoothing
       of a loss without targets, top-k of one without logits.
   """
-  loss = choose(losses.LOSSES, chosen.loss, 'loss')
+  loss = validation.lookup(losses.LOSSES, chosen.loss, 'loss')
   factory = losses.FACTORIES.get(chosen.loss)
-  allowed = optimizers.keyword_defaults(factory) if factory else {}
+  allowed = validation.keyword_defaults(factory) if factory else {}
   options = validation.fill_options(
     f'loss {chosen.loss}', chosen.loss_options, allowed
   )
@@ -122,7 +111,7 @@ def build_penalties(chosen: config.Config):
   found: dict[str, dict[str, LossTerm]] = {'discriminator': {}, 'generator': {}}
   weights, filled = {}, {}
   for name, spec in chosen.penalties.items():
-    entry = choose(training.PENALTIES, name, 'penalty')
+    entry = validation.lookup(training.PENALTIES, name, 'penalty')
 
     options = validation.fill_options(
       f'penalty {name}',
@@ -185,11 +174,11 @@ def build_augment(
   """
   name = spec.get('name')
   table = {'none': None, **augment.AUGMENTS}
-  function = choose(table, name, 'augment')
+  function = validation.lookup(table, name, 'augment')
   if function is None:
     validation.fill_options('augment none', dict(spec), {'name': 'none'})
     return None, {}, {'name': 'none'}
-  policy = optimizers.keyword_defaults(function)['policy']
+  policy = validation.keyword_defaults(function)['policy']
   adaptive = name == 'ada'
   allowed = {
     'policy': policy,

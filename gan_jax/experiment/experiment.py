@@ -14,8 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import config as config_lib
-from gan_jax import data, distributed, evaluation, training, validation
+from gan_jax import (
+  config,
+  data,
+  distributed,
+  evaluation,
+  pixels,
+  training,
+  validation,
+)
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
 from gan_jax.evaluation import failure_modes, reference_data, results
@@ -23,7 +30,6 @@ from gan_jax.experiment import build_gan, compatibility
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment.run_dir import load_sampler
 from gan_jax.training import fused, nonfinite, update_rules
-from gan_jax.training import train_step as train_step_lib
 
 __all__ = ['Experiment', 'build', 'take_examples', 'load_sampler']
 
@@ -43,7 +49,7 @@ class Experiment:
     train_step: written for one device, with `axis_name=devices.AXIS_NAME`.
   """
 
-  config_lib: config_lib.Config
+  config: config.Config
   gan: training.GAN
   hyper: dict[str, float]
   shape: tuple[int, ...]
@@ -182,7 +188,7 @@ def build(
       divide by the devices or exceeds the data, shapes that do not fit.
     FileNotFoundError: for data that are not there.
   """
-  chosen = config_lib.from_mapping(mapping)
+  chosen = config.from_mapping(mapping)
   devices = tuple(devices_lib.global_devices(chosen.num_devices))
   devices_lib.check_divisible(chosen.batch_size, len(devices))
   if chosen.batch_size // len(devices) % chosen.micro_batches:
@@ -267,4 +273,4 @@ def take_examples(source: data.Source, count: int) -> np.ndarray:
   """Some examples of a source, as float32; fewer where it has fewer."""
   shuffled = np.random.default_rng(0).permutation(len(source))
   indices = shuffled[:count]
-  return np.asarray(train_step_lib.to_float(jnp.asarray(source[indices]['x'])))
+  return np.asarray(pixels.to_float(jnp.asarray(source[indices]['x'])))

@@ -15,7 +15,7 @@ import sys
 
 from gan_jax import config as config_lib
 from gan_jax.experiment import compatibility, run_dir
-from gan_jax.io import checkpoint, metric_writer
+from gan_jax.io import checkpoint, files
 
 
 def extract(
@@ -49,7 +49,7 @@ def extract(
   directory = out / run_dir.CHECKPOINTS
   with checkpoint.RunCheckpointer(directory, keep=1, about=about) as saved:
     saved.save(step, state)
-  metric_writer.write_json(out / run_dir.CONFIG_FILE, about)
+  files.write_json(out / run_dir.CONFIG_FILE, about)
   return step
 
 

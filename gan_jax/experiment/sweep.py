@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax import config as config_lib
-from gan_jax import validation
+from gan_jax import config, validation
 
 _SPACES = {
   'linspace': np.linspace,
@@ -67,7 +66,7 @@ class SweepMember(NamedTuple):
     point: setting -> value, of what is swept.
   """
 
-  config_lib: config_lib.Config
+  config: config.Config
   point: dict[str, float]
 
 
@@ -130,7 +129,7 @@ def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
     inner = inner.get(name) if isinstance(inner, dict) else None
   known = isinstance(inner, dict) and last in inner
   if not known or not isinstance(inner[last], float):
-    flat = config_lib.flatten(mapping)
+    flat = config.flatten(mapping)
     floats = [k for k, v in flat.items() if isinstance(v, float)]
     if known:
       raise ValueError(
@@ -145,7 +144,7 @@ def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
   inner[last] = value
 
 
-def check_size(chosen: config_lib.Config) -> None:
+def check_size(chosen: config.Config) -> None:
   """Refuses an ensemble of too many members, before any is made.
 
   Raises:
@@ -161,7 +160,7 @@ def check_size(chosen: config_lib.Config) -> None:
     )
 
 
-def expand_sweep(chosen: config_lib.Config) -> list[SweepMember]:
+def expand_sweep(chosen: config.Config) -> list[SweepMember]:
   """The members of an ensemble: for each point of the sweep, all seeds.
 
   Args:
@@ -175,16 +174,16 @@ def expand_sweep(chosen: config_lib.Config) -> list[SweepMember]:
     ValueError: for a sweep of what is not a continuous setting.
   """
   axes = parse_sweep(chosen.ensemble['sweep'])
-  alone = dataclasses.replace(chosen, ensemble=config_lib.Config().ensemble)
+  alone = dataclasses.replace(chosen, ensemble=config.Config().ensemble)
   found = []
   for values in itertools.product(*(axis.values for axis in axes)):
     point = {
       leaf: value for axis, value in zip(axes, values) for leaf in axis.leaves
     }
-    mapping = config_lib.to_dict(alone)
+    mapping = config.to_dict(alone)
     for leaf, value in point.items():
       _with_leaf(mapping, leaf, value)
     for number in range(chosen.ensemble['seeds']):
       mapping['seed'] = chosen.seed + number
-      found.append(SweepMember(config_lib.from_mapping(mapping), point))
+      found.append(SweepMember(config.from_mapping(mapping), point))
   return found

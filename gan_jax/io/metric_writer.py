@@ -5,35 +5,15 @@ Images are NHWC in [-1, 1].
 """
 
 import contextlib
-import io
-import json
 import math
 import pathlib
 import socket
 import time
-from typing import Any, Mapping
-
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from typing import Mapping
 
 from gan_jax.io import files, jsonl
 
 _FLUSH_SECONDS = 30
-_REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON, whole or not at all."""
-  text = json.dumps(value, indent=2, sort_keys=True)
-  files.atomic_write(path, text + '\n')
-
-
-def update_json(path: pathlib.Path, changes: Mapping[str, Any]) -> None:
-  """Writes entries into a JSON object; one that cannot be read begins anew."""
-  found = {}
-  with contextlib.suppress(FileNotFoundError, ValueError):
-    found = files.read_json(path)
-  write_json(path, {**found, **changes})
 
 
 class _TensorBoardWriter:
@@ -127,127 +107,3 @@ class MetricWriter:
     # An error that is under way says more than what follows from it.
     with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
       self.close()
-
-
-def _save(image: Image.Image, path: pathlib.Path) -> None:
-  path.parent.mkdir(parents=True, exist_ok=True)
-  png = io.BytesIO()
-  image.save(png, 'PNG')
-  files.atomic_write(path, png.getvalue())
-
-
-def save_image_grid(
-  path: pathlib.Path, images: np.ndarray, *, columns: int = 0, least: int = 512
-) -> None:
-  """Saves images side by side as a PNG.
-
-  Args:
-    path: of the PNG.
-    images: `[N, H, W, C]` float in [-1, 1], C of 1, 3 or 4; values beyond are
-      clipped.
-    columns: images per row; 0 for about a square.
-    least: small images are enlarged by a whole factor, so that the picture
-      is about this many pixels wide.
-
-  Raises:
-    ValueError: for another rank or channel count.
-  """
-  if images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
-    raise ValueError(
-      f'images of shape {images.shape}: must be [N, H, W, C], C of 1, 3 or 4'
-    )
-  n, height, width, channels = images.shape
-  columns = columns or math.ceil(math.sqrt(n))
-  rows, gap = math.ceil(n / columns), 1
-  pixels = np.round((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
-  canvas = np.full(
-    (rows * (height + gap) + gap, columns * (width + gap) + gap, channels),
-    255,
-    np.uint8,
-  )
-  for i, picture in enumerate(pixels):
-    top = gap + i // columns * (height + gap)
-    left = gap + i % columns * (width + gap)
-    canvas[top : top + height, left : left + width] = picture
-  image = Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
-  factor = max(1, round(least / image.width))
-  size = (image.width * factor, image.height * factor)
-  _save(image.resize(size, Image.Resampling.NEAREST), path)
-
-
-def save_scatter(
-  path: pathlib.Path, real: np.ndarray, fake: np.ndarray, *, side: int = 640
-) -> None:
-  """Saves a scatter plot of generated over real points as a PNG.
-
-  The frame follows the real points; generated points outside it are counted
-  in a note.
-
-  Args:
-    path: of the PNG.
-    real: `[n, 2]`.
-    fake: `[m, 2]`.
-    side: of the picture, in pixels.
-
-  Raises:
-    ValueError: for points that are not in the plane.
-  """
-  for points in (real, fake):
-    if points.ndim != 2 or points.shape[1] != 2:
-      raise ValueError(f'points of shape {points.shape}: must be [n, 2]')
-  scale = 2  # drawn twice as large, for smooth points
-  n, margin = side * scale, 56 * scale
-  image = Image.new('RGB', (n, n), 'white')
-  draw = ImageDraw.Draw(image, 'RGBA')
-  font = ImageFont.load_default(13 * scale)
-  low, high = real.min(axis=0), real.max(axis=0)
-  centre, half = (low + high) / 2, max((high - low).max() * 0.6, 1e-6)
-  low, high = centre - half, centre + half
-  place = lambda p: margin + (p - low) / (high - low) * (n - 2 * margin)
-  draw.rectangle([margin, margin, n - margin, n - margin], outline=_INK)
-  step = 10 ** math.floor(math.log10(half))
-  for axis in range(2):
-    first = math.ceil(low[axis] / step)
-    for tick in range(first, math.floor(high[axis] / step) + 1):
-      at = float(place(np.full(2, tick * step))[axis])
-      text = f'{tick * step:g}'
-      if axis == 0:
-        spot, anchor = (at, n - margin + 6 * scale), 'mt'
-      else:
-        spot, anchor = (margin - 6 * scale, n - at), 'rm'
-      draw.text(spot, text, _INK, font, anchor)
-  inside = ((fake >= low) & (fake <= high)).all(axis=1)
-  radius = 2.2 * scale
-  for points, colour in ((real, _REAL), (fake[inside], _FAKE)):
-    for x, y in place(points):
-      box = [x - radius, n - y - radius, x + radius, n - y + radius]
-      draw.ellipse(box, fill=(*colour, 110))
-  outside = f', {(~inside).sum()} outside' if not inside.all() else ''
-  legend = (
-    (0, _REAL, f'real ({len(real)})'),
-    (150, _FAKE, f'generated ({len(fake)}{outside})'),
-  )
-  for offset, colour, text in legend:
-    x, y, dot = margin + offset * scale, margin // 2, 5 * scale
-    draw.ellipse([x, y - dot, x + 2 * dot, y + dot], fill=colour)
-    draw.text((x + 3 * dot, y), text, colour, font, 'lm')
-  _save(image.resize((side, side), Image.Resampling.LANCZOS), path)
-
-
-def save_samples(
-  path: pathlib.Path, samples: np.ndarray, real: np.ndarray
-) -> None:
-  """Saves samples as what they are: a grid of images or a scatter plot.
-
-  Args:
-    path: of the PNG.
-    samples: `[N, H, W, C]` images, or `[N, 2]` points.
-    real: real examples like them; drawn under points.
-
-  Raises:
-    ValueError: for examples that are neither.
-  """
-  if samples.ndim == 2:
-    save_scatter(path, real, samples)
-  else:
-    save_image_grid(path, samples)

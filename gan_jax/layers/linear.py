@@ -5,55 +5,19 @@ are used. Parameters, spectral norm, and the statistics of normalisation and
 of the minibatch are float32 whatever it is.
 """
 
-from typing import Any, Callable
+from typing import Any
 
-import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gan_jax import networks
 from gan_jax.layers import convolution
+from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.spectral_norm import SpectralNorm
 
 Array = jax.Array
-Initializer = Callable[..., Array]
-
-NORMS = ('none', 'batch', 'layer', 'spectral')
-INITIALIZERS: dict[str, Initializer] = {
-  'normal': nn.initializers.normal(0.02),
-  'glorot_uniform': nn.initializers.glorot_uniform(),
-  'he_normal': nn.initializers.he_normal(),
-  'lecun_normal': nn.initializers.lecun_normal(),
-  'orthogonal': nn.initializers.orthogonal(),
-  'zeros': nn.initializers.zeros,
-}
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-  'relu': nn.relu,
-  'leaky_relu': lambda x: nn.leaky_relu(x, 0.2),
-  'silu': nn.silu,
-  'tanh': jnp.tanh,
-}
 _TINY, _FEW = 64, 256  # weights, and examples, that need no matrix product
-
-
-def choose(table: Any, name: str, what: str) -> Any:
-  """Looks a name up in a table (or checks it against a tuple).
-
-  Args:
-    table: a dict, or a tuple of allowed names.
-    name: what to look up.
-    what: what it is, for the message.
-
-  Returns:
-    The table's entry, or the name itself for a tuple.
-
-  Raises:
-    ValueError: for an unknown name; it lists the allowed ones.
-  """
-  if name not in table:
-    raise ValueError(f'{what}={name!r}: choose one of {sorted(table)}')
-  return table[name] if isinstance(table, dict) else name
 
 
 class _Layer(nn.Module):
@@ -73,7 +37,7 @@ class _Layer(nn.Module):
     kernel = self.param(name, self.kernel_init, shape)
     if self.spectral:
       matrix_like = jnp.moveaxis(kernel, output_axis, -1)
-      scaled = SpectralNorm()(matrix_like, train=train)
+      scaled = SpectralNorm(name='SpectralScale_0')(matrix_like, train=train)
       kernel = jnp.moveaxis(scaled, -1, output_axis)
     return kernel.astype(self.dtype)
 
@@ -132,80 +96,6 @@ class ConvTranspose(_Layer):
     )
 
 
-class Embed(nn.Module):
-  """A learnt vector for each class: labels `[B]` to `[B, features]`.
-
-  A label outside 0 .. num_embeddings - 1 gives NaN, so that it is noticed:
-  clipping would train another class. With `spectral` the whole table, not the
-  rows looked up, is divided by its largest singular value.
-  """
-
-  num_embeddings: int
-  features: int
-  spectral: bool = False
-  embedding_init: Initializer = INITIALIZERS['normal']
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, label: Array, *, train: bool = False) -> Array:
-    chex.assert_rank(label, 1)
-    chex.assert_type(label, int)
-    shape = (self.num_embeddings, self.features)
-    table = self.param('embedding', self.embedding_init, shape)
-    if self.spectral:
-      table = SpectralNorm()(table, train=train)
-    outside = dict(mode='fill', fill_value=jnp.nan, wrap_negative_indices=False)
-    return table.at[label].get(**outside).astype(self.dtype)
-
-
-class MinibatchStd(nn.Module):
-  """Appends one feature: how much the examples of a group differ.
-
-  The standard deviation of each feature over the group, averaged over all
-  features: 1e-4, the root of 1e-8, for equal examples, by which D knows a
-  generator that makes only one. Groups are contiguous and must divide a
-  device's part of the batch, so n devices compute what one would, without
-  communication. At init, where shapes alone matter, any batch will do.
-
-  Attributes:
-    group_size: examples in a group, at least 2; -1, as in the paper, for the
-      whole batch, of all devices where axis_name is set.
-    axis_name: the mapped axis of devices, or None.
-    dtype: of what it returns.
-
-  References:
-    Karras et al., Progressive Growing of GANs,
-    https://arxiv.org/abs/1710.10196, 2018, section 3.
-  """
-
-  group_size: int
-  axis_name: str | None = None
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: Array) -> Array:
-    """Maps `[B, ..., F]`, float, to `[B, ..., F + 1]`."""
-    batch, whole = x.shape[0], self.group_size == -1
-    if self.group_size < 2 and not whole:
-      raise ValueError(f'group_size={self.group_size}: must be -1 or above 1')
-    size = batch if whole or self.is_initializing() else self.group_size
-    if batch % size:
-      raise ValueError(f'group_size={size} does not divide a batch of {batch}')
-    over = self.axis_name if whole else None
-    over_devices = lambda y: y if over is None else jax.lax.pmean(y, over)
-    groups = x.reshape(batch // size, size, *x.shape[1:]).astype(jnp.float32)
-    mean = over_devices(groups.mean(axis=1, keepdims=True))
-    variance = over_devices(jnp.square(groups - mean).mean(axis=1))
-    # The root has no derivative at 0, where the generator has collapsed.
-    deviation = jnp.sqrt(variance + 1e-8).reshape(batch // size, -1)
-    column = jnp.repeat(deviation.mean(axis=1), size).reshape(
-      batch, *[1] * (x.ndim - 1)
-    )
-    column = jnp.broadcast_to(column, (*x.shape[:-1], 1))
-    parts = [x.astype(self.dtype), column.astype(self.dtype)]
-    return jnp.concatenate(parts, axis=-1)
-
-
 def discriminator_head(
   last: Dense, x: Array, features: Array | None, *, train: bool
 ) -> Array | networks.DiscriminatorOutput:
@@ -234,36 +124,3 @@ def discriminator_head(
   return networks.DiscriminatorOutput(
     logits, flat(features).astype(jnp.float32)
   )
-
-
-class Norm(nn.Module):
-  """Normalisation of activations by name; nothing for 'none', 'spectral'.
-
-  'batch' is over the batch of all devices when axis_name is set; 'layer' is
-  over everything but the batch, with scale and bias per channel.
-
-  Attributes:
-    kind: one of NORMS.
-    axis_name: the mapped axis of devices, or None.
-    dtype: of what it returns.
-  """
-
-  kind: str
-  axis_name: str | None = None
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: Array, *, train: bool) -> Array:
-    choose(NORMS, self.kind, 'norm')
-    if self.kind == 'batch':
-      return nn.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        axis_name=self.axis_name,
-        dtype=self.dtype,
-      )(x)
-    if self.kind == 'layer':
-      axes = tuple(range(1, x.ndim))
-      return nn.LayerNorm(reduction_axes=axes, dtype=self.dtype)(x)
-    return x

@@ -26,6 +26,11 @@ from gan_jax.losses.cross_entropy import (
   non_saturating,
   non_saturating_generator,
 )
+from gan_jax.losses.dual_contrastive_loss import (
+  dual_contrastive,
+  dual_contrastive_discriminator,
+  dual_contrastive_generator,
+)
 from gan_jax.losses.f_divergence import (
   DIVERGENCES,
   SAFE_LOGIT,
@@ -37,21 +42,14 @@ from gan_jax.losses.f_divergence import (
   f_gan_non_saturating_generator,
 )
 from gan_jax.losses.feature_matching_loss import (
-  dual_contrastive,
-  dual_contrastive_discriminator,
-  dual_contrastive_generator,
   feature_matching,
   feature_matching_generator,
 )
+from gan_jax.losses.hinge_loss import hinge, hinge_discriminator
 from gan_jax.losses.least_squares_loss import (
-  hinge,
-  hinge_discriminator,
   least_squares,
   least_squares_discriminator,
   least_squares_generator,
-  wasserstein,
-  wasserstein_discriminator,
-  wasserstein_generator,
 )
 from gan_jax.losses.mmd_loss import (
   gaussian_kernel,
@@ -76,6 +74,11 @@ from gan_jax.losses.relativistic_loss import (
   relativistic_average_least_squares_generator,
   relativistic_discriminator,
   relativistic_generator,
+)
+from gan_jax.losses.wasserstein_loss import (
+  wasserstein,
+  wasserstein_discriminator,
+  wasserstein_generator,
 )
 from gan_jax.losses.wrappers import (
   smooth_labels,

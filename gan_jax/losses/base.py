@@ -86,25 +86,6 @@ def check_loss(loss: AdversarialLoss) -> None:
       )
 
 
-def global_mean(x: Array, axis_name: str | None) -> Array:
-  """Mean of all elements of x on all devices; scalar.
-
-  Raises:
-    ValueError: for no elements.
-  """
-  if not x.size:
-    raise ValueError(f'no logits have no mean: they are of shape {x.shape}')
-  mean = x.mean()
-  return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
-
-
-def all_gather(x: Array, axis_name: str | None) -> Array:
-  """The parts `[B, ...]` of all devices as one `[n B, ...]`, in order."""
-  if axis_name is None:
-    return x
-  return jax.lax.all_gather(x, axis_name, axis=0, tiled=True)
-
-
 def player_loss(
   loss: AdversarialLoss,
   player: str,

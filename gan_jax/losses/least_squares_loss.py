@@ -86,85 +86,6 @@ def least_squares_generator(
   return jnp.square(jnp.asarray(fake_logits) - generator_target) / 2
 
 
-def hinge_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-  """Hinge loss of the discriminator, with a margin of 1.
-
-  max(0, 1 - real_logits) + max(0, 1 + fake_logits)
-
-  Its minimum over all discriminators is sign(p - q), where its mean is
-  2 - 2 TV(p, q), TV the total variation distance in [0, 1].
-
-  Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-
-  Returns:
-    The losses, of the logits' shape, at least 0.
-
-  Raises:
-    AssertionError: for logits of different shapes or not floating point.
-
-  References:
-    Lim and Ye, Geometric GAN, https://arxiv.org/abs/1705.02894, 2017.
-    Miyato et al., Spectral Normalization for Generative Adversarial
-    Networks, https://arxiv.org/abs/1802.05957, 2018, eq. 16.
-  """
-  check_logits(real_logits, fake_logits)
-  return jax.nn.relu(1 - real_logits) + jax.nn.relu(1 + fake_logits)
-
-
-def wasserstein_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-  """Difference of the critic's means, negated.
-
-  fake_logits - real_logits
-
-  Its minimum over 1-Lipschitz critics is minus the Wasserstein-1 distance;
-  without a constraint (a penalty, spectral norm, clipping) it has none. A
-  constant added to all logits changes nothing.
-
-  Args:
-    real_logits: the critic on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-
-  Returns:
-    The losses, of the logits' shape.
-
-  Raises:
-    AssertionError: for logits of different shapes or not floating point.
-
-  References:
-    Arjovsky et al., Wasserstein GAN, https://arxiv.org/abs/1701.07875, 2017,
-    eq. 2 and algorithm 1.
-  """
-  check_logits(real_logits, fake_logits)
-  return jnp.subtract(fake_logits, real_logits)
-
-
-def wasserstein_generator(real_logits: Array, fake_logits: Array) -> Array:
-  """The fake logit, negated: the generator of hinge and Wasserstein GANs.
-
-  -fake_logits
-
-  Args:
-    real_logits: ignored but for its shape, `[...]`, float.
-    fake_logits: the discriminator on generated examples, of the same shape.
-
-  Returns:
-    The losses, of the logits' shape.
-
-  Raises:
-    AssertionError: for logits of different shapes or not floating point.
-
-  References:
-    Arjovsky et al., Wasserstein GAN, https://arxiv.org/abs/1701.07875, 2017,
-    algorithm 1.
-    Miyato et al., Spectral Normalization for Generative Adversarial
-    Networks, https://arxiv.org/abs/1802.05957, 2018, eq. 17.
-  """
-  check_logits(real_logits, fake_logits)
-  return jnp.negative(fake_logits)
-
-
 def least_squares(
   *,
   real_target: float = 1.0,
@@ -212,9 +133,3 @@ def least_squares(
 
   middle = (real_target + fake_target) / 2
   return AdversarialLoss(discriminator, generator, boundary=middle)
-
-
-hinge = AdversarialLoss(hinge_discriminator, wasserstein_generator)
-wasserstein = AdversarialLoss(
-  wasserstein_discriminator, wasserstein_generator, boundary=None
-)

@@ -12,7 +12,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.base import AdversarialLoss, all_gather
+from gan_jax.collectives import all_gather
+from gan_jax.losses.base import AdversarialLoss
 
 Array = jax.Array
 Kernel = Callable[[Array], Array]

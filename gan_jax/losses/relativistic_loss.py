@@ -8,7 +8,8 @@ batch of all devices.
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.base import AdversarialLoss, check_logits, global_mean
+from gan_jax.collectives import global_mean
+from gan_jax.losses.base import AdversarialLoss, check_logits
 
 Array = jax.Array
 

@@ -6,12 +6,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.base import (
-  AdversarialLoss,
-  accepts,
-  all_gather,
-  player_loss,
-)
+from gan_jax.collectives import all_gather
+from gan_jax.losses.base import AdversarialLoss, accepts, player_loss
 
 Array = jax.Array
 

@@ -45,7 +45,7 @@ class Generator(nn.Module):
     shape: (size, size, channels) of one image.
     width: channels of the layer at half the image's size, doubled at each
       halving.
-    norm: of hidden layers, a name in linear.NORMS.
+    norm: of hidden layers, a name in normalization.NORMS.
     axis_name: the mapped axis of devices, for batch norm.
     dtype: of the arithmetic; parameters and what is returned are float32.
   """
@@ -88,7 +88,7 @@ class Discriminator(nn.Module):
 
   Attributes:
     width: channels of the first layer, doubled at each halving.
-    norm: of all layers but the first and the last, a name in linear.NORMS;
+    norm: of all layers but the first and the last, a name in normalization.NORMS;
       'spectral' is on every layer's kernel. Batch norm makes an example's
       logit depend on its batch: not for penalties on gradients.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are

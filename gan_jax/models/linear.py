@@ -13,8 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax import layers
-from gan_jax.layers import linear
+from gan_jax import layers, validation
+from gan_jax.layers import initializers, linear
 
 Array = jax.Array
 
@@ -25,8 +25,12 @@ def _dense(
   return layers.Dense(
     features,
     dtype=dtype,
-    kernel_init=linear.choose(linear.INITIALIZERS, kernel_init, 'kernel_init'),
-    bias_init=linear.choose(linear.INITIALIZERS, bias_init, 'bias_init'),
+    kernel_init=validation.lookup(
+      initializers.INITIALIZERS, kernel_init, 'kernel_init'
+    ),
+    bias_init=validation.lookup(
+      initializers.INITIALIZERS, bias_init, 'bias_init'
+    ),
   )
 
 
@@ -35,7 +39,7 @@ class Generator(nn.Module):
 
   Attributes:
     shape: shape of one example; it must have one axis.
-    kernel_init: how the weights start, a name in linear.INITIALIZERS.
+    kernel_init: how the weights start, a name in initializers.INITIALIZERS.
     bias_init: likewise for the biases.
     dtype: of the arithmetic; parameters and what is returned are float32.
   """
@@ -60,7 +64,7 @@ class Discriminator(nn.Module):
   """D(x) = <w, x> + b, of `[B, ...]` flattened; logits `[B]`.
 
   Attributes:
-    kernel_init: how the weights start, a name in linear.INITIALIZERS.
+    kernel_init: how the weights start, a name in initializers.INITIALIZERS.
     bias_init: likewise for the biases.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.

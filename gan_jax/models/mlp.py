@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax import layers
-from gan_jax.layers import linear
+from gan_jax import layers, validation
+from gan_jax.layers import activations as activations_lib
+from gan_jax.layers import initializers, linear
 
 Array = jax.Array
 
@@ -20,9 +21,9 @@ class Generator(nn.Module):
     shape: shape of one example.
     features: width of each hidden layer. The default, with batch norm and
       ReLU, is PacGAN's for the 2-D mixtures.
-    norm: of hidden layers, a name in linear.NORMS.
-    activation: of hidden layers, a name in linear.ACTIVATIONS.
-    kernel_init: a name in linear.INITIALIZERS.
+    norm: of hidden layers, a name in normalization.NORMS.
+    activation: of hidden layers, a name in activations.ACTIVATIONS.
+    kernel_init: a name in initializers.INITIALIZERS.
     axis_name: the mapped axis of devices, for batch norm.
     dtype: of the arithmetic; parameters and what is returned are float32.
 
@@ -40,10 +41,12 @@ class Generator(nn.Module):
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
-    activation = linear.choose(
-      linear.ACTIVATIONS, self.activation, 'activation'
+    activation = validation.lookup(
+      activations_lib.ACTIVATIONS, self.activation, 'activation'
     )
-    init = linear.choose(linear.INITIALIZERS, self.kernel_init, 'kernel_init')
+    init = validation.lookup(
+      initializers.INITIALIZERS, self.kernel_init, 'kernel_init'
+    )
     spectral = self.norm == 'spectral'
     for width in self.features:
       dense = layers.Dense(
@@ -65,10 +68,10 @@ class Discriminator(nn.Module):
   Attributes:
     features: width of each hidden layer; the default, with maxout of 5
       pieces, is PacGAN's for the 2-D mixtures.
-    norm: of hidden layers, a name in linear.NORMS.
-    activation: a name in linear.ACTIVATIONS, or 'maxout'.
+    norm: of hidden layers, a name in normalization.NORMS.
+    activation: a name in activations.ACTIVATIONS, or 'maxout'.
     pieces: linear pieces per unit of maxout.
-    kernel_init: a name in linear.INITIALIZERS.
+    kernel_init: a name in initializers.INITIALIZERS.
     bias_init: likewise.
     outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
@@ -100,15 +103,15 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     maxout = lambda x: x.reshape(x.shape[0], -1, self.pieces).max(axis=-1)
-    activations = linear.ACTIVATIONS | {'maxout': maxout}
-    activation = linear.choose(activations, self.activation, 'activation')
+    activations = activations_lib.ACTIVATIONS | {'maxout': maxout}
+    activation = validation.lookup(activations, self.activation, 'activation')
     options = {
       'dtype': self.dtype,
-      'kernel_init': linear.choose(
-        linear.INITIALIZERS, self.kernel_init, 'kernel_init'
+      'kernel_init': validation.lookup(
+        initializers.INITIALIZERS, self.kernel_init, 'kernel_init'
       ),
-      'bias_init': linear.choose(
-        linear.INITIALIZERS, self.bias_init, 'bias_init'
+      'bias_init': validation.lookup(
+        initializers.INITIALIZERS, self.bias_init, 'bias_init'
       ),
     }
     spectral = self.norm == 'spectral'

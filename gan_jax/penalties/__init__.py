@@ -9,17 +9,7 @@ gan_jax.training.penalty_terms makes each reachable from a config by its name.
   Array([12.5, 12.5], dtype=float32)
 """
 
-from gan_jax.penalties.consistency_penalty import (
-  LogitEMA,
-  consistency,
-  lecam,
-  mode_seeking,
-  path_length,
-  path_lengths,
-  update_logit_ema,
-  update_path_length_mean,
-  zcr_generator,
-)
+from gan_jax.penalties.consistency_penalty import consistency, zcr_generator
 from gan_jax.penalties.gradient import (
   dragan,
   input_gradients,
@@ -31,4 +21,11 @@ from gan_jax.penalties.gradient import (
   zero_centered,
 )
 from gan_jax.penalties.interpolation import interpolate, normal_like, perturb
+from gan_jax.penalties.lecam_penalty import LogitEMA, lecam, update_logit_ema
+from gan_jax.penalties.mode_seeking_penalty import mode_seeking
 from gan_jax.penalties.orthogonal_penalty import orthogonal
+from gan_jax.penalties.path_length_penalty import (
+  path_length,
+  path_lengths,
+  update_path_length_mean,
+)

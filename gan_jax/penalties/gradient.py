@@ -15,6 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import collectives
 from gan_jax.penalties import interpolation
 
 Array = jax.Array
@@ -259,7 +260,5 @@ def max_gp(
   values = _squared_norms(
     logits_fn, interpolation.interpolate(real, fake, keys)
   )
-  everyone = values
-  if axis_name is not None:  # pmax has no gradient
-    everyone = jax.lax.all_gather(values, axis_name, axis=0, tiled=True)
+  everyone = collectives.all_gather(values, axis_name)  # pmax has no gradient
   return jnp.broadcast_to(everyone.max(), values.shape)

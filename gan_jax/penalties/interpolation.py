@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax import prng
+from gan_jax import collectives, prng
 
 Array = jax.Array
 
@@ -86,9 +86,8 @@ def perturb(
     ValueError: for no examples.
   """
   check_batch(real)
-  mean_over = lambda x: x if axis_name is None else jax.lax.pmean(x, axis_name)
-  mean = mean_over(real.mean())
-  deviation = jnp.sqrt(mean_over(jnp.square(real - mean).mean()))
+  mean = collectives.pmean(real.mean(), axis_name)
+  variance = collectives.pmean(jnp.square(real - mean).mean(), axis_name)
   return jax.lax.stop_gradient(
-    real + scale * deviation * normal_like(keys, real)
+    real + scale * jnp.sqrt(variance) * normal_like(keys, real)
   )

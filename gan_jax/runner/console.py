@@ -13,7 +13,7 @@ from rich import console, progress
 
 from gan_jax.distributed import multihost
 from gan_jax.evaluation import results
-from gan_jax.io import metric_writer
+from gan_jax.io import files
 from gan_jax.report import tables
 from gan_jax.runner.meters import MetricMeter
 
@@ -239,7 +239,7 @@ class ConsoleReporter:
     }
     if window.means:  # else it was trained before, and keeps what it had
       result |= {'losses': window.means, 'median_steps_per_second': speed}
-    metric_writer.update_json(path, result)
+    files.update_json(path, result)
     out = self._console.print
     if window.means:
       losses = ', '.join(

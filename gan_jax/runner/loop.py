@@ -10,7 +10,7 @@ from gan_jax.distributed import multihost
 from gan_jax.distributed.watchdog import Watchdog
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment import resume, schedule
-from gan_jax.runner import meters
+from gan_jax.runner import meters, pacing
 from gan_jax.training import fused
 
 
@@ -52,7 +52,7 @@ def train_loop(
     Failed: for an error of the data or of keep that a person can mend.
   """
   state, draws = program.put(start.state), program.put(draws)
-  pace = program_lib.CallPacer(chosen, program.limit)
+  pace = pacing.CallPacer(chosen, program.limit)
   step, stopping = start.step, False
   with (
     _as_training_error(lambda: step),

@@ -13,6 +13,7 @@ from gan_jax.evaluation import failure_modes, results
 from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import jsonl, metric_writer
+from gan_jax.report import images
 from gan_jax.runner import console
 from gan_jax.sampling import sampler, standing_stats
 
@@ -76,7 +77,7 @@ class RunLogger:
         )
         self._report.set_aside(self._best.damaged)
       if step == 0:
-        metric_writer.save_samples(workdir / 'real.png', self._real, self._real)
+        images.save_samples(workdir / 'real.png', self._real, self._real)
       self._stack = stack.pop_all()
     return self
 
@@ -153,7 +154,7 @@ class RunLogger:
     samples = self._once(
       step, 'samples', lambda: draw(self._weights(step, state), count)
     )
-    metric_writer.save_samples(path, samples, self._real)
+    images.save_samples(path, samples, self._real)
 
   def _look(self, step, state):
     found = failure_modes.diagnose(self._facts(step, state))

@@ -11,9 +11,9 @@ from gan_jax import config, experiment, sampling
 from gan_jax.distributed import watchdog
 from gan_jax.evaluation import feature_cache, results
 from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
-from gan_jax.io import checkpoint, jsonl, metric_writer
+from gan_jax.io import checkpoint, files, jsonl
 from gan_jax.metrics import checks
-from gan_jax.report import sweep_plots, tables
+from gan_jax.report import images, sweep_plots, tables
 from gan_jax.runner import console, loop, meters
 from gan_jax.sampling import sampler, standing_stats
 from gan_jax.training import ensemble
@@ -164,10 +164,8 @@ def train_ensemble(
   """
   scorer = EnsembleEvaluator(team, report.track)
   start = resume.restore_or_initialize(team, workdir)
-  metric_writer.write_json(
-    workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(team)
-  )
-  metric_writer.write_json(workdir / MEMBERS_FILE, _describe(team))
+  files.write_json(workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(team))
+  files.write_json(workdir / MEMBERS_FILE, _describe(team))
   report.ensemble(team, workdir, start.note)
   with (
     run_dir.open_checkpoints(team, workdir) as saved,
@@ -217,11 +215,11 @@ def _save_pictures(path, team, scorer, state, step) -> None:
   drawn = lambda i, count: draw(scorer.weights(state, i), count)
   if len(team.shape) == 3:
     rows = [drawn(i, _COLUMNS) for i in live[:_PICTURES]]
-    metric_writer.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
+    images.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
   else:
     count = team.settings.num_samples
     real = team.test[np.arange(min(count, len(team.test)))]['x']
-    metric_writer.save_samples(path, drawn(live[0], count), real)
+    images.save_samples(path, drawn(live[0], count), real)
 
 
 def _finish(team, workdir, report, scored, notes, rates) -> None:
@@ -242,7 +240,7 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
   }
   if rates:  # else it was trained before, and keeps what it had
     result['median_steps_per_second'] = float(np.median(rates))
-  metric_writer.update_json(path, result)
+  files.update_json(path, result)
   picture = workdir / 'ensemble.png'
   curves = jsonl.read_jsonl(workdir / CURVES_FILE)
   drawn = sweep_plots.plot_sweep(picture, axes, points, floors, curves)

@@ -7,8 +7,7 @@ from typing import Any, Callable, Sequence
 import jax
 import numpy as np
 
-from gan_jax import config as config_lib
-from gan_jax import prng, training
+from gan_jax import config, prng, training
 from gan_jax.distributed import devices as devices_lib
 
 
@@ -135,7 +134,7 @@ class Sampler:
     gan: the game.
   """
 
-  config_lib: config_lib.Config
+  config: config.Config
   shape: tuple[int, ...]
   step: int
   weights: Any

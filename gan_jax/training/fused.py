@@ -16,7 +16,7 @@ from typing import Any, Callable, Mapping, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax import prng, shuffle
+from gan_jax import collectives, shuffle
 from gan_jax.training.gan import Batch, Metrics
 from gan_jax.training.state import GANState
 from gan_jax.training.update_rules import Step
@@ -97,7 +97,7 @@ def gather_batch(
     )(numbers)
     if axis_name is not None:
       own = batch_size // jax.lax.axis_size(axis_name)
-      start = prng.axis_index(axis_name) * own
+      start = collectives.axis_index(axis_name) * own
       indices = jax.lax.dynamic_slice_in_dim(indices, start, own, axis=1)
     take = lambda x: x.at[indices].get(mode='promise_in_bounds')
     return {name: take(x) for name, x in feed.items()}

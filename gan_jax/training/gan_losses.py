@@ -10,10 +10,11 @@ from typing import Any, Callable, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax import augment, prng
+from gan_jax import augment, collectives, prng
 from gan_jax import losses as losses_lib
 from gan_jax.networks import DiscriminatorOutput
-from gan_jax.training.gan import GAN, GANOutputs, LossAux, pack
+from gan_jax.training.gan import GAN, GANOutputs, LossAux
+from gan_jax.training.packing import pack
 from gan_jax.training.state import GANState
 
 Array = jax.Array
@@ -276,7 +277,9 @@ def make_gan_losses(
 
   def losses(g_params, d_params, state: GANState, batch, key, indices=None):
     if indices is None:
-      indices = prng.global_example_indices(batch['x'].shape[0], axis_name)
+      indices = collectives.global_example_indices(
+        batch['x'].shape[0], axis_name
+      )
     loss = gan.loss_at(state.hyper, state.step)
     context, outputs, g_stats, d_stats = _forward(
       gan, loss, axis_name, g_params, d_params, state, batch, key, indices

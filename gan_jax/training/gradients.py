@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import prng
+from gan_jax import collectives
+from gan_jax.collectives import pmean_floats
 from gan_jax.losses import AdversarialLoss
 from gan_jax.training import gan_losses
 from gan_jax.training.gan import GAN, Batch, Metrics
@@ -35,28 +36,6 @@ class Gradients(NamedTuple):
   stats: dict[str, PyTree]
   extra: dict[str, PyTree]
   metrics: Metrics
-
-
-def pmean_floats(axis_name: str | None, tree: PyTree) -> PyTree:
-  """Mean over devices of the floating-point leaves of a tree.
-
-  Args:
-    axis_name: the mapped axis of devices; None, or an axis of one device,
-      returns the tree.
-    tree: arrays; those of integers are left alone.
-
-  Returns:
-    The tree, the same on all devices.
-  """
-  if axis_name is None or jax.lax.axis_size(axis_name) == 1:
-    return tree
-  leaves, structure = jax.tree.flatten(tree)
-  floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
-  means = iter(
-    jax.lax.pmean([x for x, f in zip(leaves, floats) if f], axis_name)
-  )
-  leaves = [next(means) if f else x for x, f in zip(leaves, floats)]
-  return jax.tree.unflatten(structure, leaves)
 
 
 def _check_micro_batches(gan: GAN, loss: Any, count: int) -> None:
@@ -93,7 +72,7 @@ def _micro_batched(gradient, count: int, axis_name):
 
   def run(state, batch, key):
     size = batch['x'].shape[0]
-    indices = prng.global_example_indices(size, axis_name)
+    indices = collectives.global_example_indices(size, axis_name)
     if count == 1:
       return gradient(state, batch, key, indices)
     if size % count:
@@ -131,7 +110,7 @@ def _consensus(losses, axis_name, players, params, *rest):
       jax.grad(lambda g: losses(g, d, *rest)[1])(g),
       jax.grad(lambda d: losses(g, d, *rest)[0])(d),
     )
-    field = pmean_floats(axis_name, field)
+    field = pmean_floats(field, axis_name)
     return sum(jnp.square(x).sum() for x in jax.tree.leaves(field)) / 2
 
   return jax.grad(half_norm)({p: params[p] for p in players})
@@ -223,7 +202,7 @@ def make_gradient_fn(
     new, (grads, metrics) = run(state, batch, key)
     stats = {player: getattr(new, player).stats for player in players}
     extra = {name: new.extra[name] for name in names}
-    found = Gradients(*pmean_floats(axis_name, (grads, stats, extra, metrics)))
+    found = Gradients(*pmean_floats((grads, stats, extra, metrics), axis_name))
     if not norms:
       return found
     sizes = {

@@ -5,12 +5,13 @@ anew from `state.hyper`, whose entries may be traced arrays, so that a sweep
 of learning rates is a vmap over states and not a loop of compilations.
 """
 
-import inspect
 from typing import Any, Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from gan_jax.validation import keyword_defaults
 
 Hparams = Mapping[str, Any]
 
@@ -142,16 +143,6 @@ def clip_weights(bound: Any) -> optax.GradientTransformation:
     return jax.tree.map(clip, updates, params), state
 
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
-
-
-def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
-  """The keyword-only parameters of a function and their defaults."""
-  parameters = inspect.signature(function).parameters.values()
-  return {
-    p.name: p.default
-    for p in parameters
-    if p.kind == p.KEYWORD_ONLY and p.default is not p.empty
-  }
 
 
 def hparam_defaults(name: str) -> dict[str, float]:

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from gan_jax import losses, penalties
 from gan_jax.augment import ada_pipe
 from gan_jax.penalties import consistency_penalty
-from gan_jax.training.gan import GANOutputs, LossTerm, pack, unpack
-from gan_jax.training.optimizers import keyword_defaults
+from gan_jax.training.gan import GANOutputs, LossTerm
+from gan_jax.training.packing import pack, unpack
+from gan_jax.validation import keyword_defaults
 
 Array = jax.Array
 

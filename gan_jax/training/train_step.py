@@ -5,55 +5,22 @@ or an emulating vmap and takes one mean over that axis of everything that the
 devices must agree on; without, it is the whole of training on one device.
 """
 
-from typing import Any, Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from gan_jax import diagnostics as diagnostics_lib
+from gan_jax.pixels import to_float
 from gan_jax.training import ema, update_rules
 from gan_jax.training import gan as gan_lib
-from gan_jax.training.gradients import PLAYERS, pmean_floats
+from gan_jax.training.gradients import PLAYERS
 from gan_jax.training.state import GANState
-from gan_jax.training.update_rules import Step, make_d_step, make_g_step
-
-__all__ = [
-  'Step',
-  'init_aux_state',
-  'make_d_step',
-  'make_g_step',
-  'make_logits_fn',
-  'make_sample_fn',
-  'make_train_step',
-  'pmean_floats',
-  'to_float',
-]
+from gan_jax.training.update_rules import Step
 
 Array = jax.Array
 PyTree = Any
 _SLOW_WEIGHTS, _LAST_UPDATES = 'lookahead', 'last_moves'  # in state.extra
-
-
-def to_float(x: Array) -> Array:
-  """Pixels 0..255 to float32 in [-1, 1]; anything else to float32 as it is.
-
-  Args:
-    x: `[...]`, uint8 or floating point.
-
-  Returns:
-    `[...]` float32.
-
-  Raises:
-    ValueError: for other types, whose range is anybody's guess.
-  """
-  if x.dtype == jnp.uint8:
-    return x.astype(jnp.float32) / 127.5 - 1
-  if not jnp.issubdtype(x.dtype, jnp.floating):
-    raise ValueError(
-      f'examples of type {x.dtype}: must be uint8 (0 to 255) or floating point '
-      '(images in [-1, 1])'
-    )
-  return x.astype(jnp.float32)
 
 
 def _params(state: GANState) -> dict[str, PyTree]:
@@ -229,55 +196,3 @@ def _check_call(state, batch, d_steps, memory):
     raise ValueError(
       f'state.extra has no {missing}: start from train_step.init_aux_state(state, ...)'
     )
-
-
-def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
-  """Makes the function from latents to examples, in evaluation mode.
-
-  Args:
-    gan: the game.
-
-  Returns:
-    (weights, latents `[B, Z]`, label `[B]` or None) -> examples `[B, ...]`,
-    where weights is (params, stats): `state.ema`, or
-    `(state.generator.params, state.generator.stats)`.
-  """
-
-  def sample(weights, latents, label=None):
-    params, stats = weights
-    x, _ = gan.generator.apply(
-      params, stats, latents, label, train=False, key=None, axis_name=None
-    )
-    return x
-
-  return sample
-
-
-def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
-  """Makes the function from examples to logits, in evaluation mode.
-
-  Args:
-    gan: the game; its loss must not be on features, which have no logit of
-      their own.
-
-  Returns:
-    (weights, x `[B, ...]`, label `[B]` or None) -> logits, where weights is
-    (params, stats) of the discriminator and B divides by gan.packing. No
-    augmentation or noise.
-  """
-
-  def logits(weights, x, label=None):
-    params, stats = weights
-    label = label if gan.packing == 1 else None
-    y, _ = gan.discriminator.apply(
-      params,
-      stats,
-      gan_lib.pack(x, gan.packing),
-      label,
-      train=False,
-      key=None,
-      axis_name=None,
-    )
-    return getattr(y, 'logits', y)
-
-  return logits

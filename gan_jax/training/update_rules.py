@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import prng
+from gan_jax import collectives
 from gan_jax.training import gan_losses
 from gan_jax.training.gan import GAN, Batch, Metrics
 from gan_jax.training.gradients import PLAYERS, Gradients, make_gradient_fn
@@ -137,7 +137,7 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
     if d_steps == 1:
       if same_latents:  # drawn once, so that XLA sees one generator pass
         size, axis_name = len(last['x']), options.get('axis_name')
-        indices = prng.global_example_indices(size, axis_name)
+        indices = collectives.global_example_indices(size, axis_name)
         step_key = jax.random.fold_in(key, 0)
         last['latents'] = gan_losses.sample_latents(gan, step_key, indices)
       state, d_metrics = body(state, (0, last))

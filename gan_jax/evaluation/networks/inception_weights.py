@@ -19,6 +19,7 @@ import safetensors.numpy
 
 from gan_jax.evaluation.networks.inception import CLASSES, FEATURES, LAYERS
 from gan_jax.io import files, npz, torch_checkpoint
+from gan_jax.io.cache_dir import cache_directory
 
 Params = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -244,13 +245,6 @@ def save_weights(path: str | pathlib.Path, params: Params) -> None:
     np.savez(path, **flat)
   else:
     safetensors.numpy.save_file(flat, path)
-
-
-def cache_directory() -> pathlib.Path:
-  """GAN_JAX_CACHE, or gan_jax in XDG_CACHE_HOME, or in ~/.cache."""
-  home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-  directory = os.environ.get('GAN_JAX_CACHE') or f'{home}/gan_jax'
-  return pathlib.Path(directory).expanduser()
 
 
 def download(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:

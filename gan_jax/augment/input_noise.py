@@ -1,0 +1,63 @@
+"""Instance noise on all inputs of the discriminator, and its decay."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from gan_jax import prng
+
+Array = jax.Array
+
+
+def instance_noise(x: Array, keys: Array, *, sigma: Array | float) -> Array:
+  """Adds N(0, sigma^2) to every value of real and generated examples.
+
+  It gives both distributions full support, so that they overlap.
+
+  Args:
+    x: `[B, ...]`, float; images or not.
+    keys: `[B]` typed keys, one per example.
+    sigma: standard deviation, scalar, at least 0; 0 gives x back.
+
+  Returns:
+    The noisy examples, of the shape and dtype of x.
+
+  Raises:
+    AssertionError: for a vector, integers, or another number of keys.
+
+  References:
+    Sonderby et al., Amortised MAP Inference for Image Super-resolution,
+    https://arxiv.org/abs/1610.04490, 2016, section 3.
+    Arjovsky and Bottou, Towards Principled Methods for Training Generative
+    Adversarial Networks, https://arxiv.org/abs/1701.04862, 2017, section 3.
+  """
+  chex.assert_rank(x, set(range(2, 10)))
+  chex.assert_type(x, float)
+  chex.assert_shape(keys, (x.shape[0],))
+  chex.assert_rank(sigma, 0)
+  noise = prng.sample_normal(keys, x.shape[1:])
+  return (x + sigma * noise).astype(x.dtype)
+
+
+def linear_decay(
+  step: Array | int, *, start: float, steps: Array | int
+) -> Array:
+  """Line from `start` at step 0 to 0 at `steps`, and 0 from then on.
+
+  Args:
+    step: scalar integer, at least 0.
+    start: value at step 0.
+    steps: when 0 is reached; 0 for the constant `start`.
+
+  Returns:
+    float32 scalar.
+
+  Raises:
+    AssertionError: for what is no scalar.
+    ValueError: for steps below 0, where they are not traced.
+  """
+  chex.assert_rank([step, steps], 0)
+  if isinstance(steps, int | float) and not steps >= 0:
+    raise ValueError(f'steps={steps}: must be at least 0')
+  left = 1 - jnp.asarray(step, jnp.float32) / jnp.maximum(steps, 1)
+  return start * jnp.where(steps == 0, 1.0, jnp.clip(left, 0, 1))

@@ -1,0 +1,91 @@
+"""Applies transforms at random, keyed per example."""
+
+import difflib
+from typing import Callable, Iterable, Mapping
+
+import chex
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Scalar = Array | float
+Transform = Callable[[Array, Array], Array]
+RandomDraws = Mapping[str, tuple[Array, Array]]
+
+
+def check_augment(
+  x: Array,
+  keys: Array,
+  strength: Scalar,
+  policy: Iterable[str],
+  allowed: tuple[str, ...],
+) -> None:
+  if x.ndim != 4:
+    raise ValueError(f'augmentation is for images [B, H, W, C], not {x.shape}')
+  chex.assert_type(x, float)
+  chex.assert_shape(keys, (x.shape[0],))
+  _check_strength(strength)
+  if not isinstance(policy, tuple | list):
+    raise ValueError(
+      f'policy={policy!r}: must be a tuple of {", ".join(allowed)}'
+    )
+  for name in policy:
+    if name not in allowed:
+      near = difflib.get_close_matches(str(name), allowed, n=1)
+      hint = f' Did you mean {near[0]!r}?' if near else ''
+      raise ValueError(
+        f'unknown policy entry {name!r} in {policy!r}.{hint} '
+        f'Allowed: a tuple of {", ".join(allowed)}'
+      )
+
+
+def _check_strength(strength: Scalar) -> None:
+  if not isinstance(strength, int | float) and not hasattr(strength, 'dtype'):
+    raise ValueError(f'strength={strength!r}: must be a number')
+  chex.assert_rank(strength, 0)
+  if isinstance(strength, jax.core.Tracer):
+    return
+  if not 0 <= strength <= 1:
+    raise ValueError(f'strength={strength}: must be between 0 and 1')
+
+
+def draw_random(key: Array, chances: Mapping[str, Scalar]) -> RandomDraws:
+  """For each name: whether it is applied, and four numbers U(0, 1).
+
+  A name's place is what is folded into the key: append, never reorder.
+  """
+  # Never 0, so that _normal is finite, and below 1, so that strength 1 means
+  # always. One call for all rows is quick to compile.
+  draw = lambda row: jax.random.uniform(
+    jax.random.fold_in(key, row), (5,), minval=2.0**-24
+  )
+  rows = jax.vmap(draw)(jnp.arange(len(chances)))
+  return {
+    name: (row[0] < chance, row[1:])
+    for (name, chance), row in zip(chances.items(), rows)
+  }
+
+
+def to_normal(u: Array) -> Array:
+  return jnp.sqrt(2.0) * jax.scipy.special.erfinv(2 * u - 1)
+
+
+def to_integer(u: Array, count: int) -> Array:
+  """Uniform in 0 .. count - 1."""
+  return jnp.floor(u * count).astype(jnp.int32)
+
+
+def apply_transforms(
+  x: Array, draws: RandomDraws, changes: Mapping[str, Transform]
+) -> Array:
+  for name, change in changes.items():
+    on, u = draws[name]
+    x = jnp.where(on, change(x, u), x)
+  return x
+
+
+def per_image(function: Transform, x: Array, keys: Array) -> Array:
+  """Vmaps over images and keys; arithmetic in float32, the dtype kept."""
+  x = jnp.asarray(x)
+  precise = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  return jax.vmap(function)(precise, keys).astype(x.dtype)

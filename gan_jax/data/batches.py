@@ -1,0 +1,119 @@
+"""Batches of a source by step: a pure function of seed and step."""
+
+from typing import Any, Callable
+
+import numpy as np
+
+from gan_jax import shuffle
+from gan_jax.data.prefetch import Prefetcher
+
+
+class BatchIterator:
+  """Iterates over the batches of steps start, start + 1, ... without end.
+
+  A thread reads and places the next ones while the device computes. What
+  step t gets is a pure function of (seed, t). Use as a context manager, or
+  call close().
+
+    with Pipeline(source, seed=0, batch_size=64) as batches:
+      batch = next(batches)  # {'x': [1, 64, ...], 'label': [1, 64]}
+  """
+
+  def __init__(
+    self,
+    source: Any,
+    *,
+    seed: int,
+    batch_size: int,
+    d_steps: int = 1,
+    start: int = 0,
+    put: Callable[[Any], Any] = lambda batch: batch,
+    ahead: int = 2,
+    part: tuple[int, int] = (0, 1),
+  ):
+    """Starts reading.
+
+    Args:
+      source: as data.Source.
+      seed: of the order.
+      batch_size: examples per discriminator step.
+      d_steps: batches per train step, the leading axis of what comes out.
+      start: train steps already done.
+      put: places a batch of numpy arrays on the devices.
+      ahead: batches to hold ready.
+      part: of each batch, as in `read`.
+
+    Raises:
+      ValueError: where the source holds less than one batch.
+    """
+    if not 1 <= batch_size <= len(source):
+      raise ValueError(
+        f'batch_size={batch_size}: must be between 1 and the {len(source)} '
+        'examples of the training split'
+      )
+    self._source, self._seed = source, seed
+    self._batch_size, self._d_steps, self._part = batch_size, d_steps, part
+    self._ahead = Prefetcher(self._batches(start, put), ahead)
+
+  def host_batch(self, step: int) -> dict[str, np.ndarray]:
+    """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
+    size, d_steps, part = self._batch_size, self._d_steps, self._part
+    chunk = read_batches(self._source, self._seed, size, d_steps, step, 1, part)
+    return {name: x[0] for name, x in chunk.items()}
+
+  def _batches(self, step, put):
+    while True:
+      yield put(self.host_batch(step))
+      step += 1
+
+  def __iter__(self):
+    return self
+
+  def __next__(self) -> dict[str, Any]:
+    return next(self._ahead)
+
+  def close(self) -> None:
+    """Stops the thread and waits for it."""
+    self._ahead.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+
+def read_batches(
+  source: Any,
+  seed: int,
+  batch_size: int,
+  d_steps: int,
+  step: int,
+  count: int,
+  part: tuple[int, int] = (0, 1),
+) -> dict[str, np.ndarray]:
+  """The batches of `count` train steps from one on, out of a source.
+
+  Args:
+    source: as data.Source.
+    seed: of the order.
+    batch_size: examples per discriminator step.
+    d_steps: discriminator steps per train step.
+    step: the first.
+    count: how many.
+    part: (i, n): of each batch the i-th of n parts alone, which follow one
+      another; n divides the batch.
+
+  Returns:
+    Leaves `[count, d_steps, batch_size / n, ...]`, numpy.
+  """
+  numbers = range(step * d_steps, (step + count) * d_steps)
+  own = batch_size // part[1]
+  rows = slice(part[0] * own, (part[0] + 1) * own)
+  indices = [
+    shuffle.batch_indices(seed, t, len(source), batch_size)[rows]
+    for t in numbers
+  ]
+  batch = source[np.concatenate(indices)]
+  lead = (count, d_steps, own)
+  return {name: x.reshape(*lead, *x.shape[1:]) for name, x in batch.items()}

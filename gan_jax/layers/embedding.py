@@ -1,0 +1,39 @@
+"""Embedding of class labels."""
+
+from typing import Any
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.layers.initializers import INITIALIZERS, Initializer
+from gan_jax.layers.spectral_norm import SpectralNorm
+
+Array = jax.Array
+
+
+class Embed(nn.Module):
+  """A learnt vector for each class: labels `[B]` to `[B, features]`.
+
+  A label outside 0 .. num_embeddings - 1 gives NaN, so that it is noticed:
+  clipping would train another class. With `spectral` the whole table, not the
+  rows looked up, is divided by its largest singular value.
+  """
+
+  num_embeddings: int
+  features: int
+  spectral: bool = False
+  embedding_init: Initializer = INITIALIZERS['normal']
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, label: Array, *, train: bool = False) -> Array:
+    chex.assert_rank(label, 1)
+    chex.assert_type(label, int)
+    shape = (self.num_embeddings, self.features)
+    table = self.param('embedding', self.embedding_init, shape)
+    if self.spectral:
+      table = SpectralNorm(name='SpectralScale_0')(table, train=train)
+    outside = dict(mode='fill', fill_value=jnp.nan, wrap_negative_indices=False)
+    return table.at[label].get(**outside).astype(self.dtype)

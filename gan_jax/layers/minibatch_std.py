@@ -1,0 +1,58 @@
+"""Minibatch standard deviation."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax import collectives
+
+Array = jax.Array
+
+
+class MinibatchStd(nn.Module):
+  """Appends one feature: how much the examples of a group differ.
+
+  The standard deviation of each feature over the group, averaged over all
+  features: 1e-4, the root of 1e-8, for equal examples, by which D knows a
+  generator that makes only one. Groups are contiguous and must divide a
+  device's part of the batch, so n devices compute what one would, without
+  communication. At init, where shapes alone matter, any batch will do.
+
+  Attributes:
+    group_size: examples in a group, at least 2; -1, as in the paper, for the
+      whole batch, of all devices where axis_name is set.
+    axis_name: the mapped axis of devices, or None.
+    dtype: of what it returns.
+
+  References:
+    Karras et al., Progressive Growing of GANs,
+    https://arxiv.org/abs/1710.10196, 2018, section 3.
+  """
+
+  group_size: int
+  axis_name: str | None = None
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps `[B, ..., F]`, float, to `[B, ..., F + 1]`."""
+    batch, whole = x.shape[0], self.group_size == -1
+    if self.group_size < 2 and not whole:
+      raise ValueError(f'group_size={self.group_size}: must be -1 or above 1')
+    size = batch if whole or self.is_initializing() else self.group_size
+    if batch % size:
+      raise ValueError(f'group_size={size} does not divide a batch of {batch}')
+    over = self.axis_name if whole else None
+    groups = x.reshape(batch // size, size, *x.shape[1:]).astype(jnp.float32)
+    mean = collectives.pmean(groups.mean(axis=1, keepdims=True), over)
+    variance = collectives.pmean(jnp.square(groups - mean).mean(axis=1), over)
+    # The root has no derivative at 0, where the generator has collapsed.
+    deviation = jnp.sqrt(variance + 1e-8).reshape(batch // size, -1)
+    column = jnp.repeat(deviation.mean(axis=1), size).reshape(
+      batch, *[1] * (x.ndim - 1)
+    )
+    column = jnp.broadcast_to(column, (*x.shape[:-1], 1))
+    parts = [x.astype(self.dtype), column.astype(self.dtype)]
+    return jnp.concatenate(parts, axis=-1)

@@ -1,0 +1,46 @@
+"""Normalization of activations, by name."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax import validation
+
+Array = jax.Array
+
+NORMS = ('none', 'batch', 'layer', 'spectral')
+
+
+class Norm(nn.Module):
+  """Normalisation of activations by name; nothing for 'none', 'spectral'.
+
+  'batch' is over the batch of all devices when axis_name is set; 'layer' is
+  over everything but the batch, with scale and bias per channel.
+
+  Attributes:
+    kind: one of NORMS.
+    axis_name: the mapped axis of devices, or None.
+    dtype: of what it returns.
+  """
+
+  kind: str
+  axis_name: str | None = None
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Array, *, train: bool) -> Array:
+    validation.lookup(NORMS, self.kind, 'norm')
+    if self.kind == 'batch':
+      return nn.BatchNorm(
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        axis_name=self.axis_name,
+        dtype=self.dtype,
+      )(x)
+    if self.kind == 'layer':
+      axes = tuple(range(1, x.ndim))
+      return nn.LayerNorm(reduction_axes=axes, dtype=self.dtype)(x)
+    return x

@@ -1,0 +1,62 @@
+"""Sampling and scoring functions of a GAN, in evaluation mode."""
+
+from typing import Callable
+
+import jax
+
+from gan_jax.training import gan as gan_lib
+from gan_jax.training import packing
+
+Array = jax.Array
+
+
+def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
+  """Makes the function from latents to examples, in evaluation mode.
+
+  Args:
+    gan: the game.
+
+  Returns:
+    (weights, latents `[B, Z]`, label `[B]` or None) -> examples `[B, ...]`,
+    where weights is (params, stats): `state.ema`, or
+    `(state.generator.params, state.generator.stats)`.
+  """
+
+  def sample(weights, latents, label=None):
+    params, stats = weights
+    x, _ = gan.generator.apply(
+      params, stats, latents, label, train=False, key=None, axis_name=None
+    )
+    return x
+
+  return sample
+
+
+def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
+  """Makes the function from examples to logits, in evaluation mode.
+
+  Args:
+    gan: the game; its loss must not be on features, which have no logit of
+      their own.
+
+  Returns:
+    (weights, x `[B, ...]`, label `[B]` or None) -> logits, where weights is
+    (params, stats) of the discriminator and B divides by gan.packing. No
+    augmentation or noise.
+  """
+
+  def logits(weights, x, label=None):
+    params, stats = weights
+    label = label if gan.packing == 1 else None
+    y, _ = gan.discriminator.apply(
+      params,
+      stats,
+      packing.pack(x, gan.packing),
+      label,
+      train=False,
+      key=None,
+      axis_name=None,
+    )
+    return getattr(y, 'logits', y)
+
+  return logits
