@@ -119,7 +119,7 @@ def measure_step(built: experiment.Experiment):
     'operations': operations,
     'reduced': reduced,
     'parameters': size([p.params for p in players]),
-    'statistics': size([p.stats for p in players]),
+    'statistics': size([p.batch_stats for p in players]),
     'flops': flops_per_image(built),
   }
 

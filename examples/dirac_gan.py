@@ -62,9 +62,9 @@ def make_game(loss, r1_weight):
 def trajectory(loss, rule, r1_weight, num_steps=500):
   """(theta, psi) from (1, 1) on, `[num_steps + 1, 2]`."""
   gan = make_game(loss, r1_weight)
-  hyper = {'ema_decay': 0.0, 'r1_weight': r1_weight}
+  hparams = {'ema_decay': 0.0, 'r1_weight': r1_weight}
   data = jnp.zeros((1, 1, 1))  # one D step, one example at 0
-  now = training.init_state(gan, jax.random.key(0), {'x': data[0]}, hyper)
+  now = training.init_state(gan, jax.random.key(0), {'x': data[0]}, hparams)
   step = training.make_train_step(gan, rule=rule)
 
   def body(now, _):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 # Not needed where gan_jax is installed.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from gan_jax.losses import relativistic_loss  # noqa: E402
+from gan_jax.losses import relativistic  # noqa: E402
 from gan_jax.penalties import r1  # noqa: E402
 from gan_jax.training import ema_update  # noqa: E402
 
@@ -54,13 +54,13 @@ def d_loss(d_params, g_params, real, latents):
   fake = apply(g_params, latents)
   logits = discriminate(d_params, real), discriminate(d_params, fake)
   penalty = r1(lambda x: discriminate(d_params, x), real)
-  return relativistic_loss.discriminator(*logits).mean() + 0.1 * penalty.mean()
+  return relativistic.discriminator(*logits).mean() + 0.1 * penalty.mean()
 
 
 def g_loss(g_params, d_params, real, latents):
   fake = apply(g_params, latents)
   logits = discriminate(d_params, real), discriminate(d_params, fake)
-  return relativistic_loss.generator(*logits).mean()
+  return relativistic.generator(*logits).mean()
 
 
 @jax.jit

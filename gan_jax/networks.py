@@ -1,7 +1,7 @@
 """The two pure functions a network is, and how to get them from Flax.
 
-  init(key, x, label) -> (params, stats)
-  apply(params, stats, x, label, *, train, key, axis_name) -> (y, stats)
+  init(key, x, label) -> (params, batch_stats)
+  apply(params, batch_stats, x, label, *, train, key, axis_name) -> (y, batch_stats)
 
 A generator maps latents `[B, Z]` to examples `[B, ...]`, a discriminator maps
 examples to logits `[B]` (`[B, h, w]` for patches), or, where its features are
@@ -35,10 +35,10 @@ class Network(NamedTuple):
   """A network as two pure functions.
 
   Attributes:
-    init: (key, x, label) -> (params, stats). Params are what an optimizer
-      changes; stats are arrays that change as a side effect of training
+    init: (key, x, label) -> (params, batch_stats). Params are what an optimizer
+      changes; batch_stats are arrays that change as a side effect of training
       (running means, power-iteration vectors), `{}` for none.
-    apply: (params, stats, x, label, *, train, key, axis_name) -> (y, stats).
+    apply: (params, batch_stats, x, label, *, train, key, axis_name) -> (y, batch_stats).
       With train=False the statistics come back as they were. axis_name is the
       mapped axis of devices (or None), for statistics over the whole batch.
       The key, for dropout, is another on each device and in each micro-batch:
@@ -71,24 +71,24 @@ def from_linen(module: nn.Module) -> Network:
       module.init({'params': key, 'dropout': key}, x, label, train=False)
     )
     params = variables.pop('params', {})
-    stats = variables.pop('batch_stats', {})
+    batch_stats = variables.pop('batch_stats', {})
     if variables:
       raise ValueError(
         f'{type(module).__name__} makes the collections {sorted(variables)}; '
         "allowed are 'params' and 'batch_stats'"
       )
-    return params, stats
+    return params, batch_stats
 
-  def apply(params, stats, x, label=None, *, train, key=None, axis_name=None):
+  def apply(params, batch_stats, x, label=None, *, train, key=None, axis_name=None):
     bound = module
     several = axis_name is not None and jax.lax.axis_size(axis_name) > 1
     if several and hasattr(module, 'axis_name'):
       bound = module.clone(axis_name=axis_name)
-    variables = {'params': params, 'batch_stats': stats}
+    variables = {'params': params, 'batch_stats': batch_stats}
     rngs = {} if key is None else {'dropout': key}
     y, updates = bound.apply(
       variables, x, label, train=train, rngs=rngs, mutable=['batch_stats']
     )
-    return y, updates.get('batch_stats', stats) if train else stats
+    return y, updates.get('batch_stats', batch_stats) if train else batch_stats
 
   return Network(init, apply)

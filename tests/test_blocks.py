@@ -47,8 +47,8 @@ def iterate(layer, variables, x, times=1, train=True):
 @pytest.mark.parametrize('name', LAYERS)
 def test_sigma_becomes_the_largest_singular_value(name):
   layer, x, variables, matrix = start(name)
-  stats = iterate(layer, variables, x, 200)
-  (sigma,) = spectral_norm.spectral_norms(stats).values()
+  batch_stats = iterate(layer, variables, x, 200)
+  (sigma,) = spectral_norm.spectral_norms(batch_stats).values()
   largest = np.linalg.svd(matrix, compute_uv=False)[0]
   np.testing.assert_allclose(sigma, largest, rtol=1e-4)
 
@@ -58,13 +58,13 @@ def test_one_iteration_a_pass_in_training_none_at_evaluation(name):
   layer, x, variables, matrix = start(name)
   u = np.asarray(variables['batch_stats']['SpectralScale_0']['power_u'])
   for passes in (1, 2):
-    stats = iterate(layer, variables, x, passes)
+    batch_stats = iterate(layer, variables, x, passes)
     v = matrix @ u
     v /= np.linalg.norm(v)
     u = v @ matrix
     sigma = np.linalg.norm(u)  # = v' W u, for the new u
     u /= sigma
-    found = stats['SpectralScale_0']
+    found = batch_stats['SpectralScale_0']
     np.testing.assert_allclose(found['power_u'], u, atol=1e-5)
     np.testing.assert_allclose(found['power_v'], v, atol=1e-5)
     np.testing.assert_allclose(found['power_sigma'], sigma, rtol=1e-5)
@@ -90,8 +90,8 @@ def test_lipschitz_constant_is_about_1():
   )
   x = jax.random.normal(jax.random.key(0), (64, 2))
   variables = d.init(jax.random.key(1), x, train=False)
-  stats = iterate(d, variables, x, 100)
-  given = {'params': variables['params'], 'batch_stats': stats}
+  batch_stats = iterate(d, variables, x, 100)
+  given = {'params': variables['params'], 'batch_stats': batch_stats}
   gradients = jax.grad(lambda x: d.apply(given, x, train=False).sum())(x)
   assert np.linalg.norm(gradients, axis=1).max() < 1.001
   dense, one, variables, _ = start('dense')
@@ -103,9 +103,9 @@ def test_lipschitz_constant_is_about_1():
 
 def test_spectral_norms_by_path():
   d = networks.from_linen(dcgan.Discriminator(width=4, norm='spectral'))
-  _, stats = d.init(jax.random.key(0), jnp.zeros((2, 8, 8, 1)))
-  assert set(spectral_norm.spectral_norms(stats)) == {'Conv_0', 'Dense_0'}
-  assert spectral_norm.spectral_norms({'part': stats}).keys() == {
+  _, batch_stats = d.init(jax.random.key(0), jnp.zeros((2, 8, 8, 1)))
+  assert set(spectral_norm.spectral_norms(batch_stats)) == {'Conv_0', 'Dense_0'}
+  assert spectral_norm.spectral_norms({'part': batch_stats}).keys() == {
     'part/Conv_0',
     'part/Dense_0',
   }

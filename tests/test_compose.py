@@ -281,12 +281,12 @@ def test_an_optimizer_has_a_learning_rate_of_its_own():
     {**BASE, 'g_optimizer': {'name': 'sgd'}, 'd_optimizer': {'name': 'adam'}}
   )
   assert (
-    built.hyper['g_learning_rate'] == built.hyper['d_learning_rate'] == 2e-4
+    built.hparams['g_learning_rate'] == built.hparams['d_learning_rate'] == 2e-4
   )
 
 
 def test_specs_are_filled_in():
   chosen = config.from_mapping({**BASE, 'augment': {'name': 'diff_augment'}})
-  _, hyper, filled = build_objective.build_augment(chosen.augment, 8)
-  assert hyper == {'augment_strength': 1.0}
+  _, hparams, filled = build_objective.build_augment(chosen.augment, 8)
+  assert hparams == {'augment_strength': 1.0}
   assert filled['policy'] == diff_augment_pipe.DIFF_AUGMENT_POLICY

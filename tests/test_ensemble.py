@@ -85,7 +85,7 @@ def test_what_is_0_in_the_config_can_be_swept():
   assert_alike({k: np.asarray(v[1]) for k, v in rows.items()}, metrics)
   gan = crew.base.gan
   assert 'r1' in rows and gan.consensus and gan.instance_noise is not None
-  assert {'label_smoothing', 'd_weight_clip'} <= crew.hyper.keys()
+  assert {'label_smoothing', 'd_weight_clip'} <= crew.hparams.keys()
 
 
 @pytest.mark.slow

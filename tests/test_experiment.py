@@ -36,7 +36,7 @@ def test_defaults_are_filled_in():
   assert chosen.d_optimizer['b1'] == 0.5
   assert chosen.data['seed'] == 0
   assert built.shape == (2,)
-  assert built.hyper['d_learning_rate'] == 2e-4
+  assert built.hparams['d_learning_rate'] == 2e-4
   json.dumps(run_dir.run_metadata(built))
 
 
@@ -260,7 +260,7 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
   for player in ('generator', 'discriminator'):
     mine, theirs = getattr(state, player), getattr(trained, player)
     chex.assert_trees_all_equal(mine.params, theirs.params)
-    chex.assert_trees_all_equal(mine.stats, theirs.stats)
+    chex.assert_trees_all_equal(mine.batch_stats, theirs.batch_stats)
   chex.assert_trees_all_equal(state.ema, trained.ema)
   other = build(generator={'name': 'mlp', 'features': (9,)})
   with pytest.raises(ValueError, match=r'generator.features: \[8\] there'):

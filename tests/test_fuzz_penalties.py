@@ -9,7 +9,7 @@ from hypothesis import example, given
 
 from gan_jax import augment, losses, penalties
 from gan_jax.augment import ada_controller
-from gan_jax.penalties import consistency_penalty
+from gan_jax.penalties import consistency
 from tests.fuzzing import FLOATS, OTHERS, fuzz, outcome
 from tests.test_fuzz_maths import array, keys, numbers, shapes
 
@@ -25,7 +25,7 @@ BY_GRADIENT = {
   'max_gradient': penalties.max_gp,
 }
 BY_VALUE = {
-  'consistency': lambda a, b: consistency_penalty(a, b),
+  'consistency': lambda a, b: consistency(a, b),
   'latent_diversity': lambda a, b: penalties.zcr_generator(a, b),
   'lecam': lambda a, b: penalties.lecam(a, b, penalties.LogitEMA(0.1, 0.2)),
   'mode_seeking': lambda a, b: penalties.mode_seeking(a, b, b, a),

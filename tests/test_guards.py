@@ -18,8 +18,8 @@ def poisoned(step, bad):
   def poison(state, batch, key):
     new, metrics = step(state, batch, key)
     is_bad = jnp.isin(state.step, jnp.array(bad))
-    hyper = {n: jnp.where(is_bad, jnp.inf, x) for n, x in new.hyper.items()}
-    return new.replace(hyper=hyper), metrics
+    hparams = {n: jnp.where(is_bad, jnp.inf, x) for n, x in new.hparams.items()}
+    return new.replace(hparams=hparams), metrics
 
   poison.axis_name = getattr(step, 'axis_name', None)
   return poison

@@ -85,9 +85,9 @@ def test_d_has_won_over_a_generator_that_stands_still():
 
 
 def test_g_has_collapsed_where_it_ignores_its_latents():
-  def apply(params, stats, z, label, *, train, key, axis_name):
+  def apply(params, batch_stats, z, label, *, train, key, axis_name):
     del label, train, key, axis_name
-    return params[None] + 0.01 * z[:, :2], stats
+    return params[None] + 0.01 * z[:, :2], batch_stats
 
   gan = tiny.gan()
   gan = dataclasses.replace(

@@ -10,7 +10,7 @@ import pytest
 from absl.testing import parameterized
 
 from gan_jax import losses, networks
-from gan_jax.losses import f_divergence
+from gan_jax.losses import f_gan
 
 PLAYERS = [
   (n, p) for n in losses.LOSSES for p in ('discriminator', 'generator')
@@ -399,12 +399,12 @@ def test_averaged_relativistic_of_equal_constant_logits():
 @pytest.mark.parametrize('name', losses.DIVERGENCES)
 def test_f_gan_bound_is_tight_at_the_optimum(name):
   divergence = losses.DIVERGENCES[name]
-  discriminator = f_divergence(divergence).discriminator
+  discriminator = f_gan(divergence).discriminator
   best = divergence.optimal_logit(P / Q)
   value = -divergence.divergence(P, Q)
   check_optimum(discriminator, best, value)
   # T = f'(p / q), and the generator's part is the rest of the bound.
-  generator = f_divergence(divergence).generator
+  generator = f_gan(divergence).generator
   bound = (P * divergence.activation(best)).sum()
   bound += (Q * generator(best, best)).sum()
   np.testing.assert_allclose(bound, -value, rtol=1e-5)

@@ -37,13 +37,13 @@ def discriminator(name, **options):
 
 
 def call(network, x, train, key=None):
-  params, stats = network.init(jax.random.key(0), x)
+  params, batch_stats = network.init(jax.random.key(0), x)
   run = jax.jit(
     lambda p, s, x: network.apply(
       p, s, x, None, train=train, key=key, axis_name=None
     )
   )
-  return run(params, stats, x), (params, stats)
+  return run(params, batch_stats, x), (params, batch_stats)
 
 
 @pytest.mark.parametrize('name', build_networks.model_names())
@@ -51,15 +51,15 @@ def call(network, x, train, key=None):
 def test_shapes_types_and_statistics(name, train):
   g, d, shape = pair(name)
   z = jax.random.normal(jax.random.key(1), (6, 5))
-  (x, g_stats), (_, g_before) = call(g, z, train)
+  (x, g_batch_stats), (_, g_before) = call(g, z, train)
   chex.assert_shape(x, (6, *shape))
   chex.assert_type(x, jnp.float32)
-  (logits, d_stats), (_, d_before) = call(d, x, train)
+  (logits, d_batch_stats), (_, d_before) = call(d, x, train)
   chex.assert_shape(logits, (6,))
-  chex.assert_trees_all_equal_shapes(g_stats, g_before)
-  chex.assert_trees_all_equal_shapes(d_stats, d_before)
+  chex.assert_trees_all_equal_shapes(g_batch_stats, g_before)
+  chex.assert_trees_all_equal_shapes(d_batch_stats, d_before)
   if not train:
-    chex.assert_trees_all_equal((g_stats, d_stats), (g_before, d_before))
+    chex.assert_trees_all_equal((g_batch_stats, d_batch_stats), (g_before, d_before))
   chex.assert_tree_all_finite((x, logits))
 
 
@@ -71,10 +71,10 @@ def test_every_norm(name, norm):
     g = networks.from_linen(
       dcgan.Generator(shape=(16, 16, 3), width=4, norm=norm)
     )
-  (x, g_stats), _ = call(g, jnp.ones((3, 5)), True)
-  (logits, d_stats), _ = call(d, x, True)
+  (x, g_batch_stats), _ = call(g, jnp.ones((3, 5)), True)
+  (logits, d_batch_stats), _ = call(d, x, True)
   chex.assert_tree_all_finite((x, logits))
-  assert bool(g_stats) == bool(d_stats) == (norm in ('batch', 'spectral'))
+  assert bool(g_batch_stats) == bool(d_batch_stats) == (norm in ('batch', 'spectral'))
 
 
 DCGAN_SIZES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96)
@@ -161,27 +161,27 @@ def test_batch_norm_in_d_couples_examples_and_others_do_not():
 def test_spectral_scale_finds_the_largest_singular_value():
   scale = layers.SpectralNorm()
   kernel = jax.random.normal(jax.random.key(0), (3, 3, 8, 16))
-  stats = scale.init(jax.random.key(1), kernel, train=False)
+  batch_stats = scale.init(jax.random.key(1), kernel, train=False)
   iterate = jax.jit(
     lambda s: scale.apply(s, kernel, train=True, mutable=['batch_stats'])[1]
   )
   for _ in range(100):
-    stats = iterate(stats)
-  normalised = scale.apply(stats, kernel, train=False)
+    batch_stats = iterate(batch_stats)
+  normalised = scale.apply(batch_stats, kernel, train=False)
   values = np.linalg.svd(normalised.reshape(-1, 16), compute_uv=False)
   np.testing.assert_allclose(values[0], 1, rtol=1e-4)
-  again = scale.apply(stats, kernel, train=False)
+  again = scale.apply(batch_stats, kernel, train=False)
   np.testing.assert_array_equal(again, normalised)
 
 
 def test_cross_replica_batch_norm_sees_the_whole_batch():
   g = networks.from_linen(mlp.Generator(shape=(2,), features=(8,)))
   z = jax.random.normal(jax.random.key(1), (8, 3))
-  params, stats = g.init(jax.random.key(0), z)
-  whole, new = g.apply(params, stats, z, train=True)
+  params, batch_stats = g.init(jax.random.key(0), z)
+  whole, new = g.apply(params, batch_stats, z, train=True)
   parts, part_stats = jax.vmap(
     lambda z: g.apply(
-      params, stats, z, train=True, axis_name=devices.AXIS_NAME
+      params, batch_stats, z, train=True, axis_name=devices.AXIS_NAME
     ),
     axis_name=devices.AXIS_NAME,
   )(z.reshape(4, 2, 3))
@@ -239,17 +239,17 @@ def test_minibatch_std_joins_the_last_hidden_layer(name, group_size):
   plain, shape = discriminator(name, **options)
   d, _ = discriminator(name, minibatch_std=group_size, **options)
   # As init_state does, on a batch that the group does not divide.
-  params, stats = d.init(jax.random.key(0), jnp.zeros((2, *shape)))
+  params, batch_stats = d.init(jax.random.key(0), jnp.zeros((2, *shape)))
   last = max(n for n in params if n.startswith('Dense'))
   kernel = params[last]['kernel']
   cells = 16 if name == 'dcgan' else 1
   assert kernel.shape == (WIDTHS[name] + cells, 1)
   x = jax.random.normal(jax.random.key(1), (8, *shape))
-  scores, _ = d.apply(params, stats, x, train=True)
+  scores, _ = d.apply(params, batch_stats, x, train=True)
   # Without the weights of what was added: the discriminator without it.
   kept = kernel.reshape(cells, -1, 1)[:, :-1].reshape(-1, 1)
   cut = {**params, last: {**params[last], 'kernel': kept}}
-  expected, _ = plain.apply(cut, stats, x, train=True)
+  expected, _ = plain.apply(cut, batch_stats, x, train=True)
   np.testing.assert_array_equal(scores.features, expected.features)
   size = 8 if group_size == -1 else group_size
   hidden = np.asarray(scores.features).reshape(-1, size, WIDTHS[name])
@@ -300,11 +300,11 @@ def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
   kernel = variables['params']['dual_kernel']  # [4, 4, output, input]
   u = variables['batch_stats']['SpectralScale_0']['power_u']
   assert kernel.shape == (4, 4, 4, 8) and u.shape == (4,)
-  stats = variables['batch_stats']
+  batch_stats = variables['batch_stats']
   for _ in range(100):
-    variables = {'params': variables['params'], 'batch_stats': stats}
+    variables = {'params': variables['params'], 'batch_stats': batch_stats}
     y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
-    stats = new['batch_stats']
+    batch_stats = new['batch_stats']
   matrix = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
   sigma = np.linalg.svd(matrix, compute_uv=False)[0]
   plain = layers.ConvTranspose(4, use_bias=False)

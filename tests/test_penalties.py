@@ -8,7 +8,7 @@ import pytest
 from absl.testing import parameterized
 
 from gan_jax import collectives, penalties, prng
-from gan_jax.penalties import consistency_penalty
+from gan_jax.penalties import consistency
 
 DIM = 3
 W = jnp.array([3.0, 4.0, 12.0])  # |W| = 13
@@ -187,13 +187,13 @@ def test_refuses_ends_of_different_shapes():
 
 def test_consistency_by_hand():
   a, b = jnp.array([1.0, 2.0]), jnp.array([3.0, 2.0])
-  np.testing.assert_allclose(consistency_penalty(a, b), [4, 0])
+  np.testing.assert_allclose(consistency(a, b), [4, 0])
   maps = jnp.zeros((2, 2, 2)).at[0, 0, 0].set(2.0)
   np.testing.assert_allclose(
-    consistency_penalty(maps, jnp.zeros_like(maps)), [1, 0]
+    consistency(maps, jnp.zeros_like(maps)), [1, 0]
   )
   with pytest.raises(AssertionError):
-    consistency_penalty(a, a[:, None])
+    consistency(a, a[:, None])
 
 
 def test_latent_diversity_rewards_change():

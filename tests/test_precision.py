@@ -58,15 +58,15 @@ def test_outputs_and_variables_are_float32_and_products_are_not(
   )
   shape = (5,) if role == 'Generator' else SHAPES.get(name, (16, 16, 3))
   x = jax.random.normal(jax.random.key(0), (6, *shape))
-  params, stats = half.init(jax.random.key(1), x)
-  chex.assert_trees_all_equal((params, stats), whole.init(jax.random.key(1), x))
-  y, new = half.apply(params, stats, x, train=True)
-  for leaf in jax.tree.leaves((params, stats, y, new)):
+  params, batch_stats = half.init(jax.random.key(1), x)
+  chex.assert_trees_all_equal((params, batch_stats), whole.init(jax.random.key(1), x))
+  y, new = half.apply(params, batch_stats, x, train=True)
+  for leaf in jax.tree.leaves((params, batch_stats, y, new)):
     assert leaf.dtype == jnp.float32
-  expected, _ = whole.apply(params, stats, x, train=True)
+  expected, _ = whole.apply(params, batch_stats, x, train=True)
   chex.assert_trees_all_equal_shapes(y, expected)
   assert 0 < distance(y, expected) < TOLERANCE
-  run = lambda network: lambda x: network.apply(params, stats, x, train=True)[0]
+  run = lambda network: lambda x: network.apply(params, batch_stats, x, train=True)[0]
   assert products(run(half), x) == {'bf16'}
   assert products(run(whole), x) == {'f32'}
 
@@ -76,12 +76,12 @@ def penalty_gradient(name, dtype, norm):
   d = networks.from_linen(dcgan.Discriminator(width=8, norm=norm, dtype=dtype))
   real, fake = jax.random.normal(jax.random.key(0), (2, 8, 16, 16, 3))
   keys = prng.per_example_keys(jax.random.key(1), jnp.arange(8))
-  params, stats = d.init(jax.random.key(2), real)
+  params, batch_stats = d.init(jax.random.key(2), real)
   # Kernels of the size that training gives them, for gradients around 1.
   params = jax.tree.map(lambda w: 4 * w, params)
 
   def loss(params):
-    logits_fn = lambda x: d.apply(params, stats, x, train=True)[0]
+    logits_fn = lambda x: d.apply(params, batch_stats, x, train=True)[0]
     if name == 'r1':
       return penalties.r1(logits_fn, real).mean()
     return penalties.wgan_gp(logits_fn, real, fake, keys).mean()
@@ -116,14 +116,14 @@ def dcgan_game(norm, dtype):
 @pytest.mark.parametrize('norm', normalization.NORMS)
 def test_all_that_a_step_keeps_is_float32(norm):
   adam = optimizers.hparam_defaults('adam')
-  hyper = {f'{p}_{name}': v for p in 'gd' for name, v in adam.items()}
-  hyper |= {'g_learning_rate': 1e-3, 'd_learning_rate': 1e-3, 'ema_decay': 0.9}
+  hparams = {f'{p}_{name}': v for p in 'gd' for name, v in adam.items()}
+  hparams |= {'g_learning_rate': 1e-3, 'd_learning_rate': 1e-3, 'ema_decay': 0.9}
   key = jax.random.key(0)
   batch = {'x': jax.random.normal(key, (1, 8, 16, 16, 3))}
 
   def run(dtype):
     gan = dcgan_game(norm, dtype)
-    first = training.init_state(gan, key, {'x': batch['x'][0]}, hyper)
+    first = training.init_state(gan, key, {'x': batch['x'][0]}, hparams)
     body = lambda now, _: training.make_train_step(gan)(now, batch, key)
     return jax.lax.scan(body, first, length=2)
 
@@ -152,10 +152,10 @@ def test_statistics_of_norms_are_taken_in_float32(kind):
   expected = (x - x.mean(axis, keepdims=True)) / spread
   np.testing.assert_allclose(y.astype(np.float32), expected, atol=0.02)
   if kind == 'batch':
-    stats = new['batch_stats']['BatchNorm_0']
-    np.testing.assert_allclose(stats['mean'], 0.1 * x.mean(0), rtol=1e-5)
+    batch_stats = new['batch_stats']['BatchNorm_0']
+    np.testing.assert_allclose(batch_stats['mean'], 0.1 * x.mean(0), rtol=1e-5)
     expected = 0.9 + 0.1 * x.var(0)
-    np.testing.assert_allclose(stats['var'], expected, rtol=1e-2)
+    np.testing.assert_allclose(batch_stats['var'], expected, rtol=1e-2)
 
 
 def test_spectral_norm_iterates_in_float32():

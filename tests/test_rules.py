@@ -185,7 +185,7 @@ def test_extragradient_moves_moments_and_statistics_once():
   )
   # Batch norm's running mean starts at 0: one move of 0.1, not two.
   chex.assert_trees_all_close(
-    after.generator.stats, once.generator.stats, atol=0.05
+    after.generator.batch_stats, once.generator.batch_stats, atol=0.05
   )
 
 
@@ -276,7 +276,7 @@ def test_train_step_warms_its_average_up():
     now, tiny.batch(1), jax.random.key(0)
   )
   chex.assert_trees_all_equal(
-    after.ema, (after.generator.params, after.generator.stats)
+    after.ema, (after.generator.params, after.generator.batch_stats)
   )
 
 

@@ -105,19 +105,19 @@ def test_latents_are_standard_normal_and_one_per_index():
 @pytest.mark.parametrize('name', sorted(training.OPTIMIZERS))
 def test_optimizers_descend_from_traced_hyper_parameters(name):
   build = optimizers.from_hparams(name, 'g')
-  hyper = {f'g_{k}': v for k, v in optimizers.hparam_defaults(name).items()}
-  hyper = jax.tree.map(jnp.float32, hyper | {'g_learning_rate': 0.1})
+  hparams = {f'g_{k}': v for k, v in optimizers.hparam_defaults(name).items()}
+  hparams = jax.tree.map(jnp.float32, hparams | {'g_learning_rate': 0.1})
 
   @jax.jit
-  def run(hyper, x):
-    opt_state = build(hyper).init(x)
+  def run(hparams, x):
+    opt_state = build(hparams).init(x)
     for _ in range(30):
-      updates, opt_state = build(hyper).update(2 * x, opt_state, x)
+      updates, opt_state = build(hparams).update(2 * x, opt_state, x)
       x = x + updates
     return x
 
-  assert abs(run(hyper, jnp.float32(1.0))) < 0.5
-  still = run(hyper | {'g_learning_rate': jnp.float32(0)}, jnp.float32(1.0))
+  assert abs(run(hparams, jnp.float32(1.0))) < 0.5
+  still = run(hparams | {'g_learning_rate': jnp.float32(0)}, jnp.float32(1.0))
   assert still == 1
 
 

@@ -42,28 +42,28 @@ def game_of(network):
 def linear(**options):
   """The game, and weights whose statistics are far off."""
   network = networks.from_linen(Linear(**options))
-  params, stats = network.init(
+  params, batch_stats = network.init(
     jax.random.key(0), jnp.zeros((2, tiny.LATENT)), None
   )
-  stats = stats | {
-    'BatchNorm_0': jax.tree.map(lambda x: x + 50, stats['BatchNorm_0'])
+  batch_stats = batch_stats | {
+    'BatchNorm_0': jax.tree.map(lambda x: x + 50, batch_stats['BatchNorm_0'])
   }
-  return game_of(network), (params, stats)
+  return game_of(network), (params, batch_stats)
 
 
 @pytest.mark.parametrize('momentum', [0.0, 0.9, 0.99])
 def test_closed_form_of_a_linear_layer(momentum):
   gan, weights = linear(momentum=momentum)
   batches, size = 32, 256
-  params, stats = sampling.standing_statistics(
+  params, batch_stats = sampling.standing_statistics(
     gan, weights, KEY, batches=batches, batch_size=size
   )
   chex.assert_trees_all_equal(params, weights[0])
-  chex.assert_trees_all_equal_shapes_and_dtypes(stats, weights[1])
+  chex.assert_trees_all_equal_shapes_and_dtypes(batch_stats, weights[1])
   # z W + b of z ~ N(0, I): mean b, covariance W'W.
   w, b = params['Dense_0']['kernel'], params['Dense_0']['bias']
   variance = np.square(w).sum(axis=0)
-  found, n = stats['BatchNorm_0'], batches * size
+  found, n = batch_stats['BatchNorm_0'], batches * size
   deviations = (found['mean'] - b) / np.sqrt(variance / n)
   assert np.abs(deviations).max() < 4.5
   ratio = found['var'] / variance / (1 - 1 / size)
@@ -95,9 +95,9 @@ def test_the_key_decides():
 
 def test_spectral_norm_keeps_its_vectors():
   gan, weights = linear(spectral=True)
-  _, stats = sampling.standing_statistics(gan, weights, KEY, batches=2)
-  chex.assert_trees_all_equal(stats['Dense_0'], weights[1]['Dense_0'])
-  assert stats['Dense_0']['SpectralScale_0'].keys() == {
+  _, batch_stats = sampling.standing_statistics(gan, weights, KEY, batches=2)
+  chex.assert_trees_all_equal(batch_stats['Dense_0'], weights[1]['Dense_0'])
+  assert batch_stats['Dense_0']['SpectralScale_0'].keys() == {
     'power_u',
     'power_v',
     'power_sigma',
@@ -106,23 +106,23 @@ def test_spectral_norm_keeps_its_vectors():
   kernel = weights[0]['Dense_0']['kernel']
   sigma = np.linalg.svd(kernel, compute_uv=False)[0]
   plain = np.square(kernel).sum(axis=0)
-  found = stats['BatchNorm_0']['var']
+  found = batch_stats['BatchNorm_0']['var']
   assert (found > 0.9 * plain / sigma**2).all() and (found < plain).all()
 
 
 def test_what_is_no_average_stays():
-  def apply(params, stats, z, label, *, train, key, axis_name):
+  def apply(params, batch_stats, z, label, *, train, key, axis_name):
     new = {
-      'mean': 0.75 * stats['mean'] + 0.25 * params * z.mean(),
-      'passes': stats['passes'] + 1,
-      'float_passes': stats['float_passes'] + 1,
-      'constant': stats['constant'],
-      'power_u': stats['power_u'] * 2,
+      'mean': 0.75 * batch_stats['mean'] + 0.25 * params * z.mean(),
+      'passes': batch_stats['passes'] + 1,
+      'float_passes': batch_stats['float_passes'] + 1,
+      'constant': batch_stats['constant'],
+      'power_u': batch_stats['power_u'] * 2,
     }
     return z, new
 
   network = networks.Network(lambda key, x, label: None, apply)
-  stats = {
+  batch_stats = {
     'mean': jnp.float32(7),
     'passes': jnp.int32(5),
     'float_passes': jnp.float32(5),
@@ -131,12 +131,12 @@ def test_what_is_no_average_stays():
   }
   gan, options = game_of(network), dict(batches=3, batch_size=8)
   run = lambda scale: sampling.standing_statistics(
-    gan, (jnp.float32(scale), stats), KEY, **options
+    gan, (jnp.float32(scale), batch_stats), KEY, **options
   )[1]
   small, large = run(1), run(1e6)
   for found in (small, large):
-    for name in set(stats) - {'mean'}:
-      np.testing.assert_array_equal(found[name], stats[name])
+    for name in set(batch_stats) - {'mean'}:
+      np.testing.assert_array_equal(found[name], batch_stats[name])
   assert 0 < abs(small['mean']) < 1  # of 24 x 3 standard normal numbers
   # The momentum is found as well where the statistics are large.
   np.testing.assert_allclose(large['mean'], 1e6 * small['mean'], rtol=1e-5)
@@ -192,7 +192,7 @@ def test_the_average_of_a_generator_wants_statistics_of_its_own():
     gan, state.ema, jax.random.key(seed), batches=batches
   )[1]
   exact = recompute(0, 400)
-  raw = distance(state.generator.stats, exact)
+  raw = distance(state.generator.batch_stats, exact)
   averaged = distance(state.ema[1], exact)
   recomputed = distance(recompute(1, 16), exact)
   assert raw > 1.3 * averaged

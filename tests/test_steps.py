@@ -40,7 +40,7 @@ class StepsTest(chex.TestCase):
       after.replace(generator=before.generator), before
     )
     assert not_equal(after.generator.params, before.generator.params)
-    assert not_equal(after.generator.stats, before.generator.stats)
+    assert not_equal(after.generator.batch_stats, before.generator.batch_stats)
     assert set(metrics) == {'g_loss'}
 
 
@@ -63,7 +63,7 @@ def test_g_step_leaves_running_statistics_of_d():
   after, _ = jax.jit(training.make_d_step(gan))(
     before, tiny.batch(), jax.random.key(0)
   )
-  assert not_equal(after.discriminator.stats, before.discriminator.stats)
+  assert not_equal(after.discriminator.batch_stats, before.discriminator.batch_stats)
 
 
 def test_train_step_is_d_steps_then_g_step_then_average():
@@ -83,7 +83,7 @@ def test_train_step_is_d_steps_then_g_step_then_average():
   expected, g_metrics = jax.jit(training.make_g_step(gan))(
     expected, part, jax.random.fold_in(now, 2)
   )
-  raw = expected.generator.params, expected.generator.stats
+  raw = expected.generator.params, expected.generator.batch_stats
   expected = expected.replace(
     step=before.step + 1, ema=training.ema_update(before.ema, raw, 0.9)
   )
@@ -96,9 +96,9 @@ def test_train_step_is_d_steps_then_g_step_then_average():
 def record_latents(seen):
   """A generator that notes the latents it is given."""
 
-  def apply(params, stats, z, label=None, *, train, key, axis_name):
+  def apply(params, batch_stats, z, label=None, *, train, key, axis_name):
     jax.debug.callback(lambda z: seen.append(np.asarray(z)), z)
-    return z[:, :2] * params, stats
+    return z[:, :2] * params, batch_stats
 
   return networks.Network(lambda key, z, label: (jnp.ones(()), {}), apply)
 
@@ -158,44 +158,44 @@ def test_batch_without_the_axis_of_d_steps():
 
 def test_penalty_enters_with_its_weight():
   r1 = training.LossTerm(
-    lambda context, keys, extra: (
+    lambda context, keys, aux_state: (
       penalties.r1(context.logits_fn, context.real),
-      extra,
+      aux_state,
     )
   )
   plain, penalised = tiny.gan(), tiny.gan(d_terms={'r1': r1})
   batch, key = tiny.batch(), jax.random.key(0)
-  hyper = {**tiny.HYPER, 'r1_weight': 0.0}
+  hparams = {**tiny.HYPER, 'r1_weight': 0.0}
   base, _ = training.make_d_step(plain)(tiny.init(plain), batch, key)
   none, metrics = training.make_d_step(penalised)(
-    tiny.init(penalised, hyper), batch, key
+    tiny.init(penalised, hparams), batch, key
   )
   chex.assert_trees_all_close(
     none.discriminator.params, base.discriminator.params, atol=1e-7
   )
   assert metrics['r1'] > 0
-  hyper['r1_weight'] = 10.0
-  now = tiny.init(penalised, hyper)
+  hparams['r1_weight'] = 10.0
+  now = tiny.init(penalised, hparams)
   for _ in range(20):
     now, later = training.make_d_step(penalised)(now, batch, key)
   assert later['r1'] < metrics['r1'] / 2
 
 
 def test_term_keeps_its_memory_in_the_state():
-  def counting(context, keys, extra):
-    return jnp.zeros(len(context.real)), extra + 1
+  def counting(context, keys, aux_state):
+    return jnp.zeros(len(context.real)), aux_state + 1
 
   gan = tiny.gan(d_terms={'count': training.LossTerm(counting, jnp.zeros(()))})
-  hyper = {**tiny.HYPER, 'count_weight': 1.0}
+  hparams = {**tiny.HYPER, 'count_weight': 1.0}
   train = jax.jit(training.make_train_step(gan, d_steps=2))
-  now = tiny.init(gan, hyper)
+  now = tiny.init(gan, hparams)
   for _ in range(3):
     now, _ = train(now, tiny.batch(2), jax.random.key(0))
-  assert now.extra['count'] == 6
+  assert now.aux_state['count'] == 6
 
 
 def test_hyper_parameters_are_swept_by_vmap():
-  build = lambda hyper: optax.adam(hyper['rate'])
+  build = lambda hparams: optax.adam(hparams['rate'])
   # No batch norm: Adam makes much of the rounding in what it cancels.
   gan = tiny.gan(optimizer=build, norm='none')
   rates = jnp.array([1e-3, 1e-1])
@@ -405,9 +405,9 @@ def test_a_formula_as_generator_learns():
 
 def test_a_small_gan_learns_the_mean():
   r1 = training.LossTerm(
-    lambda context, keys, extra: (
+    lambda context, keys, aux_state: (
       penalties.r1(context.logits_fn, context.real),
-      extra,
+      aux_state,
     )
   )
   gan = tiny.gan(optimizer=optax.adam(5e-3, b1=0.5), d_terms={'r1': r1})
@@ -436,10 +436,10 @@ def test_dropout_differs_between_micro_batches_and_devices():
   seen = []
   inner = networks.from_linen(Dropout())
 
-  def apply(params, stats, x, label=None, **options):
-    logits, stats = inner.apply(params, stats, x, label, **options)
+  def apply(params, batch_stats, x, label=None, **options):
+    logits, batch_stats = inner.apply(params, batch_stats, x, label, **options)
     jax.debug.callback(lambda y: seen.append(np.asarray(y)), logits)
-    return logits * params['unused'], stats
+    return logits * params['unused'], batch_stats
 
   d = networks.Network(inner.init, apply)
   gan = gan_lib.dataclasses.replace(tiny.gan(norm='none'), discriminator=d)
@@ -451,15 +451,15 @@ def test_dropout_differs_between_micro_batches_and_devices():
 
 
 def test_terms_need_names_of_their_own_and_weights():
-  term = training.LossTerm(lambda context, keys, extra: (keys, extra))
+  term = training.LossTerm(lambda context, keys, aux_state: (keys, aux_state))
   with pytest.raises(ValueError, match=r"terms \['t'\] are in d_terms and"):
     tiny.gan(d_terms={'t': term}, g_terms={'t': term})
-  with pytest.raises(ValueError, match=r"hyper has no \['t_weight'\]"):
+  with pytest.raises(ValueError, match=r"hparams has no \['t_weight'\]"):
     tiny.init(tiny.gan(d_terms={'t': term}))
 
 
 def test_term_that_is_not_one_value_per_example():
-  square = training.LossTerm(lambda c, keys, extra: (jnp.ones((16, 16)), extra))
+  square = training.LossTerm(lambda c, keys, aux_state: (jnp.ones((16, 16)), aux_state))
   gan = tiny.gan(d_terms={'t': square})
   now = tiny.init(gan, {**tiny.HYPER, 't_weight': 1.0})
   with pytest.raises(ValueError, match=r"term 't' returned .* \(16, 16\)"):
@@ -468,11 +468,11 @@ def test_term_that_is_not_one_value_per_example():
 
 def test_a_donated_state_owns_what_it_holds():
   rate = jnp.float32(0.1)
-  hyper = {**tiny.HYPER, 'a': rate, 'b': rate}
+  hparams = {**tiny.HYPER, 'a': rate, 'b': rate}
   gan = tiny.gan()
   step = jax.jit(training.make_train_step(gan), donate_argnums=0)
   for _ in range(2):
-    step(tiny.init(gan, hyper), tiny.batch(1), jax.random.key(0))
+    step(tiny.init(gan, hparams), tiny.batch(1), jax.random.key(0))
   assert rate == jnp.float32(0.1)
 
 

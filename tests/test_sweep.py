@@ -114,6 +114,6 @@ def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
   assert len(built) == 1 + 2 * 2 + 1 + 10
   assert len(crew.members) == 30
   rates = np.repeat(np.logspace(-3, -1, 5), 6)
-  np.testing.assert_allclose(crew.hyper['g_learning_rate'], rates)
+  np.testing.assert_allclose(crew.hparams['g_learning_rate'], rates)
   moments = np.tile(np.repeat([0.5, 0.6], 3), 5)
-  np.testing.assert_array_equal(crew.hyper['d_b1'], moments)
+  np.testing.assert_array_equal(crew.hparams['d_b1'], moments)

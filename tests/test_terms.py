@@ -31,8 +31,8 @@ def game_with(name, hyper_weight=0.5, packing=1, **options):
     d_options={'return_features': entry.wants_features},
     **{side: term},
   )
-  hyper = {**tiny.HYPER, f'{name}_weight': hyper_weight}
-  return gan, tiny.init(gan, hyper)
+  hparams = {**tiny.HYPER, f'{name}_weight': hyper_weight}
+  return gan, tiny.init(gan, hparams)
 
 
 def test_settings_name_every_term():
@@ -59,8 +59,8 @@ def test_four_devices_are_one(name):
     (a, one_metrics), (b, metrics), rtol=2e-4, atol=2e-5
   )
   assert np.isfinite(metrics[name]) and metrics[name] != 0
-  if training.PENALTIES[name].extra != ():
-    assert any(x != 0 for x in jax.tree.leaves(b.extra[name]))
+  if training.PENALTIES[name].aux_state != ():
+    assert any(x != 0 for x in jax.tree.leaves(b.aux_state[name]))
 
 
 @pytest.mark.parametrize('packing', [1, 2])
@@ -111,7 +111,7 @@ def test_a_lazy_term_keeps_its_memory_between():
   anchors = []
   for _ in range(4):
     now, _ = step(now, tiny.batch(1), jax.random.key(0))
-    anchors.append(float(now.extra['lecam']['real']))
+    anchors.append(float(now.aux_state['lecam']['real']))
   assert anchors[0] == anchors[1] != anchors[2] == anchors[3]
 
 
@@ -122,7 +122,7 @@ def test_weight_falls_with_its_factor():
     g(now.replace(step=jnp.int32(t)), tiny.batch(), jax.random.key(0)).grads
   )
   none, _ = game_with('r1')
-  no_weight = now.replace(hyper={**now.hyper, 'r1_weight': jnp.float32(0)})
+  no_weight = now.replace(hparams={**now.hparams, 'r1_weight': jnp.float32(0)})
   base = gradients.make_gradient_fn(none, ('discriminator',))(
     no_weight, tiny.batch(), jax.random.key(0)
   )
@@ -231,10 +231,10 @@ def image_game(**changes):
   )
 
 
-def image_step(gan, parts=1, count=3, **hyper):
+def image_step(gan, parts=1, count=3, **hparams):
   x = jax.random.uniform(jax.random.key(1), (1, 8, 8, 8, 3)) * 2 - 1
   now = tiny.state.init_state(
-    gan, jax.random.key(0), {'x': x[0]}, {**tiny.HYPER, **hyper}
+    gan, jax.random.key(0), {'x': x[0]}, {**tiny.HYPER, **hparams}
   )
   step = jax.jit(
     distributed.emulate_devices(
@@ -275,7 +275,7 @@ def test_adaptive_strength_lives_in_the_state_and_is_global():
   one, metrics = image_step(gan)
   four, _ = image_step(gan, parts=4)
   chex.assert_trees_all_close(one, four, rtol=1e-4, atol=1e-5)
-  strength = float(one.extra['augment']['strength'])
+  strength = float(one.aux_state['augment']['strength'])
   # Three D steps, each of 8 / 100 up or down.
   steps_taken = (strength - 0.5) / 0.08
   np.testing.assert_allclose(steps_taken, round(steps_taken), atol=1e-4)
@@ -284,15 +284,15 @@ def test_adaptive_strength_lives_in_the_state_and_is_global():
 
 
 def test_instance_noise_reaches_what_d_sees_and_ends():
-  def sigma(hyper, step):
-    return augment.linear_decay(step, start=hyper['noise_sigma'], steps=2)
+  def sigma(hparams, step):
+    return augment.linear_decay(step, start=hparams['noise_sigma'], steps=2)
 
   plain, noisy = image_game(), image_game(instance_noise=sigma)
   batch = {'x': jnp.zeros((8, 8, 8, 3))}
-  hyper = {**tiny.HYPER, 'noise_sigma': 1.0}
+  hparams = {**tiny.HYPER, 'noise_sigma': 1.0}
 
   def gradient(gan, step):
-    now = tiny.state.init_state(gan, jax.random.key(0), batch, hyper)
+    now = tiny.state.init_state(gan, jax.random.key(0), batch, hparams)
     now = now.replace(step=jnp.int32(step))
     make = gradients.make_gradient_fn(gan, ('discriminator',))
     return make(now, batch, jax.random.key(0)).grads

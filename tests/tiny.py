@@ -44,8 +44,8 @@ def batch(d_steps=None):
   return {'x': jax.random.normal(jax.random.key(7), shape) + 1}
 
 
-def init(game_, hyper=None):
+def init(game_, hparams=None):
   """The state at step 0."""
   return training.init_state(
-    game_, jax.random.key(1), {'x': jnp.zeros((2, 2))}, hyper or HYPER
+    game_, jax.random.key(1), {'x': jnp.zeros((2, 2))}, hparams or HYPER
   )

@@ -103,7 +103,7 @@ def make_health_probe(
   draw = sampling.make_sampler(gan)
 
   def logits(state, x):
-    weights = state.discriminator.params, state.discriminator.stats
+    weights = state.discriminator.params, state.discriminator.batch_stats
     parts = x.reshape(-1, batch_size, *x.shape[1:])
     of_part = lambda part: training.make_logits_fn(gan)(weights, part)
     found = jax.lax.map(of_part, parts)
@@ -112,7 +112,7 @@ def make_health_probe(
   @jax.jit
   def measure(state, fake, train, held_out):
     found = {'diversity': nearest_neighbor_diversity(fake, train)}
-    loss = gan.loss_at(state.hyper, state.step)
+    loss = gan.loss_at(state.hparams, state.step)
     if loss.output == 'features':
       return found
     real_logits, fake_logits = logits(state, train), logits(state, fake)
@@ -131,7 +131,7 @@ def make_health_probe(
     return found
 
   def check(state: GANState) -> dict[str, Any]:
-    weights = state.generator.params, state.generator.stats
+    weights = state.generator.params, state.generator.batch_stats
     fake = draw(weights, count, seed=int(state.step))
     found = jax.device_get(measure(state, fake, train, held_out))
     return {name: float(value) for name, value in found.items()}

@@ -58,26 +58,26 @@ def build_gan(
     shape: of one example.
 
   Returns:
-    The game, starting values of `state.hyper`, and the settings with every
+    The game, starting values of `state.hparams`, and the settings with every
     part's options filled in.
 
   Raises:
     ValueError: for an unknown name (with the nearest), an option that a part
       does not have, or a value out of range.
   """
-  loss, loss_hyper, loss_options, top_k, output = build_objective.build_loss(
+  loss, loss_hparams, loss_options, top_k, output = build_objective.build_loss(
     chosen
   )
   d_terms, g_terms, weights, penalty_specs = build_objective.build_penalties(
     chosen
   )
-  augmentation, augment_hyper, augment_spec = build_objective.build_augment(
+  augmentation, augment_hparams, augment_spec = build_objective.build_augment(
     chosen.augment, chosen.batch_size, chosen.packing
   )
-  noise, noise_hyper, noise_spec = build_objective.build_instance_noise(
+  noise, noise_hparams, noise_spec = build_objective.build_instance_noise(
     chosen.instance_noise
   )
-  lookahead_hyper, lookahead_spec = build_objective.build_lookahead(
+  lookahead_hparams, lookahead_spec = build_objective.build_lookahead(
     chosen.lookahead
   )
   generator, g_spec = build_networks.build_network(
@@ -89,10 +89,10 @@ def build_gan(
   discriminator, d_spec = _build_discriminator(
     chosen, output, [*d_terms, *g_terms]
   )
-  g_optimizer, g_hyper, g_opt_spec = build_networks.build_optimizer(
+  g_optimizer, g_hparams, g_opt_spec = build_networks.build_optimizer(
     chosen.g_optimizer, 'g', chosen.num_steps
   )
-  d_optimizer, d_hyper, d_opt_spec = build_networks.build_optimizer(
+  d_optimizer, d_hparams, d_opt_spec = build_networks.build_optimizer(
     chosen.d_optimizer, 'd', chosen.num_steps * chosen.d_steps
   )
   _warn_about_batch_norm(d_terms, d_spec, 'discriminator')
@@ -116,18 +116,18 @@ def build_gan(
     g_scale=chosen.g_loss_scale,
     batch_scale=float(chosen.batch_size) if summed else 1.0,
   )
-  hyper = {
-    **g_hyper,
-    **d_hyper,
+  hparams = {
+    **g_hparams,
+    **d_hparams,
     **weights,
-    **loss_hyper,
-    **augment_hyper,
-    **noise_hyper,
-    **lookahead_hyper,
+    **loss_hparams,
+    **augment_hparams,
+    **noise_hparams,
+    **lookahead_hparams,
     **_ema_hparams(chosen),
   }
   if gan.consensus:
-    hyper['consensus_weight'] = chosen.consensus_weight
+    hparams['consensus_weight'] = chosen.consensus_weight
   filled = dataclasses.replace(
     chosen,
     generator=g_spec,
@@ -141,17 +141,17 @@ def build_gan(
     instance_noise=noise_spec,
     lookahead=lookahead_spec,
   )
-  return gan, hyper, filled
+  return gan, hparams, filled
 
 
 def _ema_hparams(chosen: config.Config) -> dict[str, float]:
   decay = chosen.ema_decay
   if chosen.ema_half_life:
     decay = ema.half_life_decay(chosen.ema_half_life, chosen.batch_size)
-  hyper = {'ema_decay': decay}
+  hparams = {'ema_decay': decay}
   if chosen.ema_rampup:
-    hyper['ema_rampup'] = chosen.ema_rampup
-  return hyper
+    hparams['ema_rampup'] = chosen.ema_rampup
+  return hparams
 
 
 def build_train_step(
@@ -179,11 +179,11 @@ def build_train_step(
   )
 
 
-def _make_initial_state(gan, hyper, shape, memory):
+def _make_initial_state(gan, hparams, shape, memory):
   batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
 
   def init(key):
-    start = training.init_state(gan, key, batch, hyper)
+    start = training.init_state(gan, key, batch, hparams)
     return training.init_aux_state(start, **memory)
 
   return init
@@ -200,7 +200,7 @@ def aux_state_options(chosen: config.Config) -> dict[str, Any]:
 
 def make_init_fn(
   gan: training.GAN,
-  hyper: Mapping[str, float],
+  hparams: Mapping[str, float],
   shape: tuple[int, ...],
   memory: Mapping[str, Any],
 ) -> Callable[[int], training.GANState]:
@@ -208,7 +208,7 @@ def make_init_fn(
 
   Args:
     gan: the game.
-    hyper: values of the hyper-parameters.
+    hparams: values of the hyper-parameters.
     shape: of one example.
     memory: options of training.init_aux_state.
 
@@ -219,7 +219,7 @@ def make_init_fn(
   on_cpu = jax.default_backend() == 'cpu'
   options = {'xla_backend_optimization_level': 1} if on_cpu else None
   init = jax.jit(
-    _make_initial_state(gan, hyper, shape, memory), compiler_options=options
+    _make_initial_state(gan, hparams, shape, memory), compiler_options=options
   )
   # Folded apart from the keys of the steps, which fold in 0, 1, 2, ...
   return lambda seed: init(jax.random.fold_in(jax.random.key(seed), 2**32 - 1))
@@ -227,7 +227,7 @@ def make_init_fn(
 
 def abstract_state(
   gan: training.GAN,
-  hyper: Mapping[str, float],
+  hparams: Mapping[str, float],
   shape: tuple[int, ...],
   memory: Mapping[str, Any],
 ) -> training.GANState:
@@ -235,7 +235,7 @@ def abstract_state(
 
   Args:
     gan: the game.
-    hyper: values of the hyper-parameters.
+    hparams: values of the hyper-parameters.
     shape: of one example.
     memory: options of training.init_aux_state.
 
@@ -243,5 +243,5 @@ def abstract_state(
     The state with jax.ShapeDtypeStruct for arrays.
   """
   return jax.eval_shape(
-    _make_initial_state(gan, hyper, shape, memory), jax.random.key(0)
+    _make_initial_state(gan, hparams, shape, memory), jax.random.key(0)
   )

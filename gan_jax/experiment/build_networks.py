@@ -86,7 +86,7 @@ def build_optimizer(
     num_steps: updates in all, for its schedule.
 
   Returns:
-    What builds it from `state.hyper`, starting values there, and the spec
+    What builds it from `state.hparams`, starting values there, and the spec
     with all its options.
 
   Raises:
@@ -101,14 +101,14 @@ def build_optimizer(
     'schedule_steps': 0,
     'warmup_steps': 0,
   }
-  hyper = {
+  hparams = {
     'learning_rate': allowed['learning_rate'],
     'weight_clip': 0.0,
     **optimizers.hparam_defaults(name),
   }
   given = {k: v for k, v in spec.items() if k != 'name'}
-  options = validation.fill_options(f'{what} {name}', given, allowed | hyper)
-  for option in hyper:
+  options = validation.fill_options(f'{what} {name}', given, allowed | hparams)
+  for option in hparams:
     where = f'{what}.{option}={options[option]}'
     if not 0 <= options[option] < math.inf:
       raise ValueError(f'{where}: must be at least 0, and finite')
@@ -121,7 +121,7 @@ def build_optimizer(
     factor = optimizers.make_schedule(
       options['schedule'], options['schedule_steps'], options['warmup_steps']
     )
-  values = {f'{prefix}_{option}': options[option] for option in hyper}
+  values = {f'{prefix}_{option}': options[option] for option in hparams}
   clip = options['weight_clip'] > 0
   if not clip:
     del values[f'{prefix}_weight_clip']

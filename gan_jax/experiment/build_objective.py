@@ -50,24 +50,24 @@ def build_loss(chosen: config.Config):
   )
   if options:
     loss = factory(**options)
-  wrap, hyper = [], {}
+  wrap, hparams = [], {}
   if chosen.label_smoothing:
     losses.smooth_labels(loss, chosen.label_smoothing)  # or refuses
-    hyper['label_smoothing'] = chosen.label_smoothing
+    hparams['label_smoothing'] = chosen.label_smoothing
     wrap.append(
-      lambda loss, hyper, step: losses.smooth_labels(
-        loss, hyper['label_smoothing']
+      lambda loss, hparams, step: losses.smooth_labels(
+        loss, hparams['label_smoothing']
       )
     )
   count, top_k = _build_top_k(chosen)
   if count is not None:
     losses.top_k(loss, 1)  # or refuses
-    wrap.append(lambda loss, hyper, step: losses.top_k(loss, count(step)))
+    wrap.append(lambda loss, hparams, step: losses.top_k(loss, count(step)))
 
-  def wrapped(hyper: Hparams, step):
-    return functools.reduce(lambda x, w: w(x, hyper, step), wrap, loss)
+  def wrapped(hparams: Hparams, step):
+    return functools.reduce(lambda x, w: w(x, hparams, step), wrap, loss)
 
-  return wrapped if wrap else loss, hyper, options, top_k, loss.output
+  return wrapped if wrap else loss, hparams, options, top_k, loss.output
 
 
 def _build_top_k(chosen: config.Config):
@@ -207,8 +207,8 @@ def build_augment(
     )
   apply = functools.partial(function, policy=options['policy'])
   if not options['target']:
-    hyper = {'augment_strength': options['strength']}
-    return Augmentation(apply), hyper, filled
+    hparams = {'augment_strength': options['strength']}
+    return Augmentation(apply), hparams, filled
   update = functools.partial(
     ada_controller.update_ada,
     target=options['target'],
@@ -227,7 +227,7 @@ def build_instance_noise(spec: Spec):
     spec: `settings.instance_noise`.
 
   Returns:
-    ((hyper, step) -> sigma or None, hyper-parameters, the spec filled in).
+    ((hparams, step) -> sigma or None, hyper-parameters, the spec filled in).
 
   Raises:
     ValueError: for an unknown option or a number out of range.
@@ -241,9 +241,9 @@ def build_instance_noise(spec: Spec):
   if not options['sigma']:
     return None, {}, options
 
-  def sigma(hyper: Hparams, step):
+  def sigma(hparams: Hparams, step):
     return augment.linear_decay(
-      step, start=hyper['noise_sigma'], steps=options['steps']
+      step, start=hparams['noise_sigma'], steps=options['steps']
     )
 
   return sigma, {'noise_sigma': options['sigma']}, options
@@ -260,5 +260,5 @@ def build_lookahead(spec: Spec) -> tuple[dict[str, float], dict[str, Any]]:
   )
   _at_least('lookahead.every', options['every'], 0)
   _between('lookahead.alpha', options['alpha'], 0, 1)
-  hyper = {'lookahead_alpha': options['alpha']} if options['every'] else {}
-  return hyper, options
+  hparams = {'lookahead_alpha': options['alpha']} if options['every'] else {}
+  return hparams, options

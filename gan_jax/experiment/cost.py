@@ -84,8 +84,8 @@ def estimate_cost(built: Any) -> StepCost:
   size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
   resident = program.fits_on_device(built.train, chosen)
   g, d = shapes.generator, shapes.discriminator
-  reduced = (_float_bytes((d.params, d.stats)) * chosen.d_steps) + _float_bytes(
-    (g.params, g.stats)
+  reduced = (_float_bytes((d.params, d.batch_stats)) * chosen.d_steps) + _float_bytes(
+    (g.params, g.batch_stats)
   )
   return StepCost(
     g_parameters=size(g),

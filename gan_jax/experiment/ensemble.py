@@ -29,13 +29,13 @@ class EnsembleExperiment:
     base: the experiment that the members vary; its settings are those of the
       ensemble.
     members: in the order of the states' first axis.
-    hyper: starting values of `state.hyper`, `[M]` each.
+    hparams: starting values of `state.hparams`, `[M]` each.
     devices: that share the members.
   """
 
   base: experiment.Experiment
   members: list[sweep.SweepMember]
-  hyper: dict[str, np.ndarray]
+  hparams: dict[str, np.ndarray]
   devices: tuple[jax.Device, ...]
 
   @property
@@ -70,14 +70,14 @@ class EnsembleExperiment:
     built, seeds = self.base, [m.settings.seed for m in self.members]
     init = build_gan.make_init_fn(
       built.gan,
-      built.hyper,
+      built.hparams,
       built.shape,
       build_gan.aux_state_options(built.settings),
     )
     fresh = {seed: init(seed) for seed in set(seeds)}
     states = ensemble.stack_members([fresh[seed] for seed in seeds])
-    hyper = {n: jnp.asarray(v, jnp.float32) for n, v in self.hyper.items()}
-    return states.replace(hyper=hyper)
+    hparams = {n: jnp.asarray(v, jnp.float32) for n, v in self.hparams.items()}
+    return states.replace(hparams=hparams)
 
   def state_shapes(self) -> training.GANState:
     """Shapes and types of the states, computing nothing."""
@@ -108,7 +108,7 @@ class EnsembleExperiment:
 def _member_hparams(
   found: list[sweep.SweepMember], shape
 ) -> dict[str, np.ndarray]:
-  """Values of state.hyper by member; refuses what does not end up there."""
+  """Values of state.hparams by member; refuses what does not end up there."""
   points = [tuple(member.point.items()) for member in found]
   by_point = {
     point: build_gan.build_gan(member.settings, shape)[1]
@@ -127,7 +127,7 @@ def _member_hparams(
 
 
 def _check_swept(chosen: config.Config, shape) -> None:
-  """Refuses settings that are part of the program, not of `state.hyper`."""
+  """Refuses settings that are part of the program, not of `state.hparams`."""
   for axis in sweep.parse_sweep(chosen.ensemble['sweep']):
     low, high = min(axis.values), max(axis.values)
     if low == high:
@@ -135,11 +135,11 @@ def _check_swept(chosen: config.Config, shape) -> None:
     for leaf in axis.leaves:
       alone = {'seeds': 1, 'sweep': f'{leaf}={low!r},{high!r}'}
       varied = dataclasses.replace(chosen, ensemble=chosen.ensemble | alone)
-      hyper = _member_hparams(sweep.expand_sweep(varied), shape)
-      if all(len(set(values)) == 1 for values in hyper.values()):
+      hparams = _member_hparams(sweep.expand_sweep(varied), shape)
+      if all(len(set(values)) == 1 for values in hparams.values()):
         raise ValueError(
           f'ensemble.sweep: {leaf} is part of the program and the same for all '
-          f'members; what can be swept lives in state.hyper: {sorted(hyper)}'
+          f'members; what can be swept lives in state.hparams: {sorted(hparams)}'
         )
 
 
@@ -175,7 +175,7 @@ def build_ensemble(
   _check_swept(chosen, base.shape)
   # The game is a member's: what is swept may be absent from the base, at 0.
   gan, one, _ = build_gan.build_gan(found[0].settings, base.shape)
-  base = dataclasses.replace(base, settings=chosen, gan=gan, hyper=one)
+  base = dataclasses.replace(base, settings=chosen, gan=gan, hparams=one)
   if not program_lib.fits_on_device(base.train, chosen):
     raise ValueError(
       f'resident_mb={chosen.resident_mb}: the members of an ensemble draw '

@@ -41,7 +41,7 @@ class Experiment:
   Attributes:
     settings: checked, with every part's options filled in.
     gan: the game.
-    hyper: starting values of `state.hyper`.
+    hparams: starting values of `state.hparams`.
     shape: of one example.
     train: the training source.
     test: the held-out source.
@@ -51,7 +51,7 @@ class Experiment:
 
   config: config.Config
   gan: training.GAN
-  hyper: dict[str, float]
+  hparams: dict[str, float]
   shape: tuple[int, ...]
   train: data.Source
   test: data.Source
@@ -76,14 +76,14 @@ class Experiment:
   def init_state(self) -> training.GANState:
     """The state at step 0, on the default device."""
     init = build_gan.make_init_fn(
-      self.gan, self.hyper, self.shape, self._memory
+      self.gan, self.hparams, self.shape, self._memory
     )
     return init(self.settings.seed)
 
   def state_shapes(self) -> training.GANState:
     """Shapes and types of the state, computing nothing."""
     return build_gan.abstract_state(
-      self.gan, self.hyper, self.shape, self._memory
+      self.gan, self.hparams, self.shape, self._memory
     )
 
   @property
@@ -214,7 +214,7 @@ def build(
       f'{len(train)} examples'
     )
   shape = tuple(train.shape)
-  gan, hyper, chosen = build_gan.build_gan(chosen, shape)
+  gan, hparams, chosen = build_gan.build_gan(chosen, shape)
   step = build_gan.build_train_step(gan, chosen, devices_lib.AXIS_NAME)
   guard = (
     nonfinite.skip_nonfinite
@@ -224,7 +224,7 @@ def build(
   built = Experiment(
     settings=chosen,
     gan=gan,
-    hyper=hyper,
+    hparams=hparams,
     shape=shape,
     train=train,
     test=train if test is None else test,

@@ -118,7 +118,7 @@ def _restore_or_initialize(built, workdir, init_from) -> ResumePoint:
     f'the networks of {init_from} do not fit; they differ in',
     'Weights can be taken from the same networks alone.',
   )
-  take = lambda new, old: new.replace(params=old.params, stats=old.stats)
+  take = lambda new, old: new.replace(params=old.params, batch_stats=old.batch_stats)
   fresh = fresh.replace(
     generator=take(fresh.generator, trained.generator),
     discriminator=take(fresh.discriminator, trained.discriminator),

@@ -145,9 +145,9 @@ def restore(
     tuple(config['shape']),
   )
   chosen = _restore_member(kept, workdir, member)
-  gan, hyper, chosen = build_gan.build_gan(chosen, shape)
+  gan, hparams, chosen = build_gan.build_gan(chosen, shape)
   like = build_gan.abstract_state(
-    gan, hyper, shape, build_gan.aux_state_options(chosen)
+    gan, hparams, shape, build_gan.aux_state_options(chosen)
   )
   if member is not None:
     like = ensemble.stacked_member_shapes(like, len(sweep.expand_sweep(kept)))
@@ -210,7 +210,7 @@ def load_sampler(
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
   gan, chosen, shape, restored = restore(workdir, which, member=member)
-  raw = (restored.generator.params, restored.generator.stats)
+  raw = (restored.generator.params, restored.generator.batch_stats)
   picked = standing_stats.evaluation_weights(
     gan, restored.ema if weights == 'ema' else raw
   )

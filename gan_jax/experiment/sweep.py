@@ -9,7 +9,7 @@
   {'ema_decay': 0.9, 'label_smoothing': 0.1}
 
 A setting can be swept that is a number with a decimal point and lives in
-`state.hyper`: learning rates, betas, weights of penalties, decay of the
+`state.hparams`: learning rates, betas, weights of penalties, decay of the
 average, label smoothing, strength of augmentation and the like.
 """
 

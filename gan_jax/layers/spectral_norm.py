@@ -48,14 +48,14 @@ class SpectralNorm(nn.Module):
     return kernel / sigma
 
 
-def spectral_norms(stats: Mapping[str, Any]) -> dict[str, Array]:
+def spectral_norms(batch_stats: Mapping[str, Any]) -> dict[str, Array]:
   """What each spectrally normalised layer last divided its kernel by.
 
   That is the estimate of its largest singular value, from below. In BigGAN
   some of the generator's grow throughout training and explode at collapse.
 
   Args:
-    stats: statistics of a network.
+    batch_stats: statistics of a network.
 
   Returns:
     Path of the layer, joined with '/', to a scalar above 0 (`[N]` for the
@@ -64,6 +64,6 @@ def spectral_norms(stats: Mapping[str, Any]) -> dict[str, Array]:
   References:
     Brock et al., BigGAN, https://arxiv.org/abs/1809.11096, 2019, section 4.1.
   """
-  flat = traverse_util.flatten_dict(stats)
+  flat = traverse_util.flatten_dict(batch_stats)
   found = {k[:-2]: v for k, v in flat.items() if k[-1] == 'power_sigma'}
   return {'/'.join(path): sigma for path, sigma in found.items()}

@@ -102,7 +102,7 @@ class GeneratedSource:
 
     Args:
       draw_at: as make_draw_at makes it.
-      weights: (params, stats) of the generator.
+      weights: (params, batch_stats) of the generator.
       shape: of one example.
       count: how many there are.
       seed: of the latents.
@@ -130,7 +130,7 @@ class Sampler:
     settings: of the run.
     shape: of one example.
     step: train steps of the checkpoint.
-    weights: (params, stats) of the generator.
+    weights: (params, batch_stats) of the generator.
     gan: the game.
   """
 

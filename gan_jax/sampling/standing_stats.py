@@ -45,8 +45,8 @@ def standing_statistics(
 
   Args:
     gan: the game.
-    weights: (params, stats) of its generator, `state.ema` as a rule. Of the
-      stats only structure, shapes, and what stays are read.
+    weights: (params, batch_stats) of its generator, `state.ema` as a rule. Of the
+      batch_stats only structure, shapes, and what stays are read.
     key: typed key of the latents; the i-th of all depends on it and i alone.
     batches: how many training passes, at least 1.
     batch_size: latents in each, at least 2.
@@ -54,7 +54,7 @@ def standing_statistics(
       generator, in the proportions that it will be sampled in; or None.
 
   Returns:
-    (params, stats) of the same structure, params as they came; weights itself
+    (params, batch_stats) of the same structure, params as they came; weights itself
     where there is nothing to recompute.
 
   Raises:
@@ -77,8 +77,8 @@ def standing_statistics(
         f'label has shape {np.shape(label)}; must be ({batches * batch_size},)'
       )
     label = jnp.asarray(label).reshape(batches, batch_size)
-  params, stats = weights
-  if not any(jax.tree.leaves(_moving(stats))):
+  params, batch_stats = weights
+  if not any(jax.tree.leaves(_moving(batch_stats))):
     return weights
   sizes = (gan.latent_dim, batches, batch_size)
   return params, _recompute(gan.generator, sizes, weights, key, label)
@@ -94,28 +94,28 @@ def evaluation_weights(
 
   Args:
     gan: the game.
-    weights: (params, stats) of its generator.
+    weights: (params, batch_stats) of its generator.
     seed: of the latents.
 
   Returns:
-    (params, stats).
+    (params, batch_stats).
   """
   return standing_statistics(
     gan, weights, jax.random.key(seed), batches=8, batch_size=128
   )
 
 
-def _moving(stats: PyTree) -> PyTree:
+def _moving(batch_stats: PyTree) -> PyTree:
   """Which leaves are averages over batches, as a tree of bool."""
 
-  return jax.tree_util.tree_map_with_path(ema.is_averaged_leaf, stats)
+  return jax.tree_util.tree_map_with_path(ema.is_averaged_leaf, batch_stats)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _recompute(generator, sizes, weights, key, label):
   """The new statistics; sizes is (latent_dim, batches, batch_size)."""
   latent_dim, batches, batch_size = sizes
-  params, stats = weights
+  params, batch_stats = weights
   latent_key, network_key = (jax.random.fold_in(key, i) for i in (0, 1))
 
   def updated(given, index):
@@ -135,13 +135,13 @@ def _recompute(generator, sizes, weights, key, label):
     )[1]
 
   def moving(function, *trees):
-    """Function of the leaves that are averages, the others as in stats."""
+    """Function of the leaves that are averages, the others as in batch_stats."""
     pick = lambda move, old, *x: function(*x) if move else old
-    return jax.tree.map(pick, _moving(stats), stats, *trees)
+    return jax.tree.map(pick, _moving(batch_stats), batch_stats, *trees)
 
   # From zeros we get (1 - momentum) times the batch's own. From others of the
   # same batch, as large as the result lest rounding drown them, the momentum.
-  zeros = moving(jnp.zeros_like, stats)
+  zeros = moving(jnp.zeros_like, batch_stats)
   from_zeros = updated(zeros, 0)
   others = moving(lambda x: jnp.maximum(jnp.abs(x), 1), from_zeros)
   share = moving(
@@ -161,4 +161,4 @@ def _recompute(generator, sizes, weights, key, label):
     moves = share > 1e-6
     return jnp.where(moves, total / jnp.where(moves, share, 1), old)
 
-  return moving(whole, total, share, stats)
+  return moving(whole, total, share, batch_stats)

@@ -1,6 +1,6 @@
 """Many runs as one program: members that share shapes, data and code.
 
-A member is a run with a seed and hyper-parameters (`state.hyper`) of its own.
+A member is a run with a seed and hyper-parameters (`state.hparams`) of its own.
 The states of all members are stacked along a first axis, and the program of
 one run (fused.fuse_steps) becomes that of all.
 """

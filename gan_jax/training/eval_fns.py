@@ -18,14 +18,14 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
 
   Returns:
     (weights, latents `[B, Z]`, label `[B]` or None) -> examples `[B, ...]`,
-    where weights is (params, stats): `state.ema`, or
-    `(state.generator.params, state.generator.stats)`.
+    where weights is (params, batch_stats): `state.ema`, or
+    `(state.generator.params, state.generator.batch_stats)`.
   """
 
   def sample(weights, latents, label=None):
-    params, stats = weights
+    params, batch_stats = weights
     x, _ = gan.generator.apply(
-      params, stats, latents, label, train=False, key=None, axis_name=None
+      params, batch_stats, latents, label, train=False, key=None, axis_name=None
     )
     return x
 
@@ -41,16 +41,16 @@ def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
 
   Returns:
     (weights, x `[B, ...]`, label `[B]` or None) -> logits, where weights is
-    (params, stats) of the discriminator and B divides by gan.packing. No
+    (params, batch_stats) of the discriminator and B divides by gan.packing. No
     augmentation or noise.
   """
 
   def logits(weights, x, label=None):
-    params, stats = weights
+    params, batch_stats = weights
     label = label if gan.packing == 1 else None
     y, _ = gan.discriminator.apply(
       params,
-      stats,
+      batch_stats,
       packing.pack(x, gan.packing),
       label,
       train=False,

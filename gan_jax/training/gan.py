@@ -18,14 +18,14 @@ PyTree = Any
 Hparams = Mapping[str, Any]
 Batch = Mapping[str, Array]
 Metrics = dict[str, Array]
-# A transform, or how to build one from `state.hyper`.
+# A transform, or how to build one from `state.hparams`.
 Optimizer = (
   optax.GradientTransformation
   | Callable[[Hparams], optax.GradientTransformation]
 )
 
 
-# Names in the metrics and in `state.extra` that no term may take.
+# Names in the metrics and in `state.aux_state` that no term may take.
 _RESERVED = (
   *('d_loss', 'g_loss', 'd_real', 'd_fake', 'd_accuracy'),
   *('augment', 'augment_strength', 'lookahead', 'last_moves', 'past_gradient'),
@@ -76,7 +76,7 @@ class GANOutputs(NamedTuple):
 
 
 class LossTerm(NamedTuple):
-  """A penalty as the steps see it; its weight is `hyper[f'{name}_weight']`.
+  """A penalty as the steps see it; its weight is `hparams[f'{name}_weight']`.
 
   Attributes:
     apply: (context, keys [B], extra) -> (values, new extra), one value per
@@ -94,7 +94,7 @@ class LossTerm(NamedTuple):
   """
 
   apply: Callable[[GANOutputs, Array, PyTree], tuple[Array, PyTree]]
-  extra: PyTree = ()
+  aux_state: PyTree = ()
   coupled: bool = False
   every: int = 1
   factor: Callable[[Array], Array] | None = None
@@ -106,11 +106,11 @@ class Augmentation(NamedTuple):
 
   Attributes:
     apply: (x `[B, ...]`, keys `[B]`, *, strength) -> x, differentiable.
-    update: None for a constant strength, `hyper['augment_strength']`; else
+    update: None for a constant strength, `hparams['augment_strength']`; else
       (memory, real_logits, *, axis_name) -> memory, of the D step, where
       `memory['strength']` is the strength; the logits are those above the
       loss's boundary, or above the fake ones where it has none.
-    memory: the arrays it starts with; they live in `state.extra['augment']`.
+    memory: the arrays it starts with; they live in `state.aux_state['augment']`.
   """
 
   apply: Callable[..., Array]
@@ -125,15 +125,15 @@ class GAN:
   Attributes:
     generator: latents to examples.
     discriminator: examples to logits.
-    loss: what each player minimises, or a function of (`state.hyper`, step)
+    loss: what each player minimises, or a function of (`state.hparams`, step)
       to that.
     latent_dim: length of z ~ N(0, I).
-    g_optimizer: an optax transform, or a function of `state.hyper` to one.
+    g_optimizer: an optax transform, or a function of `state.hparams` to one.
     d_optimizer: likewise.
     d_terms: penalties on the discriminator, by name.
     g_terms: penalties on the generator, by name.
     augment: what D sees all examples through, in both players' steps.
-    instance_noise: (`state.hyper`, step) -> standard deviation of the noise
+    instance_noise: (`state.hparams`, step) -> standard deviation of the noise
       on all that D sees; None for none.
     packing: how many examples D judges at a time (PacGAN); they are stacked
       along the last axis.
@@ -144,7 +144,7 @@ class GAN:
     batch_scale: factor on both gradients that the metrics do not show; the
       size of the global batch makes sums of means.
     consensus: whether both players also minimise half the squared norm of the
-      game's gradient, times `hyper['consensus_weight']`. Terms that look at
+      game's gradient, times `hparams['consensus_weight']`. Terms that look at
       fixed points (r2, those between or around examples, bcr) count as if
       these did not move with the generator.
   """
@@ -186,24 +186,24 @@ class GAN:
 
   @property
   def adapts(self) -> bool:
-    """Whether the strength of augmentation moves, in `state.extra`."""
+    """Whether the strength of augmentation moves, in `state.aux_state`."""
     return self.augment is not None and self.augment.update is not None
 
-  def loss_at(self, hyper: Hparams, step: Array) -> AdversarialLoss:
+  def loss_at(self, hparams: Hparams, step: Array) -> AdversarialLoss:
     """The players' losses under these hyper-parameters, at this step."""
     if isinstance(self.loss, AdversarialLoss):
       return self.loss
-    loss = self.loss(hyper, step)
+    loss = self.loss(hparams, step)
     losses.check_loss(loss)
     return loss
 
-  def g_transform(self, hyper: Hparams) -> optax.GradientTransformation:
+  def g_transform(self, hparams: Hparams) -> optax.GradientTransformation:
     """The generator's optax transform under these hyper-parameters."""
-    return _transform(self.g_optimizer, hyper)
+    return _transform(self.g_optimizer, hparams)
 
-  def d_transform(self, hyper: Hparams) -> optax.GradientTransformation:
+  def d_transform(self, hparams: Hparams) -> optax.GradientTransformation:
     """The discriminator's optax transform under these hyper-parameters."""
-    return _transform(self.d_optimizer, hyper)
+    return _transform(self.d_optimizer, hparams)
 
 
 def _check_term_side(name: str, term: LossTerm, side: str) -> None:
@@ -216,30 +216,30 @@ def _check_term_side(name: str, term: LossTerm, side: str) -> None:
     )
   if name in _RESERVED:
     raise ValueError(
-      f'a term cannot be named {name!r}, which the metrics or state.extra use'
+      f'a term cannot be named {name!r}, which the metrics or state.aux_state use'
     )
 
 
-def _transform(optimizer, hyper):
+def _transform(optimizer, hparams):
   is_transform = isinstance(optimizer, optax.GradientTransformation)
-  return optimizer if is_transform else optimizer(hyper)
+  return optimizer if is_transform else optimizer(hparams)
 
 
 class LossAux(NamedTuple):
   """What a pass through the game yields beside the two losses.
 
   Attributes:
-    g_stats: the generator's new statistics.
-    d_stats: the discriminator's.
+    g_batch_stats: the generator's new statistics.
+    d_batch_stats: the discriminator's.
     g_extra: the new memory of the generator's terms.
     d_extra: that of the discriminator's, and of the augmentation.
     g_metrics: scalars about the generator's loss.
     d_metrics: scalars about the discriminator's.
   """
 
-  g_stats: PyTree
-  d_stats: PyTree
-  g_extra: dict[str, PyTree]
-  d_extra: dict[str, PyTree]
+  g_batch_stats: PyTree
+  d_batch_stats: PyTree
+  g_aux_state: dict[str, PyTree]
+  d_aux_state: dict[str, PyTree]
   g_metrics: Metrics
   d_metrics: Metrics

@@ -75,13 +75,13 @@ def _make_inputs(gan: GAN, state: GANState, key, indices):
   def inputs(x, kind):
     if gan.augment is not None:
       strength = (
-        state.extra['augment']['strength']
+        state.aux_state['augment']['strength']
         if gan.adapts
-        else state.hyper['augment_strength']
+        else state.hparams['augment_strength']
       )
       x = gan.augment.apply(x, keys_for(_AUGMENT, kind), strength=strength)
     if gan.instance_noise is not None:
-      sigma = gan.instance_noise(state.hyper, state.step)
+      sigma = gan.instance_noise(state.hparams, state.step)
       noise_keys = keys_for(_NOISE, kind)
       x = augment.instance_noise(x, noise_keys, sigma=sigma)
     return pack(x, gan.packing)
@@ -94,48 +94,48 @@ class _Forward(NamedTuple):
 
   context: GANOutputs
   outputs: tuple[Any, Any]
-  g_stats: Any
-  d_stats: Any
+  g_batch_stats: Any
+  d_batch_stats: Any
 
 
 def _apply_networks(
   gan, loss, axis_name, g_params, d_params, state, label, key
 ):
-  """(latents -> examples, stats) and (stats, inputs, part -> outputs, stats)."""
+  """(latents -> examples, batch_stats) and (batch_stats, inputs, part -> outputs, batch_stats)."""
   common = dict(train=True, axis_name=axis_name)
   d_label = label if gan.packing == 1 else None  # a pack has no one class
 
   def generate(latents):
     g_key = jax.random.fold_in(key, _GENERATOR)
-    stats = state.generator.stats
+    batch_stats = state.generator.batch_stats
     return gan.generator.apply(
-      g_params, stats, latents, label, key=g_key, **common
+      g_params, batch_stats, latents, label, key=g_key, **common
     )
 
-  def discriminate(stats, inputs, part=0):
+  def discriminate(batch_stats, inputs, part=0):
     d_key = jax.random.fold_in(key, _DISCRIMINATOR + part)
     repeats = 1 if d_label is None else len(inputs) // len(d_label)
     labels = d_label if repeats == 1 else jnp.tile(d_label, repeats)
-    outputs, stats = gan.discriminator.apply(
-      d_params, stats, inputs, labels, key=d_key, **common
+    outputs, batch_stats = gan.discriminator.apply(
+      d_params, batch_stats, inputs, labels, key=d_key, **common
     )
     _check_outputs(outputs, inputs, loss.output)
-    return outputs, stats
+    return outputs, batch_stats
 
   return generate, discriminate
 
 
-def _discriminate(gan, discriminate, d_stats, real_inputs, fake_inputs):
-  """D on both kinds of input, as one batch or as two: outputs, stats."""
+def _discriminate(gan, discriminate, d_batch_stats, real_inputs, fake_inputs):
+  """D on both kinds of input, as one batch or as two: outputs, batch_stats."""
   if gan.joint_batch:
-    both, d_stats = discriminate(
-      d_stats, jnp.concatenate([real_inputs, fake_inputs])
+    both, d_batch_stats = discriminate(
+      d_batch_stats, jnp.concatenate([real_inputs, fake_inputs])
     )
     half = lambda i: jax.tree.map(lambda x: jnp.split(x, 2)[i], both)
-    return (half(0), half(1)), d_stats
-  real, d_stats = discriminate(d_stats, real_inputs)
-  fake, d_stats = discriminate(d_stats, fake_inputs, 1)
-  return (real, fake), d_stats
+    return (half(0), half(1)), d_batch_stats
+  real, d_batch_stats = discriminate(d_batch_stats, real_inputs)
+  fake, d_batch_stats = discriminate(d_batch_stats, fake_inputs, 1)
+  return (real, fake), d_batch_stats
 
 
 def sample_latents(gan: GAN, key: Array, indices: Array) -> Array:
@@ -168,12 +168,12 @@ def _forward(
   latents = batch.get('latents')
   if latents is None:
     latents = sample_latents(gan, key, indices)
-  fake, g_stats = generate(latents)
+  fake, g_batch_stats = generate(latents)
   _check_fake(fake, real)
   make_inputs = _make_inputs(gan, state, key, indices)
   inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
-  before = state.discriminator.stats
-  outputs, d_stats = _discriminate(gan, discriminate, before, *inputs)
+  before = state.discriminator.batch_stats
+  outputs, d_batch_stats = _discriminate(gan, discriminate, before, *inputs)
 
   def to_logits(out, own='none'):
     """One score per input, whatever D returns."""
@@ -205,14 +205,14 @@ def _forward(
   # A loss on logits does not know of features.
   if loss.output == 'logits':
     outputs = context.real_logits, context.fake_logits
-  return _Forward(context, outputs, g_stats, d_stats)
+  return _Forward(context, outputs, g_batch_stats, d_batch_stats)
 
 
-def _term_value(name, term, context, keys, extra, step):
+def _term_value(name, term, context, keys, aux_state, step):
   """A term's mean value, n times as large at each n-th step, and memory."""
 
   def pay():
-    values, new = term.apply(context, keys, extra)
+    values, new = term.apply(context, keys, aux_state)
     sizes = {len(keys), len(keys) // context.packing}
     if values.ndim != 1 or len(values) not in sizes:
       raise ValueError(
@@ -223,25 +223,25 @@ def _term_value(name, term, context, keys, extra, step):
 
   if term.every == 1:
     return pay()
-  skip = lambda: (jnp.float32(0), extra)
+  skip = lambda: (jnp.float32(0), aux_state)
   return jax.lax.cond(step % term.every == 0, pay, skip)
 
 
 def _add_terms(loss, terms, context, state, key, indices):
   """The loss with the weighted terms, their metrics, their new memory."""
-  metrics, extra = {}, {}
+  metrics, aux_state = {}, {}
   for name, term in sorted(terms.items()):
     # A term's noise is its own, whatever other terms there are.
     name_key = jax.random.fold_in(key, zlib.crc32(name.encode()))
     term_keys = prng.per_example_keys(name_key, indices)
-    metrics[name], extra[name] = _term_value(
-      name, term, context, term_keys, state.extra[name], state.step
+    metrics[name], aux_state[name] = _term_value(
+      name, term, context, term_keys, state.aux_state[name], state.step
     )
-    weight = state.hyper[f'{name}_weight']
+    weight = state.hparams[f'{name}_weight']
     if term.factor is not None:
       weight = weight * term.factor(state.step)
     loss = loss + weight * metrics[name]
-  return loss, metrics, extra
+  return loss, metrics, aux_state
 
 
 def _accuracy(loss, real_logits, fake_logits):
@@ -280,8 +280,8 @@ def make_gan_losses(
       indices = collectives.global_example_indices(
         batch['x'].shape[0], axis_name
       )
-    loss = gan.loss_at(state.hyper, state.step)
-    context, outputs, g_stats, d_stats = _forward(
+    loss = gan.loss_at(state.hparams, state.step)
+    context, outputs, g_batch_stats, d_batch_stats = _forward(
       gan, loss, axis_name, g_params, d_params, state, batch, key, indices
     )
     value = lambda player: losses_lib.player_loss(
@@ -298,24 +298,24 @@ def make_gan_losses(
     }
     g_metrics = {'g_loss': g_loss}
     rest = context, state, jax.random.fold_in(key, _TERMS), indices
-    d_loss, d_terms, d_extra = _add_terms(d_loss, gan.d_terms, *rest)
-    g_loss, g_terms, g_extra = _add_terms(g_loss, gan.g_terms, *rest)
+    d_loss, d_terms, d_aux_state = _add_terms(d_loss, gan.d_terms, *rest)
+    g_loss, g_terms, g_aux_state = _add_terms(g_loss, gan.g_terms, *rest)
     if gan.adapts:
       # Where only differences mean something, each fake is the boundary.
       boundary = logits[1] if loss.boundary is None else loss.boundary
       memory = gan.augment.update(
-        state.extra['augment'], logits[0] - boundary, axis_name=axis_name
+        state.aux_state['augment'], logits[0] - boundary, axis_name=axis_name
       )
-      d_extra['augment'] = memory
+      d_aux_state['augment'] = memory
       d_metrics['augment_strength'] = memory['strength']
     return (
       d_loss,
       g_loss,
       LossAux(
-        g_stats=g_stats,
-        d_stats=d_stats,
-        g_extra=g_extra,
-        d_extra=d_extra,
+        g_batch_stats=g_batch_stats,
+        d_batch_stats=d_batch_stats,
+        g_aux_state=g_aux_state,
+        d_aux_state=d_aux_state,
         g_metrics=g_metrics | g_terms,
         d_metrics=d_metrics | d_terms,
       ),

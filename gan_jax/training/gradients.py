@@ -27,14 +27,14 @@ class Gradients(NamedTuple):
 
   Attributes:
     grads: player -> gradient of its loss by its parameters.
-    stats: player -> its new statistics.
+    batch_stats: player -> its new statistics.
     extra: the new memory of the terms of these players.
     metrics: scalars.
   """
 
   grads: dict[str, PyTree]
-  stats: dict[str, PyTree]
-  extra: dict[str, PyTree]
+  batch_stats: dict[str, PyTree]
+  aux_state: dict[str, PyTree]
   metrics: Metrics
 
 
@@ -117,7 +117,7 @@ def _consensus(losses, axis_name, players, params, *rest):
 
 
 def _aux_state_names(gan: GAN, players: tuple[str, ...]) -> list[str]:
-  """Names in `state.extra` that these players' gradients move."""
+  """Names in `state.aux_state` that these players' gradients move."""
   names = []
   if 'generator' in players:
     names += gan.g_terms
@@ -160,7 +160,7 @@ def make_gradient_fn(
 
   def gradient(state, batch, key, indices):
     _check_micro_batches(
-      gan, gan.loss_at(state.hyper, state.step), micro_batches
+      gan, gan.loss_at(state.hparams, state.step), micro_batches
     )
     params = {
       'generator': state.generator.params,
@@ -175,24 +175,24 @@ def make_gradient_fn(
       loss = g_loss if player == 'generator' else d_loss
       return gan.batch_scale * loss, aux
 
-    grads, metrics, extra, changed = {}, {}, {}, {}
+    grads, metrics, aux_state, changed = {}, {}, {}, {}
     for player in players:
       by_own = jax.grad(objective, has_aux=True)
       grads[player], aux = by_own(params[player], player)
       is_generator = player == 'generator'
       metrics |= aux.g_metrics if is_generator else aux.d_metrics
-      extra |= aux.g_extra if is_generator else aux.d_extra
-      stats = aux.g_stats if is_generator else aux.d_stats
-      changed[player] = getattr(state, player).replace(stats=stats)
+      aux_state |= aux.g_aux_state if is_generator else aux.d_aux_state
+      batch_stats = aux.g_batch_stats if is_generator else aux.d_batch_stats
+      changed[player] = getattr(state, player).replace(batch_stats=batch_stats)
     if gan.consensus:
       more = _consensus(
         losses, axis_name, players, params, state, batch, key, indices
       )
       # The field is batch_scale times as large, its square twice so.
-      weight = state.hyper['consensus_weight'] * gan.batch_scale**2
+      weight = state.hparams['consensus_weight'] * gan.batch_scale**2
       add = lambda a, b: a + weight * b
       grads = {p: jax.tree.map(add, grads[p], more[p]) for p in players}
-    state = state.replace(extra={**state.extra, **extra}, **changed)
+    state = state.replace(aux_state={**state.aux_state, **aux_state}, **changed)
     return state, (grads, metrics)
 
   run = _micro_batched(gradient, micro_batches, axis_name)
@@ -200,9 +200,9 @@ def make_gradient_fn(
 
   def gradients(state, batch, key):
     new, (grads, metrics) = run(state, batch, key)
-    stats = {player: getattr(new, player).stats for player in players}
-    extra = {name: new.extra[name] for name in names}
-    found = Gradients(*pmean_floats((grads, stats, extra, metrics), axis_name))
+    batch_stats = {player: getattr(new, player).batch_stats for player in players}
+    aux_state = {name: new.aux_state[name] for name in names}
+    found = Gradients(*pmean_floats((grads, batch_stats, aux_state, metrics), axis_name))
     if not norms:
       return found
     sizes = {

@@ -1,7 +1,7 @@
 """Optimizers by name, built from hyper-parameters that live in the state.
 
 `OPTIMIZERS[name](**options)` is an optax transform. Inside a step it is built
-anew from `state.hyper`, whose entries may be traced arrays, so that a sweep
+anew from `state.hparams`, whose entries may be traced arrays, so that a sweep
 of learning rates is a vmap over states and not a loop of compilations.
 """
 
@@ -164,26 +164,26 @@ def from_hparams(
   *,
   clip: bool = False,
 ) -> Callable[[Hparams], optax.GradientTransformation]:
-  """A function that builds an optimizer from `state.hyper`.
+  """A function that builds an optimizer from `state.hparams`.
 
   Args:
     name: a key of OPTIMIZERS.
-    prefix: of its entries in hyper: 'd' reads 'd_learning_rate', 'd_b1', ...
+    prefix: of its entries in hparams: 'd' reads 'd_learning_rate', 'd_b1', ...
     factor: schedule, count -> factor on the learning rate; None for none.
-    clip: whether to clip parameters to hyper['d_weight_clip'].
+    clip: whether to clip parameters to hparams['d_weight_clip'].
 
   Returns:
-    hyper -> optax transform.
+    hparams -> optax transform.
   """
   names = hparam_defaults(name)
 
-  def build(hyper):
-    rate = hyper[f'{prefix}_learning_rate']
-    options = {n: hyper[f'{prefix}_{n}'] for n in names}
+  def build(hparams):
+    rate = hparams[f'{prefix}_learning_rate']
+    options = {n: hparams[f'{prefix}_{n}'] for n in names}
     scheduled = rate if factor is None else lambda count: rate * factor(count)
     transform = OPTIMIZERS[name](scheduled, **options)
     if not clip:
       return transform
-    return optax.chain(transform, clip_weights(hyper[f'{prefix}_weight_clip']))
+    return optax.chain(transform, clip_weights(hparams[f'{prefix}_weight_clip']))
 
   return build

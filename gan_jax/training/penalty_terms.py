@@ -1,7 +1,7 @@
 """Every penalty by name, as a term of the game.
 
 `make(name, **options)` gives the gan.LossTerm; TERMS says whose it is. A term's
-weight lives in `state.hyper[f'{name}_weight']`.
+weight lives in `state.hparams[f'{name}_weight']`.
 """
 
 import functools
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from gan_jax import losses, penalties
 from gan_jax.augment import ada_pipe
-from gan_jax.penalties import consistency_penalty
+from gan_jax.penalties import consistency
 from gan_jax.training.gan import GANOutputs, LossTerm
 from gan_jax.training.packing import pack, unpack
 from gan_jax.validation import keyword_defaults
@@ -36,29 +36,29 @@ class PenaltySpec(NamedTuple):
 
   player: str
   apply: Callable[..., Any]
-  extra: Any = ()
+  aux_state: Any = ()
   coupled: bool = False
   by_example: bool = True
   wants_features: bool = False
 
 
-def _r1(context: GANOutputs, keys, extra):
-  return penalties.r1(context.logits_fn, context.real_inputs), extra
+def _r1(context: GANOutputs, keys, aux_state):
+  return penalties.r1(context.logits_fn, context.real_inputs), aux_state
 
 
-def _r2(context: GANOutputs, keys, extra):
-  return penalties.r2(context.logits_fn, context.fake_inputs), extra
+def _r2(context: GANOutputs, keys, aux_state):
+  return penalties.r2(context.logits_fn, context.fake_inputs), aux_state
 
 
 def _interpolated(penalty, coupled=False):
   """A penalty between real and fake, with its own keyword options."""
 
-  def apply(context: GANOutputs, keys, extra, **options):
+  def apply(context: GANOutputs, keys, aux_state, **options):
     if coupled:
       options['axis_name'] = context.axis_name
     keys = keys[:: context.packing]  # one per input
     ends = context.real_inputs, context.fake_inputs
-    return penalty(context.logits_fn, *ends, keys, **options), extra
+    return penalty(context.logits_fn, *ends, keys, **options), aux_state
 
   apply.options = keyword_defaults(penalty)
   apply.options.pop('axis_name', None)
@@ -66,7 +66,7 @@ def _interpolated(penalty, coupled=False):
 
 
 def _dragan(
-  context: GANOutputs, keys, extra, *, scale: float = 0.5, target: float = 1.0
+  context: GANOutputs, keys, aux_state, *, scale: float = 0.5, target: float = 1.0
 ):
   values = penalties.dragan(
     context.logits_fn,
@@ -76,13 +76,13 @@ def _dragan(
     target=target,
     axis_name=context.axis_name,
   )
-  return values, extra
+  return values, aux_state
 
 
-def _lecam(context: GANOutputs, keys, extra, *, decay: float = 0.99):
+def _lecam(context: GANOutputs, keys, aux_state, *, decay: float = 0.99):
   logits = context.real_logits, context.fake_logits
   anchors = penalties.update_logit_ema(
-    penalties.LogitEMA(**extra),
+    penalties.LogitEMA(**aux_state),
     *logits,
     decay=decay,
     axis_name=context.axis_name,
@@ -93,7 +93,7 @@ def _lecam(context: GANOutputs, keys, extra, *, decay: float = 0.99):
 def _bcr(
   context: GANOutputs,
   keys,
-  extra,
+  aux_state,
   *,
   policy: tuple[str, ...] = ('flip', 'integer_translation'),
 ):
@@ -107,10 +107,10 @@ def _bcr(
       )
     x = ada_pipe.ada(x, own, strength=1.0, policy=policy)
     moved = context.logits_fn(pack(x, context.packing))
-    return consistency_penalty(logits, moved)
+    return consistency(logits, moved)
 
   real = change(context.real_inputs, context.real_logits, 0)
-  return real + change(context.fake_inputs, context.fake_logits, 1), extra
+  return real + change(context.fake_inputs, context.fake_logits, 1), aux_state
 
 
 def _perturbed_fake(context: GANOutputs, keys, sigma):
@@ -119,29 +119,29 @@ def _perturbed_fake(context: GANOutputs, keys, sigma):
   return context.generate_fn(moved)
 
 
-def _zcr(context: GANOutputs, keys, extra, *, sigma: float = 0.03):
+def _zcr(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
   # Without augmentation on either side: the latents alone differ.
   logits = lambda x: context.logits_fn(
     pack(jax.lax.stop_gradient(x), context.packing)
   )
   near = _perturbed_fake(context, keys, sigma)
-  return consistency_penalty(logits(context.fake), logits(near)), extra
+  return consistency(logits(context.fake), logits(near)), aux_state
 
 
-def _zcr_generator(context: GANOutputs, keys, extra, *, sigma: float = 0.03):
+def _zcr_generator(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
   near = _perturbed_fake(context, keys, sigma)
-  return penalties.zcr_generator(context.fake, near), extra
+  return penalties.zcr_generator(context.fake, near), aux_state
 
 
-def _path_length(context: GANOutputs, keys, extra, *, decay: float = 0.99):
+def _path_length(context: GANOutputs, keys, aux_state, *, decay: float = 0.99):
   lengths = penalties.path_lengths(context.generate_fn, context.latents, keys)
   mean = penalties.update_path_length_mean(
-    extra, lengths, decay=decay, axis_name=context.axis_name
+    aux_state, lengths, decay=decay, axis_name=context.axis_name
   )
   return penalties.path_length(lengths, mean), mean
 
 
-def _mode_seeking(context: GANOutputs, keys, extra, *, epsilon: float = 1e-5):
+def _mode_seeking(context: GANOutputs, keys, aux_state, *, epsilon: float = 1e-5):
   other = penalties.normal_like(keys, context.latents)
   values = penalties.mode_seeking(
     context.fake,
@@ -150,18 +150,18 @@ def _mode_seeking(context: GANOutputs, keys, extra, *, epsilon: float = 1e-5):
     other,
     epsilon=epsilon,
   )
-  return values, extra
+  return values, aux_state
 
 
 def _orthogonal(params_of):
-  def apply(context: GANOutputs, keys, extra):
+  def apply(context: GANOutputs, keys, aux_state):
     value = penalties.orthogonal(params_of(context))
-    return jnp.broadcast_to(value, keys.shape), extra
+    return jnp.broadcast_to(value, keys.shape), aux_state
 
   return apply
 
 
-def _feature_matching(context: GANOutputs, keys, extra):
+def _feature_matching(context: GANOutputs, keys, aux_state):
   if context.real_features is None:
     raise ValueError(
       'the term feature_matching wants a discriminator that returns '
@@ -170,7 +170,7 @@ def _feature_matching(context: GANOutputs, keys, extra):
   values = losses.feature_matching_generator(
     context.real_features, context.fake_features, axis_name=context.axis_name
   )
-  return values, extra
+  return values, aux_state
 
 
 _D, _G = 'discriminator', 'generator'
@@ -187,14 +187,14 @@ PENALTIES: dict[str, PenaltySpec] = {
   'lecam': PenaltySpec(
     _D,
     _lecam,
-    extra={'real': 0.0, 'fake': 0.0},
+    aux_state={'real': 0.0, 'fake': 0.0},
     coupled=True,
     by_example=False,
   ),
   'bcr': PenaltySpec(_D, _bcr),
   'zcr': PenaltySpec(_D, _zcr),
   'zcr_generator': PenaltySpec(_G, _zcr_generator, by_example=False),
-  'path_length': PenaltySpec(_G, _path_length, extra=0.0, coupled=True),
+  'path_length': PenaltySpec(_G, _path_length, aux_state=0.0, coupled=True),
   'mode_seeking': PenaltySpec(_G, _mode_seeking, by_example=False),
   'orthogonal': PenaltySpec(
     _D, _orthogonal(lambda c: c.d_params), by_example=False
@@ -254,7 +254,7 @@ def make_term(
   entry = PENALTIES[name]
   return LossTerm(
     functools.partial(entry.apply, **options),
-    extra=entry.extra,
+    aux_state=entry.aux_state,
     coupled=entry.coupled,
     every=every,
     factor=factor,

@@ -16,12 +16,12 @@ class NetState:
 
   Attributes:
     params: what the optimizer changes.
-    stats: running statistics (batch norm, power iteration); {} for none.
+    batch_stats: running statistics (batch norm, power iteration); {} for none.
     opt_state: the optax state.
   """
 
   params: PyTree
-  stats: PyTree
+  batch_stats: PyTree
   opt_state: PyTree
 
 
@@ -33,9 +33,9 @@ class GANState:
     step: train steps done, int32 scalar.
     generator: the generator.
     discriminator: the discriminator.
-    ema: (params, stats) of the generator's moving average; both are needed,
+    ema: (params, batch_stats) of the generator's moving average; both are needed,
       for averaged weights do not fit the raw weights' statistics.
-    hyper: continuous hyper-parameters by name, float32 scalars.
+    hparams: continuous hyper-parameters by name, float32 scalars.
     extra: arrays of what has a memory, by name: loss terms, the augmentation
       ('augment'), some update rules (train_step.init_aux_state).
   """
@@ -44,12 +44,12 @@ class GANState:
   generator: NetState
   discriminator: NetState
   ema: tuple[PyTree, PyTree]
-  hyper: dict[str, Array]
-  extra: dict[str, PyTree]
+  hparams: dict[str, Array]
+  aux_state: dict[str, PyTree]
 
 
 def init_state(
-  gan: Any, key: Array, batch: Mapping[str, Array], hyper: Mapping[str, Any]
+  gan: Any, key: Array, batch: Mapping[str, Array], hparams: Mapping[str, Any]
 ) -> GANState:
   """Makes the state at step 0.
 
@@ -57,30 +57,30 @@ def init_state(
     gan: the gan.GAN.
     key: typed key; each player starts from its own fold of it.
     batch: `{'x': [B, ...] float32, 'label'?}`; only shapes and types matter.
-    hyper: values of the hyper-parameters that gan reads, by name.
+    hparams: values of the hyper-parameters that gan reads, by name.
 
   Returns:
     The state, on the default device.
 
   Raises:
-    ValueError: where the weight of a term is missing in hyper.
+    ValueError: where the weight of a term is missing in hparams.
   """
   names = [f'{name}_weight' for name in (*gan.d_terms, *gan.g_terms)]
   if gan.consensus:
     names.append('consensus_weight')
   if gan.augment is not None and not gan.adapts:
     names.append('augment_strength')
-  missing = [name for name in names if name not in hyper]
+  missing = [name for name in names if name not in hparams]
   if missing:
-    raise ValueError(f'hyper has no {missing}; it has {sorted(hyper)}')
+    raise ValueError(f'hparams has no {missing}; it has {sorted(hparams)}')
   # Copies, here and below: a donated state must own what it holds.
-  hyper = {k: jnp.array(v, jnp.float32, copy=True) for k, v in hyper.items()}
+  hparams = {k: jnp.array(v, jnp.float32, copy=True) for k, v in hparams.items()}
   label = batch.get('label')
   latents = jnp.zeros((batch['x'].shape[0], gan.latent_dim))
 
   def player(network, optimizer, index, x, label):
-    params, stats = network.init(jax.random.fold_in(key, index), x, label)
-    return NetState(params, stats, optimizer.init(params))
+    params, batch_stats = network.init(jax.random.fold_in(key, index), x, label)
+    return NetState(params, batch_stats, optimizer.init(params))
 
   # A pack of examples is one input to D, and has no one class.
   x, d_label = batch['x'], label
@@ -88,19 +88,19 @@ def init_state(
     *shape, channels = x.shape
     x = jnp.zeros((*shape, gan.packing * channels), x.dtype)
     d_label = None
-  memories = {n: t.extra for n, t in {**gan.d_terms, **gan.g_terms}.items()}
+  memories = {n: t.aux_state for n, t in {**gan.d_terms, **gan.g_terms}.items()}
   if gan.adapts:
     memories['augment'] = gan.augment.memory
-  generator = player(gan.generator, gan.g_transform(hyper), 0, latents, label)
+  generator = player(gan.generator, gan.g_transform(hparams), 0, latents, label)
   return GANState(
     step=jnp.int32(0),
     generator=generator,
     discriminator=player(
-      gan.discriminator, gan.d_transform(hyper), 1, x, d_label
+      gan.discriminator, gan.d_transform(hparams), 1, x, d_label
     ),
-    ema=jax.tree.map(jnp.copy, (generator.params, generator.stats)),
-    hyper=hyper,
-    extra=jax.tree.map(lambda x: jnp.array(x, copy=True), memories),
+    ema=jax.tree.map(jnp.copy, (generator.params, generator.batch_stats)),
+    hparams=hparams,
+    aux_state=jax.tree.map(lambda x: jnp.array(x, copy=True), memories),
   )
 
 

@@ -20,7 +20,7 @@ from gan_jax.training.update_rules import Step
 
 Array = jax.Array
 PyTree = Any
-_SLOW_WEIGHTS, _LAST_UPDATES = 'lookahead', 'last_moves'  # in state.extra
+_SLOW_WEIGHTS, _LAST_UPDATES = 'lookahead', 'last_moves'  # in state.aux_state
 
 
 def _params(state: GANState) -> dict[str, PyTree]:
@@ -40,7 +40,7 @@ def init_aux_state(
   lookahead_every: int = 0,
   diagnostics: bool = False,
 ) -> GANState:
-  """Adds to a new state what some train steps keep in `state.extra`.
+  """Adds to a new state what some train steps keep in `state.aux_state`.
 
   Args:
     state: at step 0.
@@ -60,12 +60,12 @@ def init_aux_state(
     more[_SLOW_WEIGHTS] = jax.tree.map(jnp.copy, params)
   if diagnostics:
     more[_LAST_UPDATES] = zeros()
-  return state.replace(extra={**state.extra, **more})
+  return state.replace(aux_state={**state.aux_state, **more})
 
 
 def _lookahead(state: GANState, every: int) -> GANState:
   """At each n-th step: both players back towards where they were."""
-  slow, alpha = state.extra[_SLOW_WEIGHTS], state.hyper['lookahead_alpha']
+  slow, alpha = state.aux_state[_SLOW_WEIGHTS], state.hparams['lookahead_alpha']
 
   point = jax.tree.map(
     lambda a, b: a + alpha.astype(a.dtype) * (b - a), slow, _params(state)
@@ -73,20 +73,20 @@ def _lookahead(state: GANState, every: int) -> GANState:
   due = (state.step + 1) % every == 0
   pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(due, x, y), a, b)
   state = _with_params(state, pick(point, _params(state)))
-  return state.replace(extra={**state.extra, _SLOW_WEIGHTS: pick(point, slow)})
+  return state.replace(aux_state={**state.aux_state, _SLOW_WEIGHTS: pick(point, slow)})
 
 
 def _update_cosines(before: GANState, after: GANState):
   """How far the players moved, and whether in the direction of last time."""
   moves = jax.tree.map(jnp.subtract, _params(after), _params(before))
-  last = before.extra[_LAST_UPDATES]
+  last = before.aux_state[_LAST_UPDATES]
   metrics = {
     f'{p[0]}_update_cosine': diagnostics_lib.cosine_similarity(
       moves[p], last[p]
     )
     for p in PLAYERS
   }
-  return after.replace(extra={**after.extra, _LAST_UPDATES: moves}), metrics
+  return after.replace(aux_state={**after.aux_state, _LAST_UPDATES: moves}), metrics
 
 
 def make_train_step(
@@ -106,7 +106,7 @@ def make_train_step(
   and nowhere else.
 
   Args:
-    gan: the game. `state.hyper['ema_decay']` is the average's decay, and
+    gan: the game. `state.hparams['ema_decay']` is the average's decay, and
       'ema_rampup', where it is there, its warm-up (ema.ramped_decay).
     rule: of update_rules.UPDATE_RULES. 'past_extragradient' needs add_memory.
     d_steps: discriminator steps per generator step, each on its own batch
@@ -114,7 +114,7 @@ def make_train_step(
     same_latents: whether G's step takes the latents of D's last step, as in
       Dive into Deep Learning, rather than its own.
     lookahead_every: at each n-th step both players go back to slow weights
-      + `state.hyper['lookahead_alpha']` times the way from there (Chavdarova
+      + `state.hparams['lookahead_alpha']` times the way from there (Chavdarova
       et al., https://arxiv.org/abs/2006.14567, 2021, algorithm 1); 0 for
       never. Needs add_memory.
     diagnostics: whether metrics hold the norms of both gradients and the
@@ -167,10 +167,10 @@ def make_train_step(
     if diagnostics:
       state, more = _update_cosines(before, state)
       metrics = {**metrics, **more}
-    generator = (state.generator.params, state.generator.stats)
-    decay = state.hyper['ema_decay']
-    if 'ema_rampup' in state.hyper:
-      decay = ema.ramped_decay(state.step, decay, state.hyper['ema_rampup'])
+    generator = (state.generator.params, state.generator.batch_stats)
+    decay = state.hparams['ema_decay']
+    if 'ema_rampup' in state.hparams:
+      decay = ema.ramped_decay(state.step, decay, state.hparams['ema_rampup'])
     average = ema.ema_update(state.ema, generator, decay)
     return state.replace(step=state.step + 1, ema=average), metrics
 
@@ -186,13 +186,13 @@ def _check_call(state, batch, d_steps, memory):
       f'(shape {batch["x"].shape}); d_steps={d_steps}'
     )
   wanted = ['ema_decay'] + ['lookahead_alpha'] * memory[_SLOW_WEIGHTS]
-  absent = [name for name in wanted if name not in state.hyper]
+  absent = [name for name in wanted if name not in state.hparams]
   if absent:
     raise ValueError(
-      f'state.hyper has no {absent}; it has {sorted(state.hyper)}'
+      f'state.hparams has no {absent}; it has {sorted(state.hparams)}'
     )
-  missing = [n for n, used in memory.items() if used and n not in state.extra]
+  missing = [n for n, used in memory.items() if used and n not in state.aux_state]
   if missing:
     raise ValueError(
-      f'state.extra has no {missing}: start from train_step.init_aux_state(state, ...)'
+      f'state.aux_state has no {missing}: start from train_step.init_aux_state(state, ...)'
     )

@@ -22,18 +22,18 @@ Array = jax.Array
 PyTree = Any
 Step = Callable[[GANState, Batch, Array], tuple[GANState, Metrics]]
 
-PAST_GRADIENT = 'past_gradient'  # in state.extra, of the rule of that name
+PAST_GRADIENT = 'past_gradient'  # in state.aux_state, of the rule of that name
 
 
-def _transform(gan: GAN, player: str, hyper):
+def _transform(gan: GAN, player: str, hparams):
   is_generator = player == 'generator'
-  return gan.g_transform(hyper) if is_generator else gan.d_transform(hyper)
+  return gan.g_transform(hparams) if is_generator else gan.d_transform(hparams)
 
 
 def _update_player(gan, state, player, grads):
   """A player's (params, opt_state) after one update by these gradients."""
   now = getattr(state, player)
-  transform = _transform(gan, player, state.hyper)
+  transform = _transform(gan, player, state.hparams)
   updates, opt_state = transform.update(grads, now.opt_state, now.params)
   return optax.apply_updates(now.params, updates), opt_state
 
@@ -44,9 +44,9 @@ def _apply_gradients(gan: GAN, state: GANState, found: Gradients) -> GANState:
   for player, grads in found.grads.items():
     params, opt_state = _update_player(gan, state, player, grads)
     moved[player] = getattr(state, player).replace(
-      params=params, opt_state=opt_state, stats=found.stats[player]
+      params=params, opt_state=opt_state, batch_stats=found.batch_stats[player]
     )
-  return state.replace(extra={**state.extra, **found.extra}, **moved)
+  return state.replace(aux_state={**state.aux_state, **found.aux_state}, **moved)
 
 
 def make_d_step(
@@ -224,7 +224,7 @@ def past_extragradient(
 ) -> Step:
   """Extragradient that looks ahead by the last gradient: half the cost.
 
-  The last gradient is kept in `state.extra['past_gradient']`, zeros at first.
+  The last gradient is kept in `state.aux_state['past_gradient']`, zeros at first.
 
   References:
     Popov, A Modification of the Arrow-Hurwicz Method for Search of Saddle
@@ -236,11 +236,11 @@ def past_extragradient(
   )
 
   def round_(state, batches, key):
-    ahead = _extrapolate(gan, state, state.extra[PAST_GRADIENT])
+    ahead = _extrapolate(gan, state, state.aux_state[PAST_GRADIENT])
     found = gradient(ahead, batches, key)
     state = _apply_gradients(gan, state, found)
     return (
-      state.replace(extra={**state.extra, PAST_GRADIENT: found.grads}),
+      state.replace(aux_state={**state.aux_state, PAST_GRADIENT: found.grads}),
       found.metrics,
     )
 
