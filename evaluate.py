@@ -190,7 +190,7 @@ def scored_samples(count: int | None, devices):
     which=_CHECKPOINT.value,
     member=_MEMBER.value,
   )
-  count = count or sampler.settings.eval['num_samples']
+  count = count or sampler.config.eval['num_samples']
   source = sampler.source(
     results.num_samples_needed(count), seed=_SEED.value, devices=devices
   )
@@ -202,7 +202,7 @@ def scored_samples(count: int | None, devices):
   }
   if _MEMBER.value is not None:
     facts['member'] = _MEMBER.value
-  return source, facts, sampler.settings
+  return source, facts, sampler.config
 
 
 def own_features(text: str):
@@ -262,17 +262,17 @@ def main(_):
   start = time.perf_counter()
   with shutdown.exit_on_user_error('evaluate.py', *shutdown.USER_ERRORS):
     devices = devices_lib.local_devices(_NUM_DEVICES.value)
-    source, facts, settings = scored_samples(_NUM_SAMPLES.value, devices)
-    chosen = options(dict(settings.eval) if settings else {})
+    source, facts, config = scored_samples(_NUM_SAMPLES.value, devices)
+    chosen = options(dict(config.eval) if config else {})
     if 'count' in facts and _NUM_SAMPLES.value is None:
       chosen['num_samples'] = facts['count']
-    real, data = real_data(dict(settings.data) if settings else None)
+    real, data = real_data(dict(config.data) if config else None)
     with report.tracks() as track:
       judge = evaluation.make_evaluator(
         real,
         chosen,
         extractor=own_features(chosen['features']),
-        seed=settings.seed if settings else 0,
+        seed=config.seed if config else 0,
         devices=devices,
         store=feature_cache.default_feature_cache(),
         track=track,

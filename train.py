@@ -77,20 +77,20 @@ def main(_):
   from gan_jax.distributed import watchdog as watchdog_lib
 
   with told(ValueError, RuntimeError):
-    chosen = config_lib.from_mapping(_CONFIG.value.to_dict())
-    many = config_lib.is_ensemble(chosen)
-    distributed.configure_jax(members=many, deterministic=chosen.deterministic)
+    config = config_lib.from_mapping(_CONFIG.value.to_dict())
+    many = config_lib.is_ensemble(config)
+    distributed.configure_jax(members=many, deterministic=config.deterministic)
     distributed.initialize(
       _COORDINATOR.value,
       _NUM_PROCESSES.value,
       _PROCESS_ID.value,
-      stall_seconds=chosen.stall_seconds,
+      stall_seconds=config.stall_seconds,
     )
   if _DRY_RUN.value:
     print_costs(many)
     return
   workdir = pathlib.Path(_WORKDIR.value or default_workdir())
-  stall = chosen.stall_seconds if multihost.process_count() > 1 else 0
+  stall = config.stall_seconds if multihost.process_count() > 1 else 0
   words = functools.partial(last_words, stall)
   dog = watchdog_lib.Watchdog(stall, words, shutdown.EXIT_PEER_LOST)
   with shutdown.abort_job_on_error('train.py'), dog:
@@ -136,21 +136,21 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
   kept, held = run_logger.Nothing(), None
   with told():
     with multihost.raise_together('build the run', *shutdown.USER_ERRORS):
-      built = experiment.build(_CONFIG.value.to_dict())
+      experiment = experiment.build(_CONFIG.value.to_dict())
       if chief:
         store = feature_cache.default_feature_cache()
-        judge = built.judge(store=store, track=report.track)
+        judge = experiment.judge(store=store, track=report.track)
         held = lock.DirectoryLock(workdir)
-        kept = run_logger.RunLogger(built, workdir, judge, report)
-    start = resume.restore_or_initialize(built, workdir, _INIT_FROM.value)
+        kept = run_logger.RunLogger(experiment, workdir, judge, report)
+    start = resume.restore_or_initialize(experiment, workdir, _INIT_FROM.value)
     if chief:
       files.write_json(
-        workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(built)
+        workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(experiment)
       )
-  config = built.settings
-  report.header(built, start.state, workdir, start.note)
+  config = experiment.config
+  report.header(experiment, start.state, workdir, start.note)
 
-  program = built.program()
+  program = experiment.program()
   log = meters.MetricMeter(config.batch_size * config.d_steps)
   tries = 0
   with told(loop.TrainingError, *shutdown.USER_ERRORS):
@@ -181,7 +181,7 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
           )
           sys.exit(f'train.py: {error} The last good checkpoint: {last}.')
         before = start
-        start = resume.restore_or_initialize(built, workdir, _INIT_FROM.value)
+        start = resume.restore_or_initialize(experiment, workdir, _INIT_FROM.value)
         tries = tries + 1 if start.step == before.step else 1
         if tries > _TRIES:
           sys.exit(
@@ -213,10 +213,10 @@ def print_costs(many: bool) -> None:
   with told():
     if many:
       crew = experiment.build_ensemble(mapping)
-      built, count = crew.base, len(crew.members)
+      experiment, count = crew.base, len(crew.members)
     else:
-      built = experiment.build(mapping)
-    print(*cost.format_cost(cost.estimate_cost(built), built, count), sep='\n')
+      experiment = experiment.build(mapping)
+    print(*cost.format_cost(cost.estimate_cost(experiment), experiment, count), sep='\n')
 
 
 def train_ensemble(workdir: pathlib.Path) -> bool:

@@ -70,9 +70,9 @@ def train(built: experiment.Experiment) -> tuple[turns.Spent, float, int]:
     waited for data, and the steps that were taken in it.
   """
   program = built.program()
-  pace = pacing.CallPacer(built.settings, program.limit)
+  pace = pacing.CallPacer(built.config, program.limit)
   state, draws = program.put(built.init_state()), program.put(built.draws)
-  step, total = 0, built.settings.num_steps
+  step, total = 0, built.config.num_steps
 
   with program.feed(0) as feed:
 

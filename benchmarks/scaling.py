@@ -134,7 +134,7 @@ def measure_step(built: experiment.Experiment):
 
 def flops_per_image(built: experiment.Experiment) -> float:
   """Operations of a train step by XLA's count, for each image of a device."""
-  share = built.settings.batch_size // len(built.devices)
+  share = built.config.batch_size // len(built.devices)
   return cost.count_flops(cost.lower_train_step(built)) / share
 
 

@@ -290,11 +290,11 @@ def flatten(mapping: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   return flat
 
 
-def to_dict(chosen: Config) -> dict[str, Any]:
+def to_dict(config: Config) -> dict[str, Any]:
   """Settings as a new plain dict."""
-  return dataclasses.asdict(chosen)
+  return dataclasses.asdict(config)
 
 
-def is_ensemble(chosen: Config) -> bool:
+def is_ensemble(config: Config) -> bool:
   """Whether settings are of an ensemble, not of one run."""
-  return chosen.ensemble['seeds'] > 1 or bool(chosen.ensemble['sweep'])
+  return config.ensemble['seeds'] > 1 or bool(config.ensemble['sweep'])

@@ -23,7 +23,7 @@ OTHERS = (np.int32, np.uint8, np.bool_, np.complex64)
 _PACKAGE = str(pathlib.Path(__file__).parent.parent / 'gan_jax')
 
 
-def fuzz(examples: int) -> hypothesis.settings:
+def fuzz(examples: int) -> hypothesis.config:
   """Settings of a property, which decorate its test.
 
   Args:
@@ -33,7 +33,7 @@ def fuzz(examples: int) -> hypothesis.settings:
     The settings: no deadline and no database, the cases drawn from a fixed
     seed but for GAN_JAX_FUZZ.
   """
-  return hypothesis.settings(
+  return hypothesis.config(
     max_examples=_LONG or examples,
     deadline=None,
     database=None,

@@ -214,7 +214,7 @@ def test_steps_that_are_not_taken_are_noticed(importable):
 
   from gan_jax import experiment
 
-  run = fused.Fused(experiment.build(toy.settings(3)), 3)
+  run = fused.Fused(experiment.build(toy.config(3)), 3)
   assert run.run(2).wall > 0 and int(run.state.step) == 9
   run.state = run.state.replace(step=run.state.step + 1)
   with pytest.raises(RuntimeError, match='12 steps were to be taken: 13'):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config, experiment, losses, training
+from gan_jax import config as config_lib, experiment, losses, training
 from gan_jax.augment import diff_augment_pipe
 from gan_jax.experiment import build_objective
 
@@ -92,8 +92,8 @@ def test_everything_at_once_on_images():
   assert {'augment_strength', 'bcr', 'path_length', 'g_grad_norm'} <= set(
     metrics
   )
-  assert built.settings.augment['target'] == 0.6
-  assert built.settings.penalties['r1']['steps'] == 4
+  assert built.config.augment['target'] == 0.6
+  assert built.config.penalties['r1']['steps'] == 4
   found = built.health_check()(built.init_state())
   assert set(found) == {
     'd_accuracy_real',
@@ -267,13 +267,13 @@ def test_refused_with_a_reason(case):
 @pytest.mark.parametrize('penalty', ['r1', 'wgan_gp', 'bcr'])
 def test_penalties_of_examples_warn_of_batch_norm(penalty):
   batch_norm = {'name': 'mlp', 'features': (8,), 'norm': 'batch'}
-  chosen = config.from_mapping(
+  config = config_lib.from_mapping(
     {**BASE, 'discriminator': batch_norm, 'penalties': {penalty: {'weight': 1}}}
   )
   from gan_jax.experiment import build_gan
 
   with pytest.warns(UserWarning, match=f'the penalty {penalty} is defined for'):
-    build_gan.build_gan(chosen, (2,))
+    build_gan.build_gan(config, (2,))
 
 
 def test_an_optimizer_has_a_learning_rate_of_its_own():
@@ -286,7 +286,7 @@ def test_an_optimizer_has_a_learning_rate_of_its_own():
 
 
 def test_specs_are_filled_in():
-  chosen = config.from_mapping({**BASE, 'augment': {'name': 'diff_augment'}})
-  _, hparams, filled = build_objective.build_augment(chosen.augment, 8)
+  config = config_lib.from_mapping({**BASE, 'augment': {'name': 'diff_augment'}})
+  _, hparams, filled = build_objective.build_augment(config.augment, 8)
   assert hparams == {'augment_strength': 1.0}
   assert filled['policy'] == diff_augment_pipe.DIFF_AUGMENT_POLICY

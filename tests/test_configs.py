@@ -132,13 +132,13 @@ def test_the_config_itself_is_well_formed(name, variant):
   from gan_jax.experiment import build_gan
 
   config = get_config(name, variant)
-  chosen = config_lib.from_mapping(config.to_dict())
-  data.source_options(chosen.data)
+  config = config_lib.from_mapping(config.to_dict())
+  data.source_options(config.data)
   shape = (2,)
-  if chosen.data['name'] in ('digits', *ABSENT):
-    channels = chosen.data.get('channels', 3)
-    shape = (chosen.data['size'], chosen.data['size'], channels)
-  build_gan.build_gan(chosen, shape)
+  if config.data['name'] in ('digits', *ABSENT):
+    channels = config.data.get('channels', 3)
+    shape = (config.data['size'], config.data['size'], channels)
+  build_gan.build_gan(config, shape)
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan_jax import config
+from gan_jax import config as config_lib
 from gan_jax.experiment import schedule
 
 
@@ -21,7 +21,7 @@ from gan_jax.experiment import schedule
   ],
 )
 def test_what_is_due(step, stopping, expected):
-  chosen = config.from_mapping(
+  config = config_lib.from_mapping(
     {
       'num_steps': 61,
       'log_every': 10,
@@ -30,19 +30,19 @@ def test_what_is_due(step, stopping, expected):
       'eval': {'every': 20},
     }
   )
-  now = schedule.actions_at(chosen, step, stopping)
+  now = schedule.actions_at(config, step, stopping)
   named = [name for name, is_due in now._asdict().items() if is_due]
   assert ' '.join(named) == expected
   assert now.slow == bool({'checkpoint', 'picture', 'scores'} & set(named))
 
 
 def test_what_is_due_at_the_end_alone():
-  chosen = config.from_mapping(
+  config = config_lib.from_mapping(
     {
       'num_steps': 200,
       'checkpoint_every': 0,
       'sample_every': 0,
     }
   )
-  assert schedule.actions_at(chosen, 100) == (True, False, False, False)
-  assert schedule.actions_at(chosen, 200) == (True, True, True, False)
+  assert schedule.actions_at(config, 100) == (True, False, False, False)
+  assert schedule.actions_at(config, 200) == (True, True, True, False)

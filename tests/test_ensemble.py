@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import config, experiment, training
+from gan_jax import config as config_lib, experiment, training
 from gan_jax.experiment import build_gan, extract_member, resume, run_dir
 from gan_jax.io import files
 from gan_jax.runner import train_ensemble
@@ -39,7 +39,7 @@ def train(crew, count, way=''):
 
 def alone(member, count):
   return test_fuse.train(
-    experiment.build({**config.to_dict(member.settings), 'num_devices': 1}),
+    experiment.build({**config_lib.to_dict(member.config), 'num_devices': 1}),
     [count],
   )
 
@@ -153,7 +153,7 @@ def test_a_member_that_diverges_is_frozen_and_the_others_go_on():
 
 def test_frozen_at_the_last_finite_state():
   built = test_fuse.build()
-  plain = build_gan.build_train_step(built.gan, built.settings, None)
+  plain = build_gan.build_train_step(built.gan, built.config, None)
   step = jax.jit(nonfinite.freeze_nonfinite(diverging(plain, 3)))
   batch = {'x': jnp.asarray(built.train.x[:8])[None]}
   now = built.init_state()
@@ -189,8 +189,8 @@ class TestRecords:
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
     assert extract_member.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
-    _, chosen, _, state = run_dir.restore(tmp_path / 'one')
-    assert chosen == crew.members[4].settings
+    _, config, _, state = run_dir.restore(tmp_path / 'one')
+    assert config == crew.members[4].config
     chex.assert_trees_all_equal(
       jax.device_get(state), ensemble.take_member(now, 4)
     )
@@ -205,7 +205,7 @@ class TestRecords:
     crew, _ = self.saved(tmp_path / 'crew')
     extract_member.extract(tmp_path / 'crew', 1, tmp_path / 'one')
     built = experiment.build(
-      {**config.to_dict(crew.members[1].settings), 'num_devices': 1}
+      {**config_lib.to_dict(crew.members[1].config), 'num_devices': 1}
     )
     start = resume.restore_or_initialize(built, tmp_path / 'one').state
     program = built.program()

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config, experiment
+from gan_jax import config as config_lib, experiment
 from gan_jax.data import ArraySource
 from gan_jax.distributed import devices
 from gan_jax.experiment import build_gan, compatibility, resume, run_dir
@@ -31,10 +31,10 @@ def build(**changes):
 
 def test_defaults_are_filled_in():
   built = build()
-  chosen = built.settings
-  assert chosen.generator['norm'] == 'batch'
-  assert chosen.d_optimizer['b1'] == 0.5
-  assert chosen.data['seed'] == 0
+  config = built.config
+  assert config.generator['norm'] == 'batch'
+  assert config.d_optimizer['b1'] == 0.5
+  assert config.data['seed'] == 0
   assert built.shape == (2,)
   assert built.hparams['d_learning_rate'] == 2e-4
   json.dumps(run_dir.run_metadata(built))
@@ -68,7 +68,7 @@ def test_the_check_and_the_program_share_a_trace(monkeypatch):
 
 def test_building_again_from_what_was_described():
   described = json.loads(json.dumps(run_dir.run_metadata(build())))
-  again = experiment.build(described['settings'])
+  again = experiment.build(described['config'])
   assert run_dir.run_metadata(again) == described
 
 
@@ -160,7 +160,7 @@ def test_penalty_with_batch_norm_in_d_warns():
 def test_own_source():
   x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
   built = experiment.build(TINY, train=ArraySource(x))
-  assert built.settings.data == {'name': 'own'}
+  assert built.config.data == {'name': 'own'}
   with built.batches() as batches:
     assert next(batches)['x'].shape == (1, 8, 2)
 
@@ -178,7 +178,7 @@ def train_and_save(workdir: pathlib.Path, **changes):
     built.batches(int(first.step), runner.put_batch) as batches,
     run_dir.open_checkpoints(built, workdir) as saved,
   ):
-    for _ in range(int(first.step), built.settings.num_steps):
+    for _ in range(int(first.step), built.config.num_steps):
       now, _ = runner.step(now, next(batches), key)
     saved.save(int(now.step), now)
   return jax.device_get(now), note
@@ -272,7 +272,7 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
 
 
 def test_settings_differences_name_leaves():
-  old = config.defaults()
+  old = config_lib.defaults()
   new = {**old, 'seed': 3, 'num_steps': 7, 'data': {'name': 'ring'}}
   assert compatibility.incompatible_fields(old, new) == {
     'data.name': ('digits', 'ring'),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gan_jax import config, data, shuffle
+from gan_jax import config as config_lib, data, shuffle
 from gan_jax.data import device_feed
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment import schedule
@@ -103,11 +103,11 @@ class TestFeeds:
 
 class TestPace:
   def settings(self, **more):
-    return config.from_mapping({'num_steps': 100, 'log_every': 40, **more})
+    return config_lib.from_mapping({'num_steps': 100, 'log_every': 40, **more})
 
   def test_calls_end_where_something_is_due(self):
-    chosen = self.settings(steps_per_call=16, checkpoint_every=50)
-    pace, step, ends = pacing.CallPacer(chosen, 16), 0, []
+    config = self.settings(steps_per_call=16, checkpoint_every=50)
+    pace, step, ends = pacing.CallPacer(config, 16), 0, []
     while step < 100:
       step += pace.count(step)
       ends.append(step)
@@ -134,10 +134,10 @@ def test_limits():
   limit = lambda of: program_lib.choose_max_steps(
     of, device_feed.source_nbytes(built.train), size
   )
-  chosen = dataclasses.replace(built.settings, log_every=5000)
-  assert limit(chosen) == 1000
-  assert limit(built.settings) == 10
-  streamed = dataclasses.replace(chosen, resident_mb=0)
+  config = dataclasses.replace(built.config, log_every=5000)
+  assert limit(config) == 1000
+  assert limit(built.config) == 10
+  streamed = dataclasses.replace(config, resident_mb=0)
   assert limit(streamed) == 1  # on CPU
   fixed = dataclasses.replace(streamed, steps_per_call=7)
   assert limit(fixed) == 7
@@ -148,7 +148,7 @@ def test_a_program_reads_one_example_before_its_feed(resident_mb):
   built = test_fuse.build(resident_mb=resident_mb)
   source = Counting(built.train.x)
   program = program_lib.make_train_program(
-    built.train_step, source, built.settings, built.devices
+    built.train_step, source, built.config, built.devices
   )
   assert source.reads == [1]
   assert program.limit == (10 if resident_mb else 1)

@@ -142,7 +142,7 @@ def test_one_program_and_one_call_for_many_steps():
     return built.train_step(state, batch, key)
 
   program = program_lib.make_train_program(
-    counted, built.train, built.settings, built.devices
+    counted, built.train, built.config, built.devices
   )
   now, draws = program.put(built.init_state()), program.put(built.draws)
   with program.feed(0) as feed:

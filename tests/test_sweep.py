@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_jax import config, experiment
+from gan_jax import config as config_lib, experiment
 from gan_jax.experiment import build_gan as build_gan_lib
 from gan_jax.experiment import sweep
 from tests.test_ensemble import RATE, mapping
@@ -54,11 +54,11 @@ def test_bad_text(text, message):
 
 def test_members_are_ordinary_settings():
   built = experiment.build(mapping(seeds=2, swept=f'{RATE}=0.1,0.2', seed=5))
-  found = sweep.expand_sweep(built.settings)
-  assert [m.settings.seed for m in found] == [5, 6, 5, 6]
-  rates = [m.settings.g_optimizer['learning_rate'] for m in found]
+  found = sweep.expand_sweep(built.config)
+  assert [m.config.seed for m in found] == [5, 6, 5, 6]
+  rates = [m.config.g_optimizer['learning_rate'] for m in found]
   assert rates == [0.1, 0.1, 0.2, 0.2]
-  assert not any(config.is_ensemble(m.settings) for m in found)
+  assert not any(config_lib.is_ensemble(m.config) for m in found)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
   built = []
   build_gan = build_gan_lib.build_gan
 
-  def counted(chosen, shape):
-    built.append(chosen)
-    return build_gan(chosen, shape)
+  def counted(config, shape):
+    built.append(config)
+    return build_gan(config, shape)
 
   monkeypatch.setattr(build_gan_lib, 'build_gan', counted)
   b1 = 'd_optimizer.b1'

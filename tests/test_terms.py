@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import augment, config, distributed, networks, training
+from gan_jax import augment, config as config_lib, distributed, networks, training
 from gan_jax.augment import ada_controller
 from gan_jax.distributed import devices
 from gan_jax.training import gan as gan_lib
@@ -36,8 +36,8 @@ def game_with(name, hyper_weight=0.5, packing=1, **options):
 
 
 def test_settings_name_every_term():
-  assert list(config.PENALTIES) == list(training.PENALTIES)
-  for name, options in config.PENALTIES.items():
+  assert list(config_lib.PENALTIES) == list(training.PENALTIES)
+  for name, options in config_lib.PENALTIES.items():
     assert options == penalty_terms.penalty_options(name), name
 
 

@@ -62,7 +62,7 @@ def test_a_run_and_its_continuation(tmp_path):
     with Image.open(tmp_path / name) as picture:
       assert np.asarray(picture).std() > 1
   config = json.loads((tmp_path / 'config.json').read_text())
-  assert config['settings']['num_steps'] == 6 and 'jax' in config['versions']
+  assert config['config']['num_steps'] == 6 and 'jax' in config['versions']
   summary = json.loads((tmp_path / 'summary.json').read_text())
   assert summary['scores'][0]['floor'] < 0.5
   assert [line['step'] for line in lines(tmp_path)] == [2, 4, 6]

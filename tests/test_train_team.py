@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from gan_jax import config, experiment
+from gan_jax import config as config_lib, experiment
 from gan_jax.experiment import run_dir, sweep, sweep_results
 from gan_jax.io import metric_writer
 from gan_jax.report import sweep_plots
@@ -72,7 +72,7 @@ def test_mean_and_error():
 def test_scores_that_are_not_finite_are_of_who_diverged():
   row = collections.namedtuple('Row', ['name', 'value'])
   member = lambda seed: sweep.SweepMember(
-    config.from_mapping({'seed': seed}), {}
+    config_lib.from_mapping({'seed': seed}), {}
   )
   scores = [[row('a', v), row('b', v)] for v in (1.0, math.nan, 3.0)]
   (point,) = sweep_results.aggregate_seeds(

@@ -7,7 +7,7 @@ from typing import Any, Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from gan_jax import config, networks, training, validation
+from gan_jax import config as config_lib, networks, training, validation
 from gan_jax.experiment import build_networks, build_objective
 from gan_jax.training import ema, update_rules
 
@@ -24,12 +24,12 @@ def _warn_about_batch_norm(names, spec, player) -> None:
     )
 
 
-def _build_discriminator(chosen, output, d_terms_and_g_terms):
+def _build_discriminator(config, output, d_terms_and_g_terms):
   """The discriminator's module, returning what loss and terms want."""
-  whole_batch = chosen.discriminator.get('minibatch_std') == -1
-  if whole_batch and chosen.micro_batches > 1:
+  whole_batch = config.discriminator.get('minibatch_std') == -1
+  if whole_batch and config.micro_batches > 1:
     raise ValueError(
-      f'micro_batches={chosen.micro_batches} cuts the batch into parts, and '
+      f'micro_batches={config.micro_batches} cuts the batch into parts, and '
       'discriminator.minibatch_std=-1 is over the whole batch; must be 1, or '
       'a group size'
     )
@@ -39,22 +39,22 @@ def _build_discriminator(chosen, output, d_terms_and_g_terms):
   if output == 'features' and wants:
     raise ValueError(
       f'the penalty {", ".join(wants)} wants features beside logits, and with '
-      f'loss={chosen.loss!r} the discriminator returns features alone'
+      f'loss={config.loss!r} the discriminator returns features alone'
     )
   fixed = {'return_features': True} if wants or output == 'scores' else {}
-  fixed['dtype'] = jnp.dtype(chosen.compute_dtype)
+  fixed['dtype'] = jnp.dtype(config.compute_dtype)
   return build_networks.build_network(
-    chosen.discriminator, 'discriminator', **fixed
+    config.discriminator, 'discriminator', **fixed
   )
 
 
 def build_gan(
-  chosen: config.Config, shape: tuple[int, ...]
-) -> tuple[training.GAN, dict[str, float], config.Config]:
+  config: config_lib.Config, shape: tuple[int, ...]
+) -> tuple[training.GAN, dict[str, float], config_lib.Config]:
   """Makes the game of some settings, without any data.
 
   Args:
-    chosen: the settings, from config.from_mapping.
+    config: the settings, from config_lib.from_mapping.
     shape: of one example.
 
   Returns:
@@ -66,55 +66,55 @@ def build_gan(
       does not have, or a value out of range.
   """
   loss, loss_hparams, loss_options, top_k, output = build_objective.build_loss(
-    chosen
+    config
   )
   d_terms, g_terms, weights, penalty_specs = build_objective.build_penalties(
-    chosen
+    config
   )
   augmentation, augment_hparams, augment_spec = build_objective.build_augment(
-    chosen.augment, chosen.batch_size, chosen.packing
+    config.augment, config.batch_size, config.packing
   )
   noise, noise_hparams, noise_spec = build_objective.build_instance_noise(
-    chosen.instance_noise
+    config.instance_noise
   )
   lookahead_hparams, lookahead_spec = build_objective.build_lookahead(
-    chosen.lookahead
+    config.lookahead
   )
   generator, g_spec = build_networks.build_network(
-    chosen.generator,
+    config.generator,
     'generator',
     shape=shape,
-    dtype=jnp.dtype(chosen.compute_dtype),
+    dtype=jnp.dtype(config.compute_dtype),
   )
   discriminator, d_spec = _build_discriminator(
-    chosen, output, [*d_terms, *g_terms]
+    config, output, [*d_terms, *g_terms]
   )
   g_optimizer, g_hparams, g_opt_spec = build_networks.build_optimizer(
-    chosen.g_optimizer, 'g', chosen.num_steps
+    config.g_optimizer, 'g', config.num_steps
   )
   d_optimizer, d_hparams, d_opt_spec = build_networks.build_optimizer(
-    chosen.d_optimizer, 'd', chosen.num_steps * chosen.d_steps
+    config.d_optimizer, 'd', config.num_steps * config.d_steps
   )
   _warn_about_batch_norm(d_terms, d_spec, 'discriminator')
   _warn_about_batch_norm(g_terms, g_spec, 'generator')
-  summed = chosen.loss_reduction == 'sum'
+  summed = config.loss_reduction == 'sum'
   gan = training.GAN(
     generator=networks.from_linen(generator),
     discriminator=networks.from_linen(discriminator),
     loss=loss,
-    latent_dim=chosen.latent_dim,
+    latent_dim=config.latent_dim,
     g_optimizer=g_optimizer,
     d_optimizer=d_optimizer,
     d_terms=d_terms,
     g_terms=g_terms,
     augment=augmentation,
     instance_noise=noise,
-    packing=chosen.packing,
-    consensus=chosen.consensus_weight > 0,
-    joint_batch=chosen.joint_batch,
-    d_scale=chosen.d_loss_scale,
-    g_scale=chosen.g_loss_scale,
-    batch_scale=float(chosen.batch_size) if summed else 1.0,
+    packing=config.packing,
+    consensus=config.consensus_weight > 0,
+    joint_batch=config.joint_batch,
+    d_scale=config.d_loss_scale,
+    g_scale=config.g_loss_scale,
+    batch_scale=float(config.batch_size) if summed else 1.0,
   )
   hparams = {
     **g_hparams,
@@ -124,12 +124,12 @@ def build_gan(
     **augment_hparams,
     **noise_hparams,
     **lookahead_hparams,
-    **_ema_hparams(chosen),
+    **_ema_hparams(config),
   }
   if gan.consensus:
-    hparams['consensus_weight'] = chosen.consensus_weight
+    hparams['consensus_weight'] = config.consensus_weight
   filled = dataclasses.replace(
-    chosen,
+    config,
     generator=g_spec,
     discriminator=d_spec,
     g_optimizer=g_opt_spec,
@@ -144,38 +144,38 @@ def build_gan(
   return gan, hparams, filled
 
 
-def _ema_hparams(chosen: config.Config) -> dict[str, float]:
-  decay = chosen.ema_decay
-  if chosen.ema_half_life:
-    decay = ema.half_life_decay(chosen.ema_half_life, chosen.batch_size)
+def _ema_hparams(config: config_lib.Config) -> dict[str, float]:
+  decay = config.ema_decay
+  if config.ema_half_life:
+    decay = ema.half_life_decay(config.ema_half_life, config.batch_size)
   hparams = {'ema_decay': decay}
-  if chosen.ema_rampup:
-    hparams['ema_rampup'] = chosen.ema_rampup
+  if config.ema_rampup:
+    hparams['ema_rampup'] = config.ema_rampup
   return hparams
 
 
 def build_train_step(
-  gan: training.GAN, chosen: config.Config, axis_name: str | None
+  gan: training.GAN, config: config_lib.Config, axis_name: str | None
 ) -> update_rules.Step:
   """The train step of some settings.
 
   Args:
     gan: the game, of build_gan.
-    chosen: the settings.
+    config: the settings.
     axis_name: the mapped axis of devices, or None.
 
   Raises:
     ValueError: for an unknown update rule, or combinations that it does not
       have.
   """
-  validation.lookup(training.UPDATE_RULES, chosen.update_rule, 'update_rule')
+  validation.lookup(training.UPDATE_RULES, config.update_rule, 'update_rule')
   return training.make_train_step(
     gan,
-    d_steps=chosen.d_steps,
-    same_latents=chosen.same_latents,
-    **aux_state_options(chosen),
+    d_steps=config.d_steps,
+    same_latents=config.same_latents,
+    **aux_state_options(config),
     axis_name=axis_name,
-    micro_batches=chosen.micro_batches,
+    micro_batches=config.micro_batches,
   )
 
 
@@ -189,12 +189,12 @@ def _make_initial_state(gan, hparams, shape, memory):
   return init
 
 
-def aux_state_options(chosen: config.Config) -> dict[str, Any]:
+def aux_state_options(config: config_lib.Config) -> dict[str, Any]:
   """What training.make_train_step and training.init_aux_state both take."""
   return {
-    'rule': chosen.update_rule,
-    'lookahead_every': chosen.lookahead['every'],
-    'diagnostics': chosen.diagnostics,
+    'rule': config.update_rule,
+    'lookahead_every': config.lookahead['every'],
+    'diagnostics': config.diagnostics,
   }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, Mapping
 
 import jax.numpy as jnp
 
-from gan_jax import augment, config, losses, training, validation
+from gan_jax import augment, config as config_lib, losses, training, validation
 from gan_jax.augment import ada_controller
 from gan_jax.training import Augmentation, LossTerm, penalty_terms
 from gan_jax.training.gan import Hparams
@@ -28,11 +28,11 @@ def _at_least(where: str, value: float, low: float) -> None:
     raise ValueError(f'{where}={value}: must be at least {low}')
 
 
-def build_loss(chosen: config.Config):
+def build_loss(config: config_lib.Config):
   """The loss with what is wrapped round it.
 
   Args:
-    chosen: the settings.
+    config: the settings.
 
   Returns:
     (loss for training.GAN, hyper-parameters, loss_options filled in, top_k filled
@@ -42,24 +42,24 @@ def build_loss(chosen: config.Config):
     ValueError: for an unknown loss or option, numbers out of range, smoothing
       of a loss without targets, top-k of one without logits.
   """
-  loss = validation.lookup(losses.LOSSES, chosen.loss, 'loss')
-  factory = losses.FACTORIES.get(chosen.loss)
+  loss = validation.lookup(losses.LOSSES, config.loss, 'loss')
+  factory = losses.FACTORIES.get(config.loss)
   allowed = validation.keyword_defaults(factory) if factory else {}
   options = validation.fill_options(
-    f'loss {chosen.loss}', chosen.loss_options, allowed
+    f'loss {config.loss}', config.loss_options, allowed
   )
   if options:
     loss = factory(**options)
   wrap, hparams = [], {}
-  if chosen.label_smoothing:
-    losses.smooth_labels(loss, chosen.label_smoothing)  # or refuses
-    hparams['label_smoothing'] = chosen.label_smoothing
+  if config.label_smoothing:
+    losses.smooth_labels(loss, config.label_smoothing)  # or refuses
+    hparams['label_smoothing'] = config.label_smoothing
     wrap.append(
       lambda loss, hparams, step: losses.smooth_labels(
         loss, hparams['label_smoothing']
       )
     )
-  count, top_k = _build_top_k(chosen)
+  count, top_k = _build_top_k(config)
   if count is not None:
     losses.top_k(loss, 1)  # or refuses
     wrap.append(lambda loss, hparams, step: losses.top_k(loss, count(step)))
@@ -70,10 +70,10 @@ def build_loss(chosen: config.Config):
   return wrapped if wrap else loss, hparams, options, top_k, loss.output
 
 
-def _build_top_k(chosen: config.Config):
+def _build_top_k(config: config_lib.Config):
   """step -> k (None where all count), and the spec filled in."""
   allowed = {'fraction': 1.0, 'gamma': 1.0, 'every': 0}
-  spec = validation.fill_options('top_k', chosen.top_k, allowed)
+  spec = validation.fill_options('top_k', config.top_k, allowed)
   if not 0 < spec['fraction'] <= 1:
     raise ValueError(
       f'top_k.fraction={spec["fraction"]}: k must be above 0 and at most the '
@@ -87,7 +87,7 @@ def _build_top_k(chosen: config.Config):
       f'top_k={spec}: gamma below 1 lets k fall every so many steps towards a '
       'fraction; it needs an every above 0 and a fraction below 1'
     )
-  inputs = chosen.batch_size // chosen.packing
+  inputs = config.batch_size // config.packing
   if spec['gamma'] < 1:
     return functools.partial(
       losses.top_k_count, batch_size=inputs, **spec
@@ -96,11 +96,11 @@ def _build_top_k(chosen: config.Config):
   return (None if k >= inputs else lambda step: k), spec
 
 
-def build_penalties(chosen: config.Config):
+def build_penalties(config: config_lib.Config):
   """The penalties.
 
   Args:
-    chosen: the settings.
+    config: the settings.
 
   Returns:
     (d_terms, g_terms, their weights as hyper-parameters, specs filled in).
@@ -110,13 +110,13 @@ def build_penalties(chosen: config.Config):
   """
   found: dict[str, dict[str, LossTerm]] = {'discriminator': {}, 'generator': {}}
   weights, filled = {}, {}
-  for name, spec in chosen.penalties.items():
+  for name, spec in config.penalties.items():
     entry = validation.lookup(training.PENALTIES, name, 'penalty')
 
     options = validation.fill_options(
       f'penalty {name}',
       spec,
-      config.PENALTY_COMMON | penalty_terms.penalty_options(name),
+      config_lib.PENALTY_COMMON | penalty_terms.penalty_options(name),
     )
     where = f'penalties.{name}'
     _at_least(f'{where}.weight', options['weight'], 0)
@@ -129,7 +129,7 @@ def build_penalties(chosen: config.Config):
       continue
     _check_numbers(where, options)
     if options['final'] != 1:
-      options['steps'] = options['steps'] or chosen.num_steps
+      options['steps'] = options['steps'] or config.num_steps
     filled[name] = dict(options)
     weights[f'{name}_weight'] = options.pop('weight')
     factor = geometric_decay(options.pop('final'), options.pop('steps'))

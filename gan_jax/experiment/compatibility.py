@@ -2,7 +2,7 @@
 
 from typing import Any, Mapping
 
-from gan_jax import config
+from gan_jax import config as config_lib
 
 # May differ between a run and its continuation: they change no update.
 RESUMABLE_FIELDS = (
@@ -24,7 +24,7 @@ RESUMABLE_FIELDS = (
   'data.threads',
   'data.memory_mb',
   'data.follow_symlinks',
-  *(f'eval.{name}' for name in config.Config().eval),
+  *(f'eval.{name}' for name in config_lib.Config().eval),
 )
 
 
@@ -41,7 +41,7 @@ def incompatible_fields(
     leaf -> (old value, new value), with None for one that is missing;
     leaves in CONTINUABLE are left out.
   """
-  a, b = config.flatten(old), config.flatten(new)
+  a, b = config_lib.flatten(old), config_lib.flatten(new)
   return {
     leaf: (a.get(leaf), b.get(leaf))
     for leaf in sorted(a.keys() | b.keys())

@@ -45,19 +45,19 @@ def _float_bytes(tree: Any) -> int:
   return _bytes([x for x in leaves if np.issubdtype(x.dtype, np.floating)])
 
 
-def lower_train_step(built: Any) -> jax.stages.Lowered:
+def lower_train_step(experiment: Any) -> jax.stages.Lowered:
   """One train step on one device, for its share of the batch, not compiled.
 
   Args:
     built: an experiment.Experiment.
   """
   share = lambda x: x.update(
-    shape=(x.shape[0], x.shape[1] // len(built.devices), *x.shape[2:])
+    shape=(x.shape[0], x.shape[1] // len(experiment.devices), *x.shape[2:])
   )
-  step = build_gan.build_train_step(built.gan, built.settings, None)
+  step = build_gan.build_train_step(experiment.gan, experiment.config, None)
   return jax.jit(step, donate_argnums=0).lower(
-    built.state_shapes(),
-    jax.tree.map(share, built.batch_shapes()),
+    experiment.state_shapes(),
+    jax.tree.map(share, experiment.batch_shapes()),
     jax.eval_shape(lambda: jax.random.key(0)),
   )
 
@@ -67,7 +67,7 @@ def count_flops(lowered: jax.stages.Lowered) -> float:
   return (lowered.cost_analysis() or {}).get('flops', float('nan'))
 
 
-def estimate_cost(built: Any) -> StepCost:
+def estimate_cost(experiment: Any) -> StepCost:
   """Compiles one step for shapes of the experiment and reads what XLA says.
 
   Args:
@@ -76,23 +76,23 @@ def estimate_cost(built: Any) -> StepCost:
   Returns:
     The cost for one device, with its share of the batch.
   """
-  chosen, count = built.settings, len(built.devices)
-  shapes = built.state_shapes()
-  lowered = lower_train_step(built)
+  config, count = experiment.config, len(experiment.devices)
+  shapes = experiment.state_shapes()
+  lowered = lower_train_step(experiment)
   counted = lowered.cost_analysis() or {}
   memory = lowered.compile().memory_analysis()
   size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
-  resident = program.fits_on_device(built.train, chosen)
+  resident = program.fits_on_device(experiment.train, config)
   g, d = shapes.generator, shapes.discriminator
-  reduced = (_float_bytes((d.params, d.batch_stats)) * chosen.d_steps) + _float_bytes(
+  reduced = (_float_bytes((d.params, d.batch_stats)) * config.d_steps) + _float_bytes(
     (g.params, g.batch_stats)
   )
   return StepCost(
     g_parameters=size(g),
     d_parameters=size(d),
     state_bytes=_bytes(shapes),
-    resident_bytes=device_feed.source_nbytes(built.train) if resident else 0,
-    moved_bytes=0 if resident else _bytes(built.batch_shapes()) // count,
+    resident_bytes=device_feed.source_nbytes(experiment.train) if resident else 0,
+    moved_bytes=0 if resident else _bytes(experiment.batch_shapes()) // count,
     reduced_bytes=reduced if count > 1 else 0,
     flops=count_flops(lowered),
     accessed_bytes=counted.get('bytes accessed', float('nan')),
@@ -109,7 +109,7 @@ def _units(number: float, base: int, unit: str) -> str:
   return f'{number:.3g} {prefixes[0]}{unit}'
 
 
-def format_cost(cost: StepCost, built: Any, members: int = 1) -> list[str]:
+def format_cost(cost: StepCost, experiment: Any, members: int = 1) -> list[str]:
   """What there is to say of a cost.
 
   Args:
@@ -121,7 +121,7 @@ def format_cost(cost: StepCost, built: Any, members: int = 1) -> list[str]:
     Sentences, a line each.
   """
   size, flop = lambda n: _units(n, 1024, 'B'), lambda n: _units(n, 1000, 'FLOP')
-  share = built.settings.batch_size // len(built.devices)
+  share = experiment.config.batch_size // len(experiment.devices)
   every = f', {members} members' if members > 1 else ''
   return [
     f'parameters  G {cost.g_parameters:,}, D {cost.d_parameters:,}{every}',
@@ -133,10 +133,10 @@ def format_cost(cost: StepCost, built: Any, members: int = 1) -> list[str]:
     if cost.resident_bytes
     else f'examples    {size(cost.moved_bytes)} copied to each device a step',
     f'devices     {size(cost.reduced_bytes)} averaged over '
-    f'{len(built.devices)} a step',
+    f'{len(experiment.devices)} a step',
     f'a step      {flop(cost.flops * members)}, '
     f'{size(cost.accessed_bytes * members)} read and written at most '
     '(before XLA optimizes)',
-    f'the run     {built.settings.num_steps:,} steps, '
-    f'{flop(cost.flops * members * built.settings.num_steps)} on each device',
+    f'the run     {experiment.config.num_steps:,} steps, '
+    f'{flop(cost.flops * members * experiment.config.num_steps)} on each device',
   ]

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import config, data, training
+from gan_jax import config as config_lib, data, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.experiment import build_gan, experiment, sweep
@@ -39,9 +39,9 @@ class EnsembleExperiment:
   devices: tuple[jax.Device, ...]
 
   @property
-  def settings(self) -> config.Config:
+  def config(self) -> config_lib.Config:
     """Of the ensemble."""
-    return self.base.settings
+    return self.base.config
 
   @property
   def shape(self) -> tuple[int, ...]:
@@ -62,17 +62,17 @@ class EnsembleExperiment:
   def draws(self) -> fused.RandomStreams:
     """What everything random of the members comes from, `[M]`."""
     return ensemble.stack_members(
-      [fused.make_streams(member.settings.seed) for member in self.members]
+      [fused.make_streams(member.config.seed) for member in self.members]
     )
 
   def init_state(self) -> training.GANState:
     """The members' states at step 0, `[M, ...]`; each as its run alone has."""
-    built, seeds = self.base, [m.settings.seed for m in self.members]
+    experiment, seeds = self.base, [m.config.seed for m in self.members]
     init = build_gan.make_init_fn(
-      built.gan,
-      built.hparams,
-      built.shape,
-      build_gan.aux_state_options(built.settings),
+      experiment.gan,
+      experiment.hparams,
+      experiment.shape,
+      build_gan.aux_state_options(experiment.config),
     )
     fresh = {seed: init(seed) for seed in set(seeds)}
     states = ensemble.stack_members([fresh[seed] for seed in seeds])
@@ -91,15 +91,15 @@ class EnsembleExperiment:
     Args:
       way: of training.vectorize_members; '' takes `ensemble.way` of the settings.
     """
-    built, chosen = self.base, self.settings
-    way = way or chosen.ensemble['way']
+    experiment, config = self.base, self.config
+    way = way or config.ensemble['way']
     step = nonfinite.freeze_nonfinite(
-      build_gan.build_train_step(built.gan, chosen, None)
+      build_gan.build_train_step(experiment.gan, config, None)
     )
     return program_lib.make_train_program(
       step,
-      built.train,
-      chosen,
+      experiment.train,
+      config,
       self.devices,
       many=lambda run: training.vectorize_members(run, way),
     )
@@ -111,7 +111,7 @@ def _member_hparams(
   """Values of state.hparams by member; refuses what does not end up there."""
   points = [tuple(member.point.items()) for member in found]
   by_point = {
-    point: build_gan.build_gan(member.settings, shape)[1]
+    point: build_gan.build_gan(member.config, shape)[1]
     for point, member in dict(zip(points, found)).items()
   }
   names = {frozenset(values) for values in by_point.values()}
@@ -126,15 +126,15 @@ def _member_hparams(
   return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _check_swept(chosen: config.Config, shape) -> None:
+def _check_swept(config: config_lib.Config, shape) -> None:
   """Refuses settings that are part of the program, not of `state.hparams`."""
-  for axis in sweep.parse_sweep(chosen.ensemble['sweep']):
+  for axis in sweep.parse_sweep(config.ensemble['sweep']):
     low, high = min(axis.values), max(axis.values)
     if low == high:
       continue
     for leaf in axis.leaves:
       alone = {'seeds': 1, 'sweep': f'{leaf}={low!r},{high!r}'}
-      varied = dataclasses.replace(chosen, ensemble=chosen.ensemble | alone)
+      varied = dataclasses.replace(config, ensemble=config.ensemble | alone)
       hparams = _member_hparams(sweep.expand_sweep(varied), shape)
       if all(len(set(values)) == 1 for values in hparams.values()):
         raise ValueError(
@@ -149,7 +149,7 @@ def build_ensemble(
   """Builds an ensemble and checks all of it, before anything compiles.
 
   Args:
-    mapping: settings, see config.Config, `ensemble` among them.
+    mapping: settings, see config_lib.Config, `ensemble` among them.
     **sources: `train` and `test` of experiment.build, for data of your own.
 
   Returns:
@@ -160,7 +160,7 @@ def build_ensemble(
     ValueError: as experiment.build; for a sweep of what cannot be swept, or
       data too large to live on the device.
   """
-  given = config.from_mapping(mapping)
+  given = config_lib.from_mapping(mapping)
   sweep.check_size(given)
   if given.nonfinite != 'halt':
     raise ValueError(
@@ -170,15 +170,15 @@ def build_ensemble(
   devices = devices_lib.local_devices(given.num_devices)
   # Devices share members, not batches: each member has one device.
   base = experiment.build(dict(mapping) | {'num_devices': 1}, **sources)
-  chosen = dataclasses.replace(base.settings, num_devices=given.num_devices)
-  found = sweep.expand_sweep(chosen)
-  _check_swept(chosen, base.shape)
+  config = dataclasses.replace(base.config, num_devices=given.num_devices)
+  found = sweep.expand_sweep(config)
+  _check_swept(config, base.shape)
   # The game is a member's: what is swept may be absent from the base, at 0.
-  gan, one, _ = build_gan.build_gan(found[0].settings, base.shape)
-  base = dataclasses.replace(base, settings=chosen, gan=gan, hparams=one)
-  if not program_lib.fits_on_device(base.train, chosen):
+  gan, one, _ = build_gan.build_gan(found[0].config, base.shape)
+  base = dataclasses.replace(base, config=config, gan=gan, hparams=one)
+  if not program_lib.fits_on_device(base.train, config):
     raise ValueError(
-      f'resident_mb={chosen.resident_mb}: the members of an ensemble draw '
+      f'resident_mb={config.resident_mb}: the members of an ensemble draw '
       'their own batches from examples that live on the device, and these '
       f'are {device_feed.source_nbytes(base.train) / 2**20:.1f} MB'
     )

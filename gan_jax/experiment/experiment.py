@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import (
-  config,
+  config as config_lib,
   data,
   distributed,
   evaluation,
@@ -49,7 +49,7 @@ class Experiment:
     train_step: written for one device, with `axis_name=devices.AXIS_NAME`.
   """
 
-  config: config.Config
+  config: config_lib.Config
   gan: training.GAN
   hparams: dict[str, float]
   shape: tuple[int, ...]
@@ -71,14 +71,14 @@ class Experiment:
   @property
   def draws(self) -> fused.RandomStreams:
     """What everything random of the run comes from."""
-    return fused.make_streams(self.settings.seed)
+    return fused.make_streams(self.config.seed)
 
   def init_state(self) -> training.GANState:
     """The state at step 0, on the default device."""
     init = build_gan.make_init_fn(
       self.gan, self.hparams, self.shape, self._memory
     )
-    return init(self.settings.seed)
+    return init(self.config.seed)
 
   def state_shapes(self) -> training.GANState:
     """Shapes and types of the state, computing nothing."""
@@ -88,12 +88,12 @@ class Experiment:
 
   @property
   def _memory(self) -> dict[str, Any]:
-    return build_gan.aux_state_options(self.settings)
+    return build_gan.aux_state_options(self.config)
 
   def batch_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a step's batch on all devices, uint8 or float."""
     example = self.train[np.zeros(1, np.int64)]
-    lead = (self.settings.d_steps, self.settings.batch_size)
+    lead = (self.config.d_steps, self.config.batch_size)
     return {
       name: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
       for name, x in example.items()
@@ -102,18 +102,18 @@ class Experiment:
   def parallelise(self) -> devices_lib.ParallelStep:
     """The train step on the devices, with what places its arguments."""
     return distributed.parallelize_step(
-      self.train_step, self.devices, backend=self.settings.parallel
+      self.train_step, self.devices, backend=self.config.parallel
     )
 
   def program(self) -> program_lib.TrainProgram:
     """Many train steps as one compiled call on the devices, and its feed."""
     return program_lib.make_train_program(
-      self.train_step, self.train, self.settings, self.devices
+      self.train_step, self.train, self.config, self.devices
     )
 
   def health_check(self) -> Callable[[training.GANState], dict[str, float]]:
     """State -> how both players do (health.py), of 256 examples or a batch."""
-    size = self.settings.batch_size // len(self.devices)
+    size = self.config.batch_size // len(self.devices)
     count = max(256, size)
     return failure_modes.make_health_probe(
       self.gan,
@@ -133,22 +133,22 @@ class Experiment:
       ValueError: as evaluation.Evaluator does, and for a score that needs classes,
         which the samples of a run do not have.
     """
-    for name in results.parse_metrics(self.settings.eval['metrics']):
+    for name in results.parse_metrics(self.config.eval['metrics']):
       if evaluation.METRICS[name].labels:
         raise ValueError(
           f'eval.metrics: {name!r} needs classes, which samples of this run '
           'do not have'
         )
-    facts = data_identity(self.settings.data)
+    facts = data_identity(self.config.data)
     if self.test is self.train:  # none was held out
       real = reference_data.split_half_reference(self.train, facts)
     else:
       real = reference_data.train_test_references(self.train, self.test, facts)
     return evaluation.make_evaluator(
       real,
-      self.settings.eval,
+      self.config.eval,
       devices=self.own_devices,
-      seed=self.settings.seed,
+      seed=self.config.seed,
       **more,
     )
 
@@ -158,9 +158,9 @@ class Experiment:
     """The training batches from a step on."""
     return data.BatchIterator(
       self.train,
-      seed=self.settings.seed,
-      batch_size=self.settings.batch_size,
-      d_steps=self.settings.d_steps,
+      seed=self.config.seed,
+      batch_size=self.config.batch_size,
+      d_steps=self.config.d_steps,
       start=start,
       put=put,
       part=(multihost.process_index(), multihost.process_count()),
@@ -176,7 +176,7 @@ def build(
   """Builds an experiment and checks all of it, before anything compiles.
 
   Args:
-    mapping: settings, see config.Config; missing ones take the default.
+    mapping: settings, see config_lib.Config; missing ones take the default.
     train: a training source of your own, in place of `mapping['data']`.
     test: its held-out part; None takes the training source.
 
@@ -188,41 +188,41 @@ def build(
       divide by the devices or exceeds the data, shapes that do not fit.
     FileNotFoundError: for data that are not there.
   """
-  chosen = config.from_mapping(mapping)
-  devices = tuple(devices_lib.global_devices(chosen.num_devices))
-  devices_lib.check_divisible(chosen.batch_size, len(devices))
-  if chosen.batch_size // len(devices) % chosen.micro_batches:
+  config = config_lib.from_mapping(mapping)
+  devices = tuple(devices_lib.global_devices(config.num_devices))
+  devices_lib.check_divisible(config.batch_size, len(devices))
+  if config.batch_size // len(devices) % config.micro_batches:
     raise ValueError(
-      f'micro_batches={chosen.micro_batches} does not divide the '
-      f'{chosen.batch_size // len(devices)} examples of each device'
+      f'micro_batches={config.micro_batches} does not divide the '
+      f'{config.batch_size // len(devices)} examples of each device'
     )
-  if chosen.parallel not in devices_lib.BACKENDS:
+  if config.parallel not in devices_lib.BACKENDS:
     raise ValueError(
       validation.unknown_name_message(
-        chosen.parallel, devices_lib.BACKENDS, 'parallel'
+        config.parallel, devices_lib.BACKENDS, 'parallel'
       )
     )
   if train is None:
-    chosen = dataclasses.replace(chosen, data=data.source_options(chosen.data))
-    train = data.make_source(chosen.data, 'train')
-    test = data.make_source(chosen.data, 'test')
+    config = dataclasses.replace(config, data=data.source_options(config.data))
+    train = data.make_source(config.data, 'train')
+    test = data.make_source(config.data, 'test')
   else:
-    chosen = dataclasses.replace(chosen, data={'name': 'own'})
-  if chosen.batch_size > len(train):
+    config = dataclasses.replace(config, data={'name': 'own'})
+  if config.batch_size > len(train):
     raise ValueError(
-      f'batch_size={chosen.batch_size}: the training split has only '
+      f'batch_size={config.batch_size}: the training split has only '
       f'{len(train)} examples'
     )
   shape = tuple(train.shape)
-  gan, hparams, chosen = build_gan.build_gan(chosen, shape)
-  step = build_gan.build_train_step(gan, chosen, devices_lib.AXIS_NAME)
+  gan, hparams, config = build_gan.build_gan(config, shape)
+  step = build_gan.build_train_step(gan, config, devices_lib.AXIS_NAME)
   guard = (
     nonfinite.skip_nonfinite
-    if chosen.nonfinite == 'skip'
+    if config.nonfinite == 'skip'
     else lambda step: step
   )
-  built = Experiment(
-    settings=chosen,
+  experiment = Experiment(
+    config=config,
     gan=gan,
     hparams=hparams,
     shape=shape,
@@ -232,13 +232,13 @@ def build(
     # As a jit it is traced once, for the check below and for the program.
     train_step=jax.jit(guard(step), inline=True),
   )
-  _check_shapes(built)
-  return built
+  _check_shapes(experiment)
+  return experiment
 
 
-def _check_shapes(built: Experiment) -> None:
+def _check_shapes(experiment: Experiment) -> None:
   """Traces a step without compiling it: shapes that do not fit raise here."""
-  batch = built.batch_shapes()
+  batch = experiment.batch_shapes()
   label = batch.get('label')
   if label is not None and (len(label.shape) != 2 or label.dtype != np.int32):
     raise ValueError(
@@ -250,11 +250,11 @@ def _check_shapes(built: Experiment) -> None:
   )
   batch = jax.tree.map(share, batch)
   placed = distributed.parallelize_step(
-    built.train_step, built.own_devices, backend=built.settings.parallel
+    experiment.train_step, experiment.own_devices, backend=experiment.config.parallel
   )
   step = lambda state, x, key: placed.step(state, placed.put_batch(x), key)
   try:
-    jax.eval_shape(step, built.state_shapes(), batch, built.key)
+    jax.eval_shape(step, experiment.state_shapes(), batch, experiment.key)
   except AssertionError as error:  # chex: shapes that would broadcast
     raise ValueError(f'the step does not fit together: {error}') from error
 

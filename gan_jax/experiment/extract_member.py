@@ -40,12 +40,12 @@ def extract(
   out = pathlib.Path(out)
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise FileExistsError(f'{out} is there already: name a new directory')
-  _, chosen, _, state = run_dir.restore(workdir, member=member)
-  config = run_dir.read_config(workdir)
+  _, config, _, state = run_dir.restore(workdir, member=member)
+  metadata = run_dir.read_config(workdir)
   step = int(state.step)
   out.mkdir(parents=True, exist_ok=True)
-  kept = json.loads(json.dumps(config_lib.to_dict(chosen)))
-  about = config | {'settings': kept}
+  kept = json.loads(json.dumps(config_lib.to_dict(config)))
+  about = metadata | {'config': kept}
   directory = out / run_dir.CHECKPOINTS
   with checkpoint.RunCheckpointer(directory, keep=1, about=about) as saved:
     saved.save(step, state)
@@ -72,9 +72,9 @@ def main() -> None:
     told += f', after which it diverged (the others are at {reached})'
   print(told)
   before = config_lib.from_mapping(
-    run_dir.read_config(options.workdir)['settings']
+    run_dir.read_config(options.workdir)['config']
   )
-  after = config_lib.from_mapping(run_dir.read_config(options.out)['settings'])
+  after = config_lib.from_mapping(run_dir.read_config(options.out)['config'])
   changed = compatibility.incompatible_fields(
     config_lib.to_dict(before), config_lib.to_dict(after)
   )

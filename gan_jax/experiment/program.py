@@ -4,7 +4,7 @@ from typing import Any, Callable, NamedTuple
 
 import jax
 
-from gan_jax import config, data, distributed, shuffle, training
+from gan_jax import config as config_lib, data, distributed, shuffle, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
@@ -34,20 +34,20 @@ class TrainProgram(NamedTuple):
   limit: int
 
 
-def fits_on_device(source: data.Source, chosen: config.Config) -> bool:
+def fits_on_device(source: data.Source, config: config_lib.Config) -> bool:
   """Whether all of a source fits on each device, by `resident_mb`."""
-  return _fits(device_feed.source_nbytes(source), chosen)
+  return _fits(device_feed.source_nbytes(source), config)
 
 
-def _fits(nbytes: int, chosen: config.Config) -> bool:
-  return nbytes <= chosen.resident_mb * 2**20
+def _fits(nbytes: int, config: config_lib.Config) -> bool:
+  return nbytes <= config.resident_mb * 2**20
 
 
-def choose_max_steps(chosen: config.Config, nbytes: int, size: int) -> int:
+def choose_max_steps(config: config_lib.Config, nbytes: int, size: int) -> int:
   """The most steps of one call of the program.
 
   Args:
-    chosen: the settings; `steps_per_call` above 0 is the answer.
+    config: the settings; `steps_per_call` above 0 is the answer.
     nbytes: of all training examples.
     size: number of them.
 
@@ -56,13 +56,13 @@ def choose_max_steps(chosen: config.Config, nbytes: int, size: int) -> int:
     the log; a chunk is bounded by its bytes, and on CPU, where nothing is
     copied, by 1.
   """
-  if chosen.steps_per_call:
-    return chosen.steps_per_call
-  if _fits(nbytes, chosen):
-    return min(chosen.log_every, _RESIDENT_STEPS)
+  if config.steps_per_call:
+    return config.steps_per_call
+  if _fits(nbytes, config):
+    return min(config.log_every, _RESIDENT_STEPS)
   if jax.default_backend() == 'cpu':
     return 1
-  step_examples = chosen.batch_size * chosen.d_steps
+  step_examples = config.batch_size * config.d_steps
   step_bytes = max(1, int(nbytes / size * step_examples))
   return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // step_bytes))
 
@@ -70,7 +70,7 @@ def choose_max_steps(chosen: config.Config, nbytes: int, size: int) -> int:
 def make_train_program(
   step: Any,
   source: data.Source,
-  chosen: config.Config,
+  config: config_lib.Config,
   devices: tuple[jax.Device, ...],
   *,
   many: Callable[[fused.FusedSteps], fused.FusedSteps] | None = None,
@@ -81,7 +81,7 @@ def make_train_program(
     step: a train step, made with `axis_name=devices.AXIS_NAME`; for many runs,
       without an axis.
     source: of the training examples.
-    chosen: the settings.
+    config: the settings.
     devices: that share the batch; for many runs, the runs.
     many: makes the program of many runs from that of one (training.vectorize_members);
       None for one run.
@@ -90,9 +90,9 @@ def make_train_program(
     The program; nothing is compiled or placed yet.
   """
   nbytes = device_feed.source_nbytes(source)
-  limit = choose_max_steps(chosen, nbytes, len(source))
-  resident = _fits(nbytes, chosen)
-  sizes = dict(batch_size=chosen.batch_size, d_steps=chosen.d_steps)
+  limit = choose_max_steps(config, nbytes, len(source))
+  resident = _fits(nbytes, config)
+  sizes = dict(batch_size=config.batch_size, d_steps=config.d_steps)
   pick = fused.slice_batch
   if resident:
     axis_name = None if many else devices_lib.AXIS_NAME
@@ -104,7 +104,7 @@ def make_train_program(
     placed = distributed.parallelize_step(
       run,
       devices,
-      backend=chosen.parallel,
+      backend=config.parallel,
       batch_axis=None if resident else 2,
       arguments=4,
     )
@@ -114,10 +114,10 @@ def make_train_program(
       return device_feed.ResidentFeed(source, placed.put_batch)
     return device_feed.ChunkedFeed(
       source,
-      seed=shuffle.reseed(chosen.seed, rollbacks),
+      seed=shuffle.reseed(config.seed, rollbacks),
       start=start,
       size=limit,
-      until=lambda step: schedule.steps_to_next_action(chosen, step),
+      until=lambda step: schedule.steps_to_next_action(config, step),
       put=placed.put_batch,
       part=(multihost.process_index(), multihost.process_count()),
       **sizes,

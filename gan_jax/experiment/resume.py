@@ -9,7 +9,7 @@ from typing import Any, Mapping, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import config, training
+from gan_jax import config as config_lib, training
 from gan_jax.distributed import multihost
 from gan_jax.experiment import compatibility, run_dir
 from gan_jax.io import checkpoint
@@ -33,7 +33,7 @@ class ResumePoint(NamedTuple):
 
 
 def restore_or_initialize(
-  built: Any, workdir: pathlib.Path, init_from: str = ''
+  experiment: Any, workdir: pathlib.Path, init_from: str = ''
 ) -> ResumePoint:
   """What a run begins with: its own checkpoint, or a fresh state.
 
@@ -53,13 +53,13 @@ def restore_or_initialize(
   """
   found = None
   with multihost.raise_together('start', ValueError, OSError):
-    _check_same_config(built)
+    _check_same_config(experiment)
     if multihost.is_chief():
-      found = _restore_or_initialize(built, workdir, init_from)
+      found = _restore_or_initialize(experiment, workdir, init_from)
   if multihost.process_count() == 1:
     return found
   if found is None:
-    shapes = built.state_shapes()
+    shapes = experiment.state_shapes()
     empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
     found = ResumePoint(empty, 0, 0, '')
   numbers = np.array([found.step, found.rollbacks], np.int32)
@@ -69,12 +69,12 @@ def restore_or_initialize(
   return ResumePoint(whole, int(step), int(rollbacks), found.note)
 
 
-def _check_same_config(built) -> None:
+def _check_same_config(experiment) -> None:
   """Refuses processes that were given other configs, data or versions."""
   if multihost.process_count() == 1:
     return
-  about = run_dir.run_metadata(built)
-  described = json.dumps(about | {'settings': _without_paths(built.settings)})
+  about = run_dir.run_metadata(experiment)
+  described = json.dumps(about | {'config': _without_paths(experiment.config)})
   crc = zlib.crc32(described.encode())
   sums = multihost.allgather([crc >> 16, crc & 0xFFFF])
   other = (sums != sums[0]).any(axis=1)
@@ -86,34 +86,34 @@ def _check_same_config(built) -> None:
     )
 
 
-def _without_paths(chosen: Any) -> dict[str, Any]:
-  flat = config.flatten(dataclasses.asdict(chosen))
+def _without_paths(config: Any) -> dict[str, Any]:
+  flat = config_lib.flatten(dataclasses.asdict(config))
   mere = ('data.data_dir', 'data.path', 'eval.feature_weights')
   return {leaf: value for leaf, value in flat.items() if leaf not in mere}
 
 
-def _restore_or_initialize(built, workdir, init_from) -> ResumePoint:
+def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
   workdir.mkdir(parents=True, exist_ok=True)
-  found = _restore_newest(built, workdir)
+  found = _restore_newest(experiment, workdir)
   if found is not None:
-    total = built.settings.num_steps
+    total = experiment.config.num_steps
     told = f'continues from the checkpoint of step {found.step} of {total}'
     if init_from:
       told += ' (its own weights, not once more those of --init_from)'
     return found._replace(note=found.note + told)
-  _check_no_results_lost(built, workdir)
-  fresh = built.init_state()
+  _check_no_results_lost(experiment, workdir)
+  fresh = experiment.init_state()
   if not init_from:
     return ResumePoint(fresh, 0, 0, 'a new run')
   _, other, shape, trained = run_dir.restore(init_from)
   parts = ('generator', 'discriminator', 'latent_dim', 'packing')
-  facts = lambda chosen, shape: {
+  facts = lambda config, shape: {
     'shape': list(shape),
-    **{name: getattr(chosen, name) for name in parts},
+    **{name: getattr(config, name) for name in parts},
   }
   _raise_incompatible(
     compatibility.incompatible_fields(
-      facts(other, shape), facts(built.settings, built.shape)
+      facts(other, shape), facts(experiment.config, experiment.shape)
     ),
     f'the networks of {init_from} do not fit; they differ in',
     'Weights can be taken from the same networks alone.',
@@ -128,7 +128,7 @@ def _restore_or_initialize(built, workdir, init_from) -> ResumePoint:
   return ResumePoint(fresh, 0, 0, note)
 
 
-def _check_no_results_lost(built, workdir) -> None:
+def _check_no_results_lost(experiment, workdir) -> None:
   """Refuses to write over what a run of another config left, but no checkpoint.
 
   Killed before its first checkpoint, the same run begins anew, and writes the
@@ -137,10 +137,10 @@ def _check_no_results_lost(built, workdir) -> None:
   lines = any(path.stat().st_size for path in workdir.glob('*.jsonl'))
   left = lines or (workdir / run_dir.BEST).is_dir()
   if left and (workdir / run_dir.CONFIG_FILE).exists():
-    _check_continues(built, workdir, 0, run_dir.read_config(workdir))
+    _check_continues(experiment, workdir, 0, run_dir.read_config(workdir))
 
 
-def _restore_newest(built, workdir) -> ResumePoint | None:
+def _restore_newest(experiment, workdir) -> ResumePoint | None:
   """The newest good checkpoint, with what is to be said of newer ones."""
   kept = workdir / run_dir.CHECKPOINTS
   if not kept.is_dir():
@@ -150,8 +150,8 @@ def _restore_newest(built, workdir) -> ResumePoint | None:
     for step in reversed(saved.steps()):
       try:
         about = saved.about(step) or run_dir.read_config(workdir)
-        _check_continues(built, workdir, step, about)
-        restored = saved.restore(built.state_shapes(), step)
+        _check_continues(experiment, workdir, step, about)
+        restored = saved.restore(experiment.state_shapes(), step)
         break
       except checkpoint.CorruptCheckpointError as error:
         damaged[step] = str(error)
@@ -170,20 +170,20 @@ def _restore_newest(built, workdir) -> ResumePoint | None:
   return ResumePoint(restored, step, about.get('rollbacks', 0), said)
 
 
-def _check_continues(built, workdir, step, about) -> None:
+def _check_continues(experiment, workdir, step, about) -> None:
   """Refuses a checkpoint of another run, or beyond the end of this."""
   _raise_incompatible(
     compatibility.incompatible_fields(
-      about['settings'] | {'examples': about['examples']},
-      dataclasses.asdict(built.settings)
-      | {'examples': run_dir.data_fingerprint(built)},
+      about['config'] | {'examples': about['examples']},
+      dataclasses.asdict(experiment.config)
+      | {'examples': run_dir.data_fingerprint(experiment)},
     ),
     f'{workdir} holds a run of another config; it differs in',
     'Choose another --workdir, or the old values.',
   )
-  if step > built.settings.num_steps:
+  if step > experiment.config.num_steps:
     raise ValueError(
-      f'num_steps={built.settings.num_steps}: {workdir} has already done '
+      f'num_steps={experiment.config.num_steps}: {workdir} has already done '
       f'{step} steps'
     )
 

@@ -21,16 +21,16 @@ BEST = 'best'
 _MAX_CONFIG_BYTES = 2**20  # side, or channels, of an example
 
 
-def run_metadata(built: Any) -> dict[str, Any]:
+def run_metadata(experiment: Any) -> dict[str, Any]:
   """What a run's config.json holds: settings, shape of the data, versions.
 
   Args:
     built: an experiment.Experiment.
   """
   return {
-    'settings': json.loads(json.dumps(dataclasses.asdict(built.settings))),
-    'shape': list(built.shape),
-    'examples': data_fingerprint(built),
+    'config': json.loads(json.dumps(dataclasses.asdict(experiment.config))),
+    'shape': list(experiment.shape),
+    'examples': data_fingerprint(experiment),
     'versions': {
       'gan_jax': __version__,
       'jax': jax.__version__,
@@ -39,10 +39,10 @@ def run_metadata(built: Any) -> dict[str, Any]:
   }
 
 
-def data_fingerprint(built: Any) -> dict[str, Any]:
+def data_fingerprint(experiment: Any) -> dict[str, Any]:
   """Sizes of the two splits of an experiment's data, and which files it has."""
-  about = {'train': len(built.train), 'test': len(built.test)}
-  listing = getattr(built.train, 'listing', '')
+  about = {'train': len(experiment.train), 'test': len(experiment.test)}
+  listing = getattr(experiment.train, 'listing', '')
   return about | ({'files': listing} if listing else {})
 
 
@@ -73,7 +73,7 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
   if not path.exists():
     raise FileNotFoundError(f'{workdir} holds no run: there is no {path}')
   found = files.read_json(path)
-  for name, kind in (('settings', dict), ('shape', list), ('examples', dict)):
+  for name, kind in (('config', dict), ('shape', list), ('examples', dict)):
     if not isinstance(found.get(name), kind):
       raise ValueError(f'{path} is not as it was written: bad {name!r}')
   if not all(
@@ -84,7 +84,7 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
 
 
 def open_checkpoints(
-  built: Any, workdir: pathlib.Path, rollbacks: int = 0
+  experiment: Any, workdir: pathlib.Path, rollbacks: int = 0
 ) -> checkpoint.RunCheckpointer:
   """The checkpoints of a run, to write; each says of which run it is.
 
@@ -95,8 +95,8 @@ def open_checkpoints(
   """
   return checkpoint.RunCheckpointer(
     workdir / CHECKPOINTS,
-    keep=built.settings.keep_checkpoints,
-    about=run_metadata(built) | {'rollbacks': rollbacks},
+    keep=experiment.config.keep_checkpoints,
+    about=run_metadata(experiment) | {'rollbacks': rollbacks},
   )
 
 
@@ -115,7 +115,7 @@ def _restore_member(
       f'{given}: {workdir} holds an ensemble; its members are 0 to '
       f'{len(found) - 1}'
     )
-  return found[member].settings
+  return found[member].config
 
 
 def restore(
@@ -139,15 +139,13 @@ def restore(
     ValueError: for another `which`, a member that is not there, or a
       checkpoint that is damaged.
   """
-  config = read_config(workdir)
-  kept, shape = (
-    config_lib.from_mapping(config['settings']),
-    tuple(config['shape']),
-  )
-  chosen = _restore_member(kept, workdir, member)
-  gan, hparams, chosen = build_gan.build_gan(chosen, shape)
+  metadata = read_config(workdir)
+  kept = config_lib.from_mapping(metadata['config'])
+  shape = tuple(metadata['shape'])
+  config = _restore_member(kept, workdir, member)
+  gan, hparams, config = build_gan.build_gan(config, shape)
   like = build_gan.abstract_state(
-    gan, hparams, shape, build_gan.aux_state_options(chosen)
+    gan, hparams, shape, build_gan.aux_state_options(config)
   )
   if member is not None:
     like = ensemble.stacked_member_shapes(like, len(sweep.expand_sweep(kept)))
@@ -180,7 +178,7 @@ def restore(
       ) from error
   if member is not None:
     state = ensemble.take_member(state, member)
-  return gan, chosen, shape, state
+  return gan, config, shape, state
 
 
 def load_sampler(
@@ -209,9 +207,9 @@ def load_sampler(
   """
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
-  gan, chosen, shape, restored = restore(workdir, which, member=member)
+  gan, config, shape, restored = restore(workdir, which, member=member)
   raw = (restored.generator.params, restored.generator.batch_stats)
   picked = standing_stats.evaluation_weights(
     gan, restored.ema if weights == 'ema' else raw
   )
-  return sampling.Sampler(chosen, shape, int(restored.step), picked, gan)
+  return sampling.Sampler(config, shape, int(restored.step), picked, gan)

@@ -26,42 +26,42 @@ class Actions(NamedTuple):
     return self.checkpoint or self.picture or self.scores
 
 
-def actions_at(chosen: Config, step: int, stopping: bool = False) -> Actions:
+def actions_at(config: Config, step: int, stopping: bool = False) -> Actions:
   """What there is to do after a step.
 
   Args:
-    chosen: the settings.
+    config: the settings.
     step: train steps done.
     stopping: whether the run stops here, before its end.
   """
   at = lambda every: bool(every) and step % every == 0
-  ended = step == chosen.num_steps
+  ended = step == config.num_steps
   last = ended or stopping
-  scores = at(chosen.eval['every'])
+  scores = at(config.eval['every'])
   return Actions(
-    line=last or at(chosen.log_every),
+    line=last or at(config.log_every),
     # Scores may take long, and a run be killed meanwhile.
-    checkpoint=last or at(chosen.checkpoint_every) or scores,
-    picture=ended or at(chosen.sample_every),
+    checkpoint=last or at(config.checkpoint_every) or scores,
+    picture=ended or at(config.sample_every),
     scores=scores and (ended or not stopping),
   )
 
 
-def steps_to_next_action(chosen: Config, step: int) -> int:
+def steps_to_next_action(config: Config, step: int) -> int:
   """Train steps until something is due: a log line, a picture, the end.
 
   Args:
-    chosen: the settings.
+    config: the settings.
     step: train steps done.
 
   Returns:
     At least 1 before the end, 0 at it.
   """
   everies = (
-    chosen.log_every,
-    chosen.sample_every,
-    chosen.checkpoint_every,
-    chosen.eval['every'],
+    config.log_every,
+    config.sample_every,
+    config.checkpoint_every,
+    config.eval['every'],
   )
   until = [every - step % every for every in everies if every]
-  return max(0, min(chosen.num_steps - step, *until))
+  return max(0, min(config.num_steps - step, *until))

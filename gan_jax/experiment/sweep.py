@@ -2,7 +2,7 @@
 
   >>> from gan_jax import settings, sweep
   >>> text = 'ema_decay=0.9,0.99; label_smoothing=linspace(0,0.2,3)'
-  >>> chosen = config.from_mapping({'ensemble': {'seeds': 2, 'sweep': text}})
+  >>> chosen = config_lib.from_mapping({'ensemble': {'seeds': 2, 'sweep': text}})
   >>> len(sweep.expand_sweep(chosen))
   12
   >>> sweep.expand_sweep(chosen)[3].point
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax import config, validation
+from gan_jax import config as config_lib, validation
 
 _SPACES = {
   'linspace': np.linspace,
@@ -66,7 +66,7 @@ class SweepMember(NamedTuple):
     point: setting -> value, of what is swept.
   """
 
-  config: config.Config
+  config: config_lib.Config
   point: dict[str, float]
 
 
@@ -129,7 +129,7 @@ def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
     inner = inner.get(name) if isinstance(inner, dict) else None
   known = isinstance(inner, dict) and last in inner
   if not known or not isinstance(inner[last], float):
-    flat = config.flatten(mapping)
+    flat = config_lib.flatten(mapping)
     floats = [k for k, v in flat.items() if isinstance(v, float)]
     if known:
       raise ValueError(
@@ -144,23 +144,23 @@ def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
   inner[last] = value
 
 
-def check_size(chosen: config.Config) -> None:
+def check_size(config: config_lib.Config) -> None:
   """Refuses an ensemble of too many members, before any is made.
 
   Raises:
     ValueError: naming the number; and as `parse`.
   """
-  sizes = [len(axis.values) for axis in parse_sweep(chosen.ensemble['sweep'])]
-  count = math.prod([*sizes, chosen.ensemble['seeds']])
+  sizes = [len(axis.values) for axis in parse_sweep(config.ensemble['sweep'])]
+  count = math.prod([*sizes, config.ensemble['seeds']])
   if count > MAX_MEMBERS:
     raise ValueError(
       f'ensemble: {" x ".join(f"{n:,}" for n in sizes or [1])} points and '
-      f'{chosen.ensemble["seeds"]:,} seeds are {count:,} members; must be at '
+      f'{config.ensemble["seeds"]:,} seeds are {count:,} members; must be at '
       f'most {MAX_MEMBERS:,}'
     )
 
 
-def expand_sweep(chosen: config.Config) -> list[SweepMember]:
+def expand_sweep(config: config_lib.Config) -> list[SweepMember]:
   """The members of an ensemble: for each point of the sweep, all seeds.
 
   Args:
@@ -173,17 +173,17 @@ def expand_sweep(chosen: config.Config) -> list[SweepMember]:
   Raises:
     ValueError: for a sweep of what is not a continuous setting.
   """
-  axes = parse_sweep(chosen.ensemble['sweep'])
-  alone = dataclasses.replace(chosen, ensemble=config.Config().ensemble)
+  axes = parse_sweep(config.ensemble['sweep'])
+  alone = dataclasses.replace(config, ensemble=config_lib.Config().ensemble)
   found = []
   for values in itertools.product(*(axis.values for axis in axes)):
     point = {
       leaf: value for axis, value in zip(axes, values) for leaf in axis.leaves
     }
-    mapping = config.to_dict(alone)
+    mapping = config_lib.to_dict(alone)
     for leaf, value in point.items():
       _with_leaf(mapping, leaf, value)
-    for number in range(chosen.ensemble['seeds']):
-      mapping['seed'] = chosen.seed + number
-      found.append(SweepMember(config.from_mapping(mapping), point))
+    for number in range(config.ensemble['seeds']):
+      mapping['seed'] = config.seed + number
+      found.append(SweepMember(config_lib.from_mapping(mapping), point))
   return found

@@ -51,19 +51,19 @@ class ConsoleReporter:
       highlight=False, markup=False, soft_wrap=True, quiet=quiet
     )
 
-  def header(self, built, state, workdir: pathlib.Path, note: str) -> None:
+  def header(self, experiment, state, workdir: pathlib.Path, note: str) -> None:
     """Says what will run."""
-    config = built.settings
+    config = experiment.config
     size = lambda params: sum(x.size for x in jax.tree.leaves(params))
     out = self._console.print
-    kind = built.devices[0].device_kind
-    names = ' '.join(str(d) for d in built.devices)
-    image = len(built.shape) == 3
+    kind = experiment.devices[0].device_kind
+    names = ' '.join(str(d) for d in experiment.devices)
+    image = len(experiment.shape) == 3
     what = 'images' if image else 'points'
-    shape = ' x '.join(map(str, built.shape))
+    shape = ' x '.join(map(str, experiment.shape))
     out(
-      f'data     {config.data["name"]}: {len(built.train)} {what} of {shape}, '
-      f'{len(built.test)} held out'
+      f'data     {config.data["name"]}: {len(experiment.train)} {what} of {shape}, '
+      f'{len(experiment.test)} held out'
     )
     out(
       f'players  G {config.generator["name"]} '
@@ -75,7 +75,7 @@ class ConsoleReporter:
       f', {count} processes' if (count := multihost.process_count()) > 1 else ''
     )
     out(
-      f'devices  {len(built.devices)} x {kind} ({names}){several}, '
+      f'devices  {len(experiment.devices)} x {kind} ({names}){several}, '
       f'{config.parallel}, batch {config.batch_size}'
     )
     out(f'workdir  {workdir}: {note}')
@@ -110,15 +110,15 @@ class ConsoleReporter:
       workdir: its directory.
       note: where its state comes from.
     """
-    chosen, out = team.settings, self._console.print
+    config, out = team.config, self._console.print
     kind = team.devices[0].device_kind
-    count, seeds = len(team.members), chosen.ensemble['seeds']
+    count, seeds = len(team.members), config.ensemble['seeds']
     what = 'images' if len(team.base.shape) == 3 else 'points'
-    out(f'data     {chosen.data["name"]}: {len(team.base.train)} {what}')
-    swept = chosen.ensemble['sweep'] or 'nothing swept'
-    out(f'members  {count}: {seeds} seeds from {chosen.seed}; {swept}')
+    out(f'data     {config.data["name"]}: {len(team.base.train)} {what}')
+    swept = config.ensemble['sweep'] or 'nothing swept'
+    out(f'members  {count}: {seeds} seeds from {config.seed}; {swept}')
     used = len(team.devices)
-    idle = (chosen.num_devices or jax.local_device_count()) - used
+    idle = (config.num_devices or jax.local_device_count()) - used
     rest = (
       f'; {idle} idle: {count} members do not divide by more' if idle else ''
     )

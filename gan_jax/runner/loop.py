@@ -5,7 +5,7 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 
-from gan_jax import config
+from gan_jax import config as config_lib
 from gan_jax.distributed import multihost
 from gan_jax.distributed.watchdog import Watchdog
 from gan_jax.experiment import program as program_lib
@@ -21,7 +21,7 @@ class TrainingError(Exception):
 def train_loop(
   start: resume.ResumePoint,
   draws: fused.RandomStreams,
-  chosen: config.Config,
+  config: config_lib.Config,
   program: program_lib.TrainProgram,
   log: Any,
   keep: Callable[[schedule.Actions, int, Any], Any],
@@ -35,7 +35,7 @@ def train_loop(
   Args:
     start: the state, the step, how often the run has gone back.
     draws: what everything random comes from.
-    chosen: the settings.
+    config: the settings.
     program: the compiled program.
     log: a meters.MetricMeter or meters.MemberMeter: takes the metrics.
     keep: (due, step, state) does what is due; called after each call, on every
@@ -52,15 +52,15 @@ def train_loop(
     Failed: for an error of the data or of keep that a person can mend.
   """
   state, draws = program.put(start.state), program.put(draws)
-  pace = pacing.CallPacer(chosen, program.limit)
+  pace = pacing.CallPacer(config, program.limit)
   step, stopping = start.step, False
   with (
     _as_training_error(lambda: step),
     program.feed(step, start.rollbacks) as feed,
-    report.bar(total=chosen.num_steps, done=step) as bar,
+    report.bar(total=config.num_steps, done=step) as bar,
   ):
     log.begin(feed)
-    while step < chosen.num_steps and not stopping:
+    while step < config.num_steps and not stopping:
       examples, count = feed.take(step, pace.count(step), pace.wait)
       state, metrics = program.run(state, examples, draws, np.int32(count))
       step += count
@@ -71,12 +71,12 @@ def train_loop(
       watchdog.alive(step)
 
       stopping = pace.agree(stopped())
-      now = schedule.actions_at(chosen, step, stopping)
+      now = schedule.actions_at(config, step, stopping)
       if any(now):
         pace.rest()
         with watchdog.paused():
           keep(now, step, state)
-        if now.slow or chosen.diagnostics:
+        if now.slow or config.diagnostics:
           _wait_for_writer(step, watchdog)
       bar.update(step, log.rate)
   watchdog.rest()  # what is being written may take its time

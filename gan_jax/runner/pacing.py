@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from gan_jax import config
+from gan_jax import config as config_lib
 from gan_jax.distributed import multihost
 from gan_jax.experiment import schedule
 
@@ -24,9 +24,9 @@ class CallPacer:
     seconds: of one step, as last measured (and agreed on); 0 before.
   """
 
-  def __init__(self, chosen: config.Config, limit: int):
+  def __init__(self, config: config_lib.Config, limit: int):
     self.seconds = 0.0
-    self._settings, self._limit = chosen, limit
+    self._config, self._limit = config, limit
     self._under_way: list[tuple[int, Any]] = []
     self._clock: float | None = None
     self._measured, self._steps_left = 0.0, 0
@@ -34,8 +34,8 @@ class CallPacer:
 
   def count(self, step: int) -> int:
     """Steps of the call that begins at a step; at least 1."""
-    until = schedule.steps_to_next_action(self._settings, step)
-    if self._settings.steps_per_call:
+    until = schedule.steps_to_next_action(self._config, step)
+    if self._config.steps_per_call:
       return min(until, self._limit)
     if not self.seconds:
       return 1

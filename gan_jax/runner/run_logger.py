@@ -25,7 +25,7 @@ class RunLogger:
 
   def __init__(
     self,
-    built: experiment.Experiment,
+    experiment: experiment.Experiment,
     workdir: pathlib.Path,
     judge: evaluation.Evaluator,
     report: console.ConsoleReporter,
@@ -38,16 +38,16 @@ class RunLogger:
       judge: gives the scores.
       report: prints.
     """
-    self._built, self._workdir = built, workdir
+    self._built, self._workdir = experiment, workdir
     self._judge, self._report = judge, report
-    self._chosen = built.settings
-    self._draw = sampling.make_sampler(built.gan)
-    own = built.own_devices
-    self._draw_at = sampler.make_indexed_sampler(built.gan, own)
+    self._chosen = experiment.config
+    self._draw = sampling.make_sampler(experiment.gan)
+    own = experiment.own_devices
+    self._draw_at = sampler.make_indexed_sampler(experiment.gan, own)
     self._real = experiment_lib.take_examples(
-      built.test, self._chosen.num_samples
+      experiment.test, self._chosen.num_samples
     )
-    self._health = built.health_check()
+    self._health = experiment.health_check()
     self._found: tuple[int, dict[str, Any]] = (-1, {})
 
   def begin(self, start: resume.ResumePoint) -> 'RunLogger':

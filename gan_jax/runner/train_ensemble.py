@@ -7,7 +7,7 @@ from typing import Any, Callable, Sequence
 import jax
 import numpy as np
 
-from gan_jax import config, experiment, sampling
+from gan_jax import config as config_lib, experiment, sampling
 from gan_jax.distributed import watchdog
 from gan_jax.evaluation import feature_cache, results
 from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
@@ -45,14 +45,14 @@ class EnsembleEvaluator:
   def __init__(
     self, team: experiment.EnsembleExperiment, track: Callable[..., Any]
   ):
-    built = team.base
+    experiment = team.base
     self.notes: list[str] = []
-    self.judge = built.judge(
+    self.judge = experiment.judge(
       store=feature_cache.default_feature_cache(), track=track
     )
     self._team = team
-    self._draw_at = sampler.make_indexed_sampler(built.gan, team.devices[:1])
-    self._count = results.num_samples_needed(team.settings.eval['num_samples'])
+    self._draw_at = sampler.make_indexed_sampler(experiment.gan, team.devices[:1])
+    self._count = results.num_samples_needed(team.config.eval['num_samples'])
 
   def weights(self, state: Any, index: int) -> Any:
     """Parameters and statistics of a member's average, for evaluation."""
@@ -126,10 +126,10 @@ class EnsembleLogger:
     self._lines.write({'step': step, 'diverged': lost, 'metrics': listed})
     self._report.members_line(step, means, lost, self.curves.rate)
 
-  def missed(self, chosen: config.Config, step: int) -> bool:
+  def missed(self, config: config_lib.Config, step: int) -> bool:
     """Whether scores were due at a step, and the run ended before them."""
     done = {line['step'] for line in self._lines.kept if 'scores' in line}
-    wanted = schedule.actions_at(chosen, step).scores or step == self._end
+    wanted = schedule.actions_at(config, step).scores or step == self._end
     return bool(step) and wanted and step not in done
 
   def score(self, state: Any, step: int) -> None:
@@ -172,14 +172,14 @@ def train_ensemble(
     jsonl.JsonlWriter(workdir / CURVES_FILE, start=start.step) as lines,
   ):
     records = EnsembleLogger(
-      scorer, report, saved, lines, team.settings.num_steps
+      scorer, report, saved, lines, team.config.num_steps
     )
-    if records.missed(team.settings, start.step):
+    if records.missed(team.config, start.step):
       records.score(start.state, start.step)
     state, step = loop.train_loop(
       start,
       team.draws,
-      team.settings,
+      team.config,
       team.program(),
       records.curves,
       records.keep,
@@ -187,7 +187,7 @@ def train_ensemble(
       report=report,
       watchdog=watchdog.Watchdog(),
     )
-  if step < team.settings.num_steps:
+  if step < team.config.num_steps:
     report.interrupted(step, workdir)
     return False
   # It may have come to the end before.
@@ -200,7 +200,7 @@ def train_ensemble(
 
 def _describe(team: experiment.EnsembleExperiment) -> list[dict[str, Any]]:
   return [
-    {'member': i, 'seed': m.settings.seed, **m.point}
+    {'member': i, 'seed': m.config.seed, **m.point}
     for i, m in enumerate(team.members)
   ]
 
@@ -217,14 +217,14 @@ def _save_pictures(path, team, scorer, state, step) -> None:
     rows = [drawn(i, _COLUMNS) for i in live[:_PICTURES]]
     images.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
   else:
-    count = team.settings.num_samples
+    count = team.config.num_samples
     real = team.test[np.arange(min(count, len(team.test)))]['x']
     images.save_samples(path, drawn(live[0], count), real)
 
 
 def _finish(team, workdir, report, scored, notes, rates) -> None:
   """summary.json, the table and the picture."""
-  axes = sweep.parse_sweep(team.settings.ensemble['sweep'])
+  axes = sweep.parse_sweep(team.config.ensemble['sweep'])
   points = sweep_results.aggregate_seeds(team.members, scored)
   rows = next((rows for rows in scored if rows), [])
   floors = {row.name: (row.floor, row.floor_error) for row in rows}

@@ -7,7 +7,7 @@ from typing import Any, Callable, Sequence
 import jax
 import numpy as np
 
-from gan_jax import config, prng, training
+from gan_jax import config as config_lib, prng, training
 from gan_jax.distributed import devices as devices_lib
 
 
@@ -134,7 +134,7 @@ class Sampler:
     gan: the game.
   """
 
-  config: config.Config
+  config: config_lib.Config
   shape: tuple[int, ...]
   step: int
   weights: Any
