@@ -1,11 +1,11 @@
-"""Scores a run, or anybody's samples, beside the floor of real data.
+"""Scores a run, or anybody's samples, beside the baseline of real data.
 
   python evaluate.py --workdir=runs/digits
   python evaluate.py --workdir=runs/cifar10 --metrics=fid,kid,prdc --num_samples=10000
   python evaluate.py --samples=DIR_OR_NPZ --data=configs/cifar10.py --metrics=fid
-  python evaluate.py --data=configs/cifar10.py --metrics=fid      the floor alone
+  python evaluate.py --data=configs/cifar10.py --metrics=fid      the baseline alone
 
-Prints a table and writes a JSON record of scores, errors, floors, protocol,
+Prints a table and writes a JSON record of scores, errors, baselines, protocol,
 counts and hashes. What each score needs is in docs/scores.md.
 """
 
@@ -177,7 +177,7 @@ def scored_samples(count: int | None, devices):
     if not _DATA.value:
       raise ValueError(
         'give --workdir (a run) or --samples (files); or --data alone, for '
-        'the floor of the scores'
+        'the baseline of the scores'
       )
     return None, {'samples': 'none'}, None
   if _SAMPLES.value:
@@ -235,7 +235,7 @@ def record_path(facts: dict, names: tuple[str, ...]) -> pathlib.Path:
     of = f'{facts["step"]:08d}-{member}{facts["weights"]}'
     path = pathlib.Path(_WORKDIR.value) / f'evaluation-{of}-{named}.json'
   else:
-    path = pathlib.Path(_SAMPLES.value or 'floor').resolve()
+    path = pathlib.Path(_SAMPLES.value or 'baseline').resolve()
     path = path.with_name(f'{path.name}.evaluation-{named}.json')
   writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
   if path.is_dir() or not writable:
@@ -268,7 +268,7 @@ def main(_):
       chosen['num_samples'] = facts['count']
     real, data = real_data(dict(config.data) if config else None)
     with report.tracks() as track:
-      judge = evaluation.make_evaluator(
+      evaluator = evaluation.make_evaluator(
         real,
         chosen,
         extractor=own_features(chosen['features']),
@@ -277,14 +277,14 @@ def main(_):
         store=feature_cache.default_feature_cache(),
         track=track,
       )
-      path = record_path(facts, judge.names)
-      report.evaluation(facts, data, judge)
-      rows = judge(source) if source is not None else judge.floors()
-    report.scores(rows, judge.notes)
+      path = record_path(facts, evaluator.names)
+      report.evaluation(facts, data, evaluator)
+      rows = evaluator(source) if source is not None else evaluator.baselines()
+    report.scores(rows, evaluator.notes)
     seconds = time.perf_counter() - start
     record = results.evaluation_record(
       rows,
-      judge,
+      evaluator,
       devices,
       samples=facts,
       data=data,

@@ -139,9 +139,9 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
       experiment = experiment.build(_CONFIG.value.to_dict())
       if chief:
         store = feature_cache.default_feature_cache()
-        judge = experiment.judge(store=store, track=report.track)
+        evaluator = experiment.evaluator(store=store, track=report.track)
         held = lock.DirectoryLock(workdir)
-        kept = run_logger.RunLogger(experiment, workdir, judge, report)
+        kept = run_logger.RunLogger(experiment, workdir, evaluator, report)
     start = resume.restore_or_initialize(experiment, workdir, _INIT_FROM.value)
     if chief:
       files.write_json(
@@ -181,7 +181,9 @@ def train_run(workdir: pathlib.Path, watchdog: Any) -> bool:
           )
           sys.exit(f'train.py: {error} The last good checkpoint: {last}.')
         before = start
-        start = resume.restore_or_initialize(experiment, workdir, _INIT_FROM.value)
+        start = resume.restore_or_initialize(
+          experiment, workdir, _INIT_FROM.value
+        )
         tries = tries + 1 if start.step == before.step else 1
         if tries > _TRIES:
           sys.exit(
@@ -216,7 +218,10 @@ def print_costs(many: bool) -> None:
       experiment, count = crew.base, len(crew.members)
     else:
       experiment = experiment.build(mapping)
-    print(*cost.format_cost(cost.estimate_cost(experiment), experiment, count), sep='\n')
+    print(
+      *cost.format_cost(cost.estimate_cost(experiment), experiment, count),
+      sep='\n',
+    )
 
 
 def train_ensemble(workdir: pathlib.Path) -> bool:

@@ -71,7 +71,7 @@ def train(built: experiment.Experiment) -> tuple[turns.Spent, float, int]:
   """
   program = built.program()
   pace = pacing.CallPacer(built.config, program.limit)
-  state, draws = program.put(built.init_state()), program.put(built.draws)
+  state, streams = program.put(built.init_state()), program.put(built.streams)
   step, total = 0, built.config.num_steps
 
   with program.feed(0) as feed:
@@ -79,7 +79,7 @@ def train(built: experiment.Experiment) -> tuple[turns.Spent, float, int]:
     def call():
       nonlocal state, step
       examples, count = feed.take(step, pace.count(step), pace.wait)
-      state, metrics = program.run(state, examples, draws, np.int32(count))
+      state, metrics = program.run(state, examples, streams, np.int32(count))
       pace.started(count, metrics)
       step += count
 
@@ -146,12 +146,12 @@ def resident_rows(rounds: int) -> list[list]:
     arguments=4,
   )
   batch = placed.put_batch({'x': images[None, :BATCH]})
-  draws = placed.put(built.draws)
+  streams = placed.put(built.streams)
   state = placed.put(built.init_state())
 
   def same_batch():
     nonlocal state
-    state, _ = placed.step(state, batch, draws, np.int32(CALL))
+    state, _ = placed.step(state, batch, streams, np.int32(CALL))
     jax.block_until_ready(state)
 
   same_batch()  # compiles

@@ -31,7 +31,7 @@ class Fused:
     program = built.program(**options)
     self._run, self._count = program.run, np.int32(count)
     self.state = program.put(built.init_state())
-    self._draws = program.put(built.draws)
+    self._draws = program.put(built.streams)
     with program.feed(0) as feed:
       self._examples, lasting = feed.take(0, count, lambda: None)
     if lasting < count:

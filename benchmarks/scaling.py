@@ -104,7 +104,7 @@ def measure_step(built: experiment.Experiment):
   Returns:
     What the parent wants to know, and a function that takes some steps.
   """
-  placed = built.parallelise()
+  placed = built.parallel_train_step()
   state, key = placed.put(built.init_state()), placed.put(built.key)
   with built.batches(put=placed.put_batch) as batches:
     batch = next(batches)

@@ -42,8 +42,8 @@ def make_contenders(
   one = fused.Fused(experiment.build(settings(STEPS)), STEPS)
   unfused = fused.Fused(experiment.build(settings(1)), 1)
   several = {'ensemble': {'seeds': members, 'sweep': ''}, 'num_devices': 0}
-  crew = experiment.build_ensemble(settings(STEPS) | several)
-  many = fused.Fused(crew, STEPS, way=way)
+  ensemble = experiment.build_ensemble(settings(STEPS) | several)
+  many = fused.Fused(ensemble, STEPS, way=way)
   batch = settings(1)['batch_size']
   together = f'gan_jax, {members} members as one program'
   contenders = {

@@ -4,7 +4,7 @@ python -m gan_jax.data.prepare cifar10         (once)
 python train.py --config=configs/cifar10.py
 
 Time on two CPU cores, at 3.4 steps/s: 8 hours, not measured to the end, nor on
-a GPU. The score was not measured; the floor, 10,000 test against 10,000 training
+a GPU. The score was not measured; the baseline, 10,000 test against 10,000 training
 images, is FID 5.218 +- 0.029 (docs/scores.md).
 """
 

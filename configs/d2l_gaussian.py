@@ -8,7 +8,7 @@ points. Both losses end near 0.693 = log 2: D cannot tell real from generated.
 
 Time: 10 seconds on two CPU cores. Score, mean and standard error over 10
 seeds: loss_D 0.6932 +- 0.0001, loss_G 0.6934 +- 0.0001, KL of the fitted
-Gaussian to the truth 0.27 +- 0.09, floor 0.0030 +- 0.0003; the same loop in
+Gaussian to the truth 0.27 +- 0.09, baseline 0.0030 +- 0.0003; the same loop in
 PyTorch, 10 seeds: 0.17 +- 0.06. D gives up before G has the covariance right.
 
 Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html

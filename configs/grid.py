@@ -9,7 +9,7 @@ As configs/ring.py, with modes at {-4, -2, 0, 2, 4}^2. Published with these
 networks, 10 runs: 17.3 of 25 modes, 94.8 % high quality, reverse KL 0.70.
 
 :rpgan, 10 seeds as one program, mean +- standard error, 2,500 samples: 25.0
-+- 0 modes, 97.73 +- 0.19 % high quality, reverse KL 0.0132 +- 0.0028; floor
++- 0 modes, 97.73 +- 0.19 % high quality, reverse KL 0.0132 +- 0.0028; baseline
 (perfect sampler): 25, 98.84 %, 0.0055. 4:35 minutes on two cores of an AMD
 EPYC, start and scores included.
 

@@ -15,7 +15,7 @@ fall over the run, two networks of 3 x 64 without norm, batch 256, Adam without
 momentum at 20 and 60 times the learning rate, falling to a quarter, and the
 moving average of G. 10 seeds as one program, mean +- standard error, 2,500
 samples: 8.0 +- 0 modes, 98.90 +- 0.13 % high quality, reverse KL 0.0045 +-
-0.0016; floor (perfect sampler): 8, 98.84 %, 0.0018. A mode is narrower than in
+0.0016; baseline (perfect sampler): 8, 98.84 %, 0.0018. A mode is narrower than in
 the data, which the protocol's 3 sigma rewards. 3:32 minutes on two cores of an
 AMD EPYC, start and scores included. With batch 128 (2:05 minutes): 97.96 +-
 0.45 %.

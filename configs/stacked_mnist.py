@@ -14,7 +14,7 @@ The variant :rpgan is the relativistic loss with both zero-centred penalties, no
 norm in D, Adam without momentum, and a moving average of G.
 
 Published, modes and reverse KL: DCGAN 78.9, 4.50; PacDCGAN2 1000, 0.06; RpGAN +
-R1 + R2 in the paper of R3GAN 1000, 0.078. Floor (real stacks, 5 draws):
+R1 + R2 in the paper of R3GAN 1000, 0.078. Baseline (real stacks, 5 draws):
 1000, 0.0244 +- 0.0004 of test digits, 0.0238 +- 0.0003 of training digits.
 
 Measured on two cores of an AMD EPYC with other work beside, one seed: :rpgan

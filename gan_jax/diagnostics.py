@@ -189,7 +189,7 @@ def discriminator_accuracy(
   fake_logits: Array,
   held_out_logits: Array | None = None,
   *,
-  boundary: float = 0.0,
+  decision_threshold: float = 0.0,
 ) -> dict[str, Array]:
   """Share of examples on the right side; with held-out ones, overfitting.
 
@@ -204,7 +204,7 @@ def discriminator_accuracy(
     real_logits: the discriminator on training examples, `[...]`, float.
     fake_logits: on generated ones, `[...]`, float, of any other shape.
     held_out_logits: on real examples that it was not trained on, or None.
-    boundary: logits above count as real, those below as fake, one that is
+    decision_threshold: logits above count as real, those below as fake, one that is
       equal as neither. 0 is the cross-entropy game's; a game that depends on
       differences of logits alone has none.
 
@@ -227,8 +227,8 @@ def discriminator_accuracy(
       raise ValueError(f'no share of no logits, of shape {logits.shape}')
   share = lambda right: right.mean(dtype=jnp.float32)
   metrics = {
-    'd_accuracy_real': share(real_logits > boundary),
-    'd_accuracy_fake': share(fake_logits < boundary),
+    'd_accuracy_real': share(real_logits > decision_threshold),
+    'd_accuracy_fake': share(fake_logits < decision_threshold),
   }
   if held_out_logits is None:
     return metrics
@@ -237,6 +237,6 @@ def discriminator_accuracy(
   real = mean(real_logits)
   gap, whole = real - mean(held_out_logits), real - mean(fake_logits)
   return metrics | {
-    'd_accuracy_held_out': share(held_out_logits > boundary),
+    'd_accuracy_held_out': share(held_out_logits > decision_threshold),
     'overfitting': jnp.where(whole == 0, 0, gap / jnp.where(whole, whole, 1)),
   }

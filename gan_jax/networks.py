@@ -79,7 +79,9 @@ def from_linen(module: nn.Module) -> Network:
       )
     return params, batch_stats
 
-  def apply(params, batch_stats, x, label=None, *, train, key=None, axis_name=None):
+  def apply(
+    params, batch_stats, x, label=None, *, train, key=None, axis_name=None
+  ):
     bound = module
     several = axis_name is not None and jax.lax.axis_size(axis_name) > 1
     if several and hasattr(module, 'axis_name'):

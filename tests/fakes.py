@@ -27,7 +27,13 @@ def fid_like(calls=None):
     return x.astype(jnp.float32).mean(axis=(1, 2)) * params
 
   return evaluation.FeatureExtractor(
-    'inception', apply, jnp.float32(2), 8, 'clean', 'ab12', is_fid=True
+    'inception',
+    apply,
+    jnp.float32(2),
+    8,
+    'clean',
+    'ab12',
+    is_reference_inception=True,
   )
 
 

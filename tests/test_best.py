@@ -17,7 +17,7 @@ def run_of_scores(path, offers, options=None, start=0):
     path, options or {'metrics': 'fd'}, start=start
   ) as best:
     better = [
-      best.offer(step, {'w': np.float32([step])}, [row._replace(value=value)])
+      best.update(step, {'w': np.float32([step])}, [row._replace(value=value)])
       for step, value in offers
     ]
     return better, best.step
@@ -32,7 +32,7 @@ def test_the_best_is_kept_over_a_continuation(tmp_path):
   with best_checkpoint.BestCheckpointTracker(
     tmp_path, {'metrics': 'fd', 'every': 7}, start=10
   ) as best:
-    assert best.step == 10 and best.has(8) and not best.has(9)
+    assert best.step == 10 and best.is_evaluated(8) and not best.is_evaluated(9)
   # The best before it is there too, for a run that goes back; no third is.
   assert sorted(p.name for p in (tmp_path / 'best').iterdir()) == ['10', '4']
   assert run_of_scores(tmp_path, [(12, 1)], start=10) == ([True], 12)

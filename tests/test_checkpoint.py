@@ -39,9 +39,9 @@ def files_of(directory: pathlib.Path, least=1):
 
 
 def test_what_is_written_beside(tmp_path):
-  save(tmp_path, 3, about={'versions': {'jax': 'x'}})
+  save(tmp_path, 3, metadata={'versions': {'jax': 'x'}})
   with checkpoint.RunCheckpointer(tmp_path, read_only=True) as saved:
-    assert saved.about(3) == {'versions': {'jax': 'x'}}
+    assert saved.metadata(3) == {'versions': {'jax': 'x'}}
   chex.assert_trees_all_equal(restore(tmp_path), TREE | {'n': 3})
 
 
@@ -125,8 +125,8 @@ def test_what_another_config_left_is_not_written_over(tmp_path):
 
 @pytest.mark.parametrize('shape', [['a'], [2.5], [-2], [0], [10**12], 5])
 def test_a_config_of_no_shape(tmp_path, shape):
-  about = run_dir.run_metadata(build()) | {'shape': shape}
-  (tmp_path / run_dir.CONFIG_FILE).write_text(json.dumps(about))
+  metadata = run_dir.run_metadata(build()) | {'shape': shape}
+  (tmp_path / run_dir.CONFIG_FILE).write_text(json.dumps(metadata))
   with pytest.raises(ValueError, match="config.json is not .*bad 'shape'"):
     run_dir.restore(tmp_path)
 
@@ -182,8 +182,8 @@ def test_described_settings_are_json(tmp_path):
   with checkpoint.RunCheckpointer(
     tmp_path / 'checkpoints', read_only=True
   ) as saved:
-    about = saved.about(3)
-  assert about == {'rollbacks': 0} | json.loads(
+    metadata = saved.metadata(3)
+  assert metadata == {'rollbacks': 0} | json.loads(
     (tmp_path / run_dir.CONFIG_FILE).read_text()
   )
 
@@ -208,8 +208,8 @@ def test_bad_times_of_one_hide_no_other(tmp_path, bad):
 def test_a_changed_commit_time_is_no_foreign_error(tmp_path):
   save(tmp_path, 1, 2)
   path = tmp_path / '2' / '_CHECKPOINT_METADATA'
-  about = json.loads(path.read_text())
-  about['commit_timestamp_nsecs'] = 10**40
-  path.write_text(json.dumps(about))
+  metadata = json.loads(path.read_text())
+  metadata['commit_timestamp_nsecs'] = 10**40
+  path.write_text(json.dumps(metadata))
   chex.assert_trees_all_equal(restore(tmp_path, 1), TREE | {'n': 1})
   chex.assert_trees_all_equal(restore(tmp_path), TREE | {'n': 2})

@@ -29,7 +29,7 @@ DIGITS = dict(
 def two_steps(**changes):
   """Builds and runs two steps; the last metrics."""
   built = experiment.build({**BASE, **changes})
-  runner = built.parallelise()
+  runner = built.parallel_train_step()
   now, key = runner.put(built.init_state()), runner.put(built.key)
   with built.batches(put=runner.put_batch) as batches:
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_everything_at_once_on_images():
   )
   assert built.config.augment['target'] == 0.6
   assert built.config.penalties['r1']['steps'] == 4
-  found = built.health_check()(built.init_state())
+  found = built.make_health_probe()(built.init_state())
   assert set(found) == {
     'd_accuracy_real',
     'd_accuracy_fake',
@@ -286,7 +286,9 @@ def test_an_optimizer_has_a_learning_rate_of_its_own():
 
 
 def test_specs_are_filled_in():
-  config = config_lib.from_mapping({**BASE, 'augment': {'name': 'diff_augment'}})
+  config = config_lib.from_mapping(
+    {**BASE, 'augment': {'name': 'diff_augment'}}
+  )
   _, hparams, filled = build_objective.build_augment(config.augment, 8)
   assert hparams == {'augment_strength': 1.0}
   assert filled['policy'] == diff_augment_pipe.DIFF_AUGMENT_POLICY

@@ -45,7 +45,7 @@ class Loop:
   """One train step a call, batches by the host."""
 
   def __init__(self, built):
-    self._built, self._placed = built, built.parallelise()
+    self._built, self._placed = built, built.parallel_train_step()
     self._key = self._placed.put(built.key)
 
   def __call__(self, start, count):
@@ -62,14 +62,14 @@ class Fused:
 
   def __init__(self, built):
     self._program = built.program()
-    self._draws = self._program.put(built.draws)
+    self._draws = self._program.put(built.streams)
 
   def __call__(self, start, count):
     now, step = self._program.put(start), int(start.step)
     end = step + count
     with self._program.feed(step) as feed:
       while step < end:
-        most = min(end - step, self._program.limit)
+        most = min(end - step, self._program.max_steps)
         examples, n = feed.take(step, most, lambda: None)
         now, self.metrics = self._program.run(
           now, examples, self._draws, np.int32(n)

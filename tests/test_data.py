@@ -17,8 +17,8 @@ class TestSynthetic:
   def test_gaussian_is_that_of_d2l(self):
     source = data.make_source({'name': 'gaussian', 'size': 200_000})
     covariance = [[1.01, 1.95], [1.95, 4.25]]
-    np.testing.assert_allclose(source.truth.covariance, covariance)
-    np.testing.assert_array_equal(source.truth.mean, [1, 2])
+    np.testing.assert_allclose(source.distribution.covariance, covariance)
+    np.testing.assert_array_equal(source.distribution.mean, [1, 2])
     np.testing.assert_allclose(np.cov(source.x.T), covariance, atol=0.05)
     np.testing.assert_allclose(source.x.mean(0), [1, 2], atol=0.02)
 
@@ -27,7 +27,7 @@ class TestSynthetic:
   )
   def test_mixtures_fill_their_modes_evenly(self, name, modes, sigma):
     source = data.make_source({'name': name})
-    centres = source.truth.centres
+    centres = source.distribution.centres
     squared = ((source.x[:, None] - centres) ** 2).sum(-1)
     counts = np.bincount(squared.argmin(1), minlength=modes)
     assert len(centres) == modes
@@ -37,11 +37,11 @@ class TestSynthetic:
     )
 
   def test_centres_are_those_of_pacgan(self):
-    ring = data.make_source({'name': 'ring', 'size': 1}).truth.centres
+    ring = data.make_source({'name': 'ring', 'size': 1}).distribution.centres
     np.testing.assert_allclose(np.hypot(*ring.T), 1)
     angles = np.sort(np.arctan2(ring[:, 1], ring[:, 0]))
     np.testing.assert_allclose(np.diff(angles), np.pi / 4)
-    grid = data.make_source({'name': 'grid', 'size': 1}).truth.centres
+    grid = data.make_source({'name': 'grid', 'size': 1}).distribution.centres
     ticks = (-4, -2, 0, 2, 4)
     assert set(map(tuple, grid)) == set(itertools.product(ticks, ticks))
 

@@ -144,7 +144,9 @@ class AccuracyTest(chex.TestCase):
     }
     chex.assert_type(list(metrics.values()), jnp.float32)
     chex.assert_shape(list(metrics.values()), ())
-    assert accuracy(real, fake, boundary=1.5)['d_accuracy_real'] == 0.25
+    assert (
+      accuracy(real, fake, decision_threshold=1.5)['d_accuracy_real'] == 0.25
+    )
 
 
 def test_overfitting_is_0_without_and_1_when_complete():

@@ -10,7 +10,8 @@ from gan_jax import config as config_lib, experiment, training
 from gan_jax.experiment import build_gan, extract_member, resume, run_dir
 from gan_jax.io import files
 from gan_jax.runner import train_ensemble
-from gan_jax.training import ensemble, nonfinite
+from gan_jax.training import ensemble as ensemble_lib
+from gan_jax.training import nonfinite
 from tests import test_fuse
 
 RATE = 'g_optimizer.learning_rate'
@@ -28,12 +29,15 @@ def assert_alike(found, expected):
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-5)
 
 
-def train(crew, count, way=''):
-  program = crew.program(way)
-  now, draws = program.put(crew.init_state()), program.put(crew.draws)
+def train(ensemble, count, way=''):
+  program = ensemble.program(way)
+  now, streams = (
+    program.put(ensemble.init_state()),
+    program.put(ensemble.streams),
+  )
   with program.feed(0) as feed:
     examples, _ = feed.take(0, count, lambda: None)
-    now, metrics = program.run(now, examples, draws, np.int32(count))
+    now, metrics = program.run(now, examples, streams, np.int32(count))
   return jax.device_get(now), {k: v[:, :count] for k, v in metrics.items()}
 
 
@@ -48,18 +52,18 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   """By 'map' nearly to the bit; by 'vmap' to rounding, which Adam enlarges."""
   swept = f'{RATE}=1e-3,1e-2; d_optimizer.b1=0.2,0.7'
   plain = {**test_fuse.TOY['generator'], 'norm': 'none'}
-  crew = experiment.build_ensemble(
+  ensemble = experiment.build_ensemble(
     mapping(seeds=2, swept=swept, num_devices=2, generator=plain)
   )
-  assert len(crew.members) == 8 and len(crew.devices) == 2
-  one_by_one, rows = train(crew, 6, 'map')
-  at_once, same = train(crew, 6, 'vmap')
+  assert len(ensemble.members) == 8 and len(ensemble.devices) == 2
+  one_by_one, rows = train(ensemble, 6, 'map')
+  at_once, same = train(ensemble, 6, 'vmap')
   for index in (0, 3, 6):
-    expected, metrics = alone(crew.members[index], 6)
-    assert_alike(ensemble.take_member(one_by_one, index), expected)
+    expected, metrics = alone(ensemble.members[index], 6)
+    assert_alike(ensemble_lib.take_member(one_by_one, index), expected)
     assert_alike({k: np.asarray(v[index]) for k, v in rows.items()}, metrics)
     chex.assert_trees_all_close(
-      ensemble.take_member(at_once, index), expected, atol=5e-4
+      ensemble_lib.take_member(at_once, index), expected, atol=5e-4
     )
   chex.assert_trees_all_close(rows, same, rtol=1e-3, atol=1e-4)
   different = one_by_one.generator.params['Dense_0']['kernel']
@@ -78,34 +82,34 @@ ABSENT_AT_0 = (
 @pytest.mark.slow
 def test_what_is_0_in_the_config_can_be_swept():
   swept = f'{"+".join(ABSENT_AT_0)}=0.1,0.3'
-  crew = experiment.build_ensemble(mapping(swept=swept, num_devices=1))
-  now, rows = train(crew, 3, 'map')
-  expected, metrics = alone(crew.members[1], 3)
-  assert_alike(ensemble.take_member(now, 1), expected)
+  ensemble = experiment.build_ensemble(mapping(swept=swept, num_devices=1))
+  now, rows = train(ensemble, 3, 'map')
+  expected, metrics = alone(ensemble.members[1], 3)
+  assert_alike(ensemble_lib.take_member(now, 1), expected)
   assert_alike({k: np.asarray(v[1]) for k, v in rows.items()}, metrics)
-  gan = crew.base.gan
+  gan = ensemble.base.gan
   assert 'r1' in rows and gan.consensus and gan.instance_noise is not None
-  assert {'label_smoothing', 'd_weight_clip'} <= crew.hparams.keys()
+  assert {'label_smoothing', 'd_weight_clip'} <= ensemble.hparams.keys()
 
 
 @pytest.mark.slow
 def test_members_with_convolutions():
-  crew = experiment.build_ensemble(
+  ensemble = experiment.build_ensemble(
     {
       **test_fuse.IMAGES,
       'num_devices': 1,
       'ensemble': {'seeds': 2, 'sweep': ''},
     }
   )
-  found, _ = train(crew, 2, 'map')
+  found, _ = train(ensemble, 2, 'map')
   # A lazy term is a cond, which vmap makes a select of all that it reads: of
   # its keys too, for which JAX's check of keys takes it.
   with jax.debug_key_reuse(False):
-    at_once, _ = train(crew, 2, 'vmap')
-  expected, _ = alone(crew.members[1], 2)
+    at_once, _ = train(ensemble, 2, 'vmap')
+  expected, _ = alone(ensemble.members[1], 2)
   # XLA fuses sums in another order: the last bit.
   chex.assert_trees_all_close(
-    ensemble.take_member(found, 1), expected, atol=1e-6
+    ensemble_lib.take_member(found, 1), expected, atol=1e-6
   )
   chex.assert_trees_all_close(
     at_once.generator.params, found.generator.params, atol=5e-4
@@ -113,8 +117,8 @@ def test_members_with_convolutions():
 
 
 def test_devices_divide_the_members():
-  crew = experiment.build_ensemble(mapping(seeds=6, num_devices=4))
-  assert len(crew.devices) == 3
+  ensemble = experiment.build_ensemble(mapping(seeds=6, num_devices=4))
+  assert len(ensemble.devices) == 3
 
 
 def test_another_way_is_refused():
@@ -139,15 +143,15 @@ def diverging(step, bad_at):
 
 
 def test_a_member_that_diverges_is_frozen_and_the_others_go_on():
-  crew = experiment.build_ensemble(
+  ensemble = experiment.build_ensemble(
     mapping(seeds=2, swept=f'{RATE}=1e-3,1e38', num_devices=1)
   )
-  now, metrics = train(crew, 8)
+  now, metrics = train(ensemble, 8)
   lost = train_ensemble.diverged_members(now, 8)
   assert lost == [2, 3]
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(now.generator))
-  expected, _ = alone(crew.members[1], 8)
-  assert_alike(ensemble.take_member(now, 1), expected)
+  expected, _ = alone(ensemble.members[1], 8)
+  assert_alike(ensemble_lib.take_member(now, 1), expected)
   assert np.isfinite(metrics['g_loss'][:2]).all()
 
 
@@ -166,33 +170,35 @@ def test_frozen_at_the_last_finite_state():
 
 
 class TestRecords:
-  def crew(self):
+  def ensemble(self):
     return experiment.build_ensemble(
       mapping(seeds=3, swept=f'{RATE}=1e-3,1e-2', num_devices=1)
     )
 
   def saved(self, workdir):
-    crew = self.crew()
-    now, _ = train(crew, 4)
+    ensemble = self.ensemble()
+    now, _ = train(ensemble, 4)
     workdir.mkdir()
-    files.write_json(workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(crew))
-    with run_dir.open_checkpoints(crew, workdir) as saved:
+    files.write_json(
+      workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(ensemble)
+    )
+    with run_dir.open_checkpoints(ensemble, workdir) as saved:
       saved.save(4, now)
-    return crew, now
+    return ensemble, now
 
   @pytest.mark.slow
   def test_restored_extracted_and_loaded(self, tmp_path):
-    crew, now = self.saved(tmp_path / 'crew')
+    ensemble, now = self.saved(tmp_path / 'crew')
     back, _, _, note = resume.restore_or_initialize(
-      self.crew(), tmp_path / 'crew'
+      self.ensemble(), tmp_path / 'crew'
     )
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
     assert extract_member.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
     _, config, _, state = run_dir.restore(tmp_path / 'one')
-    assert config == crew.members[4].config
+    assert config == ensemble.members[4].config
     chex.assert_trees_all_equal(
-      jax.device_get(state), ensemble.take_member(now, 4)
+      jax.device_get(state), ensemble_lib.take_member(now, 4)
     )
     member = run_dir.load_sampler(tmp_path / 'crew', member=4)
     single = run_dir.load_sampler(tmp_path / 'one')
@@ -202,19 +208,19 @@ class TestRecords:
     ).max()
 
   def test_an_extracted_member_goes_on_as_the_ensemble_would(self, tmp_path):
-    crew, _ = self.saved(tmp_path / 'crew')
+    ensemble, _ = self.saved(tmp_path / 'crew')
     extract_member.extract(tmp_path / 'crew', 1, tmp_path / 'one')
     built = experiment.build(
-      {**config_lib.to_dict(crew.members[1].config), 'num_devices': 1}
+      {**config_lib.to_dict(ensemble.members[1].config), 'num_devices': 1}
     )
     start = resume.restore_or_initialize(built, tmp_path / 'one').state
     program = built.program()
-    now, draws = program.put(start), program.put(built.draws)
+    now, streams = program.put(start), program.put(built.streams)
     with program.feed(4) as feed:
       examples, _ = feed.take(4, 3, lambda: None)
-      now, _ = program.run(now, examples, draws, np.int32(3))
-    expected, _ = train(self.crew(), 7)
-    assert_alike(jax.device_get(now), ensemble.take_member(expected, 1))
+      now, _ = program.run(now, examples, streams, np.int32(3))
+    expected, _ = train(self.ensemble(), 7)
+    assert_alike(jax.device_get(now), ensemble_lib.take_member(expected, 1))
 
   @pytest.mark.parametrize('member', [None, 6, -1])
   def test_a_member_that_is_not_there(self, tmp_path, member):

@@ -108,8 +108,8 @@ def test_a_run(call, workdir):
     'c2st',
   ]
   first = record['scores'][0]
-  assert first['counts']['generated'] == first['counts']['floor'] == 40
-  assert first['floor'] < first['value'] and first['error'] > 0
+  assert first['counts']['generated'] == first['counts']['baseline'] == 40
+  assert first['baseline'] < first['value'] and first['error'] > 0
   assert record['samples'] | {'workdir': ''} == {
     'workdir': '',
     'step': 4,
@@ -170,13 +170,15 @@ def test_an_array_against_a_folder(call, tmp_path):
 
 
 def test_the_floor_alone(call, tmp_path):
-  path = tmp_path / 'floor.json'
+  path = tmp_path / 'baseline.json'
   out = call(
     data='configs/digits.py', metrics='fd', num_samples=100, out=str(path)
   )
   assert '100 v 1,438 train' in out and ' - ' in out
   (row,) = json.loads(path.read_text())['scores']
-  assert row['value'] is None and row['floor'] > 0 and row['floor_error'] > 0
+  assert (
+    row['value'] is None and row['baseline'] > 0 and row['baseline_error'] > 0
+  )
 
 
 def test_features_of_ones_own(call, tmp_path, workdir):
@@ -243,4 +245,4 @@ def test_own_is_an_extractor_of_any_function():
   extractor = feature_extractors.from_function(
     lambda x: x.sum(axis=(1, 2)), 'sums'
   )
-  assert extractor.name == 'sums' and not extractor.is_fid
+  assert extractor.name == 'sums' and not extractor.is_reference_inception

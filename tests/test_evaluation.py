@@ -51,12 +51,12 @@ def test_fit_is_the_sample_mean_and_covariance():
 
 
 def test_floor_of_the_kl_is_the_statistical_one():
-  truth = synthetic.gaussian('train').truth
+  distribution = synthetic.gaussian('train').distribution
   scores = [
     gaussian.kl_divergence(
-      *gaussian.fit_gaussian(truth.sample(1000, seed)),
-      truth.mean,
-      truth.covariance,
+      *gaussian.fit_gaussian(distribution.sample(1000, seed)),
+      distribution.mean,
+      distribution.covariance,
     )
     for seed in range(200)
   ]
@@ -89,9 +89,11 @@ def test_a_mode_needs_a_good_sample():
   'source, modes, kl', [('ring', 8, 0.0014), ('grid', 25, 0.0048)]
 )
 def test_perfect_samples_score_as_theory_says(source, modes, kl):
-  truth = getattr(synthetic, source)('train', size=10).truth
+  distribution = getattr(synthetic, source)('train', size=10).distribution
   scores = [
-    mode_coverage.mode_scores(truth.sample(2500, s), truth.centres, truth.sigma)
+    mode_coverage.mode_scores(
+      distribution.sample(2500, s), distribution.centres, distribution.sigma
+    )
     for s in range(40)
   ]
   mean = np.mean(np.asarray(scores, np.float64), axis=0)

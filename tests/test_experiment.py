@@ -58,10 +58,10 @@ def test_the_check_and_the_program_share_a_trace(monkeypatch):
     built = build(parallel=backend)
     assert len(traced) == 1
     program = built.program()
-    state, draws = program.put(built.init_state()), program.put(built.draws)
+    state, streams = program.put(built.init_state()), program.put(built.streams)
     with program.feed(0) as feed:
       examples, count = feed.take(0, 2, lambda: None)
-    program.run(state, examples, draws, np.int32(count))
+    program.run(state, examples, streams, np.int32(count))
     assert len(traced) == 1
     traced.clear()
 
@@ -172,7 +172,7 @@ def train_and_save(workdir: pathlib.Path, **changes):
   (workdir / run_dir.CONFIG_FILE).write_text(
     json.dumps(run_dir.run_metadata(built))
   )
-  runner = built.parallelise()
+  runner = built.parallel_train_step()
   now, key = runner.put(first), runner.put(built.key)
   with (
     built.batches(int(first.step), runner.put_batch) as batches,

@@ -51,10 +51,12 @@ def test_moments_of_groups_make_up_the_whole(monkeypatch):
   # One batch at a time gives the same.
   monkeypatch.setattr(features, 'KEEP_BYTES', 50)
   streamed = features.FeatureSet(source, feature_extractors.pixel_features())
-  (whole,) = streamed.moments(1)
+  (keep_in_memory,) = streamed.moments(1)
   assert 'features' not in streamed.__dict__
   np.testing.assert_allclose(
-    frechet.covariance(whole), np.cov(source.x.T.astype(np.float64)), rtol=1e-9
+    frechet.covariance(keep_in_memory),
+    np.cov(source.x.T.astype(np.float64)),
+    rtol=1e-9,
   )
 
 
@@ -81,7 +83,7 @@ def test_features_are_computed_once_for_all_scores(monkeypatch):
   real = reference_data.train_test_references(points(0, n=50), points(1, n=50))
   of = evaluation.Evaluator(real, ('fd', 'kd'), count=40)
   of(points(2, n=40))
-  assert sorted(seen) == [40, 40, 50]  # generated, floor, real
+  assert sorted(seen) == [40, 40, 50]  # generated, baseline, real
   of(points(3, n=40))
   assert sorted(seen) == [40, 40, 40, 50]
   alone = evaluation.Evaluator(real, ('fd',), count=40)

@@ -30,10 +30,13 @@ class TestFeeds:
     x = np.arange(20, dtype=np.float32)[:, None]
     return data.ArraySource(x, np.arange(20) % 3)
 
-  def chunks(self, until, **more):
+  def chunks(self, steps_until_boundary, **more):
     options = dict(seed=0, batch_size=4, d_steps=2, start=0, size=3)
     return device_feed.ChunkedFeed(
-      self.source(), until=until, put=lambda x: x, **options | more
+      self.source(),
+      steps_until_boundary=steps_until_boundary,
+      put=lambda x: x,
+      **options | more,
     )
 
   def test_chunks_end_where_something_is_due(self):
@@ -78,7 +81,7 @@ class TestFeeds:
     slow = Slow(np.zeros((20, 1), np.float32))
     for device_seconds, low, high in ((0, 0.1, 1.0), (0.4, 0, 0.1)):
       with device_feed.ChunkedFeed(
-        slow, until=lambda _: 9, put=lambda x: x, **options
+        slow, steps_until_boundary=lambda _: 9, put=lambda x: x, **options
       ) as feed:
         feed.take(0, 1, lambda: time.sleep(device_seconds))
         assert low <= feed.waited <= high
@@ -131,16 +134,16 @@ class TestPace:
 def test_limits():
   built = test_fuse.build()
   size = len(built.train)
-  limit = lambda of: program_lib.choose_max_steps(
+  max_steps = lambda of: program_lib.choose_max_steps(
     of, device_feed.source_nbytes(built.train), size
   )
   config = dataclasses.replace(built.config, log_every=5000)
-  assert limit(config) == 1000
-  assert limit(built.config) == 10
+  assert max_steps(config) == 1000
+  assert max_steps(built.config) == 10
   streamed = dataclasses.replace(config, resident_mb=0)
-  assert limit(streamed) == 1  # on CPU
+  assert max_steps(streamed) == 1  # on CPU
   fixed = dataclasses.replace(streamed, steps_per_call=7)
-  assert limit(fixed) == 7
+  assert max_steps(fixed) == 7
 
 
 @pytest.mark.parametrize('resident_mb', [0, 1])
@@ -151,4 +154,4 @@ def test_a_program_reads_one_example_before_its_feed(resident_mb):
     built.train_step, source, built.config, built.devices
   )
   assert source.reads == [1]
-  assert program.limit == (10 if resident_mb else 1)
+  assert program.max_steps == (10 if resident_mb else 1)

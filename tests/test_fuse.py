@@ -37,12 +37,12 @@ def build(mapping=TOY, **more):
 def train(built, calls, *, program=None):
   """The state after calls of so many steps each, and the metrics of all."""
   program = program or built.program()
-  now, draws = program.put(built.init_state()), program.put(built.draws)
+  now, streams = program.put(built.init_state()), program.put(built.streams)
   rows, step = [], 0
   with program.feed(0) as feed:
     for count in calls:
       examples, count = feed.take(step, count, lambda: None)
-      now, metrics = program.run(now, examples, draws, np.int32(count))
+      now, metrics = program.run(now, examples, streams, np.int32(count))
       rows.append({k: np.asarray(v)[:count] for k, v in metrics.items()})
       step += count
   joined = {k: np.concatenate([r[k] for r in rows]) for k in rows[0]}
@@ -51,7 +51,7 @@ def train(built, calls, *, program=None):
 
 def loop(built, count):
   """As many steps by the plain loop: one compiled step, batches by host."""
-  runner = built.parallelise()
+  runner = built.parallel_train_step()
   now, key = runner.put(built.init_state()), runner.put(built.key)
   rows = []
   with built.batches(put=runner.put_batch) as batches:
@@ -117,17 +117,17 @@ def test_four_devices_are_one(backend, resident_mb):
 
 
 def test_indices_on_the_device_are_those_of_the_host():
-  pick = fused.gather_batch(50, 8, d_steps=2)
+  batch_fn = fused.gather_batch(50, 8, d_steps=2)
   feed = {'x': jnp.arange(50)}
   for step in (0, 2, 3, 1000):
-    batch = pick(feed, jnp.int32(step), jnp.int32(0), jnp.uint32(7))
+    batch = batch_fn(feed, jnp.int32(step), jnp.int32(0), jnp.uint32(7))
     host = [shuffle.batch_indices(7, 2 * step + i, 50, 8) for i in range(2)]
     np.testing.assert_array_equal(batch['x'], np.stack(host))
 
 
 def test_the_seed_of_the_order_wraps_as_on_the_host():
-  draws = fused.make_streams(2**32 + 3)
-  device = shuffle.batch_indices(draws.seed, jnp.int32(1), 50, 8, jnp)
+  streams = fused.make_streams(2**32 + 3)
+  device = shuffle.batch_indices(streams.seed, jnp.int32(1), 50, 8, jnp)
   np.testing.assert_array_equal(
     device, shuffle.batch_indices(2**32 + 3, 1, 50, 8)
   )
@@ -144,13 +144,13 @@ def test_one_program_and_one_call_for_many_steps():
   program = program_lib.make_train_program(
     counted, built.train, built.config, built.devices
   )
-  now, draws = program.put(built.init_state()), program.put(built.draws)
+  now, streams = program.put(built.init_state()), program.put(built.streams)
   with program.feed(0) as feed:
     examples, _ = feed.take(0, 1, lambda: None)
     for count in (10, 3, 1):
       count = jax.device_put(np.int32(count))
       with jax.transfer_guard_device_to_host('disallow'):
-        now, metrics = program.run(now, examples, draws, count)
+        now, metrics = program.run(now, examples, streams, count)
   assert len(traces) == 1
   assert int(now.step) == 14
   assert metrics['d_loss'].shape == (10,)
@@ -160,10 +160,10 @@ def test_more_steps_than_there_is_room_for_are_not_lost_in_silence():
   built = build(steps_per_call=4)
   now, _ = train(built, [4])
   program = built.program()
-  state, draws = program.put(built.init_state()), program.put(built.draws)
+  state, streams = program.put(built.init_state()), program.put(built.streams)
   with program.feed(0) as feed:
     examples, _ = feed.take(0, 4, lambda: None)
-    same, _ = program.run(state, examples, draws, np.int32(99))
+    same, _ = program.run(state, examples, streams, np.int32(99))
   chex.assert_trees_all_equal(jax.device_get(same), now)
 
 
@@ -171,7 +171,7 @@ def test_more_steps_than_there_is_room_for_are_not_lost_in_silence():
   ('call', 'message'),
   [
     (
-      lambda: training.fuse_steps(None, None, limit=0),
+      lambda: training.fuse_steps(None, None, max_steps=0),
       'limit=0: must be at least 1',
     ),
     (lambda: fused.gather_batch(4, 8), 'batch_size=8: must be between 1 and'),

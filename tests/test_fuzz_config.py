@@ -114,7 +114,7 @@ def build(name, leaves):
 
 def run(built):
   """One train step; the metrics may be infinite or NaN, and say so."""
-  placed = built.parallelise()
+  placed = built.parallel_train_step()
   state = placed.put(built.init_state())
   with built.batches(0, placed.put_batch) as batches:
     state, metrics = placed.step(state, next(batches), placed.put(built.key))

@@ -250,7 +250,7 @@ def test_weights_of_the_network(small, suffix, draw):
   if found is None:
     return
   inception_weights.check_params(found.params, name)
-  assert not found.is_fid
+  assert not found.is_reference_inception
   if suffix == '.npz':  # has checksums
     trunk = inception_weights.content_hash(
       inception_weights.without_head(network())

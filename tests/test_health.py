@@ -42,7 +42,7 @@ def trained(count, mapping, train, test=None, **changes):
       examples, n = feed.take(step, most, lambda: None)
       state, _ = program.run(state, examples, draws, np.int32(n))
       step += n
-  return built.health_check()(state)
+  return built.make_health_probe()(state)
 
 
 def points(n, seed, shift=0.0):
@@ -160,11 +160,11 @@ def test_a_loss_on_features_has_its_diversity_alone():
     train=points(64, 0),
     test=points(64, 1),
   )
-  assert set(built.health_check()(built.init_state())) == {'diversity'}
+  assert set(built.make_health_probe()(built.init_state())) == {'diversity'}
 
 
 def test_fewer_examples_than_a_batch_are_not_measured():
   built = experiment.build(
     mlps() | {'num_devices': 1}, train=points(64, 0), test=points(8, 1)
   )
-  assert built.health_check()(built.init_state()) == {}
+  assert built.make_health_probe()(built.init_state()) == {}

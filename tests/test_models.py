@@ -59,7 +59,9 @@ def test_shapes_types_and_statistics(name, train):
   chex.assert_trees_all_equal_shapes(g_batch_stats, g_before)
   chex.assert_trees_all_equal_shapes(d_batch_stats, d_before)
   if not train:
-    chex.assert_trees_all_equal((g_batch_stats, d_batch_stats), (g_before, d_before))
+    chex.assert_trees_all_equal(
+      (g_batch_stats, d_batch_stats), (g_before, d_before)
+    )
   chex.assert_tree_all_finite((x, logits))
 
 
@@ -74,7 +76,11 @@ def test_every_norm(name, norm):
   (x, g_batch_stats), _ = call(g, jnp.ones((3, 5)), True)
   (logits, d_batch_stats), _ = call(d, x, True)
   chex.assert_tree_all_finite((x, logits))
-  assert bool(g_batch_stats) == bool(d_batch_stats) == (norm in ('batch', 'spectral'))
+  assert (
+    bool(g_batch_stats)
+    == bool(d_batch_stats)
+    == (norm in ('batch', 'spectral'))
+  )
 
 
 DCGAN_SIZES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96)

@@ -67,7 +67,7 @@ def images():
 def features_of(path):
   """(protocol, uint8 images) -> our features."""
   loaded = inception_weights.load_weights(path)
-  assert loaded.is_fid
+  assert loaded.is_reference_inception
   params = jax.device_put(loaded.params)
 
   def run(protocol, x):

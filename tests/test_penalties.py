@@ -189,9 +189,7 @@ def test_consistency_by_hand():
   a, b = jnp.array([1.0, 2.0]), jnp.array([3.0, 2.0])
   np.testing.assert_allclose(consistency(a, b), [4, 0])
   maps = jnp.zeros((2, 2, 2)).at[0, 0, 0].set(2.0)
-  np.testing.assert_allclose(
-    consistency(maps, jnp.zeros_like(maps)), [1, 0]
-  )
+  np.testing.assert_allclose(consistency(maps, jnp.zeros_like(maps)), [1, 0])
   with pytest.raises(AssertionError):
     consistency(a, a[:, None])
 

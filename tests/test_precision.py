@@ -59,14 +59,18 @@ def test_outputs_and_variables_are_float32_and_products_are_not(
   shape = (5,) if role == 'Generator' else SHAPES.get(name, (16, 16, 3))
   x = jax.random.normal(jax.random.key(0), (6, *shape))
   params, batch_stats = half.init(jax.random.key(1), x)
-  chex.assert_trees_all_equal((params, batch_stats), whole.init(jax.random.key(1), x))
+  chex.assert_trees_all_equal(
+    (params, batch_stats), whole.init(jax.random.key(1), x)
+  )
   y, new = half.apply(params, batch_stats, x, train=True)
   for leaf in jax.tree.leaves((params, batch_stats, y, new)):
     assert leaf.dtype == jnp.float32
   expected, _ = whole.apply(params, batch_stats, x, train=True)
   chex.assert_trees_all_equal_shapes(y, expected)
   assert 0 < distance(y, expected) < TOLERANCE
-  run = lambda network: lambda x: network.apply(params, batch_stats, x, train=True)[0]
+  run = lambda network: (
+    lambda x: network.apply(params, batch_stats, x, train=True)[0]
+  )
   assert products(run(half), x) == {'bf16'}
   assert products(run(whole), x) == {'f32'}
 
@@ -117,7 +121,11 @@ def dcgan_game(norm, dtype):
 def test_all_that_a_step_keeps_is_float32(norm):
   adam = optimizers.hparam_defaults('adam')
   hparams = {f'{p}_{name}': v for p in 'gd' for name, v in adam.items()}
-  hparams |= {'g_learning_rate': 1e-3, 'd_learning_rate': 1e-3, 'ema_decay': 0.9}
+  hparams |= {
+    'g_learning_rate': 1e-3,
+    'd_learning_rate': 1e-3,
+    'ema_decay': 0.9,
+  }
   key = jax.random.key(0)
   batch = {'x': jax.random.normal(key, (1, 8, 16, 16, 3))}
 

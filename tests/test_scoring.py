@@ -1,4 +1,4 @@
-"""Scores of a set beside their floors, and what is refused."""
+"""Scores of a set beside their baselines, and what is refused."""
 
 import numpy as np
 import pytest
@@ -31,18 +31,18 @@ def test_a_set_like_the_data_scores_as_its_floor_and_another_does_not():
   for good, bad in zip(alike, apart):
     sign = -1 if good.better == 'higher' else 1
     assert sign * good.value < sign * bad.value, good.name
-    assert sign * good.floor < sign * bad.value, good.name
+    assert sign * good.baseline < sign * bad.value, good.name
     if good.p_value is not None:
-      assert good.p_value > 0.01 and good.floor_p_value > 0.01
+      assert good.p_value > 0.01 and good.baseline_p_value > 0.01
       assert bad.p_value < 0.01
     elif good.name != 'sliced Wasserstein':  # its error is of directions
-      spread = np.hypot(good.error, good.floor_error)
-      assert abs(good.value - good.floor) < 5 * spread, good
+      spread = np.hypot(good.error, good.baseline_error)
+      assert abs(good.value - good.baseline) < 5 * spread, good
   assert results.ranking_key(alike) < results.ranking_key(apart)
   assert alike[0].counts == {
     'generated': 300,
     'real': 400,
-    'floor': 300,
+    'baseline': 300,
     'floor_real': 400,
   }
   assert alike[0].real == 'train' and alike[-1].real == 'test'
@@ -67,18 +67,20 @@ def test_truths_are_scored_by_what_they_are():
   of = evaluation.Evaluator(
     reference_data.train_test_references(ring, ring), count=2500
   )
-  (modes, good, kl) = of(ArraySource(ring.truth.sample(7500, 5)))
-  assert modes.value == modes.floor == 8 and modes.error == 0
+  (modes, good, kl) = of(ArraySource(ring.distribution.sample(7500, 5)))
+  assert modes.value == modes.baseline == 8 and modes.error == 0
   for row in (good, kl):
-    assert abs(row.value - row.floor) < 5 * np.hypot(row.error, row.floor_error)
+    assert abs(row.value - row.baseline) < 5 * np.hypot(
+      row.error, row.baseline_error
+    )
   (modes, good, _) = of(ArraySource(np.zeros((2500, 2), np.float32)))
   assert (modes.value, good.value) == (0, 0)
   gaussian = synthetic.gaussian('train')
   of = evaluation.Evaluator(
     reference_data.train_test_references(gaussian, gaussian), count=1000
   )
-  kl, wasserstein = of(ArraySource(gaussian.truth.sample(5000, 5)))
-  assert kl.value < 0.02 and kl.floor < 0.02 and wasserstein.value < 0.3
+  kl, wasserstein = of(ArraySource(gaussian.distribution.sample(5000, 5)))
+  assert kl.value < 0.02 and kl.baseline < 0.02 and wasserstein.value < 0.3
   assert of.notes[0].startswith('fitted mean [')
 
 
@@ -103,7 +105,7 @@ def test_images_are_scored_by_a_two_sample_test_against_held_out_ones():
   )(pictures(2, n=150))
   assert row.name == '1-NN accuracy' and row.real == 'test'
   assert row.counts['generated'] == row.counts['real'] == 30
-  assert abs(row.value - 0.5) < 0.2 and abs(row.floor - 0.5) < 0.2
+  assert abs(row.value - 0.5) < 0.2 and abs(row.baseline - 0.5) < 0.2
   black = ArraySource(np.zeros((150, 6, 6, 1), np.uint8))
   (row,) = evaluation.Evaluator(
     reference_data.train_test_references(train, test)
@@ -119,8 +121,8 @@ def test_classes_are_scored_where_both_sides_have_them():
   real = reference_data.train_test_references(labelled(0), labelled(1))
   of = evaluation.Evaluator(real, ('cas', 'intra_fd'), count=300)
   cas, intra = of(labelled(2))
-  assert cas.value > 0.95 and cas.floor > 0.95 and cas.real == 'test'
-  assert abs(intra.value - intra.floor) < 0.2
+  assert cas.value > 0.95 and cas.baseline > 0.95 and cas.real == 'test'
+  assert abs(intra.value - intra.baseline) < 0.2
   wrong = labelled(3)
   wrong.label = (wrong.label + 1) % 3
   cas, intra = of(wrong)
@@ -170,10 +172,14 @@ def test_no_held_out_data_means_halves():
   for player in ('generator', 'discriminator'):
     tiny[player] = {'name': 'mlp', 'features': (4,)}
   built = experiment.build(tiny, train=source)
-  (row,) = built.judge()(points(1, n=60))
-  assert row.counts['floor'] == 30 and row.real == 'all' and row.floor > 0.2
+  (row,) = built.evaluator()(points(1, n=60))
+  assert (
+    row.counts['baseline'] == 30 and row.real == 'all' and row.baseline > 0.2
+  )
   with pytest.raises(ValueError, match="'cas' needs classes, which samples"):
-    experiment.build({**tiny, 'eval': {'metrics': 'cas'}}, train=source).judge()
+    experiment.build(
+      {**tiny, 'eval': {'metrics': 'cas'}}, train=source
+    ).evaluator()
 
 
 def test_one_real_set_has_a_floor_of_its_halves():
@@ -184,12 +190,12 @@ def test_one_real_set_has_a_floor_of_its_halves():
   assert row.counts == {
     'generated': 400,
     'real': 400,
-    'floor': 200,
+    'baseline': 200,
     'floor_real': 200,
   }
-  assert row.floor < 0.2 < row.value and row.real == 'all'
+  assert row.baseline < 0.2 < row.value and row.real == 'all'
   assert 'scored 400 examples, all there are, not 1000' in of.notes
-  assert any('the floor is of 200' in note for note in of.notes)
+  assert any('the baseline is of 200' in note for note in of.notes)
 
 
 def test_fid_says_what_too_few_examples_do_to_it():
@@ -280,7 +286,7 @@ def test_every_metric_says_what_it_is():
   for name, metric in evaluation.METRICS.items():
     assert len(metric.names) == len(metric.better), name
     assert set(metric.better) <= {'lower', 'higher', 'near 0.5'}
-    assert metric.against in ('train', 'test')
+    assert metric.reference_split in ('train', 'test')
 
 
 def test_rank_looks_at_the_first_metric_alone():
@@ -305,7 +311,9 @@ def test_settings_of_scores_are_checked():
     ValueError, match='eval.num_samples=1: must be at least 2'
   ):
     config_lib.from_mapping({'eval': {'num_samples': 1}})
-  assert config_lib.from_mapping({'eval': {'every': 3}}).eval['num_samples'] == 1000
+  assert (
+    config_lib.from_mapping({'eval': {'every': 3}}).eval['num_samples'] == 1000
+  )
 
 
 def test_over_draws_of_a_single_set_is_a_jackknife():

@@ -183,7 +183,7 @@ class TestSource:
     assert len(open_stacks('test')) == 26_000
     assert len(open_stacks(stacks=7)) == 7
     assert open_stacks(size=16).shape == (16, 16, 3)
-    assert open_stacks().truth == ('mnist', 1000)
+    assert open_stacks().distribution == ('mnist', 1000)
 
   def test_channels_are_the_digits_of_the_label(self, twenty):
     source = open_stacks(data_dir='here')

@@ -63,7 +63,9 @@ def test_g_step_leaves_running_statistics_of_d():
   after, _ = jax.jit(training.make_d_step(gan))(
     before, tiny.batch(), jax.random.key(0)
   )
-  assert not_equal(after.discriminator.batch_stats, before.discriminator.batch_stats)
+  assert not_equal(
+    after.discriminator.batch_stats, before.discriminator.batch_stats
+  )
 
 
 def test_train_step_is_d_steps_then_g_step_then_average():
@@ -264,8 +266,8 @@ def d2l_gan():
     latent_dim=2,
     g_optimizer=optax.adam(0.005),
     d_optimizer=optax.adam(0.05),
-    d_scale=0.5,
-    batch_scale=8.0,
+    d_loss_scale=0.5,
+    gradient_scale=8.0,
   )
 
 
@@ -459,7 +461,9 @@ def test_terms_need_names_of_their_own_and_weights():
 
 
 def test_term_that_is_not_one_value_per_example():
-  square = training.LossTerm(lambda c, keys, aux_state: (jnp.ones((16, 16)), aux_state))
+  square = training.LossTerm(
+    lambda c, keys, aux_state: (jnp.ones((16, 16)), aux_state)
+  )
   gan = tiny.gan(d_terms={'t': square})
   now = tiny.init(gan, {**tiny.HYPER, 't_weight': 1.0})
   with pytest.raises(ValueError, match=r"term 't' returned .* \(16, 16\)"):

@@ -109,11 +109,11 @@ def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
   monkeypatch.setattr(build_gan_lib, 'build_gan', counted)
   b1 = 'd_optimizer.b1'
   swept = f'{RATE}=logspace(-3,-1,5); {b1}=0.5,0.6; ema_decay=0.9'
-  crew = experiment.build_ensemble(mapping(seeds=3, swept=swept))
+  ensemble = experiment.build_ensemble(mapping(seeds=3, swept=swept))
   # The experiment, two for each of what varies, the game, one for each point.
   assert len(built) == 1 + 2 * 2 + 1 + 10
-  assert len(crew.members) == 30
+  assert len(ensemble.members) == 30
   rates = np.repeat(np.logspace(-3, -1, 5), 6)
-  np.testing.assert_allclose(crew.hparams['g_learning_rate'], rates)
+  np.testing.assert_allclose(ensemble.hparams['g_learning_rate'], rates)
   moments = np.tile(np.repeat([0.5, 0.6], 3), 5)
-  np.testing.assert_array_equal(crew.hparams['d_b1'], moments)
+  np.testing.assert_array_equal(ensemble.hparams['d_b1'], moments)

@@ -9,7 +9,13 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import augment, config as config_lib, distributed, networks, training
+from gan_jax import (
+  augment,
+  config as config_lib,
+  distributed,
+  networks,
+  training,
+)
 from gan_jax.augment import ada_controller
 from gan_jax.distributed import devices
 from gan_jax.training import gan as gan_lib

@@ -64,7 +64,7 @@ def test_a_run_and_its_continuation(tmp_path):
   config = json.loads((tmp_path / 'config.json').read_text())
   assert config['config']['num_steps'] == 6 and 'jax' in config['versions']
   summary = json.loads((tmp_path / 'summary.json').read_text())
-  assert summary['scores'][0]['floor'] < 0.5
+  assert summary['scores'][0]['baseline'] < 0.5
   assert [line['step'] for line in lines(tmp_path)] == [2, 4, 6]
   assert list((tmp_path / 'tensorboard').glob('events.out.tfevents.*'))
   assert (tmp_path / 'checkpoints' / '6').is_dir()
@@ -264,7 +264,9 @@ def test_a_run_rolls_back_to_the_last_good_checkpoint(flaky, tmp_path):
   with checkpoint.RunCheckpointer(
     tmp_path / 'run' / 'checkpoints', read_only=True
   ) as saved:
-    assert saved.about(30)['rollbacks'] == saved.about(40)['rollbacks'] == 1
+    assert (
+      saved.metadata(30)['rollbacks'] == saved.metadata(40)['rollbacks'] == 1
+    )
 
 
 def test_warnings_are_said_and_kept(tmp_path):

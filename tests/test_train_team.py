@@ -23,8 +23,8 @@ from tests.test_ensemble import RATE, mapping
 def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
   several = {'ensemble': {'seeds': 3, 'sweep': ''}}
   given = mapping() if data == 'points' else test_fuse.IMAGES
-  crew = experiment.build_ensemble(given | several | {'num_devices': 1})
-  state = crew.init_state()
+  ensemble = experiment.build_ensemble(given | several | {'num_devices': 1})
+  state = ensemble.init_state()
   state = state.replace(
     step=np.array([0 if i in lost else 4 for i in range(3)])
   )
@@ -35,11 +35,11 @@ def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
       asked.append(index)
       return super().weights(state, index)
 
-  scorer = Scorer(crew, None)
+  scorer = Scorer(ensemble, None)
   save = lambda path, x, *_, **more: saved.append((x.shape, more))
   monkeypatch.setattr(metric_writer, 'save_samples', save)
   monkeypatch.setattr(metric_writer, 'save_image_grid', save)
-  train_ensemble._save_pictures(tmp_path / 'x.png', crew, scorer, state, 4)
+  train_ensemble._save_pictures(tmp_path / 'x.png', ensemble, scorer, state, 4)
   assert asked == drawn
   if data == 'points':
     assert saved == [((64, 2), {})]
@@ -114,27 +114,31 @@ class TestPlots:
       {'step': s, 'metrics': {'d_loss': [1, None], 'g_loss': [2.0, 3.0]}}
       for s in (1, 2)
     ]
-    floors = {'score': (0.5, 0.01), 'other': (0.5, None)}
+    baselines = {'score': (0.5, 0.01), 'other': (0.5, None)}
     path = tmp_path / 'x.png'
-    assert sweep_plots.plot_sweep(path, axes, self.points(shape), floors, lines)
+    assert sweep_plots.plot_sweep(
+      path, axes, self.points(shape), baselines, lines
+    )
     assert path.stat().st_size > 5000
 
   def test_no_picture_of_three_dimensions(self, tmp_path):
     axes = [sweep.SweepAxis((name,), (1.0,)) for name in 'abc']
-    floors = {'score': (0.5, 0.01)}
+    baselines = {'score': (0.5, 0.01)}
     path = tmp_path / 'x.png'
-    assert not sweep_plots.plot_sweep(path, axes, self.points(()), floors, [])
+    assert not sweep_plots.plot_sweep(
+      path, axes, self.points(()), baselines, []
+    )
 
 
 @pytest.mark.slow
 def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
   def train(workdir, stopped):
     given = mapping(seeds=2, num_steps=30, num_devices=1)
-    crew = experiment.build_ensemble(
+    ensemble = experiment.build_ensemble(
       given | {'eval': {'every': 10, 'num_samples': 20}}
     )
     return train_ensemble.train_ensemble(
-      crew, workdir, console.ConsoleReporter(), lambda: stopped
+      ensemble, workdir, console.ConsoleReporter(), lambda: stopped
     )
 
   def lines(workdir):

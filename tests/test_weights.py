@@ -238,7 +238,7 @@ def test_all_formats_give_the_same_weights(small, tmp_path, head):
   pth = tmp_path / 'a.pth'
   pth.write_bytes(torch_file(torch_state(head)))
   first = inception_weights.load_weights(pth)
-  assert first.source == str(pth) and not first.is_fid
+  assert first.source == str(pth) and not first.is_reference_inception
   assert ('fc' in first.params) == head
   if head:
     kernel = first.params['fc']['kernel']
@@ -262,12 +262,12 @@ def test_the_network_of_fid_is_known_with_and_without_its_head(
   plain = inception_weights.load_weights(paths[1])
   monkeypatch.setattr(inception_weights, 'REFERENCE_HASH', plain.sha256)
   found = [inception_weights.load_weights(path) for path in paths]
-  assert found[0].is_fid and found[1].is_fid
+  assert found[0].is_reference_inception and found[1].is_reference_inception
   assert found[0].sha256 != found[1].sha256
   state = torch_state()
   state['Conv2d_1a_3x3.bn.bias'][2] *= 1 + 1e-6
   paths[0].write_bytes(torch_file(state))
-  assert not inception_weights.load_weights(paths[0]).is_fid
+  assert not inception_weights.load_weights(paths[0]).is_reference_inception
 
 
 def test_content_hash():

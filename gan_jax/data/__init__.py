@@ -45,7 +45,7 @@ class Source(Protocol):
   """
 
   shape: tuple[int, ...]
-  truth: Any
+  distribution: Any
 
   def __len__(self) -> int: ...
 

@@ -22,11 +22,11 @@ class ArraySource:
   class_names: tuple[str, ...] = ()
   listing = ''
 
-  def __init__(self, x: np.ndarray, label=None, truth: Any = None):
+  def __init__(self, x: np.ndarray, label=None, distribution: Any = None):
     self.x = x
     self.label = None if label is None else np.asarray(label, np.int32)
     self.shape = x.shape[1:]
-    self.truth = truth
+    self.distribution = distribution
 
   def __len__(self) -> int:
     return len(self.x)

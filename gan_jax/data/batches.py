@@ -29,7 +29,7 @@ class BatchIterator:
     start: int = 0,
     put: Callable[[Any], Any] = lambda batch: batch,
     ahead: int = 2,
-    part: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
   ):
     """Starts reading.
 
@@ -52,13 +52,15 @@ class BatchIterator:
         'examples of the training split'
       )
     self._source, self._seed = source, seed
-    self._batch_size, self._d_steps, self._part = batch_size, d_steps, part
+    self._batch_size, self._d_steps, self._part = batch_size, d_steps, shard
     self._ahead = Prefetcher(self._batches(start, put), ahead)
 
   def host_batch(self, step: int) -> dict[str, np.ndarray]:
     """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
-    size, d_steps, part = self._batch_size, self._d_steps, self._part
-    chunk = read_batches(self._source, self._seed, size, d_steps, step, 1, part)
+    size, d_steps, shard = self._batch_size, self._d_steps, self._part
+    chunk = read_batches(
+      self._source, self._seed, size, d_steps, step, 1, shard
+    )
     return {name: x[0] for name, x in chunk.items()}
 
   def _batches(self, step, put):
@@ -90,7 +92,7 @@ def read_batches(
   d_steps: int,
   step: int,
   count: int,
-  part: tuple[int, int] = (0, 1),
+  shard: tuple[int, int] = (0, 1),
 ) -> dict[str, np.ndarray]:
   """The batches of `count` train steps from one on, out of a source.
 
@@ -108,8 +110,8 @@ def read_batches(
     Leaves `[count, d_steps, batch_size / n, ...]`, numpy.
   """
   numbers = range(step * d_steps, (step + count) * d_steps)
-  own = batch_size // part[1]
-  rows = slice(part[0] * own, (part[0] + 1) * own)
+  own = batch_size // shard[1]
+  rows = slice(shard[0] * own, (shard[0] + 1) * own)
   indices = [
     shuffle.batch_indices(seed, t, len(source), batch_size)[rows]
     for t in numbers

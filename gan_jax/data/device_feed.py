@@ -30,7 +30,7 @@ def read_all(source: Any) -> dict[str, np.ndarray]:
   """
   indices = np.arange(len(source))
   cuts = range(_AT_A_TIME, len(source), _AT_A_TIME)
-  parts = [source[part] for part in np.split(indices, cuts)]
+  parts = [source[shard] for shard in np.split(indices, cuts)]
   return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 
@@ -80,10 +80,10 @@ class ChunkedFeed:
     d_steps: int,
     start: int,
     size: int,
-    until: Callable[[int], int],
+    steps_until_boundary: Callable[[int], int],
     put: Callable[[Any], Any],
     ahead: int = 2,
-    part: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
   ):
     """Starts reading.
 
@@ -103,9 +103,9 @@ class ChunkedFeed:
     def chunks():
       step = start
       while True:
-        count = max(1, min(size, until(step)))
+        count = max(1, min(size, steps_until_boundary(step)))
         chunk = batches.read_batches(
-          source, seed, batch_size, d_steps, step, count, part
+          source, seed, batch_size, d_steps, step, count, shard
         )
         fill = lambda x: np.concatenate(
           [x, np.repeat(x[-1:], size - count, axis=0)]
@@ -136,7 +136,7 @@ class ChunkedFeed:
       ValueError: where steps are taken out of order; and as the source.
     """
     del count
-    at, chunk, count = self._ahead.after(wait)
+    at, chunk, count = self._ahead.next_item(wait)
     if at != step:
       raise ValueError(f'step {step} asked for the chunk of step {at}')
     return chunk, count

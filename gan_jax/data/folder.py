@@ -111,7 +111,7 @@ class ImageFolderSource:
     fingerprint: changes when a file does.
   """
 
-  truth = None
+  distribution = None
   class_names: tuple[str, ...] = ()
   listing = ''
 

@@ -46,7 +46,7 @@ class Prefetcher:
       if isinstance(item, Exception):
         return
 
-  def after(self, wait: Callable[[], Any]) -> Any:
+  def next_item(self, wait: Callable[[], Any]) -> Any:
     """The next item; where none is ready, `wait` comes before the clock.
 
     Args:
@@ -66,7 +66,7 @@ class Prefetcher:
     return item
 
   def __next__(self) -> Any:
-    return self.after(lambda: None)
+    return self.next_item(lambda: None)
 
   def __iter__(self):
     return self

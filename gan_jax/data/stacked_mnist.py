@@ -44,9 +44,9 @@ class StackedSource:
     digits: np.ndarray,
     classes,
     index: np.ndarray,
-    truth: StackedMnistModes,
+    distribution: StackedMnistModes,
   ):
-    self.digits, self.index, self.truth = digits, index, truth
+    self.digits, self.index, self.distribution = digits, index, distribution
     self.classes = np.asarray(classes, np.int32)
     self.shape = (*digits.shape[1:3], 3)
 

@@ -53,14 +53,14 @@ class Mixture(NamedTuple):
     return (self.centres[modes] + self.sigma * noise).astype(np.float32)
 
 
-def _draw(truth, split: str, size: int, seed: int) -> ArraySource:
+def _draw(distribution, split: str, size: int, seed: int) -> ArraySource:
   if size < 1:
     raise ValueError(f'size={size}: must be at least 1')
   if seed < 0:
     raise ValueError(f'seed={seed}: must be at least 0')
   # Splits are independent draws.
-  x = truth.sample(size, [seed, ('train', 'test').index(split)])
-  return ArraySource(x, truth=truth)
+  x = distribution.sample(size, [seed, ('train', 'test').index(split)])
+  return ArraySource(x, distribution=distribution)
 
 
 def _check_mixture(of: str, count: int, sigma: float, **lengths: float) -> None:
@@ -90,8 +90,8 @@ def gaussian(split: str, *, size: int = 1000, seed: int = 0) -> ArraySource:
     ValueError: for numbers out of range.
   """
   a = np.array([[1, 2], [-0.1, 0.5]])
-  truth = Gaussian(mean=np.array([1.0, 2.0]), covariance=a.T @ a)
-  return _draw(truth, split, size, seed)
+  distribution = Gaussian(mean=np.array([1.0, 2.0]), covariance=a.T @ a)
+  return _draw(distribution, split, size, seed)
 
 
 def ring(

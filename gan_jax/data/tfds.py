@@ -85,7 +85,7 @@ def is_prepared(builder) -> bool:
 class _Streamed:
   """Records read and decoded as they are asked for."""
 
-  truth = None
+  distribution = None
 
   def __init__(self, records, features, size, channels):
     self._records, self._features = records, features

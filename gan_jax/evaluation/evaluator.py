@@ -3,7 +3,7 @@
   judge = evaluator.Evaluator(reference_data.train_test_references(train, test), ['prdc', 'c2st'])
   rows = judge(source)          # any data.Source: generated, from files, ...
 
-Each row has a standard error and a floor: the same score of held-out real
+Each row has a standard error and a baseline: the same score of held-out real
 data in place of generated, at the same size where there are enough.
 """
 
@@ -52,7 +52,7 @@ class Evaluator:
     extractor: FeatureExtractor | None = None,
     count: int = 1000,
     real_count: int = 0,
-    against: str = '',
+    reference_split: str = '',
     seed: int = 0,
     devices: Sequence[jax.Device] = (),
     store: feature_cache.FeatureCache | None = None,
@@ -82,26 +82,29 @@ class Evaluator:
       raise ValueError(
         f'num_real={real_count}: must be at least 2, or 0 for all'
       )
-    if against and against not in real:
-      raise ValueError(f'against={against!r}: choose one of {sorted(real)}')
+    if reference_split and reference_split not in real:
+      raise ValueError(
+        f'against={reference_split!r}: choose one of {sorted(real)}'
+      )
     first = next(iter(real.values())).reference
     self.names = tuple(names) or default_metrics(first)
     self.extractor = extractor or feature_extractors.pixel_features()
     self.count, self._real_count = count, real_count
-    self._real, self._against = dict(real), against
+    self._real, self._against = dict(real), reference_split
     self._options = {'devices': devices}
     if track is not None:
       self._options['track'] = track
     self._store, self.seed = store, seed
     # Where some score wants all features, the others take them too.
     self._options['whole'] = any(
-      METRICS[name].features and METRICS[name].whole for name in self.names
+      METRICS[name].features and METRICS[name].keep_in_memory
+      for name in self.names
     )
     # Where all compare as many real ones as generated, no more are needed.
-    if all(METRICS[name].cap for name in self.names):
+    if all(METRICS[name].max_examples for name in self.names):
       self._real_count = min(count, real_count or count)
     self._sets: dict[Any, FeatureSet] = {}
-    self._floors: dict[str, Any] = {}
+    self._baselines: dict[str, Any] = {}
     self.notes: list[str] = []
     for name in self.names:
       split = self._split(METRICS[name])
@@ -110,7 +113,9 @@ class Evaluator:
   def _split(self, metric: Metric) -> str:
     if self._against:
       return self._against
-    return metric.against if metric.against in self._real else 'all'
+    return (
+      metric.reference_split if metric.reference_split in self._real else 'all'
+    )
 
   def _feature_set(self, metric, source, name, *, count, facts) -> FeatureSet:
     """Features of real examples, kept for the next metric and call."""
@@ -144,27 +149,29 @@ class Evaluator:
     if metric.labels:
       check_labels(name, fake, real)
     key, n = jax.random.key(self.seed), min(fake.count, real.count)
-    n = min(n, metric.cap or n)
+    n = min(n, metric.max_examples or n)
     return jax.device_get(list(metric.function(fake, real, key, n)))
 
-  def _floor(self, name: str, count: int):
+  def _baseline(self, name: str, count: int):
     """The score of real examples, and the sets it is of; kept."""
-    if (name, count) not in self._floors:
+    if (name, count) not in self._baselines:
       metric = METRICS[name]
       of = self._real[self._split(metric)]
-      source, truth = of.floor, of.reference.truth
-      if metric.truth and hasattr(truth, 'sample'):
-        source = reference_data.sample_distribution(truth, count, self.seed)
+      source, distribution = of.baseline, of.reference.distribution
+      if metric.distribution and hasattr(distribution, 'sample'):
+        source = reference_data.sample_distribution(
+          distribution, count, self.seed
+        )
       fake = self._feature_set(
         metric,
         source,
-        'real, for the floor',
+        'real, for the baseline',
         count=min(count, len(source)),
-        facts=of.floor_facts,
+        facts=of.baseline_facts,
       )
-      real = self._reference(metric, of.floor_reference, of)
-      self._floors[name, count] = fake, real, self._score(name, fake, real)
-    return self._floors[name, count]
+      real = self._reference(metric, of.baseline_reference, of)
+      self._baselines[name, count] = fake, real, self._score(name, fake, real)
+    return self._baselines[name, count]
 
   def __call__(self, source: data.Source) -> list[MetricResult]:
     """Scores examples.
@@ -203,7 +210,7 @@ class Evaluator:
     self._check_shapes(name, fake.source.shape, of.reference.shape)
     real = self._reference(metric, of.reference, of)
     found = self._score(name, fake, real)
-    floor_fake, _, _ = self._floor(name, fake.count)
+    floor_fake, _, _ = self._baseline(name, fake.count)
     for sentence in (
       *metric.explain(fake, real),
       *_compare_to_baseline(fake, floor_fake),
@@ -217,34 +224,36 @@ class Evaluator:
         p_value=_as_p_value(value),
         counts=counts | row.counts,
       )
-      for value, row in zip(found, self._floor_rows(name, fake.count))
+      for value, row in zip(found, self._baseline_rows(name, fake.count))
     ]
 
-  def floors(self) -> list[MetricResult]:
-    """The rows of the scores with floors alone: `value` is None."""
+  def baselines(self) -> list[MetricResult]:
+    """The rows of the scores with baselines alone: `value` is None."""
     return [
-      row for name in self.names for row in self._floor_rows(name, self.count)
+      row
+      for name in self.names
+      for row in self._baseline_rows(name, self.count)
     ]
 
-  def _floor_rows(self, name: str, count: int) -> list[MetricResult]:
+  def _baseline_rows(self, name: str, count: int) -> list[MetricResult]:
     metric = METRICS[name]
-    fake, real, found = self._floor(name, count)
+    fake, real, found = self._baseline(name, count)
     return [
       MetricResult(
         metric=name,
         name=title,
         value=None,
         error=None,
-        floor=float(floor[0]),
-        floor_error=_as_error(floor),
+        baseline=float(baseline[0]),
+        baseline_error=_as_error(baseline),
         p_value=None,
-        floor_p_value=_as_p_value(floor),
+        baseline_p_value=_as_p_value(baseline),
         better=better,
         error_is=metric.error,
-        counts=_as_counts(metric, ('floor', fake), ('floor_real', real)),
-        real='truth' if metric.truth else self._split(metric),
+        counts=_as_counts(metric, ('baseline', fake), ('floor_real', real)),
+        real='truth' if metric.distribution else self._split(metric),
       )
-      for title, better, floor in zip(metric.names, metric.better, found)
+      for title, better, baseline in zip(metric.names, metric.better, found)
     ]
 
   def _check_shapes(self, name, fake, real) -> None:
@@ -273,11 +282,11 @@ class Evaluator:
       self.notes.append(sentence)
 
 
-def _compare_to_baseline(fake: FeatureSet, floor: FeatureSet) -> list[str]:
-  if floor.count >= fake.count:
+def _compare_to_baseline(fake: FeatureSet, baseline: FeatureSet) -> list[str]:
+  if baseline.count >= fake.count:
     return []
   return [
-    f'the floor is of {floor.count:,} real examples, all there are, not '
+    f'the baseline is of {baseline.count:,} real examples, all there are, not '
     f'{fake.count:,}, and scores depend on the number (FID falls with it)'
   ]
 
@@ -287,9 +296,9 @@ def _as_counts(
 ) -> dict[str, int]:
   """How many examples of each side a score is of."""
   counts = {name: of.count for name, of in sides}
-  if not metric.cap:
+  if not metric.max_examples:
     return counts
-  return dict.fromkeys(counts, min(*counts.values(), metric.cap))
+  return dict.fromkeys(counts, min(*counts.values(), metric.max_examples))
 
 
 def _as_error(result: Any) -> float | None:
@@ -335,6 +344,6 @@ def make_evaluator(
     extractor=extractor,
     count=options['num_samples'],
     real_count=options['num_real'],
-    against=options['against'],
+    reference_split=options['against'],
     **more,
   )

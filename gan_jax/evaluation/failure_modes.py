@@ -79,7 +79,7 @@ def make_health_probe(
 
   In evaluation mode, without augmentation or noise, D in batches of the size
   it is trained on (minibatch statistics see that). Where a loss has no
-  boundary between real and fake logits, it is the middle of their means.
+  threshold between real and fake logits, it is the middle of their means.
 
   Args:
     gan: the game.
@@ -112,15 +112,18 @@ def make_health_probe(
   @jax.jit
   def measure(state, fake, train, held_out):
     found = {'diversity': nearest_neighbor_diversity(fake, train)}
-    loss = gan.loss_at(state.hparams, state.step)
+    loss = gan.resolve_loss(state.hparams, state.step)
     if loss.output == 'features':
       return found
     real_logits, fake_logits = logits(state, train), logits(state, fake)
-    boundary = loss.boundary
-    if boundary is None:
-      boundary = (real_logits.mean() + fake_logits.mean()) / 2
+    decision_threshold = loss.decision_threshold
+    if decision_threshold is None:
+      decision_threshold = (real_logits.mean() + fake_logits.mean()) / 2
     found |= diagnostics.discriminator_accuracy(
-      real_logits, fake_logits, logits(state, held_out), boundary=boundary
+      real_logits,
+      fake_logits,
+      logits(state, held_out),
+      decision_threshold=decision_threshold,
     )
     if loss.output == 'logits':
       total = lambda x: losses.player_loss(

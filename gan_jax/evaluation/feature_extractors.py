@@ -46,7 +46,7 @@ class FeatureExtractor(NamedTuple):
   protocol: str = ''
   sha256: str = ''
   logits: Callable[[PyTree, jax.Array], jax.Array] | None = None
-  is_fid: bool = False
+  is_reference_inception: bool = False
   channels: tuple[int, ...] = ()
 
 
@@ -117,7 +117,7 @@ def inception_v3_features(path: str = '', protocol: str = 'legacy_tensorflow'):
       inception_weights.without_head(loaded.params)
     ),
     logits=inception.class_logits,
-    is_fid=loaded.is_fid,
+    is_reference_inception=loaded.is_reference_inception,
     channels=(1, 3),
   )
 

@@ -62,7 +62,7 @@ class FeatureSet:
     track: ProgressFn = _no_progress,
     store: feature_cache.FeatureCache | None = None,
     facts: dict[str, Any] | None = None,
-    whole: bool = False,
+    keep_in_memory: bool = False,
   ):
     """Describes the set; nothing is computed yet.
 
@@ -88,7 +88,7 @@ class FeatureSet:
     order = np.random.default_rng(0).permutation(len(source))
     self._order = order[start : start + count] if count else order[start:]
     self.count = len(self._order)
-    self._whole = whole or self.count <= KEEP_BYTES
+    self._whole = keep_in_memory or self.count <= KEEP_BYTES
 
   def __len__(self) -> int:
     return self.count

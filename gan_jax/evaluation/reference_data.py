@@ -1,4 +1,4 @@
-"""Real examples to compare with, and those that make the floor."""
+"""Real examples to compare with, and those that make the baseline."""
 
 from typing import Any, Mapping, NamedTuple
 
@@ -11,32 +11,32 @@ _NUM_BASELINE_SUBSETS = 20
 
 
 class ReferenceData(NamedTuple):
-  """What to compare with, and the two sets whose score is the floor.
+  """What to compare with, and the two sets whose score is the baseline.
 
   Attributes:
     reference: real examples that generated ones are compared with.
-    floor: real examples in the place of generated ones.
+    baseline: real examples in the place of generated ones.
     floor_reference: what those are compared with.
     facts: of the reference, for the key of stored features.
-    floor_facts: of `floor`.
+    floor_facts: of `baseline`.
   """
 
   reference: data.Source
-  floor: data.Source
-  floor_reference: data.Source
+  baseline: data.Source
+  baseline_reference: data.Source
   facts: Mapping[str, Any]
-  floor_facts: Mapping[str, Any]
+  baseline_facts: Mapping[str, Any]
 
 
 def train_test_references(
   train: data.Source, test: data.Source, facts: Mapping[str, Any] | None = None
 ) -> dict[str, ReferenceData]:
-  """Both splits of a data set as references, each the floor of the other.
+  """Both splits of a data set as references, each the baseline of the other.
 
   Args:
     train: the training split.
     test: the held-out split; where their distribution is known (`truth`), the
-      floor is 20 fresh draws of it instead.
+      baseline is 20 fresh draws of it instead.
     facts: what the data are, for the key of stored features.
 
   Returns:
@@ -57,7 +57,7 @@ def train_test_references(
 def split_half_reference(
   source: data.Source, facts: Mapping[str, Any]
 ) -> dict[str, ReferenceData]:
-  """One real set as the reference; the floor is one half against the other.
+  """One real set as the reference; the baseline is one half against the other.
 
   Args:
     source: the set.
@@ -91,7 +91,7 @@ class _Subset:
 
   def __init__(self, source, indices):
     self._source, self._indices = source, indices
-    self.shape, self.truth = source.shape, source.truth
+    self.shape, self.distribution = source.shape, source.distribution
     self.fingerprint = getattr(source, 'fingerprint', '')
 
   def __len__(self):
@@ -101,7 +101,11 @@ class _Subset:
     return self._source[self._indices[indices]]
 
 
-def sample_distribution(truth: Any, count: int, seed: int) -> data.Source:
+def sample_distribution(
+  distribution: Any, count: int, seed: int
+) -> data.Source:
   """Examples of the truth itself: what a perfect generator would draw."""
   size = _NUM_BASELINE_SUBSETS * count
-  return ArraySource(truth.sample(size, [seed, 2]), truth=truth)
+  return ArraySource(
+    distribution.sample(size, [seed, 2]), distribution=distribution
+  )

@@ -1,6 +1,6 @@
 """The scores by name.
 
-The floor of a score is the same function of two real sets, so each is written
+The baseline of a score is the same function of two real sets, so each is written
 once, in measures.py. What a score needs of its sets (Inception's features,
 labels, a known truth) is in the table, and is checked before anything is
 computed.
@@ -42,14 +42,14 @@ class Metric(NamedTuple):
   function: Callable[[FeatureSet, FeatureSet, jax.Array, int], Result]
   names: tuple[str, ...]
   better: tuple[str, ...]
-  against: str
+  reference_split: str
   error: str
   features: Any = True
   labels: bool = False
   logits: bool = False
-  truth: Any = None
+  distribution: Any = None
   whole: bool = True
-  cap: int = 0
+  max_examples: int = 0
   explain: Callable[[FeatureSet, FeatureSet], list[str]] = lambda *_: []
 
 
@@ -106,7 +106,7 @@ METRICS: dict[str, Metric] = {
     ('higher',) * 4,
     'train',
     'examples, the other set given',
-    cap=50_000,
+    max_examples=50_000,
   ),
   'swd': Metric(
     scorers.sliced_wasserstein,
@@ -114,7 +114,7 @@ METRICS: dict[str, Metric] = {
     ('lower',),
     'train',
     'directions',
-    cap=50_000,
+    max_examples=50_000,
   ),
   'mmd': Metric(
     scorers.mmd,
@@ -122,7 +122,7 @@ METRICS: dict[str, Metric] = {
     ('lower',),
     'test',
     '',
-    cap=_TEST_SIZE,
+    max_examples=_TEST_SIZE,
   ),
   'c2st': Metric(
     scorers.c2st,
@@ -130,7 +130,7 @@ METRICS: dict[str, Metric] = {
     ('near 0.5',),
     'test',
     '',
-    cap=10 * _TEST_SIZE,
+    max_examples=10 * _TEST_SIZE,
   ),
   'nn': Metric(
     scorers.nearest_neighbor,
@@ -138,7 +138,7 @@ METRICS: dict[str, Metric] = {
     ('near 0.5',),
     'test',
     f'{_DRAWS}, and the real set',
-    cap=5 * _TEST_SIZE,
+    max_examples=5 * _TEST_SIZE,
     explain=scorers.explain_nearest_neighbor,
   ),
   'intra_fd': Metric(
@@ -164,7 +164,7 @@ METRICS: dict[str, Metric] = {
     'test',
     _DRAWS,
     features=False,
-    truth=synthetic.Gaussian,
+    distribution=synthetic.Gaussian,
     explain=scorers.explain_gaussian_divergence,
   ),
   'modes': Metric(
@@ -178,7 +178,7 @@ METRICS: dict[str, Metric] = {
     'test',
     _DRAWS,
     features=False,
-    truth=synthetic.Mixture,
+    distribution=synthetic.Mixture,
   ),
   'stacked_modes': Metric(
     scorers.stacked_mnist_modes,
@@ -187,6 +187,6 @@ METRICS: dict[str, Metric] = {
     'test',
     _DRAWS,
     features=False,
-    truth=stacked_data.StackedMnistModes,
+    distribution=stacked_data.StackedMnistModes,
   ),
 }

@@ -26,15 +26,15 @@ class MetricResult(NamedTuple):
   Attributes:
     metric: its key in METRICS.
     name: for a table.
-    value: of the generated examples; None for a floor alone.
+    value: of the generated examples; None for a baseline alone.
     error: its standard error; None where there is none, or a p-value.
-    floor: the same of real data; for a share, the ceiling.
-    floor_error: its standard error, or None.
+    baseline: the same of real data; for a share, the ceiling.
+    baseline_error: its standard error, or None.
     p_value: of a test, else None.
-    floor_p_value: of the floor's test, else None.
+    baseline_p_value: of the baseline's test, else None.
     better: 'lower', 'higher' or 'near 0.5'.
     error_is: what the error is over.
-    counts: numbers of examples: 'generated', 'real', 'floor', 'floor_real'.
+    counts: numbers of examples: 'generated', 'real', 'baseline', 'floor_real'.
     real: which split they are compared with.
   """
 
@@ -42,10 +42,10 @@ class MetricResult(NamedTuple):
   name: str
   value: float | None
   error: float | None
-  floor: float
-  floor_error: float | None
+  baseline: float
+  baseline_error: float | None
   p_value: float | None
-  floor_p_value: float | None
+  baseline_p_value: float | None
   better: str
   error_is: str
   counts: dict[str, int]
@@ -54,11 +54,12 @@ class MetricResult(NamedTuple):
 
 def default_metrics(source: data.Source) -> tuple[str, ...]:
   """What data are scored by where nothing is said: a known truth, or 1-NN."""
-  truth = getattr(source, 'truth', None)
+  distribution = getattr(source, 'distribution', None)
   known = [
     name
     for name, metric in METRICS.items()
-    if metric.truth is not None and isinstance(truth, metric.truth)
+    if metric.distribution is not None
+    and isinstance(distribution, metric.distribution)
   ]
   return tuple(known) or ('nn',)
 
@@ -90,14 +91,14 @@ def check_applicable(
     ValueError: with the reason.
   """
   metric, shape = METRICS[name], tuple(real.shape)
-  if metric.truth is not None:
-    if not isinstance(real.truth, metric.truth):
+  if metric.distribution is not None:
+    if not isinstance(real.distribution, metric.distribution):
       raise ValueError(
         f'the metric {name!r} is for data whose distribution is a known '
-        f'{metric.truth.__name__}'
+        f'{metric.distribution.__name__}'
       )
     return
-  if metric.features == 'inception' and not extractor.is_fid:
+  if metric.features == 'inception' and not extractor.is_reference_inception:
     general = {'fid': 'fd', 'kid': 'kd'}.get(name)
     hint = f'; {general!r} is the same of any features' if general else ''
     other = ', of other weights' if extractor.name == 'inception' else ''
@@ -186,7 +187,7 @@ def as_json(rows: Sequence[MetricResult]) -> list[dict[str, Any]]:
 
 def evaluation_record(
   rows: Sequence[MetricResult],
-  judge: Any,
+  evaluator: Any,
   devices: Sequence[jax.Device],
   **facts: Any,
 ) -> dict[str, Any]:
@@ -198,12 +199,12 @@ def evaluation_record(
     devices: that were used.
     **facts: of the samples, the data, the options.
   """
-  extractor = judge.extractor
+  extractor = evaluator.extractor
   return {
     'scores': as_json(rows),
-    'notes': judge.notes,
+    'notes': evaluator.notes,
     **facts,
-    'seed': judge.seed,
+    'seed': evaluator.seed,
     'features': {
       'name': extractor.name,
       'protocol': extractor.protocol,

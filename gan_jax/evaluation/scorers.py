@@ -132,9 +132,9 @@ def c2st(fake, real, key, n):
 def nearest_neighbor(fake, real, key, n):
   """Leave-one-out 1-NN accuracy, over draws of the generated set."""
   del key
-  against = jnp.asarray(real.features[:n])
+  reference_split = jnp.asarray(real.features[:n])
   accuracy = two_sample.nearest_neighbor_accuracy
-  scores = lambda x: [accuracy(jnp.asarray(x), against[: len(x)])]
+  scores = lambda x: [accuracy(jnp.asarray(x), reference_split[: len(x)])]
   return mean_over_subsets(fake, scores, n, shared=True)
 
 
@@ -173,11 +173,11 @@ def classification_accuracy_score(fake, real, key, n):
 def gaussian_divergence(fake, real, key, n):
   """KL and Wasserstein-2 of a fitted Gaussian to the true one."""
   del key, n
-  truth = real.source.truth
+  distribution = real.source.distribution
 
   def scores(x):
     mean, covariance = gaussian.fit_gaussian(x)
-    sides = mean, covariance, truth.mean, truth.covariance
+    sides = mean, covariance, distribution.mean, distribution.covariance
     return gaussian.kl_divergence(*sides), gaussian.wasserstein_2(*sides)
 
   return mean_over_subsets(fake, scores)
@@ -185,11 +185,11 @@ def gaussian_divergence(fake, real, key, n):
 
 def explain_gaussian_divergence(fake, real):
   """The fitted and the true Gaussian."""
-  truth = real.source.truth
+  distribution = real.source.distribution
   mean, covariance = gaussian.fit_gaussian(fake.features)
   pairs = (
-    ('mean', mean, truth.mean),
-    ('covariance', covariance, truth.covariance),
+    ('mean', mean, distribution.mean),
+    ('covariance', covariance, distribution.covariance),
   )
   rounded = lambda x: np.round(np.asarray(x, np.float64), 3).tolist()
   return [
@@ -207,15 +207,17 @@ def explain_frechet_distance(fake, real):
   return [
     f'{fake.count} examples of {dim} features: their '
     'covariance is singular and the Frechet distance far too high; compare it '
-    'with its floor, and at one number of examples (10,000 or 50,000 are usual)'
+    'with its baseline, and at one number of examples (10,000 or 50,000 are usual)'
   ]
 
 
 def mixture_modes(fake, real, key, n):
   """Modes, their share and balance, of a known mixture."""
   del key, n
-  truth = real.source.truth
-  scores = lambda x: mode_coverage.mode_scores(x, truth.centres, truth.sigma)
+  distribution = real.source.distribution
+  scores = lambda x: mode_coverage.mode_scores(
+    x, distribution.centres, distribution.sigma
+  )
   return mean_over_subsets(fake, scores)
 
 

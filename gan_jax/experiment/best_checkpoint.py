@@ -72,11 +72,11 @@ class BestCheckpointTracker:
   def _comparable(self, line: Mapping[str, Any]) -> bool:
     return line['options'] == json.loads(json.dumps(self._options))
 
-  def has(self, step: int) -> bool:
+  def is_evaluated(self, step: int) -> bool:
     """Whether the scores of a step are noted."""
     return step in self._done
 
-  def offer(
+  def update(
     self, step: int, state: Any, rows: list[results.MetricResult]
   ) -> bool:
     """Notes scores, and saves the state where they are the best so far.

@@ -13,11 +13,11 @@ from gan_jax.training import ema, update_rules
 
 
 def _warn_about_batch_norm(names, spec, player) -> None:
-  by_example = [name for name in names if training.PENALTIES[name].by_example]
-  if by_example and spec.get('norm') == 'batch':
+  per_example = [name for name in names if training.PENALTIES[name].per_example]
+  if per_example and spec.get('norm') == 'batch':
     made = 'a logit' if player == 'discriminator' else 'an example'
     warnings.warn(
-      f'the penalty {", ".join(by_example)} is defined for each example, and '
+      f'the penalty {", ".join(per_example)} is defined for each example, and '
       f"with {player}.norm='batch' {made} depends on its whole batch; "
       "use norm='none', 'layer' or 'spectral'",
       stacklevel=3,
@@ -112,9 +112,9 @@ def build_gan(
     packing=config.packing,
     consensus=config.consensus_weight > 0,
     joint_batch=config.joint_batch,
-    d_scale=config.d_loss_scale,
-    g_scale=config.g_loss_scale,
-    batch_scale=float(config.batch_size) if summed else 1.0,
+    d_loss_scale=config.d_loss_scale,
+    g_loss_scale=config.g_loss_scale,
+    gradient_scale=float(config.batch_size) if summed else 1.0,
   )
   hparams = {
     **g_hparams,

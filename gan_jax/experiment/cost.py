@@ -56,8 +56,8 @@ def lower_train_step(experiment: Any) -> jax.stages.Lowered:
   )
   step = build_gan.build_train_step(experiment.gan, experiment.config, None)
   return jax.jit(step, donate_argnums=0).lower(
-    experiment.state_shapes(),
-    jax.tree.map(share, experiment.batch_shapes()),
+    experiment.abstract_state(),
+    jax.tree.map(share, experiment.abstract_batch()),
     jax.eval_shape(lambda: jax.random.key(0)),
   )
 
@@ -77,22 +77,24 @@ def estimate_cost(experiment: Any) -> StepCost:
     The cost for one device, with its share of the batch.
   """
   config, count = experiment.config, len(experiment.devices)
-  shapes = experiment.state_shapes()
+  shapes = experiment.abstract_state()
   lowered = lower_train_step(experiment)
   counted = lowered.cost_analysis() or {}
   memory = lowered.compile().memory_analysis()
   size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
   resident = program.fits_on_device(experiment.train, config)
   g, d = shapes.generator, shapes.discriminator
-  reduced = (_float_bytes((d.params, d.batch_stats)) * config.d_steps) + _float_bytes(
-    (g.params, g.batch_stats)
-  )
+  reduced = (
+    _float_bytes((d.params, d.batch_stats)) * config.d_steps
+  ) + _float_bytes((g.params, g.batch_stats))
   return StepCost(
     g_parameters=size(g),
     d_parameters=size(d),
     state_bytes=_bytes(shapes),
-    resident_bytes=device_feed.source_nbytes(experiment.train) if resident else 0,
-    moved_bytes=0 if resident else _bytes(experiment.batch_shapes()) // count,
+    resident_bytes=device_feed.source_nbytes(experiment.train)
+    if resident
+    else 0,
+    moved_bytes=0 if resident else _bytes(experiment.abstract_batch()) // count,
     reduced_bytes=reduced if count > 1 else 0,
     flops=count_flops(lowered),
     accessed_bytes=counted.get('bytes accessed', float('nan')),

@@ -59,7 +59,7 @@ class EnsembleExperiment:
     return self.base.test
 
   @property
-  def draws(self) -> fused.RandomStreams:
+  def streams(self) -> fused.RandomStreams:
     """What everything random of the members comes from, `[M]`."""
     return ensemble.stack_members(
       [fused.make_streams(member.config.seed) for member in self.members]
@@ -79,10 +79,10 @@ class EnsembleExperiment:
     hparams = {n: jnp.asarray(v, jnp.float32) for n, v in self.hparams.items()}
     return states.replace(hparams=hparams)
 
-  def state_shapes(self) -> training.GANState:
+  def abstract_state(self) -> training.GANState:
     """Shapes and types of the states, computing nothing."""
     return ensemble.stacked_member_shapes(
-      self.base.state_shapes(), len(self.members)
+      self.base.abstract_state(), len(self.members)
     )
 
   def program(self, way: str = '') -> program_lib.TrainProgram:

@@ -59,17 +59,17 @@ class Experiment:
   train_step: update_rules.Step
 
   @property
-  def own_devices(self) -> list[jax.Device]:
+  def local_devices(self) -> list[jax.Device]:
     """Those of the devices that belong to this process."""
     return devices_lib.addressable_devices(self.devices)
 
   @property
   def key(self) -> jax.Array:
     """The run's base key."""
-    return self.draws.key
+    return self.streams.key
 
   @property
-  def draws(self) -> fused.RandomStreams:
+  def streams(self) -> fused.RandomStreams:
     """What everything random of the run comes from."""
     return fused.make_streams(self.config.seed)
 
@@ -80,7 +80,7 @@ class Experiment:
     )
     return init(self.config.seed)
 
-  def state_shapes(self) -> training.GANState:
+  def abstract_state(self) -> training.GANState:
     """Shapes and types of the state, computing nothing."""
     return build_gan.abstract_state(
       self.gan, self.hparams, self.shape, self._memory
@@ -90,7 +90,7 @@ class Experiment:
   def _memory(self) -> dict[str, Any]:
     return build_gan.aux_state_options(self.config)
 
-  def batch_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+  def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a step's batch on all devices, uint8 or float."""
     example = self.train[np.zeros(1, np.int64)]
     lead = (self.config.d_steps, self.config.batch_size)
@@ -99,7 +99,7 @@ class Experiment:
       for name, x in example.items()
     }
 
-  def parallelise(self) -> devices_lib.ParallelStep:
+  def parallel_train_step(self) -> devices_lib.ParallelStep:
     """The train step on the devices, with what places its arguments."""
     return distributed.parallelize_step(
       self.train_step, self.devices, backend=self.config.parallel
@@ -111,7 +111,9 @@ class Experiment:
       self.train_step, self.train, self.config, self.devices
     )
 
-  def health_check(self) -> Callable[[training.GANState], dict[str, float]]:
+  def make_health_probe(
+    self,
+  ) -> Callable[[training.GANState], dict[str, float]]:
     """State -> how both players do (health.py), of 256 examples or a batch."""
     size = self.config.batch_size // len(self.devices)
     count = max(256, size)
@@ -119,11 +121,11 @@ class Experiment:
       self.gan,
       take_examples(self.train, count),
       take_examples(self.test, count),
-      self.state_shapes(),
+      self.abstract_state(),
       batch_size=size,
     )
 
-  def judge(self, **more: Any) -> evaluation.Evaluator:
+  def evaluator(self, **more: Any) -> evaluation.Evaluator:
     """What scores examples by `settings.eval` against this data.
 
     Args:
@@ -147,7 +149,7 @@ class Experiment:
     return evaluation.make_evaluator(
       real,
       self.config.eval,
-      devices=self.own_devices,
+      devices=self.local_devices,
       seed=self.config.seed,
       **more,
     )
@@ -163,7 +165,7 @@ class Experiment:
       d_steps=self.config.d_steps,
       start=start,
       put=put,
-      part=(multihost.process_index(), multihost.process_count()),
+      shard=(multihost.process_index(), multihost.process_count()),
     )
 
 
@@ -238,7 +240,7 @@ def build(
 
 def _check_shapes(experiment: Experiment) -> None:
   """Traces a step without compiling it: shapes that do not fit raise here."""
-  batch = experiment.batch_shapes()
+  batch = experiment.abstract_batch()
   label = batch.get('label')
   if label is not None and (len(label.shape) != 2 or label.dtype != np.int32):
     raise ValueError(
@@ -250,11 +252,13 @@ def _check_shapes(experiment: Experiment) -> None:
   )
   batch = jax.tree.map(share, batch)
   placed = distributed.parallelize_step(
-    experiment.train_step, experiment.own_devices, backend=experiment.config.parallel
+    experiment.train_step,
+    experiment.local_devices,
+    backend=experiment.config.parallel,
   )
   step = lambda state, x, key: placed.step(state, placed.put_batch(x), key)
   try:
-    jax.eval_shape(step, experiment.state_shapes(), batch, experiment.key)
+    jax.eval_shape(step, experiment.abstract_state(), batch, experiment.key)
   except AssertionError as error:  # chex: shapes that would broadcast
     raise ValueError(f'the step does not fit together: {error}') from error
 

@@ -45,11 +45,13 @@ def extract(
   step = int(state.step)
   out.mkdir(parents=True, exist_ok=True)
   kept = json.loads(json.dumps(config_lib.to_dict(config)))
-  about = metadata | {'config': kept}
+  metadata = metadata | {'config': kept}
   directory = out / run_dir.CHECKPOINTS
-  with checkpoint.RunCheckpointer(directory, keep=1, about=about) as saved:
+  with checkpoint.RunCheckpointer(
+    directory, keep=1, metadata=metadata
+  ) as saved:
     saved.save(step, state)
-  files.write_json(out / run_dir.CONFIG_FILE, about)
+  files.write_json(out / run_dir.CONFIG_FILE, metadata)
   return step
 
 

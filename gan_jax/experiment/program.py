@@ -31,7 +31,7 @@ class TrainProgram(NamedTuple):
   run: Callable[..., Any]
   put: Callable[[Any], Any]
   feed: Callable[[int], Any]
-  limit: int
+  max_steps: int
 
 
 def fits_on_device(source: data.Source, config: config_lib.Config) -> bool:
@@ -90,14 +90,14 @@ def make_train_program(
     The program; nothing is compiled or placed yet.
   """
   nbytes = device_feed.source_nbytes(source)
-  limit = choose_max_steps(config, nbytes, len(source))
+  max_steps = choose_max_steps(config, nbytes, len(source))
   resident = _fits(nbytes, config)
   sizes = dict(batch_size=config.batch_size, d_steps=config.d_steps)
-  pick = fused.slice_batch
+  batch_fn = fused.slice_batch
   if resident:
     axis_name = None if many else devices_lib.AXIS_NAME
-    pick = fused.gather_batch(len(source), axis_name=axis_name, **sizes)
-  run = training.fuse_steps(step, pick, limit=limit)
+    batch_fn = fused.gather_batch(len(source), axis_name=axis_name, **sizes)
+  run = training.fuse_steps(step, batch_fn, max_steps=max_steps)
   if many:
     placed = devices_lib.shard_members(many(run), devices)
   else:
@@ -116,11 +116,13 @@ def make_train_program(
       source,
       seed=shuffle.reseed(config.seed, rollbacks),
       start=start,
-      size=limit,
-      until=lambda step: schedule.steps_to_next_action(config, step),
+      size=max_steps,
+      steps_until_boundary=lambda step: schedule.steps_to_next_action(
+        config, step
+      ),
       put=placed.put_batch,
-      part=(multihost.process_index(), multihost.process_count()),
+      shard=(multihost.process_index(), multihost.process_count()),
       **sizes,
     )
 
-  return TrainProgram(placed.step, placed.put, feed, limit)
+  return TrainProgram(placed.step, placed.put, feed, max_steps)

@@ -59,7 +59,7 @@ def restore_or_initialize(
   if multihost.process_count() == 1:
     return found
   if found is None:
-    shapes = experiment.state_shapes()
+    shapes = experiment.abstract_state()
     empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
     found = ResumePoint(empty, 0, 0, '')
   numbers = np.array([found.step, found.rollbacks], np.int32)
@@ -73,8 +73,10 @@ def _check_same_config(experiment) -> None:
   """Refuses processes that were given other configs, data or versions."""
   if multihost.process_count() == 1:
     return
-  about = run_dir.run_metadata(experiment)
-  described = json.dumps(about | {'config': _without_paths(experiment.config)})
+  metadata = run_dir.run_metadata(experiment)
+  described = json.dumps(
+    metadata | {'config': _without_paths(experiment.config)}
+  )
   crc = zlib.crc32(described.encode())
   sums = multihost.allgather([crc >> 16, crc & 0xFFFF])
   other = (sums != sums[0]).any(axis=1)
@@ -118,7 +120,9 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
     f'the networks of {init_from} do not fit; they differ in',
     'Weights can be taken from the same networks alone.',
   )
-  take = lambda new, old: new.replace(params=old.params, batch_stats=old.batch_stats)
+  take = lambda new, old: new.replace(
+    params=old.params, batch_stats=old.batch_stats
+  )
   fresh = fresh.replace(
     generator=take(fresh.generator, trained.generator),
     discriminator=take(fresh.discriminator, trained.discriminator),
@@ -149,9 +153,9 @@ def _restore_newest(experiment, workdir) -> ResumePoint | None:
   with checkpoint.RunCheckpointer(kept, read_only=True) as saved:
     for step in reversed(saved.steps()):
       try:
-        about = saved.about(step) or run_dir.read_config(workdir)
-        _check_continues(experiment, workdir, step, about)
-        restored = saved.restore(experiment.state_shapes(), step)
+        metadata = saved.metadata(step) or run_dir.read_config(workdir)
+        _check_continues(experiment, workdir, step, metadata)
+        restored = saved.restore(experiment.abstract_state(), step)
         break
       except checkpoint.CorruptCheckpointError as error:
         damaged[step] = str(error)
@@ -167,14 +171,14 @@ def _restore_newest(experiment, workdir) -> ResumePoint | None:
     f'{checkpoint.quarantine(kept / str(number), text)}; '
     for number, text in damaged.items()
   )
-  return ResumePoint(restored, step, about.get('rollbacks', 0), said)
+  return ResumePoint(restored, step, metadata.get('rollbacks', 0), said)
 
 
-def _check_continues(experiment, workdir, step, about) -> None:
+def _check_continues(experiment, workdir, step, metadata) -> None:
   """Refuses a checkpoint of another run, or beyond the end of this."""
   _raise_incompatible(
     compatibility.incompatible_fields(
-      about['config'] | {'examples': about['examples']},
+      metadata['config'] | {'examples': metadata['examples']},
       dataclasses.asdict(experiment.config)
       | {'examples': run_dir.data_fingerprint(experiment)},
     ),

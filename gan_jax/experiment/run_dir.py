@@ -41,9 +41,9 @@ def run_metadata(experiment: Any) -> dict[str, Any]:
 
 def data_fingerprint(experiment: Any) -> dict[str, Any]:
   """Sizes of the two splits of an experiment's data, and which files it has."""
-  about = {'train': len(experiment.train), 'test': len(experiment.test)}
+  metadata = {'train': len(experiment.train), 'test': len(experiment.test)}
   listing = getattr(experiment.train, 'listing', '')
-  return about | ({'files': listing} if listing else {})
+  return metadata | ({'files': listing} if listing else {})
 
 
 def latest_step(
@@ -96,7 +96,7 @@ def open_checkpoints(
   return checkpoint.RunCheckpointer(
     workdir / CHECKPOINTS,
     keep=experiment.config.keep_checkpoints,
-    about=run_metadata(experiment) | {'rollbacks': rollbacks},
+    metadata=run_metadata(experiment) | {'rollbacks': rollbacks},
   )
 
 

@@ -152,7 +152,7 @@ class RunCheckpointer:
     *,
     keep: int = 2,
     read_only: bool = False,
-    about: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
   ):
     """Opens the directory, or makes it.
 
@@ -164,7 +164,7 @@ class RunCheckpointer:
       about: what is written beside each state, JSON.
     """
     self.directory = pathlib.Path(directory).absolute()
-    self._about, self._looked_at = dict(about or {}), set()
+    self._about, self._looked_at = dict(metadata or {}), set()
     alone = _single_process()
     with _quiet():
       if read_only:
@@ -223,7 +223,7 @@ class RunCheckpointer:
         step,
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(state),
-          about=ocp.args.JsonSave(self._about),
+          metadata=ocp.args.JsonSave(self._about),
         ),
         force=True,
       )
@@ -233,13 +233,13 @@ class RunCheckpointer:
     for directory in self.directory.glob('*.orbax-checkpoint-*'):
       write_checksums(directory)
 
-  def about(self, step: int) -> dict[str, Any]:
+  def metadata(self, step: int) -> dict[str, Any]:
     """What was written beside a state.
 
     Raises:
       Damaged: where the checkpoint is not as it was written.
     """
-    return self._read(step, about=ocp.args.JsonRestore())
+    return self._read(step, metadata=ocp.args.JsonRestore())
 
   def restore(self, like: PyTree, step: int | None = None) -> PyTree:
     """Reads a checkpoint.

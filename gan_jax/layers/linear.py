@@ -41,7 +41,7 @@ class _Layer(nn.Module):
       kernel = jnp.moveaxis(scaled, -1, output_axis)
     return kernel.astype(self.dtype)
 
-  def biased(self, y: Array) -> Array:
+  def add_bias(self, y: Array) -> Array:
     if not self.use_bias:
       return y
     bias = self.param('bias', self.bias_init, (self.features,))
@@ -58,8 +58,8 @@ class Dense(_Layer):
     if x.ndim == 2 and kernel.size <= _TINY and x.shape[0] <= _FEW:
       # Sums of products instead of a matrix product: XLA:CPU fuses them, and
       # makes one kernel of a whole training loop of such layers.
-      return self.biased((x[:, :, None] * kernel[None]).sum(axis=1))
-    return self.biased(x @ kernel)
+      return self.add_bias((x[:, :, None] * kernel[None]).sum(axis=1))
+    return self.add_bias(x @ kernel)
 
 
 class Conv(_Layer):
@@ -74,7 +74,7 @@ class Conv(_Layer):
     shape = (self.size, self.size, x.shape[-1], self.features)
     kernel = self.kernel(shape, train)
     options = dict(stride=self.stride, padding=self.padding)
-    return self.biased(
+    return self.add_bias(
       convolution.convolve(x.astype(self.dtype), kernel, **options)
     )
 
@@ -91,7 +91,7 @@ class ConvTranspose(_Layer):
     shape = (self.size, self.size, self.features, x.shape[-1])
     kernel = self.kernel(shape, train, output_axis=2)
     options = dict(stride=self.stride, padding=self.padding)
-    return self.biased(
+    return self.add_bias(
       convolution.convolve_transpose(x.astype(self.dtype), kernel, **options)
     )
 

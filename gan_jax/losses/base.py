@@ -23,7 +23,7 @@ class AdversarialLoss(NamedTuple):
     coupled: whether a loss mixes the examples of a batch (a mean, a kernel).
       Both functions must then take a keyword `axis_name`, the mapped axis of
       devices, and see the batch of all devices through it.
-    boundary: the logit above which the discriminator says real; None where
+    decision_threshold: the logit above which the discriminator says real; None where
       only differences of logits mean something.
     output: what the discriminator must return: 'logits' `[B]` (or
       `[B, h, w]`); 'features' `[B, F]` (or `[B]`); 'scores', a
@@ -37,7 +37,7 @@ class AdversarialLoss(NamedTuple):
   discriminator: PlayerLoss
   generator: PlayerLoss
   coupled: bool = False
-  boundary: float | None = 0.0
+  decision_threshold: float | None = 0.0
   output: str = 'logits'
   witness: Callable[..., Array] | None = None
 

@@ -63,5 +63,5 @@ dual_contrastive = AdversarialLoss(
   dual_contrastive_discriminator,
   dual_contrastive_generator,
   coupled=True,
-  boundary=None,
+  decision_threshold=None,
 )

@@ -31,14 +31,14 @@ class Divergence(NamedTuple):
     conjugate: v to f*(T(v)), in one stable formula.
     optimal_logit: p / q to the logit where the bound is tight.
     divergence: (p, q) to D_f(p || q), of probabilities that sum to 1.
-    boundary: the logit at p = q.
+    decision_threshold: the logit at p = q.
   """
 
   activation: Callable[[Array], Array]
   conjugate: Callable[[Array], Array]
   optimal_logit: Callable[[Array], Array]
   divergence: Callable[[Array, Array], Array]
-  boundary: float
+  decision_threshold: float
 
 
 DIVERGENCES: dict[str, Divergence] = {
@@ -48,7 +48,7 @@ DIVERGENCES: dict[str, Divergence] = {
     conjugate=lambda v: jnp.exp(v - 1),
     optimal_logit=lambda ratio: 1 + jnp.log(ratio),
     divergence=lambda p, q: (p * jnp.log(p / q)).sum(),
-    boundary=1.0,
+    decision_threshold=1.0,
   ),
   # f(u) = -log u
   'reverse_kl': Divergence(
@@ -56,7 +56,7 @@ DIVERGENCES: dict[str, Divergence] = {
     conjugate=lambda v: v - 1,
     optimal_logit=jnp.log,
     divergence=lambda p, q: (q * jnp.log(q / p)).sum(),
-    boundary=0.0,
+    decision_threshold=0.0,
   ),
   # f(u) = (u - 1)^2
   'pearson': Divergence(
@@ -64,7 +64,7 @@ DIVERGENCES: dict[str, Divergence] = {
     conjugate=lambda v: jnp.square(v) / 4 + v,
     optimal_logit=lambda ratio: 2 * (ratio - 1),
     divergence=lambda p, q: (jnp.square(p - q) / q).sum(),
-    boundary=0.0,
+    decision_threshold=0.0,
   ),
   # f(u) = u log u - (u + 1) log((u + 1) / 2): twice the usual JS.
   'jensen_shannon': Divergence(
@@ -74,7 +74,7 @@ DIVERGENCES: dict[str, Divergence] = {
     divergence=lambda p, q: (
       p * jnp.log(2 * p / (p + q)) + q * jnp.log(2 * q / (p + q))
     ).sum(),
-    boundary=0.0,
+    decision_threshold=0.0,
   ),
   # f(u) = (sqrt(u) - 1)^2
   'squared_hellinger': Divergence(
@@ -82,7 +82,7 @@ DIVERGENCES: dict[str, Divergence] = {
     conjugate=jnp.expm1,
     optimal_logit=lambda ratio: jnp.log(ratio) / 2,
     divergence=lambda p, q: jnp.square(jnp.sqrt(p) - jnp.sqrt(q)).sum(),
-    boundary=0.0,
+    decision_threshold=0.0,
   ),
 }
 
@@ -200,5 +200,5 @@ def _pair(divergence, generator):
   return AdversarialLoss(
     bind(f_gan_discriminator),
     bind(generator),
-    boundary=divergence.boundary,
+    decision_threshold=divergence.decision_threshold,
   )

@@ -132,4 +132,4 @@ def least_squares(
     )
 
   middle = (real_target + fake_target) / 2
-  return AdversarialLoss(discriminator, generator, boundary=middle)
+  return AdversarialLoss(discriminator, generator, decision_threshold=middle)

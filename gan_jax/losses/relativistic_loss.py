@@ -197,23 +197,23 @@ def _relative(real_logits, fake_logits, axis_name):
 
 
 relativistic = AdversarialLoss(
-  relativistic_discriminator, relativistic_generator, boundary=None
+  relativistic_discriminator, relativistic_generator, decision_threshold=None
 )
 relativistic_average = AdversarialLoss(
   relativistic_average_discriminator,
   relativistic_average_generator,
   coupled=True,
-  boundary=None,
+  decision_threshold=None,
 )
 relativistic_average_least_squares = AdversarialLoss(
   relativistic_average_least_squares_discriminator,
   relativistic_average_least_squares_generator,
   coupled=True,
-  boundary=None,
+  decision_threshold=None,
 )
 relativistic_average_hinge = AdversarialLoss(
   relativistic_average_hinge_discriminator,
   relativistic_average_hinge_generator,
   coupled=True,
-  boundary=None,
+  decision_threshold=None,
 )

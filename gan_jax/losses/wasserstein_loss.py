@@ -61,5 +61,5 @@ def wasserstein_generator(real_logits: Array, fake_logits: Array) -> Array:
 
 
 wasserstein = AdversarialLoss(
-  wasserstein_discriminator, wasserstein_generator, boundary=None
+  wasserstein_discriminator, wasserstein_generator, decision_threshold=None
 )

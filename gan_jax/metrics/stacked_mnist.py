@@ -1,7 +1,7 @@
 """Modes of Stacked MNIST: which of the 1,000 combinations samples show.
 
 The mode of a sample is the classes that a digit classifier sees in its three
-channels, as in PacGAN's protocol of 26,000 samples. The floor of reverse_kl
+channels, as in PacGAN's protocol of 26,000 samples. The baseline of reverse_kl
 is not 0: n samples of 1,000 equal modes have about 999 / (2 n), 0.019 for
 26,000, and MNIST's digits are not equally frequent.
 

@@ -59,7 +59,7 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     stages = _stages(self.shape)
-    biased = self.norm in ('none', 'spectral')
+    add_bias = self.norm in ('none', 'spectral')
     common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
     channels = self.width * 2 ** (stages - 1)
     side = self.shape[0] >> stages
@@ -77,7 +77,7 @@ class Generator(nn.Module):
         channels,
         stride=2,
         padding=1,
-        use_bias=last or biased,
+        use_bias=last or add_bias,
         **common,
       )(x, train=train)
     return jnp.tanh(x.astype(jnp.float32))
@@ -113,13 +113,13 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
-    biased = self.norm in ('none', 'spectral')
+    add_bias = self.norm in ('none', 'spectral')
     for stage in range(_stages(x.shape[1:])):
       x = layers.Conv(
         self.width * 2**stage,
         stride=2,
         padding=1,
-        use_bias=stage == 0 or biased,
+        use_bias=stage == 0 or add_bias,
         **common,
       )(x, train=train)
       if stage:

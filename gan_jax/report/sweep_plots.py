@@ -32,7 +32,7 @@ def plot_sweep(
   path: pathlib.Path,
   axes: Sequence[Any],
   points: Sequence[Any],
-  floors: Mapping[str, tuple[float, float | None]],
+  baselines: Mapping[str, tuple[float, float | None]],
   lines: Sequence[Mapping[str, Any]],
 ) -> bool:
   """Draws an ensemble.
@@ -41,14 +41,14 @@ def plot_sweep(
     path: of the PNG.
     axes: sweep.SweepAxis of each dimension.
     points: sweep_results.SweepPoint of each point.
-    floors: name of a score -> (its value for real data, standard error).
+    baselines: name of a score -> (its value for real data, standard error).
     lines: of members.jsonl.
 
   Returns:
     Whether there is a picture: not without matplotlib, nor for more than two
     dimensions, nor where all diverged.
   """
-  names = list(floors)[:_SCORES]
+  names = list(baselines)[:_SCORES]
   plt = _pyplot() if names and len(axes) <= 2 else None
   if plt is None:
     return False
@@ -61,7 +61,7 @@ def plot_sweep(
     _plot_curves(panels.pop(0), lines)
   draw = (_plot_seeds, _plot_line, _plot_heatmap)[len(axes)]
   for panel, name in zip(panels, names):
-    draw(panel, name, axes, points, floors[name])
+    draw(panel, name, axes, points, baselines[name])
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # of fonts and tight spaces
     figure.tight_layout()
@@ -95,14 +95,14 @@ def _plot_curves(panel, lines) -> None:
   panel.legend()
 
 
-def _draw_floor(panel, floor, vertical=False) -> None:
-  value, error = floor
+def _draw_baseline(panel, baseline, vertical=False) -> None:
+  value, error = baseline
   line, span = (
     (panel.axvline, panel.axvspan)
     if vertical
     else (panel.axhline, panel.axhspan)
   )
-  line(value, color='grey', ls=':', label='real data (floor)')
+  line(value, color='grey', ls=':', label='real data (baseline)')
   if error:
     span(value - error, value + error, color='grey', alpha=0.2, lw=0)
 
@@ -117,7 +117,7 @@ def _scale(values) -> str:
   return 'log' if _positive(values) else 'linear'
 
 
-def _plot_seeds(panel, name, axes, points, floor) -> None:
+def _plot_seeds(panel, name, axes, points, baseline) -> None:
   """Every seed's score, sorted, beside their mean and its standard error."""
   del axes
   (mean, error), values = points[0].scores[name], sorted(points[0].values[name])
@@ -133,14 +133,14 @@ def _plot_seeds(panel, name, axes, points, floor) -> None:
   panel.axhline(mean, color=_COLORS[0], label=about)
   if error:
     panel.axhspan(mean - error, mean + error, color=_COLORS[0], alpha=0.2, lw=0)
-  _draw_floor(panel, floor)
-  scale = _scale([*values, floor[0]])
+  _draw_baseline(panel, baseline)
+  scale = _scale([*values, baseline[0]])
   panel.xaxis.get_major_locator().set_params(integer=True)
   panel.set(title=name, xlabel='seeds, in order of their score', yscale=scale)
   panel.legend(fontsize=8)
 
 
-def _plot_line(panel, name, axes, points, floor) -> None:
+def _plot_line(panel, name, axes, points, baseline) -> None:
   """A score against a swept setting, with a band of the standard error."""
   x = np.array(axes[0].values)
   mean = np.array([p.scores[name][0] for p in points])
@@ -151,7 +151,7 @@ def _plot_line(panel, name, axes, points, floor) -> None:
   panel.fill_between(
     x, mean - error, mean + error, color=_COLORS[0], alpha=0.25, lw=0
   )
-  _draw_floor(panel, floor)
+  _draw_baseline(panel, baseline)
   lost = [
     (v, len(p.diverged) / len(p.members))
     for v, p in zip(axes[0].values, points)
@@ -172,19 +172,19 @@ def _plot_line(panel, name, axes, points, floor) -> None:
     xlabel=axes[0].name,
     title=name,
     xscale=_scale(axes[0].values),
-    yscale=_scale([*mean, floor[0]]),
+    yscale=_scale([*mean, baseline[0]]),
   )
   panel.legend(fontsize=8)
 
 
-def _plot_heatmap(panel, name, axes, points, floor) -> None:
+def _plot_heatmap(panel, name, axes, points, baseline) -> None:
   """The mean of a score over two swept settings; diverged points crossed."""
   shape = [len(axis.values) for axis in axes]
   mean = np.array([p.scores[name][0] for p in points]).reshape(shape)
   import matplotlib.colors as colors
 
   good = mean[np.isfinite(mean)]
-  logarithmic = _positive([*good, floor[0]])
+  logarithmic = _positive([*good, baseline[0]])
   norm = colors.LogNorm() if logarithmic and len(good) else None
   image = panel.imshow(mean, origin='lower', aspect='auto', norm=norm)
   panel.figure.colorbar(image, ax=panel, label=name)
@@ -198,6 +198,6 @@ def _plot_heatmap(panel, name, axes, points, floor) -> None:
   panel.set(
     xlabel=axes[1].name,
     ylabel=axes[0].name,
-    title=f'{name}; real data (floor) {floor[0]:.3g}{crossed}',
+    title=f'{name}; real data (baseline) {baseline[0]:.3g}{crossed}',
   )
   panel.title.set_fontsize(9)

@@ -6,20 +6,20 @@ from rich import box, table
 
 
 def score_table(rows: Sequence[Any]) -> table.Table:
-  """Scores beside their floors.
+  """Scores beside their baselines.
 
   Args:
     rows: of results.MetricResult.
   """
   scores = table.Table(box=box.SIMPLE, pad_edge=False)
-  for column in ('score', 'generated', 'real data (floor)', 'examples'):
-    right = column in ('generated', 'real data (floor)')
+  for column in ('score', 'generated', 'real data (baseline)', 'examples'):
+    right = column in ('generated', 'real data (baseline)')
     scores.add_column(column, justify='right' if right else 'left')
   for row in rows:
     scores.add_row(
       row.name,
       format_score(row.value, row.error, row.p_value),
-      format_score(row.floor, row.floor_error, row.floor_p_value),
+      format_score(row.baseline, row.baseline_error, row.baseline_p_value),
       _examples(row),
     )
   return scores
@@ -28,7 +28,7 @@ def score_table(rows: Sequence[Any]) -> table.Table:
 def sweep_table(
   axes: Sequence[Any],
   points: Sequence[Any],
-  floors: Mapping[str, tuple[float, float | None]],
+  baselines: Mapping[str, tuple[float, float | None]],
   count: int,
 ) -> table.Table:
   """Scores of an ensemble, over seeds, by point of its sweep.
@@ -36,7 +36,7 @@ def sweep_table(
   Args:
     axes: sweep.SweepAxis of each dimension.
     points: sweep_results.SweepPoint of each point that is shown.
-    floors: name of a score -> (its value for real data, standard error).
+    baselines: name of a score -> (its value for real data, standard error).
     count: of all points.
   """
   shown = len(points)
@@ -52,15 +52,15 @@ def sweep_table(
       overflow='fold',
     )
   scores.add_column('seeds', justify='right')
-  for name in floors:
+  for name in baselines:
     scores.add_column(name, justify='right', no_wrap=False, min_width=17)
   for point in points:
     swept = [f'{point.at[axis.leaves[0]]:.4g}' for axis in axes]
     count, lost = len(point.members), len(point.diverged)
     counts = [f'{count - lost} of {count}' if lost else str(count)]
-    found = [format_score(*point.scores[name], None) for name in floors]
+    found = [format_score(*point.scores[name], None) for name in baselines]
     scores.add_row(*swept, *counts, *found)
-  last = [format_score(*floor, None) for floor in floors.values()]
+  last = [format_score(*baseline, None) for baseline in baselines.values()]
   if axes:
     scores.add_row(*[''] * (len(axes) - 1), 'real data', '', *last)
   else:
@@ -84,7 +84,9 @@ def _examples(row: Any) -> str:
   """Which numbers of examples were compared."""
   counts = row.counts
   names = (
-    ('generated', 'real') if 'generated' in counts else ('floor', 'floor_real')
+    ('generated', 'real')
+    if 'generated' in counts
+    else ('baseline', 'floor_real')
   )
   scored, real = (f'{counts[name]:,}' for name in names)
   return scored if row.real == 'truth' else f'{scored} v {real} {row.real}'

@@ -257,7 +257,7 @@ class ConsoleReporter:
     out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
 
   def evaluation(
-    self, facts: Mapping[str, Any], data: Mapping[str, Any], judge: Any
+    self, facts: Mapping[str, Any], data: Mapping[str, Any], evaluator: Any
   ) -> None:
     """Says what will be scored, and how.
 
@@ -272,7 +272,7 @@ class ConsoleReporter:
     if isinstance(of, Mapping):
       of = ', '.join(f'{k} {v}' for k, v in of.items() if v not in ('', 0))
     out(f'data     {of}')
-    of = judge.extractor
+    of = evaluator.extractor
     hashed = f', weights {of.sha256[:12]}' if of.sha256 else ''
     prepared = f', protocol {of.protocol}' if of.protocol else ''
     out(f'features {of.name}{hashed}{prepared}')
@@ -282,7 +282,7 @@ class ConsoleReporter:
     self._console.print(f'record   {path} ({seconds:.0f} s)')
 
   def scores(self, rows: Sequence[Any], notes: Sequence[str]) -> None:
-    """A table of scores beside their floors.
+    """A table of scores beside their baselines.
 
     Args:
       rows: of results.MetricResult.

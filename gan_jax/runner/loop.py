@@ -20,7 +20,7 @@ class TrainingError(Exception):
 
 def train_loop(
   start: resume.ResumePoint,
-  draws: fused.RandomStreams,
+  streams: fused.RandomStreams,
   config: config_lib.Config,
   program: program_lib.TrainProgram,
   log: Any,
@@ -34,7 +34,7 @@ def train_loop(
 
   Args:
     start: the state, the step, how often the run has gone back.
-    draws: what everything random comes from.
+    streams: sources of all randomness.
     config: the settings.
     program: the compiled program.
     log: a meters.MetricMeter or meters.MemberMeter: takes the metrics.
@@ -51,8 +51,8 @@ def train_loop(
     meters.NonFiniteError: as keep does.
     Failed: for an error of the data or of keep that a person can mend.
   """
-  state, draws = program.put(start.state), program.put(draws)
-  pace = pacing.CallPacer(config, program.limit)
+  state, streams = program.put(start.state), program.put(streams)
+  pace = pacing.CallPacer(config, program.max_steps)
   step, stopping = start.step, False
   with (
     _as_training_error(lambda: step),
@@ -62,7 +62,7 @@ def train_loop(
     log.begin(feed)
     while step < config.num_steps and not stopping:
       examples, count = feed.take(step, pace.count(step), pace.wait)
-      state, metrics = program.run(state, examples, draws, np.int32(count))
+      state, metrics = program.run(state, examples, streams, np.int32(count))
       step += count
       pace.started(count, metrics)
       log.add(step, metrics, count)
@@ -76,7 +76,7 @@ def train_loop(
         pace.rest()
         with watchdog.paused():
           keep(now, step, state)
-        if now.slow or config.diagnostics:
+        if now.any_io or config.diagnostics:
           _wait_for_writer(step, watchdog)
       bar.update(step, log.rate)
   watchdog.rest()  # what is being written may take its time
@@ -111,9 +111,9 @@ def make_callback(records: Any, log: meters.MetricMeter) -> Callable[..., None]:
   """
 
   def keep(now: schedule.Actions, step: int, state: Any) -> None:
-    if now.line:
+    if now.log:
       records.line(step, log.close(), state)
-    if now.slow:
+    if now.any_io:
       with log.paused():
         log.check(state)
         records.keep(now, step, state)

@@ -24,9 +24,9 @@ class CallPacer:
     seconds: of one step, as last measured (and agreed on); 0 before.
   """
 
-  def __init__(self, config: config_lib.Config, limit: int):
+  def __init__(self, config: config_lib.Config, max_steps: int):
     self.seconds = 0.0
-    self._config, self._limit = config, limit
+    self._config, self._limit = config, max_steps
     self._under_way: list[tuple[int, Any]] = []
     self._clock: float | None = None
     self._measured, self._steps_left = 0.0, 0

@@ -27,7 +27,7 @@ class RunLogger:
     self,
     experiment: experiment.Experiment,
     workdir: pathlib.Path,
-    judge: evaluation.Evaluator,
+    evaluator: evaluation.Evaluator,
     report: console.ConsoleReporter,
   ):
     """Prepares; nothing is written before `begin`.
@@ -39,15 +39,15 @@ class RunLogger:
       report: prints.
     """
     self._built, self._workdir = experiment, workdir
-    self._judge, self._report = judge, report
+    self._evaluator, self._report = evaluator, report
     self._chosen = experiment.config
     self._draw = sampling.make_sampler(experiment.gan)
-    own = experiment.own_devices
+    own = experiment.local_devices
     self._draw_at = sampler.make_indexed_sampler(experiment.gan, own)
     self._real = experiment_lib.take_examples(
       experiment.test, self._chosen.num_samples
     )
-    self._health = experiment.health_check()
+    self._health = experiment.make_health_probe()
     self._found: tuple[int, dict[str, Any]] = (-1, {})
 
   def begin(self, start: resume.ResumePoint) -> 'RunLogger':
@@ -83,8 +83,8 @@ class RunLogger:
 
   def missed(self, step: int) -> bool:
     """Whether scores were due at a step, and the run ended before them."""
-    due = step and schedule.actions_at(self._chosen, step).scores
-    return bool(due) and not self._best.has(step)
+    due = step and schedule.actions_at(self._chosen, step).evaluate
+    return bool(due) and not self._best.is_evaluated(step)
 
   def line(self, step: int, means: Mapping[str, float], state: Any) -> None:
     """A line of the log."""
@@ -107,14 +107,14 @@ class RunLogger:
     """
     state = devices.addressable_state(state)
     # What a continued run would not do again comes before the checkpoint.
-    if now.picture:
+    if now.sample:
       path = self._workdir / f'samples/{step:08d}.png'
       self._save_picture(path, step, state)
       self._look(step, state)
     if now.checkpoint:
       self._scalars.flush()
       self._checkpoints.save(step, state)
-    if now.scores:
+    if now.evaluate:
       self.score(step, state)
 
   def finish(self, step: int, state: Any, log: Any) -> None:
@@ -129,7 +129,7 @@ class RunLogger:
     self._save_picture(self._workdir / 'samples.png', step, state)
     rows = self._rows(step, state)
     noted = jsonl.read_jsonl(self._workdir / WARNINGS_FILE)
-    self._report.summary(log, rows, self._judge.notes, noted, self._workdir)
+    self._report.summary(log, rows, self._evaluator.notes, noted, self._workdir)
 
   def _once(self, step, name, compute):
     """What is computed of the state of a step, however often it is wanted."""
@@ -174,14 +174,14 @@ class RunLogger:
       self._draw_at, weights, shape, count, seed=1
     )
     try:
-      return self._judge(source)
+      return self._evaluator(source)
     except ValueError as error:
       raise ValueError(f'scores: {error}') from error
 
   def score(self, step: int, state: Any) -> None:
     """Scores a state, and keeps it where it is the best so far."""
     rows = self._rows(step, state)
-    better = self._best.offer(step, state, rows)
+    better = self._best.update(step, state, rows)
     self._scalars.write_events(step, results.scalars(rows))
     self._report.scored(step, rows, better)
 

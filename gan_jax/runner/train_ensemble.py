@@ -47,11 +47,13 @@ class EnsembleEvaluator:
   ):
     experiment = team.base
     self.notes: list[str] = []
-    self.judge = experiment.judge(
+    self.evaluator = experiment.evaluator(
       store=feature_cache.default_feature_cache(), track=track
     )
     self._team = team
-    self._draw_at = sampler.make_indexed_sampler(experiment.gan, team.devices[:1])
+    self._draw_at = sampler.make_indexed_sampler(
+      experiment.gan, team.devices[:1]
+    )
     self._count = results.num_samples_needed(team.config.eval['num_samples'])
 
   def weights(self, state: Any, index: int) -> Any:
@@ -65,7 +67,7 @@ class EnsembleEvaluator:
     count, found = len(self._team.members), []
     for index in range(count):
       found.append(None if index in lost else self._rows(state, index))
-      for note in self.judge.notes if found[-1] else ():
+      for note in self.evaluator.notes if found[-1] else ():
         said.setdefault(note, []).append(index)
     live = sum(rows is not None for rows in found)
     self.notes = [
@@ -80,7 +82,7 @@ class EnsembleEvaluator:
       self._draw_at, weights, shape, self._count, seed=1
     )
     try:
-      return self.judge(source)
+      return self.evaluator(source)
     except checks.NonFiniteError:  # its state is finite, its samples are not
       return None
 
@@ -109,12 +111,12 @@ class EnsembleLogger:
 
   def keep(self, now: schedule.Actions, step: int, state: Any) -> None:
     """Does what is due; the clock of the curves leaves out what takes long."""
-    if now.line:
+    if now.log:
       self._line(state, step)
     with self.curves.paused():
       if now.checkpoint:
         self._checkpoints.save(step, state)
-      if now.scores or step == self._end:
+      if now.evaluate or step == self._end:
         self.score(state, step)
 
   def _line(self, state, step):
@@ -129,7 +131,7 @@ class EnsembleLogger:
   def missed(self, config: config_lib.Config, step: int) -> bool:
     """Whether scores were due at a step, and the run ended before them."""
     done = {line['step'] for line in self._lines.kept if 'scores' in line}
-    wanted = schedule.actions_at(config, step).scores or step == self._end
+    wanted = schedule.actions_at(config, step).evaluate or step == self._end
     return bool(step) and wanted and step not in done
 
   def score(self, state: Any, step: int) -> None:
@@ -178,7 +180,7 @@ def train_ensemble(
       records.score(start.state, start.step)
     state, step = loop.train_loop(
       start,
-      team.draws,
+      team.streams,
       team.config,
       team.program(),
       records.curves,
@@ -227,11 +229,11 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
   axes = sweep.parse_sweep(team.config.ensemble['sweep'])
   points = sweep_results.aggregate_seeds(team.members, scored)
   rows = next((rows for rows in scored if rows), [])
-  floors = {row.name: (row.floor, row.floor_error) for row in rows}
+  baselines = {row.name: (row.baseline, row.baseline_error) for row in rows}
   path = workdir / 'summary.json'
   result = {
     'points': [point.as_json() for point in points],
-    'floors': floors,
+    'baselines': baselines,
     'members': [
       member | {'scores': None if rows is None else results.as_json(rows)}
       for member, rows in zip(_describe(team), scored)
@@ -243,10 +245,10 @@ def _finish(team, workdir, report, scored, notes, rates) -> None:
   files.update_json(path, result)
   picture = workdir / 'ensemble.png'
   curves = jsonl.read_jsonl(workdir / CURVES_FILE)
-  drawn = sweep_plots.plot_sweep(picture, axes, points, floors, curves)
+  drawn = sweep_plots.plot_sweep(picture, axes, points, baselines, curves)
   listed = sweep_results.rank_points(points, rows[0].better if rows else '')
   report.ensemble_end(
-    tables.sweep_table(axes, listed, floors, len(points)),
+    tables.sweep_table(axes, listed, baselines, len(points)),
     rates,
     len(team.members),
     picture if drawn else None,

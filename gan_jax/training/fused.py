@@ -89,7 +89,7 @@ def gather_batch(
       f'batch_size={batch_size}: must be between 1 and the {size} examples'
     )
 
-  def pick(feed, step, place, seed):
+  def batch_fn(feed, step, place, seed):
     del place
     numbers = step * d_steps + jnp.arange(d_steps, dtype=jnp.int32)
     indices = jax.vmap(
@@ -102,7 +102,7 @@ def gather_batch(
     take = lambda x: x.at[indices].get(mode='promise_in_bounds')
     return {name: take(x) for name, x in feed.items()}
 
-  return pick
+  return batch_fn
 
 
 def slice_batch(
@@ -114,7 +114,7 @@ def slice_batch(
   return {name: at(x) for name, x in feed.items()}
 
 
-def fuse_steps(step: Step, pick: BatchFn, *, limit: int) -> FusedSteps:
+def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
   """Makes the program of many train steps.
 
   Args:
@@ -130,26 +130,26 @@ def fuse_steps(step: Step, pick: BatchFn, *, limit: int) -> FusedSteps:
   Raises:
     ValueError: for a limit below 1.
   """
-  if limit < 1:
-    raise ValueError(f'limit={limit}: must be at least 1')
+  if max_steps < 1:
+    raise ValueError(f'limit={max_steps}: must be at least 1')
 
   # As a jit it is traced once, for the names of the metrics and for the loop.
   @functools.partial(jax.jit, inline=True)
-  def take(state, feed, draws, place):
-    batch = pick(feed, state.step, place, draws.seed)
-    return step(state, batch, draws.key)
+  def take(state, feed, streams, place):
+    batch = batch_fn(feed, state.step, place, streams.seed)
+    return step(state, batch, streams.key)
 
-  def run(state, feed, draws, count):
+  def run(state, feed, streams, count):
     def body(place, carry):
       state, rows = carry
-      state, metrics = take(state, feed, draws, place)
+      state, metrics = take(state, feed, streams, place)
       row = jnp.stack([metrics[name] for name in names])
       return state, rows.at[place].set(row, mode='promise_in_bounds')
 
     start = jnp.int32(0)
-    names = sorted(jax.eval_shape(take, state, feed, draws, start)[1])
-    rows = jnp.zeros((limit, len(names)), jnp.float32)
-    count = jnp.minimum(jnp.asarray(count, jnp.int32), limit)
+    names = sorted(jax.eval_shape(take, state, feed, streams, start)[1])
+    rows = jnp.zeros((max_steps, len(names)), jnp.float32)
+    count = jnp.minimum(jnp.asarray(count, jnp.int32), max_steps)
     state, rows = jax.lax.fori_loop(start, count, body, (state, rows))
     return state, dict(zip(names, rows.T))
 

@@ -109,7 +109,7 @@ class Augmentation(NamedTuple):
     update: None for a constant strength, `hparams['augment_strength']`; else
       (memory, real_logits, *, axis_name) -> memory, of the D step, where
       `memory['strength']` is the strength; the logits are those above the
-      loss's boundary, or above the fake ones where it has none.
+      loss's decision_threshold, or above the fake ones where it has none.
     memory: the arrays it starts with; they live in `state.aux_state['augment']`.
   """
 
@@ -139,9 +139,9 @@ class GAN:
       along the last axis.
     joint_batch: whether the discriminator takes real and fake as one batch
       (batch norm then mixes them) or one after the other.
-    d_scale: factor on the discriminator's adversarial loss (D2L: 1/2).
-    g_scale: factor on the generator's.
-    batch_scale: factor on both gradients that the metrics do not show; the
+    d_loss_scale: factor on the discriminator's adversarial loss (D2L: 1/2).
+    g_loss_scale: factor on the generator's.
+    gradient_scale: factor on both gradients that the metrics do not show; the
       size of the global batch makes sums of means.
     consensus: whether both players also minimise half the squared norm of the
       game's gradient, times `hparams['consensus_weight']`. Terms that look at
@@ -161,9 +161,9 @@ class GAN:
   instance_noise: Callable[[Hparams, Array], Array] | None = None
   packing: int = 1
   joint_batch: bool = False
-  d_scale: float = 1.0
-  g_scale: float = 1.0
-  batch_scale: float = 1.0
+  d_loss_scale: float = 1.0
+  g_loss_scale: float = 1.0
+  gradient_scale: float = 1.0
   consensus: bool = False
 
   def __post_init__(self):
@@ -185,11 +185,11 @@ class GAN:
         _check_term_side(name, term, side)
 
   @property
-  def adapts(self) -> bool:
+  def is_adaptive(self) -> bool:
     """Whether the strength of augmentation moves, in `state.aux_state`."""
     return self.augment is not None and self.augment.update is not None
 
-  def loss_at(self, hparams: Hparams, step: Array) -> AdversarialLoss:
+  def resolve_loss(self, hparams: Hparams, step: Array) -> AdversarialLoss:
     """The players' losses under these hyper-parameters, at this step."""
     if isinstance(self.loss, AdversarialLoss):
       return self.loss

@@ -76,7 +76,7 @@ def _make_inputs(gan: GAN, state: GANState, key, indices):
     if gan.augment is not None:
       strength = (
         state.aux_state['augment']['strength']
-        if gan.adapts
+        if gan.is_adaptive
         else state.hparams['augment_strength']
       )
       x = gan.augment.apply(x, keys_for(_AUGMENT, kind), strength=strength)
@@ -245,10 +245,10 @@ def _add_terms(loss, terms, context, state, key, indices):
 
 
 def _accuracy(loss, real_logits, fake_logits):
-  if loss.boundary is None:  # only differences mean something
+  if loss.decision_threshold is None:  # only differences mean something
     return (real_logits > fake_logits).mean()
-  right = (real_logits > loss.boundary).mean()
-  return (right + (fake_logits < loss.boundary).mean()) / 2
+  right = (real_logits > loss.decision_threshold).mean()
+  return (right + (fake_logits < loss.decision_threshold).mean()) / 2
 
 
 def make_gan_losses(
@@ -280,15 +280,15 @@ def make_gan_losses(
       indices = collectives.global_example_indices(
         batch['x'].shape[0], axis_name
       )
-    loss = gan.loss_at(state.hparams, state.step)
+    loss = gan.resolve_loss(state.hparams, state.step)
     context, outputs, g_batch_stats, d_batch_stats = _forward(
       gan, loss, axis_name, g_params, d_params, state, batch, key, indices
     )
     value = lambda player: losses_lib.player_loss(
       loss, player, *outputs, axis_name
     )
-    d_loss = gan.d_scale * value('discriminator').mean()
-    g_loss = gan.g_scale * value('generator').mean()
+    d_loss = gan.d_loss_scale * value('discriminator').mean()
+    g_loss = gan.g_loss_scale * value('generator').mean()
     logits = context.real_logits, context.fake_logits
     d_metrics = {
       'd_loss': d_loss,
@@ -300,11 +300,17 @@ def make_gan_losses(
     rest = context, state, jax.random.fold_in(key, _TERMS), indices
     d_loss, d_terms, d_aux_state = _add_terms(d_loss, gan.d_terms, *rest)
     g_loss, g_terms, g_aux_state = _add_terms(g_loss, gan.g_terms, *rest)
-    if gan.adapts:
-      # Where only differences mean something, each fake is the boundary.
-      boundary = logits[1] if loss.boundary is None else loss.boundary
+    if gan.is_adaptive:
+      # Where only differences mean something, each fake is the decision_threshold.
+      decision_threshold = (
+        logits[1]
+        if loss.decision_threshold is None
+        else loss.decision_threshold
+      )
       memory = gan.augment.update(
-        state.aux_state['augment'], logits[0] - boundary, axis_name=axis_name
+        state.aux_state['augment'],
+        logits[0] - decision_threshold,
+        axis_name=axis_name,
       )
       d_aux_state['augment'] = memory
       d_metrics['augment_strength'] = memory['strength']

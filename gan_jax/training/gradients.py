@@ -123,7 +123,7 @@ def _aux_state_names(gan: GAN, players: tuple[str, ...]) -> list[str]:
     names += gan.g_terms
   if 'discriminator' in players:
     names += gan.d_terms
-    if gan.adapts:
+    if gan.is_adaptive:
       names.append('augment')
   return names
 
@@ -160,7 +160,7 @@ def make_gradient_fn(
 
   def gradient(state, batch, key, indices):
     _check_micro_batches(
-      gan, gan.loss_at(state.hparams, state.step), micro_batches
+      gan, gan.resolve_loss(state.hparams, state.step), micro_batches
     )
     params = {
       'generator': state.generator.params,
@@ -173,7 +173,7 @@ def make_gradient_fn(
         both['generator'], both['discriminator'], state, batch, key, indices
       )
       loss = g_loss if player == 'generator' else d_loss
-      return gan.batch_scale * loss, aux
+      return gan.gradient_scale * loss, aux
 
     grads, metrics, aux_state, changed = {}, {}, {}, {}
     for player in players:
@@ -188,8 +188,8 @@ def make_gradient_fn(
       more = _consensus(
         losses, axis_name, players, params, state, batch, key, indices
       )
-      # The field is batch_scale times as large, its square twice so.
-      weight = state.hparams['consensus_weight'] * gan.batch_scale**2
+      # The field is gradient_scale times as large, its square twice so.
+      weight = state.hparams['consensus_weight'] * gan.gradient_scale**2
       add = lambda a, b: a + weight * b
       grads = {p: jax.tree.map(add, grads[p], more[p]) for p in players}
     state = state.replace(aux_state={**state.aux_state, **aux_state}, **changed)
@@ -200,9 +200,13 @@ def make_gradient_fn(
 
   def gradients(state, batch, key):
     new, (grads, metrics) = run(state, batch, key)
-    batch_stats = {player: getattr(new, player).batch_stats for player in players}
+    batch_stats = {
+      player: getattr(new, player).batch_stats for player in players
+    }
     aux_state = {name: new.aux_state[name] for name in names}
-    found = Gradients(*pmean_floats((grads, batch_stats, aux_state, metrics), axis_name))
+    found = Gradients(
+      *pmean_floats((grads, batch_stats, aux_state, metrics), axis_name)
+    )
     if not norms:
       return found
     sizes = {

@@ -184,6 +184,8 @@ def from_hparams(
     transform = OPTIMIZERS[name](scheduled, **options)
     if not clip:
       return transform
-    return optax.chain(transform, clip_weights(hparams[f'{prefix}_weight_clip']))
+    return optax.chain(
+      transform, clip_weights(hparams[f'{prefix}_weight_clip'])
+    )
 
   return build

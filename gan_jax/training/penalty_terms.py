@@ -38,7 +38,7 @@ class PenaltySpec(NamedTuple):
   apply: Callable[..., Any]
   aux_state: Any = ()
   coupled: bool = False
-  by_example: bool = True
+  per_example: bool = True
   wants_features: bool = False
 
 
@@ -66,7 +66,12 @@ def _interpolated(penalty, coupled=False):
 
 
 def _dragan(
-  context: GANOutputs, keys, aux_state, *, scale: float = 0.5, target: float = 1.0
+  context: GANOutputs,
+  keys,
+  aux_state,
+  *,
+  scale: float = 0.5,
+  target: float = 1.0,
 ):
   values = penalties.dragan(
     context.logits_fn,
@@ -128,7 +133,9 @@ def _zcr(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
   return consistency(logits(context.fake), logits(near)), aux_state
 
 
-def _zcr_generator(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
+def _zcr_generator(
+  context: GANOutputs, keys, aux_state, *, sigma: float = 0.03
+):
   near = _perturbed_fake(context, keys, sigma)
   return penalties.zcr_generator(context.fake, near), aux_state
 
@@ -141,7 +148,9 @@ def _path_length(context: GANOutputs, keys, aux_state, *, decay: float = 0.99):
   return penalties.path_length(lengths, mean), mean
 
 
-def _mode_seeking(context: GANOutputs, keys, aux_state, *, epsilon: float = 1e-5):
+def _mode_seeking(
+  context: GANOutputs, keys, aux_state, *, epsilon: float = 1e-5
+):
   other = penalties.normal_like(keys, context.latents)
   values = penalties.mode_seeking(
     context.fake,
@@ -189,21 +198,21 @@ PENALTIES: dict[str, PenaltySpec] = {
     _lecam,
     aux_state={'real': 0.0, 'fake': 0.0},
     coupled=True,
-    by_example=False,
+    per_example=False,
   ),
   'bcr': PenaltySpec(_D, _bcr),
   'zcr': PenaltySpec(_D, _zcr),
-  'zcr_generator': PenaltySpec(_G, _zcr_generator, by_example=False),
+  'zcr_generator': PenaltySpec(_G, _zcr_generator, per_example=False),
   'path_length': PenaltySpec(_G, _path_length, aux_state=0.0, coupled=True),
-  'mode_seeking': PenaltySpec(_G, _mode_seeking, by_example=False),
+  'mode_seeking': PenaltySpec(_G, _mode_seeking, per_example=False),
   'orthogonal': PenaltySpec(
-    _D, _orthogonal(lambda c: c.d_params), by_example=False
+    _D, _orthogonal(lambda c: c.d_params), per_example=False
   ),
   'orthogonal_generator': PenaltySpec(
-    _G, _orthogonal(lambda c: c.g_params), by_example=False
+    _G, _orthogonal(lambda c: c.g_params), per_example=False
   ),
   'feature_matching': PenaltySpec(
-    _G, _feature_matching, coupled=True, by_example=False, wants_features=True
+    _G, _feature_matching, coupled=True, per_example=False, wants_features=True
   ),
 }
 

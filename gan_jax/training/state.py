@@ -68,13 +68,15 @@ def init_state(
   names = [f'{name}_weight' for name in (*gan.d_terms, *gan.g_terms)]
   if gan.consensus:
     names.append('consensus_weight')
-  if gan.augment is not None and not gan.adapts:
+  if gan.augment is not None and not gan.is_adaptive:
     names.append('augment_strength')
   missing = [name for name in names if name not in hparams]
   if missing:
     raise ValueError(f'hparams has no {missing}; it has {sorted(hparams)}')
   # Copies, here and below: a donated state must own what it holds.
-  hparams = {k: jnp.array(v, jnp.float32, copy=True) for k, v in hparams.items()}
+  hparams = {
+    k: jnp.array(v, jnp.float32, copy=True) for k, v in hparams.items()
+  }
   label = batch.get('label')
   latents = jnp.zeros((batch['x'].shape[0], gan.latent_dim))
 
@@ -89,7 +91,7 @@ def init_state(
     x = jnp.zeros((*shape, gan.packing * channels), x.dtype)
     d_label = None
   memories = {n: t.aux_state for n, t in {**gan.d_terms, **gan.g_terms}.items()}
-  if gan.adapts:
+  if gan.is_adaptive:
     memories['augment'] = gan.augment.memory
   generator = player(gan.generator, gan.g_transform(hparams), 0, latents, label)
   return GANState(

@@ -73,7 +73,9 @@ def _lookahead(state: GANState, every: int) -> GANState:
   due = (state.step + 1) % every == 0
   pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(due, x, y), a, b)
   state = _with_params(state, pick(point, _params(state)))
-  return state.replace(aux_state={**state.aux_state, _SLOW_WEIGHTS: pick(point, slow)})
+  return state.replace(
+    aux_state={**state.aux_state, _SLOW_WEIGHTS: pick(point, slow)}
+  )
 
 
 def _update_cosines(before: GANState, after: GANState):
@@ -86,7 +88,9 @@ def _update_cosines(before: GANState, after: GANState):
     )
     for p in PLAYERS
   }
-  return after.replace(aux_state={**after.aux_state, _LAST_UPDATES: moves}), metrics
+  return after.replace(
+    aux_state={**after.aux_state, _LAST_UPDATES: moves}
+  ), metrics
 
 
 def make_train_step(
@@ -191,7 +195,9 @@ def _check_call(state, batch, d_steps, memory):
     raise ValueError(
       f'state.hparams has no {absent}; it has {sorted(state.hparams)}'
     )
-  missing = [n for n, used in memory.items() if used and n not in state.aux_state]
+  missing = [
+    n for n, used in memory.items() if used and n not in state.aux_state
+  ]
   if missing:
     raise ValueError(
       f'state.aux_state has no {missing}: start from train_step.init_aux_state(state, ...)'

@@ -46,7 +46,9 @@ def _apply_gradients(gan: GAN, state: GANState, found: Gradients) -> GANState:
     moved[player] = getattr(state, player).replace(
       params=params, opt_state=opt_state, batch_stats=found.batch_stats[player]
     )
-  return state.replace(aux_state={**state.aux_state, **found.aux_state}, **moved)
+  return state.replace(
+    aux_state={**state.aux_state, **found.aux_state}, **moved
+  )
 
 
 def make_d_step(

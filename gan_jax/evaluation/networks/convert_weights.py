@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.exit(2, f'{error}\n')
   head = 'with' if 'fc' in params else 'without'
   print(f'{flags.target}: {head} class head, content {found.sha256}')
-  if found.is_fid:
+  if found.is_reference_inception:
     print('the FID network: its features are those of 2015-12-05')
   else:
     print('NOT the FID network: its scores compare with no published FID')

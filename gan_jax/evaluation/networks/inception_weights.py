@@ -51,7 +51,7 @@ class Weights(NamedTuple):
 
   params: dict[str, dict[str, np.ndarray]]
   sha256: str
-  is_fid: bool
+  is_reference_inception: bool
   source: str
 
 
@@ -226,8 +226,10 @@ def load_weights(path: str | pathlib.Path = '') -> Weights:
   params = _read(path)
   check_params(params, str(path))
   known = content_hash(without_head(params)) == REFERENCE_HASH
-  is_fid = known or _file_hash(path) == URL_SHA256
-  return Weights(params, content_hash(params), is_fid, str(path))
+  is_reference_inception = known or _file_hash(path) == URL_SHA256
+  return Weights(
+    params, content_hash(params), is_reference_inception, str(path)
+  )
 
 
 def save_weights(path: str | pathlib.Path, params: Params) -> None:
