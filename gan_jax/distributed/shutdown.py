@@ -1,51 +1,85 @@
-"""How a program ends: its statuses, signals, errors told in a line."""
+"""How a program ends: exit statuses, signals, one-line errors."""
 
 import contextlib
 import os
 import signal
 import sys
+import threading
 import traceback
-from typing import Iterator
+from typing import Any, Callable, Iterator
 
 EXIT_RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_PEER_LOST = 76  # another process died or hangs
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError)
-# How errors of the runtime begin that are not of another process.
+# Beginnings of runtime errors that are not caused by another process.
 _BUG_ERRORS = ('RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT', 'UNIMPLEMENTED')
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class GracefulShutdown:
-  """Remembers the first SIGINT or SIGTERM; a second one ends at once."""
+  """Turns the first SIGINT or SIGTERM into a request to stop.
 
-  def __init__(self):
-    self.signal = None
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, self._on_signal)
+  A second signal goes to the handlers that were installed before. Handlers are
+  installed on entering the context, in the main thread only, and restored on
+  leaving it. Calling the object returns whether to stop.
+  """
+
+  def __init__(
+    self,
+    should_stop: Callable[[], bool] = lambda: False,
+    *,
+    quiet: bool = False,
+  ):
+    """Initializes without installing handlers.
+
+    Args:
+      should_stop: another source of requests to stop.
+      quiet: whether to print nothing when a signal comes.
+    """
+    self.signal: int | None = None
+    self._should_stop, self._quiet = should_stop, quiet
+    self._before: dict[int, Any] = {}
 
   def __call__(self) -> bool:
-    """Whether there was one."""
-    return self.signal is not None
+    """Returns whether a signal came or `should_stop` says so."""
+    return self.signal is not None or bool(self._should_stop())
+
+  def __enter__(self) -> 'GracefulShutdown':
+    if threading.current_thread() is threading.main_thread():
+      for number in _SIGNALS:
+        self._before[number] = signal.signal(number, self._on_signal)
+    return self
+
+  def __exit__(self, *unused):
+    self._restore()
+
+  def _restore(self) -> None:
+    while self._before:
+      number, handler = self._before.popitem()
+      # None: the handler was not installed from Python.
+      signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
   def _on_signal(self, number, _):
     self.signal = number
-    for each in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(each, signal.SIG_DFL)
-    # Not print: it may have been interrupted itself.
-    said = f'\n{signal.Signals(number).name}: saving after this step\n'
-    with contextlib.suppress(OSError):  # a reader in a pipe gets it, too
-      os.write(1, said.encode())
+    self._restore()
+    if self._quiet:
+      return
+    # Not print, which the signal may have interrupted.
+    message = f'\n{signal.Signals(number).name}: saving after this step\n'
+    with contextlib.suppress(OSError):  # the reader of a pipe may be gone
+      os.write(1, message.encode())
 
 
 @contextlib.contextmanager
 def exit_on_user_error(program: str, *kinds: type[Exception]) -> Iterator[None]:
-  """Errors that a user can mend end the program with a line.
+  """Turns user errors into a one-line message and exit status 1.
 
   Args:
-    program: its name, for the line.
-    *kinds: of errors.
+    program: name of the program, for the message.
+    *kinds: types of errors.
 
   Raises:
-    SystemExit: with the line, which is the status 1.
+    SystemExit: with the message.
   """
   try:
     yield
@@ -55,13 +89,14 @@ def exit_on_user_error(program: str, *kinds: type[Exception]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def abort_job_on_error(program: str) -> Iterator[None]:
-  """Ends one of several processes at once for an error: others may hang.
+  """Terminates this process immediately on an unhandled error.
 
-  At the end, and where all stop for a signal, it leaves the end to the
-  runtime, which waits for the others. One process alone is not touched.
+  Otherwise its peers would block in a collective. Normal exits and coordinated
+  preemption go through the JAX runtime's shutdown barrier. Does nothing in a
+  single-process job.
 
   Args:
-    program: its name, for the line.
+    program: name of the program, for the message.
   """
   from jax import errors
 
@@ -73,20 +108,18 @@ def abort_job_on_error(program: str) -> Iterator[None]:
   except SystemExit as error:
     if multihost.process_count() == 1 or error.code == EXIT_RESUMABLE:
       raise
-    said, status = error.code, 1
+    message, status = error.code, 1
   except Exception as error:
     if multihost.process_count() == 1:
       raise
     reason = (str(error).splitlines() or [''])[0]
-    said, status = (
-      f'{program}: another process was lost: {reason}',
-      EXIT_PEER_LOST,
-    )
-    lost = isinstance(error, errors.JaxRuntimeError)
-    if not lost or reason.startswith(_BUG_ERRORS):
-      said, status = traceback.format_exc(), 1
+    message = f'{program}: another process was lost: {reason}'
+    status = EXIT_PEER_LOST
+    is_lost = isinstance(error, errors.JaxRuntimeError)
+    if not is_lost or reason.startswith(_BUG_ERRORS):
+      message, status = traceback.format_exc(), 1
   with contextlib.suppress(OSError):
-    print(said, file=sys.stderr)
+    print(message, file=sys.stderr)
     sys.stderr.flush()
     sys.stdout.flush()
   os._exit(status)

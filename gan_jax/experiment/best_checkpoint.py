@@ -56,7 +56,7 @@ class BestCheckpointTracker:
     )
     self.damaged = _quarantine_damaged(workdir / run_dir.BEST)
     self._saved = checkpoint.RunCheckpointer(workdir / run_dir.BEST, keep=2)
-    same = [line for line in self._lines.kept if self._comparable(line)]
+    same = [line for line in self._lines.existing if self._comparable(line)]
     self._done = {line['step'] for line in same}
     ranks = [
       (line['rank'], line['step'])
@@ -64,7 +64,7 @@ class BestCheckpointTracker:
       if line['step'] in self._saved.steps()
     ]
     self._rank, self.step = min(ranks, default=(None, None))
-    noted = {line['step'] for line in self._lines.kept}
+    noted = {line['step'] for line in self._lines.existing}
     for step in self._saved.steps():
       if step not in noted:  # of steps to come
         self._saved.delete(step)

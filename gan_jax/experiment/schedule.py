@@ -1,67 +1,69 @@
-"""What there is to do after which train step."""
+"""Decides what to do after each train step: log, sample, checkpoint, evaluate."""
 
 from typing import NamedTuple
 
-from gan_jax.config import Config
+from gan_jax import config as config_lib
 
 
 class Actions(NamedTuple):
-  """What there is to do after some steps.
+  """What to do after a train step.
 
   Attributes:
-    line: of the log.
-    checkpoint: of the state.
-    picture: of samples.
-    scores: of samples.
+    log: whether to write a line of metrics.
+    checkpoint: whether to save the state.
+    sample: whether to save a picture of samples.
+    evaluate: whether to compute scores.
   """
 
-  line: bool
+  log: bool
   checkpoint: bool
-  picture: bool
-  scores: bool
+  sample: bool
+  evaluate: bool
 
   @property
-  def slow(self) -> bool:
-    """Whether it may take longer than a step."""
-    return self.checkpoint or self.picture or self.scores
+  def any_io(self) -> bool:
+    """Whether something is due that may take longer than a step."""
+    return self.checkpoint or self.sample or self.evaluate
 
 
-def actions_at(config: Config, step: int, stopping: bool = False) -> Actions:
-  """What there is to do after a step.
+def actions_at(
+  config: config_lib.Config, step: int, stopping: bool = False
+) -> Actions:
+  """Returns what to do after a step.
 
   Args:
-    config: the settings.
-    step: train steps done.
+    config: resolved config.
+    step: number of train steps done.
     stopping: whether the run stops here, before its end.
   """
-  at = lambda every: bool(every) and step % every == 0
+  is_due = lambda every: bool(every) and step % every == 0
   ended = step == config.num_steps
   last = ended or stopping
-  scores = at(config.eval['every'])
+  evaluate = is_due(config.eval['every'])
   return Actions(
-    line=last or at(config.log_every),
-    # Scores may take long, and a run be killed meanwhile.
-    checkpoint=last or at(config.checkpoint_every) or scores,
-    picture=ended or at(config.sample_every),
-    scores=scores and (ended or not stopping),
+    log=last or is_due(config.log_every),
+    # Scores may take long, and the run may be killed meanwhile.
+    checkpoint=last or is_due(config.checkpoint_every) or evaluate,
+    sample=ended or is_due(config.sample_every),
+    evaluate=evaluate and (ended or not stopping),
   )
 
 
-def steps_to_next_action(config: Config, step: int) -> int:
-  """Train steps until something is due: a log line, a picture, the end.
+def steps_to_next_action(config: config_lib.Config, step: int) -> int:
+  """Returns the number of train steps until something is due.
 
   Args:
-    config: the settings.
-    step: train steps done.
+    config: resolved config.
+    step: number of train steps done.
 
   Returns:
-    At least 1 before the end, 0 at it.
+    At least 1 before the end of the run, 0 at its end.
   """
-  everies = (
+  intervals = (
     config.log_every,
     config.sample_every,
     config.checkpoint_every,
     config.eval['every'],
   )
-  until = [every - step % every for every in everies if every]
-  return max(0, min(config.num_steps - step, *until))
+  due = [every - step % every for every in intervals if every]
+  return max(0, min(config.num_steps - step, *due))

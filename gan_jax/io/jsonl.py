@@ -71,8 +71,8 @@ class JsonlWriter:
       ValueError: as `read`.
     """
     lines = read_jsonl(path, kinds) if path.exists() else []
-    self.kept = [line for line in lines if line['step'] <= start]
-    files.atomic_write(path, ''.join(json.dumps(v) + '\n' for v in self.kept))
+    self.existing = [line for line in lines if line['step'] <= start]
+    files.atomic_write(path, ''.join(json.dumps(v) + '\n' for v in self.existing))
     self._path = path
     self._file = path.open('ab', buffering=0)
 

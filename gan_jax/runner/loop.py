@@ -1,8 +1,9 @@
-"""The training loop: some train steps as one call, then what is due."""
+"""The training loop: calls of several train steps, then the due actions."""
 
 import contextlib
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, NamedTuple
 
+import jax
 import numpy as np
 
 from gan_jax import config as config_lib
@@ -10,12 +11,33 @@ from gan_jax.distributed import multihost
 from gan_jax.distributed.watchdog import Watchdog
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment import resume, schedule
-from gan_jax.runner import meters, pacing
+from gan_jax.runner import console, meters, pacing
 from gan_jax.training import fused
+
+Callback = Callable[[schedule.Actions, int, Any], None]
 
 
 class TrainingError(Exception):
-  """Training cannot go on; it says at which step, and why."""
+  """Raised when training cannot go on; the message has the step and reason."""
+
+
+class LoopIO(NamedTuple):
+  """What the loop reports to and is stopped by.
+
+  Attributes:
+    meter: collects the metrics.
+    on_step: called as (actions, step, state) on every process if an action is
+      due. The state is donated to the next call of the program.
+    should_stop: returns whether this process was asked to stop.
+    reporter: prints progress.
+    watchdog: receives a heartbeat for each call.
+  """
+
+  meter: meters.MetricMeter | meters.MemberMeter
+  on_step: Callback
+  should_stop: Callable[[], bool]
+  reporter: console.ConsoleReporter
+  watchdog: Watchdog
 
 
 def train_loop(
@@ -23,70 +45,75 @@ def train_loop(
   streams: fused.RandomStreams,
   config: config_lib.Config,
   program: program_lib.TrainProgram,
-  log: Any,
-  keep: Callable[[schedule.Actions, int, Any], Any],
-  *,
-  stopped: Callable[[], bool],
-  report: Any,
-  watchdog: Watchdog,
+  io: LoopIO,
 ) -> tuple[Any, int]:
-  """Trains from a start to the end, or until someone asks to stop.
+  """Trains from a resume point to the end, or until asked to stop.
 
   Args:
-    start: the state, the step, how often the run has gone back.
-    streams: sources of all randomness.
-    config: the settings.
-    program: the compiled program.
-    log: a meters.MetricMeter or meters.MemberMeter: takes the metrics.
-    keep: (due, step, state) does what is due; called after each call, on every
-      process. The state is donated to the next call.
-    stopped: whether someone asked this process to stop.
-    report: a console.ConsoleReporter.
-    watchdog: is told of each call.
+    start: state, step and number of rollbacks to start from.
+    streams: sources of all randomness of the run.
+    config: resolved config.
+    program: compiled program of several train steps.
+    io: callbacks, meter, reporter and watchdog.
 
   Returns:
-    The state and the step, which is below `num_steps` where it was stopped.
+    The state and the step, which is below `num_steps` if the loop was stopped.
 
   Raises:
-    meters.NonFiniteError: as keep does.
-    Failed: for an error of the data or of keep that a person can mend.
+    meters.NonFiniteError: if a metric or the state is not finite.
+    TrainingError: for an error of the data or of a callback.
+    KeyboardInterrupt: after saving the state.
   """
   state, streams = program.put(start.state), program.put(streams)
-  pace = pacing.CallPacer(config, program.max_steps)
+  pacer = pacing.CallPacer(config, program.max_steps)
   step, stopping = start.step, False
   with (
     _as_training_error(lambda: step),
     program.feed(step, start.rollbacks) as feed,
-    report.bar(total=config.num_steps, done=step) as bar,
+    io.reporter.bar(total=config.num_steps, done=step) as bar,
   ):
-    log.begin(feed)
-    while step < config.num_steps and not stopping:
-      examples, count = feed.take(step, pace.count(step), pace.wait)
-      state, metrics = program.run(state, examples, streams, np.int32(count))
-      step += count
-      pace.started(count, metrics)
-      log.add(step, metrics, count)
-      if step == start.step + count:
-        report.compiled(log.wait())
-      watchdog.alive(step)
+    io.meter.reset(feed)
+    try:
+      while step < config.num_steps and not stopping:
+        batch, count = feed.take(step, pacer.count(step), pacer.wait)
+        state, metrics = program.run(state, batch, streams, np.int32(count))
+        step += count
+        pacer.dispatched(count, metrics)
+        io.meter.add(step, metrics, count)
+        if step == start.step + count:
+          io.reporter.compiled(io.meter.wait())
+        io.watchdog.alive(step)
 
-      stopping = pace.agree(stopped())
-      now = schedule.actions_at(config, step, stopping)
-      if any(now):
-        pace.rest()
-        with watchdog.paused():
-          keep(now, step, state)
-        if now.any_io or config.diagnostics:
-          _wait_for_writer(step, watchdog)
-      bar.update(step, log.rate)
-  watchdog.rest()  # what is being written may take its time
+        stopping = pacer.sync(io.should_stop())
+        actions = schedule.actions_at(config, step, stopping)
+        if any(actions):
+          pacer.drain()
+          with io.watchdog.paused():
+            io.on_step(actions, step, state)
+          if actions.any_io or config.diagnostics:
+            _wait_for_writer(step, io.watchdog)
+        bar.update(step, io.meter.rate)
+    except KeyboardInterrupt:  # raised where no signal handler is installed
+      _save_interrupted(io.on_step, state)
+      raise
+  io.watchdog.rest()  # files that are still being written may take long
   return state, step
 
 
+def _save_interrupted(on_step: Callback, state: Any) -> None:
+  """Saves a state, unless it was donated when the interrupt came."""
+  leaves = [x for x in jax.tree.leaves(state) if isinstance(x, jax.Array)]
+  if leaves and not any(x.is_deleted() for x in leaves):
+    save = schedule.Actions(
+      log=False, checkpoint=True, sample=False, evaluate=False
+    )
+    on_step(save, int(np.max(jax.device_get(state.step))), state)
+
+
 def _wait_for_writer(step: int, watchdog: Watchdog) -> None:
-  """The others wait for the one that writes; it need not wait for them."""
-  chief = multihost.is_chief()
-  with contextlib.nullcontext() if chief else watchdog.paused():
+  """Makes the other processes wait for process 0, which writes the files."""
+  is_writer = multihost.is_chief()
+  with contextlib.nullcontext() if is_writer else watchdog.paused():
     multihost.barrier(f'step {step}')
 
 
@@ -96,26 +123,3 @@ def _as_training_error(step: Callable[[], int]) -> Iterator[None]:
     yield
   except (ValueError, OSError) as error:
     raise TrainingError(f'at step {step()}: {error}') from error
-
-
-def make_callback(records: Any, log: meters.MetricMeter) -> Callable[..., None]:
-  """Makes the `keep` of one run.
-
-  Args:
-    records: a run_logger.RunLogger or run_logger.Nothing.
-    log: of the run.
-
-  Returns:
-    (due, step, state) -> None. Raises NonFinite before anything is kept of a
-    state that is not finite.
-  """
-
-  def keep(now: schedule.Actions, step: int, state: Any) -> None:
-    if now.log:
-      records.line(step, log.close(), state)
-    if now.any_io:
-      with log.paused():
-        log.check(state)
-        records.keep(now, step, state)
-
-  return keep

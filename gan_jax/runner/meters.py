@@ -1,4 +1,4 @@
-"""The metrics of a run between two lines of its log, and its speed."""
+"""Metrics and speed of a run between two lines of its log."""
 
 import contextlib
 import math
@@ -15,15 +15,15 @@ _MAX_SKIPPED = 100  # steps in a row
 
 
 class NonFiniteError(ArithmeticError):
-  """A metric or the state became NaN or infinite."""
+  """Raised when a metric or the state is NaN or infinite."""
 
 
 class StepTimer:
-  """Train steps per second, in the windows between two lines of the log.
+  """Measures train steps per second between two lines of the log.
 
   Attributes:
-    rate: of the last window.
-    rates: of every window.
+    rate: steps per second in the last completed window.
+    rates: steps per second in every completed window.
   """
 
   def __init__(self):
@@ -33,22 +33,22 @@ class StepTimer:
 
   @property
   def seconds(self) -> float:
-    """Since the window began, without what was paused."""
+    """Seconds since the window began, without pauses."""
     return time.perf_counter() - self._from
 
   def add(self, count: int) -> None:
-    """Counts steps."""
+    """Adds steps to the window."""
     self._steps += count
 
   @contextlib.contextmanager
   def paused(self) -> Iterator[None]:
-    """What is done within does not count."""
+    """Excludes the enclosed block from the timer."""
     start = time.perf_counter()
     yield
     self._from += time.perf_counter() - start
 
   def lap(self) -> float:
-    """Notes the rate of the window, if it has steps; its seconds."""
+    """Records the rate of a window that has steps; returns its seconds."""
     seconds = self.seconds
     if self._steps:
       self.rate = self._steps / seconds
@@ -56,96 +56,97 @@ class StepTimer:
     return seconds
 
   def restart(self) -> None:
-    """Begins a window; steps that no lap has noted are forgotten."""
+    """Starts a new window and drops steps that were not recorded."""
     self._steps, self._from = 0, time.perf_counter()
 
 
 class _Meter:
-  """Metrics on the device, until a line of the log asks for them, and a clock."""
+  """Keeps metrics on the device until a line of the log needs them."""
 
   def __init__(self):
-    self._clock = StepTimer()
+    self._timer = StepTimer()
     self._pending: list[tuple[int, int, Mapping[str, Any]]] = []
 
-  def begin(self, feed: Any) -> None:
-    """Forgets what no line was written of, and starts the clock.
+  def reset(self, feed: Any) -> None:
+    """Drops metrics that were not logged and restarts the timer.
 
     Args:
-      feed: with `waited`, seconds that the device has stood still for data.
+      feed: the data feed; its attribute `waited` counts the seconds for which
+        the device was idle because of it.
     """
     del feed
     self._pending = []
-    self._clock.restart()
+    self._timer.restart()
 
   @property
   def rate(self) -> float:
-    """Steps per second of the last closed window."""
-    return self._clock.rate
+    """Steps per second in the last completed window."""
+    return self._timer.rate
 
   @property
   def rates(self) -> list[float]:
-    """Steps per second of every closed window."""
-    return self._clock.rates
+    """Steps per second in every completed window."""
+    return self._timer.rates
 
   @contextlib.contextmanager
   def paused(self) -> Iterator[None]:
-    """What is done within does not count against the speed."""
+    """Excludes the enclosed block from the throughput measurement."""
     if self._pending:
       jax.block_until_ready(self._pending[-1][-1])
-    with self._clock.paused():
+    with self._timer.paused():
       yield
 
   def add(self, step: int, metrics: Mapping[str, Any], count: int = 1) -> None:
-    """Takes the metrics of some steps.
+    """Adds the metrics of one call of the program.
 
     Args:
-      step: the last of them.
-      metrics: scalars of one step, or `[n]` of which the first `count` are
-        those of as many steps; of an ensemble `[M, n]`.
-      count: number of steps.
+      step: the last train step of the call.
+      metrics: scalars for one step, or arrays `[n]` whose first `count`
+        entries belong to the steps; `[M, n]` for an ensemble of M members.
+      count: number of train steps in the call.
     """
     self._pending.append((step, count, metrics))
-    self._clock.add(count)
+    self._timer.add(count)
 
   def wait(self) -> float:
-    """Waits for the last step; seconds since the clock started, restarts it."""
+    """Waits for the last step, restarts the timer, returns its seconds."""
     jax.block_until_ready(self._pending[-1][-1])
-    seconds = self._clock.seconds
-    self._clock.restart()
+    seconds = self._timer.seconds
+    self._timer.restart()
     return seconds
 
 
 class MetricMeter(_Meter):
-  """The metrics of a run since the last line of the log, and the speed.
+  """Averages the metrics of a run between two lines of the log.
 
   Attributes:
-    means: of the last closed window.
-    examples_per_step: real examples that one step reads.
+    last_means: means over the last completed window.
+    examples_per_step: number of real examples that one step reads.
   """
 
   def __init__(self, examples_per_step: int):
-    """Starts the clock.
+    """Starts the timer.
 
     Args:
-      examples_per_step: real examples that one step reads.
+      examples_per_step: number of real examples that one step reads.
     """
     super().__init__()
-    self.means: dict[str, float] = {}
+    self.last_means: dict[str, float] = {}
     self.examples_per_step = examples_per_step
     self._feed, self._waited_before = None, 0.0
     self._values: list[Mapping[str, np.ndarray]] = []
     self._skipped = 0
     self._all_finite = jax.jit(state_lib.all_finite)
 
-  def begin(self, feed: Any) -> None:
-    """As of any log, and takes the time that the feed is waited for."""
-    super().begin(feed)
+  def reset(self, feed: Any) -> None:
+    """Resets the meter and starts measuring time spent waiting for data."""
+    super().reset(feed)
     self._feed, self._waited_before = feed, feed.waited
     self._values = []
 
   @property
   def examples_per_second(self) -> float:
-    """Real examples per second of the last closed window."""
+    """Real examples per second in the last completed window."""
     return self.rate * self.examples_per_step
 
   def _fetch(self) -> None:
@@ -164,34 +165,35 @@ class MetricMeter(_Meter):
     self._pending = []
 
   def check(self, state: Any) -> None:
-    """Raises NonFinite for any metric so far, or the state."""
+    """Raises NonFiniteError if any metric so far or the state is not finite."""
     self._fetch()
     if not self._all_finite(state):
       raise NonFiniteError(
         f'not finite: the state after step {int(state.step)}.'
       )
 
-  def close(self) -> dict[str, float]:
-    """Means since the last close, with the speed.
+  def compute_and_reset(self) -> dict[str, float]:
+    """Computes means since the last call, with the speed, and resets.
 
-    Steps that were skipped (nonfinite.skip_nonfinite) are counted, and in no mean; of a
-    window of such steps alone all means are NaN.
+    Skipped steps (nonfinite.skip_nonfinite) are counted and left out of the
+    means; the means of a window of skipped steps alone are NaN.
 
     Raises:
-      NonFinite: for any metric, or where too many steps in a row were skipped.
+      NonFiniteError: if a metric is not finite, or if too many steps in a row
+        were skipped.
     """
     self._fetch()
     self._count_skipped()
-    seconds = self._clock.lap()
+    seconds = self._timer.lap()
     waited = self._feed.waited if self._feed else 0.0
-    self.means = _means(self._values) | {
+    self.last_means = _means(self._values) | {
       'steps_per_second': self.rate,
       'examples_per_second': self.examples_per_second,
       'data_wait': min(1.0, (waited - self._waited_before) / seconds),
     }
     self._values, self._waited_before = [], waited
-    self._clock.restart()
-    return self.means
+    self._timer.restart()
+    return self.last_means
 
   def _count_skipped(self) -> None:
     for row in self._values:
@@ -216,13 +218,16 @@ def _means(rows: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
 
 
 class MemberMeter(_Meter):
-  """Metrics of all members between two lines of the log, and the speed."""
+  """Averages the metrics of every member of an ensemble."""
 
-  def close(self) -> dict[str, np.ndarray]:
-    """Means since the last close, `[M]` each; not finite for who diverged."""
+  def compute_and_reset(self) -> dict[str, np.ndarray]:
+    """Computes means since the last call, `[M]` each, and resets.
+
+    Means of a member that diverged are not finite.
+    """
     fetched, self._pending = jax.device_get(self._pending), []
-    self._clock.lap()
-    self._clock.restart()
+    self._timer.lap()
+    self._timer.restart()
     rows = [{k: v[:, :n] for k, v in m.items()} for _, n, m in fetched]
     return {
       name: np.concatenate([row[name] for row in rows], axis=1).mean(axis=1)

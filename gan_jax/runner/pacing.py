@@ -9,77 +9,90 @@ from gan_jax import config as config_lib
 from gan_jax.distributed import multihost
 from gan_jax.experiment import schedule
 
-_CALL_SECONDS = 0.25  # what a call is paced to, so that Ctrl-C is answered
-_MEET_SECONDS = 1.0  # after which several processes agree anew
+_CALL_SECONDS = 0.25  # target length of a call, so that Ctrl-C is answered
+_SYNC_SECONDS = 1.0  # interval at which several processes agree again
 
 
 class CallPacer:
-  """How many steps the next call takes: up to what is due, in bounded time.
+  """Chooses call lengths: up to the next due action, in bounded time.
 
-  At most two calls are under way, so that the device never waits for the
-  host and a signal is answered soon. Several processes take the same calls:
-  they agree about once a second on the slowest one's time.
+  At most two calls are in flight, so that the device never waits for the host
+  and a signal is answered soon. Several processes make the same calls: about
+  once a second they agree on the slowest process's time.
 
   Attributes:
-    seconds: of one step, as last measured (and agreed on); 0 before.
+    seconds: last measured (and agreed) seconds per step; 0 before the first
+      measurement.
   """
 
   def __init__(self, config: config_lib.Config, max_steps: int):
-    self.seconds = 0.0
-    self._config, self._limit = config, max_steps
-    self._under_way: list[tuple[int, Any]] = []
-    self._clock: float | None = None
-    self._measured, self._steps_left = 0.0, 0
-    self._alone = multihost.process_count() == 1
-
-  def count(self, step: int) -> int:
-    """Steps of the call that begins at a step; at least 1."""
-    until = schedule.steps_to_next_action(self._config, step)
-    if self._config.steps_per_call:
-      return min(until, self._limit)
-    if not self.seconds:
-      return 1
-    return max(1, min(until, self._limit, int(_CALL_SECONDS / self.seconds)))
-
-  def started(self, count: int, result: Any) -> None:
-    """Notes a call, and waits for the one before it."""
-    self._under_way.append((count, result))
-    self._steps_left -= count
-    if len(self._under_way) > 1:
-      self._finish()
-
-  def agree(self, stop: bool) -> bool:
-    """Whether to stop here, as some process wants to; sets the pace of all.
+    """Initializes the pacer.
 
     Args:
-      stop: whether this one wants to.
+      config: resolved config.
+      max_steps: largest number of steps that one call can take.
     """
-    if self._alone:
+    self.seconds = 0.0
+    self._config, self._max_steps = config, max_steps
+    self._in_flight: list[tuple[int, Any]] = []
+    self._finished_at: float | None = None
+    self._measured, self._steps_left = 0.0, 0
+    self._is_alone = multihost.process_count() == 1
+
+  def count(self, step: int) -> int:
+    """Returns the length of the call that starts at a step, at least 1."""
+    due = schedule.steps_to_next_action(self._config, step)
+    if self._config.steps_per_call:
+      return min(due, self._max_steps)
+    if not self.seconds:
+      return 1
+    in_time = int(_CALL_SECONDS / self.seconds)
+    return max(1, min(due, self._max_steps, in_time))
+
+  def dispatched(self, count: int, result: Any) -> None:
+    """Registers a call and waits for the one before it.
+
+    Args:
+      count: number of steps of the call.
+      result: arrays that are ready when the call is done.
+    """
+    self._in_flight.append((count, result))
+    self._steps_left -= count
+    if len(self._in_flight) > 1:
+      self._finish()
+
+  def sync(self, stop: bool) -> bool:
+    """Returns whether any process wants to stop, and agrees on the pace.
+
+    Args:
+      stop: whether this process wants to stop.
+    """
+    if self._is_alone:
       return stop
     if self._steps_left > 0:
       return False
     stops, seconds = multihost.allgather([stop, self._measured]).T
     self.seconds = float(seconds.max())
     if self.seconds:
-      self._steps_left = int(_MEET_SECONDS / self.seconds)
+      self._steps_left = int(_SYNC_SECONDS / self.seconds)
     return bool(stops.any())
 
   def wait(self) -> None:
-    """Waits for all calls."""
-    while self._under_way:
+    """Waits for all calls in flight."""
+    while self._in_flight:
       self._finish()
 
-  def rest(self) -> None:
-    """Waits for all calls; what comes until the next is not measured."""
+  def drain(self) -> None:
+    """Waits for all calls, and excludes what follows from the measurement."""
     self.wait()
-    self._clock = None
+    self._finished_at = None
 
   def _finish(self) -> None:
-    count, result = self._under_way.pop(0)
+    count, result = self._in_flight.pop(0)
     jax.block_until_ready(result)
     now = time.perf_counter()
-    if self._clock is not None:
-      self._measured = max((now - self._clock) / count, 1e-9)
-    if self._alone:
+    if self._finished_at is not None:
+      self._measured = max((now - self._finished_at) / count, 1e-9)
+    if self._is_alone:
       self.seconds = self._measured
-    self._clock = now
+    self._finished_at = now

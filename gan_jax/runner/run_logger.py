@@ -1,217 +1,307 @@
-"""What a run leaves behind: lines, pictures, scores, warnings, checkpoints.
+"""Writes a run's logs, sample images, scores, warnings and checkpoints.
 
-Of several processes the first one keeps them; the others have `Nothing`.
+Only process 0 writes.
 """
 
 import contextlib
+import functools
+import math
 import pathlib
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
-from gan_jax import evaluation, experiment, sampling
+import numpy as np
+
+from gan_jax import config as config_lib
+from gan_jax import evaluation, sampling
 from gan_jax.distributed import devices
-from gan_jax.evaluation import failure_modes, results
+from gan_jax.evaluation import failure_modes, feature_cache, results
 from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule
 from gan_jax.experiment import experiment as experiment_lib
-from gan_jax.io import jsonl, metric_writer
+from gan_jax.io import files, jsonl, metric_writer
 from gan_jax.report import images
-from gan_jax.runner import console
+from gan_jax.runner import console, meters
 from gan_jax.sampling import sampler, standing_stats
 
 WARNINGS_FILE = 'warnings.jsonl'
+Scores = list[results.MetricResult]
 
 
-class RunLogger:
-  """What a run leaves, from a start of it on. Use as a context manager."""
+class Snapshot:
+  """Samples, scores and health of one state, each computed at most once.
+
+  Attributes:
+    state: train state, whole on this process.
+  """
+
+  def __init__(self, probe: 'RunProbe', state: Any):
+    """Initializes the snapshot; nothing is computed yet.
+
+    Args:
+      probe: functions of the run.
+      state: train state, whole on this process.
+    """
+    self._probe, self.state = probe, state
+
+  @functools.cached_property
+  def weights(self) -> Any:
+    """EMA parameters with the statistics for evaluation."""
+    return standing_stats.evaluation_weights(
+      self._probe.experiment.gan, self.state.ema
+    )
+
+  @functools.cached_property
+  def samples(self) -> np.ndarray:
+    """Generated examples for pictures, `[num_samples, ...]`."""
+    count = self._probe.experiment.config.num_samples
+    return self._probe.sample(self.weights, count)
+
+  @functools.cached_property
+  def health(self) -> dict[str, float]:
+    """Facts about both players, see failure_modes.make_health_probe."""
+    return self._probe.measure_health(self.state)
+
+  @functools.cached_property
+  def scores(self) -> Scores:
+    """Scores of the generator.
+
+    Raises:
+      ValueError: if a score cannot be computed.
+    """
+    return self._probe.score(self.weights)
+
+
+class RunProbe:
+  """Samples and scores the states of a run.
+
+  Attributes:
+    experiment: the run's experiment.
+    evaluator: computes the scores.
+    sample: (weights, count) -> generated examples.
+    measure_health: state -> facts about both players.
+  """
 
   def __init__(
     self,
-    experiment: experiment.Experiment,
-    workdir: pathlib.Path,
-    evaluator: evaluation.Evaluator,
-    report: console.ConsoleReporter,
+    experiment: experiment_lib.Experiment,
+    reporter: console.ConsoleReporter,
   ):
-    """Prepares; nothing is written before `begin`.
+    """Builds the functions; nothing is compiled yet.
 
     Args:
-      built: the experiment.
-      workdir: of the run.
-      judge: gives the scores.
-      report: prints.
-    """
-    self._built, self._workdir = experiment, workdir
-    self._evaluator, self._report = evaluator, report
-    self._chosen = experiment.config
-    self._draw = sampling.make_sampler(experiment.gan)
-    own = experiment.local_devices
-    self._draw_at = sampler.make_indexed_sampler(experiment.gan, own)
-    self._real = experiment_lib.take_examples(
-      experiment.test, self._chosen.num_samples
-    )
-    self._health = experiment.make_health_probe()
-    self._found: tuple[int, dict[str, Any]] = (-1, {})
-
-  def begin(self, start: resume.ResumePoint) -> 'RunLogger':
-    """Opens the files for what follows a step; what they have beyond goes."""
-    workdir, step = self._workdir, start.step
-    self._found = -1, {}  # a state of the same step may be another
-    with contextlib.ExitStack() as stack:
-      enter = stack.enter_context
-      self._checkpoints = enter(
-        run_dir.open_checkpoints(self._built, workdir, start.rollbacks)
-      )
-      self._scalars = enter(metric_writer.MetricWriter(workdir, start=step))
-      path = workdir / WARNINGS_FILE
-      self._warnings = enter(
-        jsonl.JsonlWriter(path, start=step, kinds={'warnings': dict})
-      )
-      # Those of the last picture are not said again.
-      every = self._chosen.sample_every or self._chosen.num_steps
-      last = [v for v in self._warnings.kept if v['step'] > step - every]
-      self._said = last[-1]['warnings'].keys() if last else set()
-      self._best = None
-      if self._chosen.eval['every']:
-        self._best = enter(
-          best_checkpoint.BestCheckpointTracker(
-            workdir, self._chosen.eval, start=step
-          )
-        )
-        self._report.set_aside(self._best.damaged)
-      if step == 0:
-        images.save_samples(workdir / 'real.png', self._real, self._real)
-      self._stack = stack.pop_all()
-    return self
-
-  def missed(self, step: int) -> bool:
-    """Whether scores were due at a step, and the run ended before them."""
-    due = step and schedule.actions_at(self._chosen, step).evaluate
-    return bool(due) and not self._best.is_evaluated(step)
-
-  def line(self, step: int, means: Mapping[str, float], state: Any) -> None:
-    """A line of the log."""
-    if self._chosen.diagnostics:
-      means = {**means, **self._facts(step, devices.addressable_state(state))}
-    self._scalars.write(step, means)
-    self._report.line(step, means)
-
-  def keep(self, now: schedule.Actions, step: int, state: Any) -> None:
-    """Does what is due after a step, but for the line of the log.
-
-    Args:
-      now: what is due.
-      step: train steps done.
-      state: the state, finite.
+      experiment: the run's experiment.
+      reporter: shows the progress of long evaluations.
 
     Raises:
-      OSError: where something cannot be written; it names the file.
-      ValueError: where scores cannot be computed.
+      ValueError: if a metric of the config cannot be computed.
     """
-    state = devices.addressable_state(state)
-    # What a continued run would not do again comes before the checkpoint.
-    if now.sample:
-      path = self._workdir / f'samples/{step:08d}.png'
-      self._save_picture(path, step, state)
-      self._look(step, state)
-    if now.checkpoint:
-      self._scalars.flush()
-      self._checkpoints.save(step, state)
-    if now.evaluate:
-      self.score(step, state)
+    self.experiment = experiment
+    self.evaluator = experiment.make_evaluator(
+      store=feature_cache.default_feature_cache(),
+      track=reporter.feature_progress,
+    )
+    self.sample = sampling.make_sampler(experiment.gan)
+    self.measure_health = experiment.make_health_probe()
+    self._sample_indices = sampler.make_indexed_sampler(
+      experiment.gan, experiment.local_devices
+    )
 
-  def finish(self, step: int, state: Any, log: Any) -> None:
-    """The end of the run: last picture, scores, summary.
+  def score(self, weights: Any) -> Scores:
+    """Scores a generator.
 
     Args:
-      step: train steps done.
-      state: the last state.
-      log: the meters.MetricMeter of the run.
+      weights: (parameters, statistics) for evaluation.
+
+    Raises:
+      ValueError: if a score cannot be computed.
     """
-    state = devices.addressable_state(state)
-    self._save_picture(self._workdir / 'samples.png', step, state)
-    rows = self._rows(step, state)
-    noted = jsonl.read_jsonl(self._workdir / WARNINGS_FILE)
-    self._report.summary(log, rows, self._evaluator.notes, noted, self._workdir)
-
-  def _once(self, step, name, compute):
-    """What is computed of the state of a step, however often it is wanted."""
-    if self._found[0] != step:
-      self._found = step, {}
-    found = self._found[1]
-    if name not in found:
-      found[name] = compute()
-    return found[name]
-
-  def _facts(self, step, state):
-    return self._once(step, 'facts', lambda: self._health(state))
-
-  def _weights(self, step, state):
-    average = lambda: standing_stats.evaluation_weights(
-      self._built.gan, state.ema
-    )
-    return self._once(step, 'weights', average)
-
-  def _save_picture(self, path, step, state):
-    draw, count = self._draw, self._chosen.num_samples
-    samples = self._once(
-      step, 'samples', lambda: draw(self._weights(step, state), count)
-    )
-    images.save_samples(path, samples, self._real)
-
-  def _look(self, step, state):
-    found = failure_modes.diagnose(self._facts(step, state))
-    if found:
-      self._warnings.write({'step': step, 'warnings': found})
-    for kind in found.keys() - self._said:
-      self._report.warning(step, found[kind])
-    self._said = found.keys()
-
-  def _rows(self, step, state):
-    return self._once(step, 'rows', lambda: self._judged(step, state))
-
-  def _judged(self, step, state):
-    weights, shape = self._weights(step, state), self._built.shape
-    count = results.num_samples_needed(self._chosen.eval['num_samples'])
+    experiment = self.experiment
     source = sampler.GeneratedSource(
-      self._draw_at, weights, shape, count, seed=1
+      self._sample_indices,
+      weights,
+      experiment.shape,
+      results.num_samples_needed(experiment.config.eval['num_samples']),
+      seed=1,
     )
     try:
-      return self._evaluator(source)
+      return self.evaluator(source)
     except ValueError as error:
       raise ValueError(f'scores: {error}') from error
 
-  def score(self, step: int, state: Any) -> None:
-    """Scores a state, and keeps it where it is the best so far."""
-    rows = self._rows(step, state)
-    better = self._best.update(step, state, rows)
-    self._scalars.write_events(step, results.scalars(rows))
-    self._report.scored(step, rows, better)
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *error):
-    return self._stack.__exit__(*error)
+  def snapshot(self, state: Any) -> Snapshot:
+    """Returns the lazily computed facts about a train state."""
+    return Snapshot(self, devices.addressable_state(state))
 
 
-class Nothing:
-  """The same, of a process that keeps nothing."""
+class RunLogger:
+  """Writes the files of a run. Use `open` as a context manager."""
 
-  def begin(self, start):
-    """Nothing."""
-    del start
-    return self
+  def __init__(
+    self,
+    probe: RunProbe,
+    workdir: pathlib.Path,
+    reporter: console.ConsoleReporter,
+  ):
+    """Initializes the logger; nothing is written before `open`.
 
-  def missed(self, step):
-    """No."""
-    del step
-    return False
+    Args:
+      probe: samples and scores the states.
+      workdir: directory of the run.
+      reporter: prints lines, warnings and scores.
+    """
+    self._probe, self._workdir, self._reporter = probe, workdir, reporter
+    self._experiment = probe.experiment
+    self._config: config_lib.Config = probe.experiment.config
+    self._real = experiment_lib.take_examples(
+      self._experiment.test, self._config.num_samples
+    )
+    self._meter = meters.MetricMeter(
+      self._config.batch_size * self._config.d_steps
+    )
+    self._last: tuple[int, Snapshot] | None = None
 
-  def line(self, *unused):
-    """Nothing."""
+  @property
+  def meter(self) -> meters.MetricMeter:
+    """Metrics since the last line of the log."""
+    return self._meter
 
-  keep = finish = score = line
+  @contextlib.contextmanager
+  def open(self, start: resume.ResumePoint):
+    """Opens the files and drops lines that are later than the resume point.
 
-  def __enter__(self):
-    return self
+    Args:
+      start: where the run starts or continues.
+    """
+    workdir, step = self._workdir, start.step
+    self._last = None  # after a rollback the same step has another state
+    with contextlib.ExitStack() as stack:
+      enter = stack.enter_context
+      self._checkpoints = enter(
+        run_dir.open_checkpoints(self._experiment, workdir, start.rollbacks)
+      )
+      self._metrics = enter(metric_writer.MetricWriter(workdir, start=step))
+      self._warnings = enter(
+        jsonl.JsonlWriter(
+          workdir / WARNINGS_FILE, start=step, kinds={'warnings': dict}
+        )
+      )
+      # Warnings of the last picture are not repeated.
+      every = self._config.sample_every or self._config.num_steps
+      last = [v for v in self._warnings.existing if v['step'] > step - every]
+      self._warned = last[-1]['warnings'].keys() if last else set()
+      self._best = None
+      if self._config.eval['every']:
+        self._best = enter(
+          best_checkpoint.BestCheckpointTracker(
+            workdir, self._config.eval, start=step
+          )
+        )
+        self._reporter.quarantined(self._best.damaged)
+      if step == 0:
+        images.save_samples(workdir / 'real.png', self._real, self._real)
+      if self._evaluation_missed(step):
+        self._evaluate(step, self._snapshot(step, start.state))
+      yield
 
-  def __exit__(self, *unused):
-    pass
+  def _evaluation_missed(self, step: int) -> bool:
+    """Whether the run ended before the scores that were due at a step."""
+    due = step and schedule.actions_at(self._config, step).evaluate
+    return bool(due) and not self._best.is_evaluated(step)
+
+  def _snapshot(self, step: int, state: Any) -> Snapshot:
+    if self._last is None or self._last[0] != step:
+      self._last = step, self._probe.snapshot(state)
+    return self._last[1]
+
+  def on_step(self, actions: schedule.Actions, step: int, state: Any) -> None:
+    """Runs the due actions, and excludes slow ones from the throughput.
+
+    Args:
+      actions: what is due.
+      step: number of train steps done.
+      state: train state after them.
+
+    Raises:
+      meters.NonFiniteError: if a metric or the state is not finite; then
+        nothing of the state is written.
+      OSError: if something cannot be written; the message names the file.
+      ValueError: if scores cannot be computed.
+    """
+    if actions.log:
+      self._log_metrics(step, state)
+    if not actions.any_io:
+      return
+    with self._meter.paused():
+      self._meter.check(state)
+      snapshot = self._snapshot(step, state)
+      # What a continued run would not write again comes before the checkpoint.
+      if actions.sample:
+        path = self._workdir / f'samples/{step:08d}.png'
+        images.save_samples(path, snapshot.samples, self._real)
+        self._warn(step, snapshot)
+      if actions.checkpoint:
+        self._metrics.flush()
+        self._checkpoints.save(step, devices.addressable_state(state))
+      if actions.evaluate:
+        self._evaluate(step, snapshot)
+
+  def _log_metrics(self, step: int, state: Any) -> None:
+    means: Mapping[str, float] = self._meter.compute_and_reset()
+    if self._config.diagnostics:
+      means = {**means, **self._snapshot(step, state).health}
+    self._metrics.write(step, means)
+    self._reporter.line(step, means)
+
+  def _warn(self, step: int, snapshot: Snapshot) -> None:
+    found = failure_modes.diagnose(snapshot.health)
+    if found:
+      self._warnings.write({'step': step, 'warnings': found})
+    for kind in found.keys() - self._warned:
+      self._reporter.warning(step, found[kind])
+    self._warned = found.keys()
+
+  def _evaluate(self, step: int, snapshot: Snapshot) -> None:
+    scores = snapshot.scores
+    is_best = self._best.update(step, snapshot.state, scores)
+    self._metrics.write_events(step, results.scalars(scores))
+    self._reporter.scored(step, scores, is_best)
+
+  def finalize(self, step: int, state: Any) -> Scores:
+    """Writes the last picture, the scores and `summary.json`.
+
+    Args:
+      step: number of train steps done.
+      state: train state after them.
+
+    Returns:
+      The scores.
+    """
+    snapshot = self._snapshot(step, state)
+    path = self._workdir / 'samples.png'
+    images.save_samples(path, snapshot.samples, self._real)
+    scores, notes = snapshot.scores, self._probe.evaluator.notes
+    warnings = jsonl.read_jsonl(self._workdir / WARNINGS_FILE)
+    self._write_summary(scores, notes, warnings)
+    self._reporter.summary(
+      self._meter, scores, notes, bool(warnings), self._workdir
+    )
+    return scores
+
+  def _write_summary(
+    self,
+    scores: Scores,
+    notes: Sequence[str],
+    warnings: Sequence[Mapping[str, Any]],
+  ) -> None:
+    summary: dict[str, Any] = {
+      'scores': results.as_json(scores),
+      'notes': list(notes),
+      'warnings': list(warnings),
+    }
+    # A run that was complete before keeps the losses and speed that it had.
+    if self._meter.last_means:
+      rates = self._meter.rates
+      summary['losses'] = self._meter.last_means
+      summary['median_steps_per_second'] = (
+        float(np.median(rates)) if rates else math.nan
+      )
+    files.update_json(self._workdir / 'summary.json', summary)

@@ -130,7 +130,7 @@ class EnsembleLogger:
 
   def missed(self, config: config_lib.Config, step: int) -> bool:
     """Whether scores were due at a step, and the run ended before them."""
-    done = {line['step'] for line in self._lines.kept if 'scores' in line}
+    done = {line['step'] for line in self._lines.existing if 'scores' in line}
     wanted = schedule.actions_at(config, step).evaluate or step == self._end
     return bool(step) and wanted and step not in done
 

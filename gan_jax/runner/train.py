@@ -1,0 +1,307 @@
+"""Trains a GAN from a config: the training program, as a function.
+
+  import gan_jax
+  result = gan_jax.train('configs/digits.py', 'runs/digits')
+  result.scores
+
+`train.py` calls the same function; runner/launch.py adds what belongs to a
+program of its own: exit statuses, one-line errors and several processes.
+"""
+
+import contextlib
+import os
+import pathlib
+import warnings
+from typing import Any, Callable, Iterator, Mapping, NamedTuple
+
+from gan_jax import config as config_lib
+from gan_jax import sampling
+from gan_jax.distributed import devices, multihost, shutdown, xla_setup
+from gan_jax.distributed.watchdog import Watchdog
+from gan_jax.experiment import ensemble as ensemble_lib
+from gan_jax.experiment import experiment as experiment_lib
+from gan_jax.experiment import program as program_lib
+from gan_jax.experiment import resume, run_dir, schedule
+from gan_jax.io import files, lock
+from gan_jax.runner import (
+  config_file,
+  console,
+  loop,
+  meters,
+  run_logger,
+  train_ensemble,
+)
+from gan_jax.training import fused
+
+_MAX_ROLLBACKS = 3  # to one checkpoint
+_warned_of_flags = False
+
+Experiment = experiment_lib.Experiment
+EnsembleExperiment = ensemble_lib.EnsembleExperiment
+
+
+class TrainingResult(NamedTuple):
+  """What `train` returns.
+
+  Attributes:
+    experiment: the experiment or the ensemble that was trained.
+    state: its last train state.
+    step: number of train steps done.
+    finished: whether the run came to its end; False if it was asked to stop.
+    scores: scores of the last state; one entry per member for an ensemble,
+      None for those that diverged. Empty if the run did not finish, and on
+      processes other than the first.
+    workdir: directory of the run, or None.
+  """
+
+  experiment: Any
+  state: Any
+  step: int
+  finished: bool
+  scores: Any
+  workdir: pathlib.Path | None
+
+
+def train(
+  config: Any,
+  workdir: str | os.PathLike | None = None,
+  *,
+  init_from: str | os.PathLike = '',
+  quiet: bool = False,
+  should_stop: Callable[[], bool] = lambda: False,
+  watchdog: Watchdog | None = None,
+) -> TrainingResult:
+  """Trains a run, or an ensemble of runs, from a config.
+
+  A workdir that holds a checkpoint of the same config is continued. In the main
+  thread, the first Ctrl-C or SIGTERM lets the current step end, saves the
+  state, and returns; in other threads `should_stop` does the same. The process
+  is never exited, and its signal handlers are restored.
+
+  Args:
+    config: a mapping of config fields, a ConfigDict, a config.Config, the path
+      of a config file ('configs/digits.py:test'), or an experiment that was
+      built from one.
+    workdir: directory for logs, pictures, scores and checkpoints. None writes
+      nothing.
+    init_from: directory of another run, from whose weights a new run starts;
+      '' for none.
+    quiet: whether to print nothing.
+    should_stop: called after every call of the compiled program; True stops
+      the run and saves it.
+    watchdog: receives a heartbeat for every call; None for no watchdog.
+
+  Returns:
+    The result, with the last state and the scores.
+
+  Raises:
+    ValueError: for a config that does not fit, or a workdir that holds another
+      run.
+    FileNotFoundError: if a config file or data are missing.
+    io.lock.DirectoryLockedError: if another process trains in the workdir.
+    TrainingError: for an error of the data, of the disk or of a score in the
+      course of training.
+    NonFiniteError: if a metric or the state becomes NaN or infinite, and the
+      config does not say to go on.
+    KeyboardInterrupt: if it is raised in this thread, after saving.
+  """
+  # ---- Resolve: one config, and XLA's flags before its first computation.
+  config, experiment = _resolve(config)
+  _set_xla_flags(config)
+  workdir = None if workdir is None else pathlib.Path(workdir).expanduser()
+  is_writer = multihost.is_chief()
+  reporter = console.ConsoleReporter(quiet=quiet or not is_writer)
+  watchdog = Watchdog() if watchdog is None else watchdog
+  with contextlib.ExitStack() as stack:
+    stop = stack.enter_context(
+      shutdown.GracefulShutdown(should_stop, quiet=quiet)
+    )
+    if config_lib.is_ensemble(config):
+      return _train_ensemble(
+        experiment or config, workdir, init_from, reporter, stop
+      )
+
+    # ---- Build: refuse what is wrong before anything is compiled.
+    with multihost.raise_together('build the run', *shutdown.USER_ERRORS):
+      if experiment is None:
+        experiment = experiment_lib.build(config)
+      logger = None
+      if is_writer:
+        probe = run_logger.RunProbe(experiment, reporter)
+        if workdir is not None:
+          stack.enter_context(lock.DirectoryLock(workdir))
+          logger = run_logger.RunLogger(probe, workdir, reporter)
+
+    # ---- Restore: the last good checkpoint, other weights, or a new state.
+    restore = lambda: resume.restore_or_initialize(
+      experiment, workdir, init_from
+    )
+    start = restore()
+    if logger:
+      metadata = run_dir.run_metadata(experiment)
+      files.write_json(workdir / run_dir.CONFIG_FILE, metadata)
+    reporter.header(experiment, start.state, workdir, start.note)
+
+    # ---- Train loop: once, and again after each rollback.
+    io = _loop_io(experiment, logger, stop, reporter, watchdog)
+    rollbacks = _Rollbacks(experiment, workdir)
+    program = experiment.program()
+    while True:
+      try:
+        with logger.open(start) if logger else contextlib.nullcontext():
+          state, step = loop.train_loop(
+            start,
+            fused.make_streams(experiment.config.seed, start.rollbacks),
+            experiment.config,
+            program,
+            io,
+          )
+        break
+      except meters.NonFiniteError as error:
+        # ---- Rollback: to the last checkpoint, with other batches from there.
+        start = rollbacks.next_start(error, start, restore)
+        reporter.rolled_back(str(error), start)
+
+    if step < experiment.config.num_steps:
+      reporter.interrupted(step, workdir)
+      return TrainingResult(experiment, state, step, False, [], workdir)
+
+    # ---- Finish: how good it is, and where to look.
+    scores = _finish(probe if is_writer else None, logger, step, state, io)
+    multihost.barrier('end')
+    return TrainingResult(experiment, state, step, True, scores, workdir)
+
+
+def _resolve(config: Any) -> tuple[config_lib.Config, Any]:
+  """Returns the config of whatever `train` accepts, and the experiment if any."""
+  if isinstance(config, Experiment | EnsembleExperiment):
+    return config.config, config
+  if isinstance(config, str | os.PathLike):
+    config = config_file.load_config(config)
+  if isinstance(config, config_lib.Config):
+    return config, None
+  if hasattr(config, 'to_dict'):  # a ConfigDict
+    config = config.to_dict()
+  if not isinstance(config, Mapping):
+    raise ValueError(
+      f'config={config!r}: must be a mapping, a ConfigDict, a Config, the path '
+      'of a config file, or an experiment'
+    )
+  return config_lib.from_mapping(config), None
+
+
+def _set_xla_flags(config: config_lib.Config) -> None:
+  """Sets XLA's flags, or warns once that it is too late for them."""
+  global _warned_of_flags
+  many = config_lib.is_ensemble(config)
+  if not xla_setup.is_backend_initialized():
+    xla_setup.configure_xla(members=many, deterministic=config.deterministic)
+  elif not xla_setup.are_flags_set() and not _warned_of_flags:
+    _warned_of_flags = True
+    warnings.warn(
+      'JAX has run before XLA flags could be set, so that training on CPU may '
+      'be slower: call gan_jax.distributed.configure_jax() first',
+      RuntimeWarning,
+      stacklevel=3,
+    )
+
+
+def _loop_io(
+  experiment: Experiment,
+  logger: run_logger.RunLogger | None,
+  should_stop: Callable[[], bool],
+  reporter: console.ConsoleReporter,
+  watchdog: Watchdog,
+) -> loop.LoopIO:
+  """Returns what the loop reports to; without a logger nothing is written."""
+  if logger:
+    return loop.LoopIO(
+      logger.meter, logger.on_step, should_stop, reporter, watchdog
+    )
+  config = experiment.config
+  meter = meters.MetricMeter(config.batch_size * config.d_steps)
+
+  def on_step(actions: schedule.Actions, step: int, state: Any) -> None:
+    if actions.log:
+      reporter.line(step, meter.compute_and_reset())
+    if actions.any_io:
+      with meter.paused():
+        meter.check(state)
+
+  return loop.LoopIO(meter, on_step, should_stop, reporter, watchdog)
+
+
+class _Rollbacks:
+  """Decides whether a run that is not finite goes back to a checkpoint."""
+
+  def __init__(self, experiment: Experiment, workdir: pathlib.Path | None):
+    self._nonfinite = experiment.config.nonfinite
+    self._workdir, self._tries = workdir, 0
+
+  def next_start(
+    self,
+    error: meters.NonFiniteError,
+    before: resume.ResumePoint,
+    restore: Callable[[], resume.ResumePoint],
+  ) -> resume.ResumePoint:
+    """Returns where to go on from, or raises the error with advice."""
+    if self._nonfinite != 'rollback':
+      raise meters.NonFiniteError(f'{error}{self._advice()}') from error
+    start = restore()
+    self._tries = self._tries + 1 if start.step == before.step else 1
+    if self._tries > _MAX_ROLLBACKS:
+      raise meters.NonFiniteError(
+        f'{error} The same happened after {_MAX_ROLLBACKS} rollbacks to step '
+        f'{start.step}.'
+      ) from error
+    return start._replace(rollbacks=before.rollbacks + 1)
+
+  def _advice(self) -> str:
+    if self._workdir is None:
+      return ''
+    if not multihost.is_chief():
+      return ' The last good checkpoint: see process 0.'
+    latest = run_dir.latest_step(self._workdir) or 'none yet'
+    return f' The last good checkpoint: {latest}.'
+
+
+def _finish(
+  probe: run_logger.RunProbe | None,
+  logger: run_logger.RunLogger | None,
+  step: int,
+  state: Any,
+  io: loop.LoopIO,
+) -> run_logger.Scores:
+  """Scores the last state; writes and prints where to look."""
+  if logger:
+    return logger.finalize(step, state)
+  if probe is None:
+    return []
+  scores = probe.snapshot(state).scores
+  io.reporter.summary(io.meter, scores, probe.evaluator.notes, False, None)
+  return scores
+
+
+def _train_ensemble(
+  experiment: EnsembleExperiment | config_lib.Config,
+  workdir: pathlib.Path | None,
+  init_from: str | os.PathLike,
+  reporter: console.ConsoleReporter,
+  stop: Callable[[], bool],
+) -> TrainingResult:
+  """Trains all members of an ensemble as one program."""
+  if init_from:
+    raise ValueError('init_from is for one run, not for an ensemble')
+  if multihost.process_count() > 1:
+    raise ValueError('an ensemble trains in one process: num_processes=1')
+  if isinstance(experiment, config_lib.Config):
+    experiment = ensemble_lib.build_ensemble(experiment)
+  locked = contextlib.nullcontext()
+  if workdir is not None:
+    locked = lock.DirectoryLock(workdir)
+  with locked:
+    state, step, scores = train_ensemble.train_ensemble(
+      experiment, workdir, reporter, stop
+    )
+  finished = step == experiment.config.num_steps
+  return TrainingResult(experiment, state, step, finished, scores, workdir)
