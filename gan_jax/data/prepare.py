@@ -3,110 +3,228 @@
   python -m gan_jax.data.prepare mnist
   python -m gan_jax.data.prepare cifar10 --data_dir=DIR
 
-Done once for each dataset. Where TensorFlow is not installed, those in
-TENSORFLOW_FREE are prepared without it; the others need it for this step
-alone.
+Done once for each dataset. Those in TENSORFLOW_FREE are prepared without
+TensorFlow; the others need it for this step alone.
 """
 
 import argparse
-import contextlib
+import functools
+import gzip
 import importlib.util
-import io
 import logging
+import pathlib
 import sys
-import types
-from typing import Any, Iterator, Sequence
-from unittest import mock
+import tarfile
+from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from gan_jax.data import tfds
 
-TENSORFLOW_FREE = ('mnist', 'fashion_mnist', 'kmnist', 'cifar10', 'cifar100')
 _REMEDY = 'pip install tensorflow-cpu, then run the same command again'
+_UNSIGNED_BYTE = 8  # the type of an IDX file's numbers
+
+# (key, example) as TFDS's own code makes them: it shuffles by the key, hence
+# the order of what is prepared here is that of what it prepares.
+_Examples = Iterator[tuple[int, dict[str, Any]]]
+
+
+def read_idx(path: pathlib.Path) -> np.ndarray:
+  """Reads a gzipped IDX file of bytes, the format of MNIST.
+
+  Args:
+    path: the file.
+
+  Returns:
+    uint8, of the shape that the file states.
+
+  Raises:
+    ValueError: for another format, or a size other than stated.
+  """
+  content = gzip.decompress(path.read_bytes())
+  if content[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
+    raise ValueError(
+      f'{path.name} begins with the bytes {content[:3].hex()}, must be '
+      f'0000{_UNSIGNED_BYTE:02x}: an IDX file of unsigned bytes'
+    )
+  rank = content[3]
+  shape = np.frombuffer(content, '>u4', rank, offset=4)
+  return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def _mnist_examples(images: pathlib.Path, labels: pathlib.Path) -> _Examples:
+  for index, (x, label) in enumerate(
+    zip(read_idx(images), read_idx(labels), strict=True)
+  ):
+    yield index, {'image': Image.fromarray(x), 'label': int(label)}
+
+
+def _mnist_splits(builder, downloads) -> dict[str, _Examples]:
+  files = {
+    split: {
+      'images': f'{builder.URL}{prefix}-images-idx3-ubyte.gz',
+      'labels': f'{builder.URL}{prefix}-labels-idx1-ubyte.gz',
+    }
+    for split, prefix in (('train', 'train'), ('test', 't10k'))
+  }
+  paths = downloads.download(files)
+  return {split: _mnist_examples(**paths[split]) for split in files}
+
+
+def _cifar_examples(
+  split: str, labels: Sequence[str], content: bytes
+) -> _Examples:
+  """Yields the examples of a binary file of CIFAR.
+
+  A record has a byte for each label, then the image, `[3, 32, 32]`.
+  """
+  count = len(labels)
+  records = np.frombuffer(content, np.uint8).reshape(-1, count + 3 * 32 * 32)
+  for index, record in enumerate(records):
+    x = record[count:].reshape(3, 32, 32).transpose(1, 2, 0)
+    example = dict(zip(labels, record[:count].tolist()))
+    example |= {'id': f'{split}_{index:05d}', 'image': Image.fromarray(x)}
+    yield index, example
+
+
+def _cifar_splits(
+  builder,
+  downloads,
+  *,
+  archive: str,
+  folder: str,
+  files: Mapping[str, Sequence[str]],
+  names: Mapping[str, str],
+) -> dict[str, _Examples]:
+  """Downloads a variant of CIFAR.
+
+  Args:
+    builder: of TFDS; is told the names of the classes.
+    downloads: TFDS's download manager.
+    archive: name of the file to download.
+    folder: in the archive, where the files are.
+    files: split -> its binary files, which follow one another.
+    names: label -> the text file with the names of its classes, in the order
+      of the labels in a record.
+  """
+  path = downloads.download(f'https://www.cs.toronto.edu/~kriz/{archive}')
+  with tarfile.open(path) as opened:
+
+    def read(name):
+      file = opened.extractfile(f'{folder}/{name}')
+      if file is None:
+        raise ValueError(f'{folder}/{name} in {archive} must be a file')
+      return file.read()
+
+    for label, name in names.items():
+      lines = read(name).decode().split('\n')
+      builder.info.features[label].names = [line for line in lines if line]
+    contents = {split: b''.join(map(read, files[split])) for split in files}
+  return {
+    split: _cifar_examples(split, list(names), content)
+    for split, content in contents.items()
+  }
+
+
+_SPLITS = {
+  'mnist': _mnist_splits,
+  'fashion_mnist': _mnist_splits,
+  'kmnist': _mnist_splits,
+  'cifar10': functools.partial(
+    _cifar_splits,
+    archive='cifar-10-binary.tar.gz',
+    folder='cifar-10-batches-bin',
+    files={
+      'train': [f'data_batch_{i}.bin' for i in range(1, 6)],
+      'test': ['test_batch.bin'],
+    },
+    names={'label': 'batches.meta.txt'},
+  ),
+  'cifar100': functools.partial(
+    _cifar_splits,
+    archive='cifar-100-binary.tar.gz',
+    folder='cifar-100-binary',
+    files={'train': ['train.bin'], 'test': ['test.bin']},
+    names={
+      'coarse_label': 'coarse_label_names.txt',
+      'label': 'fine_label_names.txt',
+    },
+  ),
+}
+TENSORFLOW_FREE = tuple(_SPLITS)
 
 
 def _has_tensorflow() -> bool:
   return importlib.util.find_spec('tensorflow') is not None
 
 
-def _encode_image(encoder, x: np.ndarray) -> bytes:
-  """Stands in for a method of TFDS that has TensorFlow write the PNG."""
-  file = io.BytesIO()
-  image = Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x)
-  image.save(file, encoder.encoding_format)
-  return file.getvalue()
+def _data_dir(builder) -> pathlib.Path:
+  """Returns the directory that holds the dataset's own, NAME/VERSION."""
+  return pathlib.Path(builder.data_path).parents[1]
 
 
-def _stand_ins() -> list[tuple[Any, str, Any]]:
-  """(object, attribute, value) that TFDS 4.9 needs to do without TensorFlow.
+def _without_tensorflow(builder):
+  """Returns a builder of the same dataset that reads its files by itself.
 
-  All that the datasets of TENSORFLOW_FREE ask of TensorFlow is to open files,
-  to decode names and to write PNG.
+  TFDS's own has TensorFlow open the files and write PNG. Everything else is
+  TFDS's: features, version, download with its checksum, order, files.
   """
-  from tensorflow_datasets.core.download import downloader, extractor
-  from tensorflow_datasets.core.features import image_feature
-  from tensorflow_datasets.image_classification import cifar, mnist
+  parent = type(builder)
 
-  gfile = types.SimpleNamespace(GFile=open)
-  tensorflow = types.SimpleNamespace(
-    io=types.SimpleNamespace(gfile=gfile),
-    compat=types.SimpleNamespace(as_text=str),
-  )
-  return [
-    *((module, 'tf', tensorflow) for module in (cifar, extractor, mnist)),
-    (image_feature._ImageEncoder, '_encode_image', _encode_image),
-    # Its 10 retries keep one who is offline waiting for 3 minutes.
-    (downloader, 'MAX_RETRIES', 4),
-  ]
+  class Builder(parent, skip_registration=True):  # pyright: ignore
+    name, __module__ = parent.name, parent.__module__  # what TFDS records
+
+    def _split_generators(self, dl_manager):
+      return _SPLITS[self.name](self, dl_manager)
+
+  return Builder(data_dir=_data_dir(builder), version=str(builder.version))
 
 
-@contextlib.contextmanager
-def _without_tensorflow() -> Iterator[None]:
-  with contextlib.ExitStack() as stack:
-    try:
-      for where, name, value in _stand_ins():
-        stack.enter_context(mock.patch.object(where, name, value))
-    except (ImportError, AttributeError) as error:
-      raise RuntimeError(
-        'this version of tensorflow-datasets needs TensorFlow to prepare a '
-        f'dataset ({error}): {_REMEDY}'
-      ) from error
-    yield
+def _check_reachable(builder) -> None:
+  """Asks for a file, unless some are there: TFDS would try for 3 minutes.
+
+  Raises:
+    requests.RequestException: if there is no answer.
+  """
+  import requests
+
+  if not any((_data_dir(builder) / 'downloads' / builder.name).glob('*.INFO')):
+    url = next(iter(builder.url_infos))
+    requests.get(url, stream=True, timeout=30).close()
 
 
 def prepare(builder) -> None:
   """Downloads a TFDS dataset and writes it as array_record.
 
   Args:
-    builder: of TFDS, as data.tfds.open_builder gives it.
+    builder: of TFDS, as data.tfds.open_builder gives it; one opened later
+      knows of what is prepared here.
 
   Raises:
     RuntimeError: with one line that says why it cannot be done.
   """
   import tensorflow_datasets
 
-  if _has_tensorflow():
-    context = contextlib.nullcontext()
-  elif builder.name in TENSORFLOW_FREE:
-    context = _without_tensorflow()
-  else:
+  free = builder.name in TENSORFLOW_FREE
+  if not free and not _has_tensorflow():
     raise RuntimeError(
       f'preparing {builder.name!r} needs TensorFlow, this once: {_REMEDY}. '
       f'Without it: {", ".join(TENSORFLOW_FREE)}'
     )
   config = tensorflow_datasets.download.DownloadConfig(try_download_gcs=False)
-  with context:
-    try:
-      builder.download_and_prepare(
-        download_config=config, file_format='array_record'
-      )
-    except Exception as error:  # TFDS and its datasets raise of any kind
-      raise RuntimeError(
-        f'preparing {builder.name!r} failed: '
-        f'{type(error).__name__}: {tfds.first_line(error)}'
-      ) from error
+  try:
+    if free:
+      _check_reachable(builder)
+      builder = _without_tensorflow(builder)
+    builder.download_and_prepare(
+      download_config=config, file_format='array_record'
+    )
+  except Exception as error:  # TFDS and its datasets raise of any kind
+    raise RuntimeError(
+      f'preparing {builder.name!r} failed: '
+      f'{type(error).__name__}: {tfds.first_line(error)}'
+    ) from error
 
 
 def _config_line(builder, dataset: str, data_dir: str) -> str:
@@ -145,6 +263,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     done = 'already prepared'
     if not tfds.is_prepared(builder):
       prepare(builder)
+      builder = tfds.open_builder(args.name, args.data_dir)
       done = 'prepared'
   except (ModuleNotFoundError, RuntimeError, ValueError) as error:
     sys.exit(f'{parser.prog}: {error}')
