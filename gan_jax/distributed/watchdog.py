@@ -1,10 +1,25 @@
 """Ends a process that waits for others which died or hang."""
 
 import contextlib
+import faulthandler
 import os
+import sys
 import threading
 import time
 from typing import Any, Callable, Iterator
+
+
+def dump_stacks() -> None:
+  """Writes the Python stacks of all threads to the standard error output.
+
+  Where sys.stderr is no file, to that of the start; where neither is,
+  nowhere: no error may keep the process from being ended.
+  """
+  streams = [s for s in (sys.stderr, sys.__stderr__) if s is not None]
+  for stream in streams:
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
+      faulthandler.dump_traceback(stream, all_threads=True)
+      return
 
 
 class Watchdog:
@@ -12,7 +27,8 @@ class Watchdog:
 
   A step of several processes never ends where one of them does not take it,
   and nothing can be raised in a thread that waits for the device: hence the
-  process is ended as a whole. Use as a context manager, again if need be.
+  process is ended as a whole, and the stacks of its threads show where it
+  stood. Use as a context manager, again if need be.
   """
 
   def __init__(
@@ -23,6 +39,8 @@ class Watchdog:
     *,
     patience: float = 30,
     end: Callable[[int], Any] = os._exit,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
   ):
     """Describes it; a thread starts when it is entered.
 
@@ -34,15 +52,19 @@ class Watchdog:
       patience: how many times as long it waits before the first sign of life,
         and where it is told of a rest or a pause.
       end: ends the process.
+      clock: tells the time, in seconds.
+      wait: (closed, seconds) waits for the event or as long, and says whether
+        it is set.
     """
     self._seconds, self._slow = seconds, patience * seconds
     self._last_words, self._status, self._end = last_words, status, end
-    self._waits = time.monotonic(), self._slow
+    self._clock, self._wait = clock, wait
+    self._waits = clock(), self._slow
     self._step = 0
     self._closed = threading.Event()
 
   def _expect(self, seconds):
-    self._waits = time.monotonic(), seconds  # both at once, for the thread
+    self._waits = self._clock(), seconds  # both at once, for the thread
 
   def alive(self, step: int) -> None:
     """A sign of life.
@@ -65,14 +87,27 @@ class Watchdog:
     yield
     self._expect(before)
 
+  def check(self) -> bool:
+    """Ends the process if the last sign of life is too long ago.
+
+    The thread calls it several times in the seconds given.
+
+    Returns:
+      Whether it is, where `end` returns.
+    """
+    since, most = self._waits
+    if not self._seconds or self._clock() - since <= most:
+      return False
+    try:
+      self._last_words(self._step, most)
+      dump_stacks()
+    finally:
+      self._end(self._status)
+    return True
+
   def _watch(self, closed) -> None:
-    while not closed.wait(min(1.0, self._seconds / 4)):
-      since, most = self._waits
-      if time.monotonic() - since > most:
-        try:
-          self._last_words(self._step, most)
-        finally:
-          self._end(self._status)
+    while not self._wait(closed, min(1.0, self._seconds / 4)):
+      if self.check():
         return
 
   def __enter__(self):
