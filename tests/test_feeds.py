@@ -1,12 +1,14 @@
 """What a program reads, and how many steps its next call takes."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
-from gan_jax import config as config_lib, data, shuffle
-from gan_jax.data import device_feed
+from gan_jax import config as config_lib
+from gan_jax import data, shuffle
+from gan_jax.data import device_feed, prefetch
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment import schedule
 from gan_jax.runner import pacing
@@ -22,6 +24,31 @@ class Counting(data.ArraySource):
 
   def __getitem__(self, indices):
     self.reads.append(len(indices))
+    return super().__getitem__(indices)
+
+
+class Slow(data.ArraySource):
+  """Takes some seconds, of a clock of its own, for its first read.
+
+  Attributes:
+    now: the time, in seconds.
+    begin: what the first read waits for.
+    read: set where the first read is done.
+  """
+
+  def __init__(self, seconds):
+    super().__init__(np.zeros((20, 1), np.float32))
+    self.now, self._seconds = 0.0, seconds
+    self.begin, self.read = threading.Event(), threading.Event()
+
+  def pass_seconds(self, seconds):
+    self.now += seconds
+
+  def __getitem__(self, indices):
+    if not self.read.is_set():
+      assert self.begin.wait(10)
+      self.pass_seconds(self._seconds)
+      self.read.set()
     return super().__getitem__(indices)
 
 
@@ -68,23 +95,52 @@ class TestFeeds:
       with pytest.raises(ValueError, match='step 2 asked for the chunk of'):
         feed.take(2, 1, lambda: None)
 
-  def test_waiting_counts_from_when_the_device_is_done(self):
-    """A slow source: what is waited beside the device's own time counts."""
-    import time
+  def test_waiting_counts_once_the_device_is_done(self):
+    """A source that takes 5 s longer than the device."""
+    slow = Slow(5)
 
-    class Slow(data.ArraySource):
-      def __getitem__(self, indices):
-        time.sleep(0.2)
-        return super().__getitem__(indices)
+    def clock():
+      now = slow.now
+      slow.begin.set()  # the source goes on after the first look at the clock
+      return now
 
+    with self.slow_chunks(slow, clock) as feed:
+      feed.take(0, 1, lambda: slow.pass_seconds(7))
+      assert feed.waited == 5
+
+  def test_the_time_of_the_device_is_not_waited_for(self):
+    """A source that is read while the device computes."""
+    slow = Slow(5)
+
+    def wait():
+      slow.begin.set()
+      assert slow.read.wait(10)
+      slow.pass_seconds(2)
+
+    with self.slow_chunks(slow, lambda: slow.now) as feed:
+      feed.take(0, 1, wait)
+      assert feed.waited == 0 and slow.now == 7
+
+  def slow_chunks(self, source, clock):
     options = dict(seed=0, batch_size=4, d_steps=1, start=0, size=1, ahead=1)
-    slow = Slow(np.zeros((20, 1), np.float32))
-    for device_seconds, low, high in ((0, 0.1, 1.0), (0.4, 0, 0.1)):
-      with device_feed.ChunkedFeed(
-        slow, steps_until_boundary=lambda _: 9, put=lambda x: x, **options
-      ) as feed:
-        feed.take(0, 1, lambda: time.sleep(device_seconds))
-        assert low <= feed.waited <= high
+    return device_feed.ChunkedFeed(
+      source, steps_until_boundary=lambda _: 9, put=lambda x: x, clock=clock, **options
+    )
+
+  def test_the_device_goes_on_where_an_item_is_ready(self):
+    second = threading.Event()
+
+    def items():
+      yield 'first'
+      second.set()  # asked for once the first is ready
+      yield 'second'
+
+    def wait():
+      raise AssertionError('waited for the device')
+
+    with prefetch.Prefetcher(items()) as ahead:
+      assert second.wait(10)
+      assert ahead.next_item(wait) == 'first'
 
   def test_all_of_a_source_lives_on_the_device(self):
     feed = device_feed.ResidentFeed(self.source(), lambda x: x)

@@ -4,6 +4,7 @@ A feed answers `take(step, count, wait)`: the examples for the steps from
 `step` on, on the devices, and for how many of the `count` steps they last.
 """
 
+import time
 from typing import Any, Callable
 
 import numpy as np
@@ -84,6 +85,7 @@ class ChunkedFeed:
     put: Callable[[Any], Any],
     ahead: int = 2,
     shard: tuple[int, int] = (0, 1),
+    clock: Callable[[], float] = time.perf_counter,
   ):
     """Starts reading.
 
@@ -97,7 +99,8 @@ class ChunkedFeed:
       until: step -> number of steps until a call must end; 0 at the end.
       put: places arrays `[size, d_steps, batch_size, ...]` on the devices.
       ahead: chunks to hold ready.
-      part: of each batch, as in batches.read_batches.
+      shard: of each batch, as in batches.read_batches.
+      clock: returns the time in seconds.
     """
 
     def chunks():
@@ -113,7 +116,7 @@ class ChunkedFeed:
         yield step, put({n: fill(x) for n, x in chunk.items()}), count
         step += count
 
-    self._ahead = prefetch.Prefetcher(chunks(), ahead)
+    self._ahead = prefetch.Prefetcher(chunks(), ahead, clock=clock)
 
   @property
   def waited(self) -> float:

@@ -15,15 +15,22 @@ class Prefetcher:
     waited: seconds that `__next__` or `after` have waited for an item.
   """
 
-  def __init__(self, items: Iterable[Any], ahead: int = 2):
+  def __init__(
+    self,
+    items: Iterable[Any],
+    ahead: int = 2,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+  ):
     """Starts the thread.
 
     Args:
       items: what to hand on, without end; an exception of it is raised where
         the item was asked for.
       ahead: items to hold ready.
+      clock: returns the time in seconds.
     """
-    self.waited = 0.0
+    self.waited, self._clock = 0.0, clock
     self._ready: queue.Queue = queue.Queue(ahead)
     self._closed = threading.Event()
     self._thread = threading.Thread(
@@ -57,9 +64,9 @@ class Prefetcher:
       raise ValueError('the pipeline is closed')
     if self._ready.empty():
       wait()
-    start = time.perf_counter()
+    start = self._clock()
     item = self._ready.get()
-    self.waited += time.perf_counter() - start
+    self.waited += self._clock() - start
     if isinstance(item, Exception):
       self.close()
       raise item
