@@ -12,9 +12,11 @@ ROOT = pathlib.Path(__file__).parent.parent
 # As many threads as it takes hold memory at once; then glibc is asked.
 COUNT_HEAPS = """
 import ctypes, sys, threading
-from gan_jax import startup
+from gan_jax.distributed import xla_setup
+if sys.argv[1] == 'prepared':
+  xla_setup.configure_jax()
 if sys.argv[1] == 'limited':
-  xla_setup.limit_malloc_arenas()
+  xla_setup.configure_jax(limit_malloc=True)
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 all_there = threading.Barrier(64)
@@ -44,12 +46,43 @@ def count_heaps(path: pathlib.Path, what: str, **environment: str) -> int:
 @pytest.mark.skipif(
   platform.libc_ver()[0] != 'glibc', reason='malloc is not glibc: no heaps'
 )
-def test_threads_share_as_many_heaps_as_there_are_cores(tmp_path):
+def test_threads_share_as_many_heaps_as_cores_where_asked_to(tmp_path):
   path = tmp_path / 'info.xml'
   cores = max(2, len(os.sched_getaffinity(0)))
   assert count_heaps(path, 'free') > cores
+  assert count_heaps(path, 'prepared') > cores
   assert count_heaps(path, 'limited') <= cores
   assert count_heaps(path, 'limited', MALLOC_ARENA_MAX='5') == 5
+
+
+# Ends a program with what it asks of xla_setup.configure_jax.
+SHOW_PREPARE = """
+import runpy, sys
+from gan_jax.distributed import xla_setup
+xla_setup.configure_jax = lambda **given: sys.exit(f'prepare {given}')
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+@pytest.mark.parametrize(
+  'arguments',
+  [
+    ('train.py', f'--config={ROOT}/configs/ring.py'),
+    ('evaluate.py', '--samples=x'),
+  ],
+)
+def test_programs_limit_the_heaps(tmp_path, arguments):
+  program, *flags = arguments
+  done = subprocess.run(
+    [sys.executable, '-c', SHOW_PREPARE, str(ROOT / program), *flags],
+    cwd=tmp_path,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    capture_output=True,
+    text=True,
+  )
+  *_, said = done.stderr.splitlines()
+  assert said.startswith('prepare {') and "'limit_malloc': True" in said
 
 
 @pytest.mark.parametrize('program', ['train.py', 'evaluate.py'])

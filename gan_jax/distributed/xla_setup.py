@@ -108,20 +108,57 @@ def enable_compilation_cache() -> pathlib.Path:
   return directory
 
 
-def configure_jax(
+def is_backend_initialized() -> bool:
+  """Returns whether JAX has started, so that XLA's flags come too late."""
+  from jax._src import xla_bridge  # there is no public way to ask
+
+  return xla_bridge.backends_are_initialized()
+
+
+def are_flags_set() -> bool:
+  """Returns whether `configure_xla` ran, or the environment has its flags."""
+  given = os.environ.get('XLA_FLAGS', '')
+  wanted = [_FUSION_FLAG, _DOT_FLAG] if XLA_FLAGS_KNOWN else []
+  return all(flag.partition('=')[0] in given for flag in wanted)
+
+
+def configure_xla(
   *, members: bool = False, deterministic: bool = False
 ) -> None:
-  """Prepares JAX; before its first computation.
+  """Sets XLA's flags; call it before JAX's first computation.
 
   Args:
-    members: as in prepare_cpu.
-    deterministic: whether a GPU is to give the same bits each time
-      (DETERMINISTIC); a CPU does anyway.
+    members: whether members of an ensemble are shared out over devices, see
+      configure_cpu.
+    deterministic: whether a GPU must give the same bits each time
+      (DETERMINISTIC); a CPU always does.
   """
-  limit_malloc_arenas()
   if deterministic:
     _add_flags(DETERMINISTIC)
   configure_cpu(members=members)
+
+
+def configure_jax(
+  *,
+  members: bool = False,
+  deterministic: bool = False,
+  limit_malloc: bool = False,
+) -> None:
+  """Prepares JAX for fast starts and runs; call it before JAX computes.
+
+  Sets XLA's flags and enables the persistent compilation cache.
+
+  Args:
+    members: whether members of an ensemble are shared out over devices, see
+      configure_cpu.
+    deterministic: whether a GPU must give the same bits each time
+      (DETERMINISTIC); a CPU always does.
+    limit_malloc: whether to limit malloc's arenas for the whole process (see
+      limit_malloc_arenas), for programs that run for hours.
+  """
+  if limit_malloc:
+    limit_malloc_arenas()
+  configure_xla(members=members, deterministic=deterministic)
   enable_compilation_cache()
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import zlib
 from typing import Any, Mapping, NamedTuple
@@ -33,7 +34,9 @@ class ResumePoint(NamedTuple):
 
 
 def restore_or_initialize(
-  experiment: Any, workdir: pathlib.Path, init_from: str = ''
+  experiment: Any,
+  workdir: pathlib.Path | None,
+  init_from: str | os.PathLike = '',
 ) -> ResumePoint:
   """What a run begins with: its own checkpoint, or a fresh state.
 
@@ -41,7 +44,8 @@ def restore_or_initialize(
 
   Args:
     built: the experiment.Experiment.
-    workdir: the run's directory, made if missing.
+    workdir: the run's directory, made if missing; None for a run that writes
+      nothing.
     init_from: directory of another run, whose weights (not its optimizer or
       step) a fresh run takes; '' for none.
 
@@ -95,15 +99,18 @@ def _without_paths(config: Any) -> dict[str, Any]:
 
 
 def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
-  workdir.mkdir(parents=True, exist_ok=True)
-  found = _restore_newest(experiment, workdir)
+  found = None
+  if workdir is not None:
+    workdir.mkdir(parents=True, exist_ok=True)
+    found = _restore_newest(experiment, workdir)
   if found is not None:
     total = experiment.config.num_steps
     told = f'continues from the checkpoint of step {found.step} of {total}'
     if init_from:
       told += ' (its own weights, not once more those of --init_from)'
     return found._replace(note=found.note + told)
-  _check_no_results_lost(experiment, workdir)
+  if workdir is not None:
+    _check_no_results_lost(experiment, workdir)
   fresh = experiment.init_state()
   if not init_from:
     return ResumePoint(fresh, 0, 0, 'a new run')
