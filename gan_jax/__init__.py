@@ -1,7 +1,6 @@
 """GANs in JAX: losses, penalties, models, steps and training, as functions.
 
-Sub-modules load on first use, so that `import gan_jax` and reading a config
-cost nothing:
+Packages load on first use, so that `import gan_jax` takes no time:
 
   >>> import gan_jax
   >>> 'non_saturating' in gan_jax.losses.LOSSES
@@ -12,9 +11,8 @@ import importlib
 
 __version__ = '0.1.0'
 
-_SUBMODULES = (
+_PACKAGES = (
   'augment',
-  'collectives',
   'config',
   'data',
   'diagnostics',
@@ -29,21 +27,25 @@ _SUBMODULES = (
   'networks',
   'penalties',
   'prng',
-  'report',
-  'runner',
   'sampling',
-  'shuffle',
   'training',
-  'validation',
 )
-__all__ = list(_SUBMODULES)
+_FUNCTIONS = {'load': 'experiment.run_dir', 'train': 'runner.train'}
+_NAMES = {'load': 'load_sampler'}
+__all__ = [*_PACKAGES, *sorted(_FUNCTIONS), '__version__']
 
 
 def __getattr__(name):
-  if name in _SUBMODULES:
+  if name in _FUNCTIONS:
+    module = importlib.import_module(f'gan_jax.{_FUNCTIONS[name]}')
+    return getattr(module, _NAMES.get(name, name))
+  try:  # packages without a promise are found, too, but not listed
     return importlib.import_module(f'gan_jax.{name}')
+  except ModuleNotFoundError as error:
+    if error.name != f'gan_jax.{name}':
+      raise
   raise AttributeError(f'module gan_jax has no attribute {name!r}')
 
 
 def __dir__():
-  return sorted([*globals(), *_SUBMODULES])
+  return __all__

@@ -226,7 +226,7 @@ def defaults() -> dict[str, Any]:
   return to_dict(Config())
 
 
-def from_mapping(mapping: Mapping[str, Any]) -> Config:
+def from_mapping(mapping: Mapping[str, Any] | Config) -> Config:
   """Checks a mapping of settings and makes it typed.
 
   Args:
@@ -240,6 +240,8 @@ def from_mapping(mapping: Mapping[str, Any]) -> Config:
       type, or one out of range; names of models and the like are checked
       where they are built.
   """
+  if isinstance(mapping, Config):
+    return mapping
   default = Config()
   base = {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
   values = fill_options('the config', mapping, base)
@@ -298,3 +300,11 @@ def to_dict(config: Config) -> dict[str, Any]:
 def is_ensemble(config: Config) -> bool:
   """Whether settings are of an ensemble, not of one run."""
   return config.ensemble['seeds'] > 1 or bool(config.ensemble['sweep'])
+
+
+def format_config(config: Config) -> str:
+  """Returns one line `name = value` per field."""
+  flat = flatten(to_dict(config))
+  return '\n'.join(
+    f'{name} = {value!r}' for name, value in sorted(flat.items())
+  )

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config as config_lib, experiment, losses, training
+from gan_jax import config as config_lib
+from gan_jax import experiment, losses, training
 from gan_jax.augment import diff_augment_pipe
 from gan_jax.experiment import build_objective
 

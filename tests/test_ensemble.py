@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import config as config_lib, experiment, training
+from gan_jax import config as config_lib
+from gan_jax import experiment, training
 from gan_jax.experiment import build_gan, extract_member, resume, run_dir
 from gan_jax.io import files
 from gan_jax.runner import train_ensemble

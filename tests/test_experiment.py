@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config as config_lib, experiment
+from gan_jax import config as config_lib
+from gan_jax import experiment
 from gan_jax.data import ArraySource
 from gan_jax.distributed import devices
 from gan_jax.experiment import build_gan, compatibility, resume, run_dir

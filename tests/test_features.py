@@ -51,10 +51,10 @@ def test_moments_of_groups_make_up_the_whole(monkeypatch):
   # One batch at a time gives the same.
   monkeypatch.setattr(features, 'KEEP_BYTES', 50)
   streamed = features.FeatureSet(source, feature_extractors.pixel_features())
-  (keep_in_memory,) = streamed.moments(1)
+  (whole,) = streamed.moments(1)
   assert 'features' not in streamed.__dict__
   np.testing.assert_allclose(
-    frechet.covariance(keep_in_memory),
+    frechet.covariance(whole),
     np.cov(source.x.T.astype(np.float64)),
     rtol=1e-9,
   )

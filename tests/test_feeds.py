@@ -124,7 +124,11 @@ class TestFeeds:
   def slow_chunks(self, source, clock):
     options = dict(seed=0, batch_size=4, d_steps=1, start=0, size=1, ahead=1)
     return device_feed.ChunkedFeed(
-      source, steps_until_boundary=lambda _: 9, put=lambda x: x, clock=clock, **options
+      source,
+      steps_until_boundary=lambda _: 9,
+      put=lambda x: x,
+      clock=clock,
+      **options,
     )
 
   def test_the_device_goes_on_where_an_item_is_ready(self):

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from gan_jax import augment, experiment, losses, training
+from gan_jax import augment, experiment, losses, models, training
 from gan_jax import config as config_lib
-from gan_jax.experiment import build_networks
 from tests.fuzzing import fuzz
 
 pytestmark = pytest.mark.slow
@@ -22,8 +21,8 @@ NAMES = {
   'loss': list(losses.LOSSES),
   'augment.name': ['none', *augment.AUGMENTS],
   'data.name': ['gaussian', 'ring', 'grid', 'digits', 'folder', 'tfds'],
-  'generator.name': build_networks.model_names(),
-  'discriminator.name': build_networks.model_names(),
+  'generator.name': sorted(models.MODELS),
+  'discriminator.name': sorted(models.MODELS),
   'g_optimizer.name': list(training.OPTIMIZERS),
   'd_optimizer.name': list(training.OPTIMIZERS),
   'g_optimizer.schedule': ['constant', 'linear', 'cosine'],

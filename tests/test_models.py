@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import layers, networks
+from gan_jax import layers, models, networks
 from gan_jax.distributed import devices
-from gan_jax.experiment import build_networks
 from gan_jax.layers import normalization
 from gan_jax.models import dcgan, linear, mlp
 
@@ -46,7 +45,7 @@ def call(network, x, train, key=None):
   return run(params, batch_stats, x), (params, batch_stats)
 
 
-@pytest.mark.parametrize('name', build_networks.model_names())
+@pytest.mark.parametrize('name', sorted(models.MODELS))
 @pytest.mark.parametrize('train', [True, False])
 def test_shapes_types_and_statistics(name, train):
   g, d, shape = pair(name)
@@ -207,7 +206,7 @@ def test_maxout_is_the_largest_of_its_pieces():
   np.testing.assert_allclose(logits, [3, 2])  # max(x, -x)
 
 
-@pytest.mark.parametrize('name', build_networks.model_names())
+@pytest.mark.parametrize('name', sorted(models.MODELS))
 def test_discriminators_of_several_outputs(name):
   d, shape = discriminator(name, outputs=5)
   x = jax.random.normal(jax.random.key(1), (6, *shape))
@@ -219,7 +218,7 @@ def test_discriminators_of_several_outputs(name):
       d.init(jax.random.key(0), x)
 
 
-@pytest.mark.parametrize('name', build_networks.model_names())
+@pytest.mark.parametrize('name', sorted(models.MODELS))
 @pytest.mark.parametrize('outputs', [1, 5])
 def test_discriminators_return_features(name, outputs):
   plain, shape = discriminator(name, outputs=outputs)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from gan_jax import layers as layers_lib
-from gan_jax import losses, networks, penalties, prng, training
-from gan_jax.experiment import build_networks
+from gan_jax import losses, models, networks, penalties, prng, training
 from gan_jax.layers import linear, normalization
 from gan_jax.models import dcgan
 from gan_jax.training import optimizers
@@ -45,7 +44,7 @@ def products(function, *args):
   return {t for x in found for t in re.findall(r'x(b?f\d+)>', x)}
 
 
-@pytest.mark.parametrize('name', build_networks.model_names())
+@pytest.mark.parametrize('name', sorted(models.MODELS))
 @pytest.mark.parametrize('role', ['Generator', 'Discriminator'])
 def test_outputs_and_variables_are_float32_and_products_are_not(
   name, role, monkeypatch

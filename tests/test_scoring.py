@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_jax import config as config_lib, data, evaluation, experiment
+from gan_jax import config as config_lib
+from gan_jax import data, evaluation, experiment
 from gan_jax.data import ArraySource, synthetic
 from gan_jax.evaluation import (
   feature_extractors,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_jax import config as config_lib, experiment
+from gan_jax import config as config_lib
+from gan_jax import experiment
 from gan_jax.experiment import build_gan as build_gan_lib
 from gan_jax.experiment import sweep
 from tests.test_ensemble import RATE, mapping

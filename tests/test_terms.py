@@ -11,10 +11,12 @@ import pytest
 
 from gan_jax import (
   augment,
-  config as config_lib,
   distributed,
   networks,
   training,
+)
+from gan_jax import (
+  config as config_lib,
 )
 from gan_jax.augment import ada_controller
 from gan_jax.distributed import devices

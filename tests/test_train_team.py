@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from gan_jax import config as config_lib, experiment
+from gan_jax import config as config_lib
+from gan_jax import experiment
 from gan_jax.experiment import run_dir, sweep, sweep_results
 from gan_jax.io import metric_writer
 from gan_jax.report import sweep_plots

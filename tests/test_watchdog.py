@@ -48,13 +48,13 @@ class End:
 def watch():
   clocks = []
 
-  def make(seconds, patience=30):
+  def make(seconds, slow_factor=30):
     end, clock = End(), Time()
     clocks.append(clock)
     said = lambda *words: end.said.append(words)
     dog = watchdog.Watchdog(
       *(seconds, said, 76),
-      patience=patience,
+      slow_factor=slow_factor,
       end=end,
       clock=clock,
       wait=clock.wait,
@@ -74,7 +74,7 @@ def test_silence_ends_the_process(watch):
   clock, end, dog = watch(10)
   with dog:
     clock.now += 7
-    dog.alive(7)
+    dog.heartbeat(7)
     clock.now += 10
     assert not dog.check() and end.status is None
     clock.now += 0.1
@@ -85,7 +85,7 @@ def test_silence_ends_the_process(watch):
 def test_its_thread_looks_four_times_in_the_seconds_given(watch):
   clock, end, dog = watch(2)
   with dog:
-    dog.alive(7)
+    dog.heartbeat(7)
     clock.runs.set()
     assert end.done.wait(5)
   assert end.status == 76 and end.said == [(7, 2)]
@@ -95,7 +95,7 @@ def test_its_thread_looks_four_times_in_the_seconds_given(watch):
 def test_its_thread_looks_each_second(watch):
   clock, end, dog = watch(100)
   with dog:
-    dog.alive(7)
+    dog.heartbeat(7)
     clock.runs.set()
     assert end.done.wait(5)
   assert clock.now == 101
@@ -106,15 +106,15 @@ def test_signs_of_life_and_pauses_do_not(watch):
   with dog:
     clock.now += 290  # more time is given before the first sign
     assert not dog.check()
-    dog.alive(1)
+    dog.heartbeat(1)
     with dog.paused():
       clock.now += 290
       assert not dog.check()
     for step in range(5):
-      dog.alive(step)
+      dog.heartbeat(step)
       clock.now += 9
       assert not dog.check()
-    dog.rest()
+    dog.allow_slow()
     clock.now += 290
     assert not dog.check()
   assert end.status is None and not end.said
@@ -124,7 +124,7 @@ def test_once_it_is_left_it_watches_no_more(watch):
   before = threads()
   clock, end, dog = watch(10)
   with dog:
-    dog.alive(1)
+    dog.heartbeat(1)
     (thread,) = threads() - before
   clock.now += 1000
   clock.runs.set()
@@ -136,12 +136,12 @@ def test_once_it_is_left_it_watches_no_more(watch):
   'slow',
   [
     lambda dog: None,  # before the first sign
-    lambda dog: (dog.alive(3), dog.rest()),
-    lambda dog: (dog.alive(3), dog.paused().__enter__()),
+    lambda dog: (dog.heartbeat(3), dog.allow_slow()),
+    lambda dog: (dog.heartbeat(3), dog.paused().__enter__()),
   ],
 )
 def test_what_may_take_long_may_not_take_for_ever(watch, slow):
-  clock, end, dog = watch(10, patience=4)
+  clock, end, dog = watch(10, slow_factor=4)
   with dog:
     slow(dog)
     clock.now += 40
@@ -158,7 +158,7 @@ def test_after_a_pause_the_next_step_is_due(watch):
       pass
     clock.now += 290  # none has been taken yet
     assert not dog.check()
-    dog.alive(1)
+    dog.heartbeat(1)
     with dog.paused():
       clock.now += 290
     clock.now += 10
@@ -171,12 +171,12 @@ def test_after_a_pause_the_next_step_is_due(watch):
 def test_it_watches_a_second_time(watch):
   clock, end, dog = watch(2)
   with dog:
-    dog.alive(1)
+    dog.heartbeat(1)
   clock.now += 1000
   with dog:
     clock.now += 59  # as before the first sign
     assert not dog.check()
-    dog.alive(2)
+    dog.heartbeat(2)
     clock.runs.set()
     assert end.done.wait(5)
   assert end.said == [(2, 2)]
@@ -187,7 +187,7 @@ def test_0_seconds_watch_for_nothing(watch):
   clock, end, dog = watch(0)
   with dog:
     assert threads() <= before
-    dog.alive(1)
+    dog.heartbeat(1)
     clock.now += 1e9
     assert not dog.check()
   assert end.status is None
@@ -207,7 +207,7 @@ def test_the_stacks_of_all_threads_are_written(watch, tmp_path, monkeypatch):
   clock, end, dog = watch(10)
   with path.open('w') as stderr, dog:
     monkeypatch.setattr(sys, 'stderr', stderr)
-    dog.alive(1)
+    dog.heartbeat(1)
     clock.now += 11
     assert dog.check()
     monkeypatch.undo()

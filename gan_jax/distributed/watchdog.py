@@ -34,10 +34,10 @@ class Watchdog:
   def __init__(
     self,
     seconds: float = 0,
-    last_words: Callable[[int, float], Any] = lambda step, seconds: None,
+    on_timeout: Callable[[int, float], Any] = lambda step, seconds: None,
     status: int = 1,
     *,
-    patience: float = 30,
+    slow_factor: float = 30,
     end: Callable[[int], Any] = os._exit,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
@@ -56,8 +56,8 @@ class Watchdog:
       wait: (closed, seconds) waits for the event or as long, and says whether
         it is set.
     """
-    self._seconds, self._slow = seconds, patience * seconds
-    self._last_words, self._status, self._end = last_words, status, end
+    self._seconds, self._slow = seconds, slow_factor * seconds
+    self._on_timeout, self._status, self._end = on_timeout, status, end
     self._clock, self._wait = clock, wait
     self._waits = clock(), self._slow
     self._step = 0
@@ -66,7 +66,7 @@ class Watchdog:
   def _expect(self, seconds):
     self._waits = self._clock(), seconds  # both at once, for the thread
 
-  def alive(self, step: int) -> None:
+  def heartbeat(self, step: int) -> None:
     """A sign of life.
 
     Args:
@@ -75,7 +75,7 @@ class Watchdog:
     self._step = step
     self._expect(self._seconds)
 
-  def rest(self) -> None:
+  def allow_slow(self) -> None:
     """What comes before the next sign of life may take long."""
     self._expect(self._slow)
 
@@ -83,7 +83,7 @@ class Watchdog:
   def paused(self) -> Iterator[None]:
     """What is done within may take long."""
     _, before = self._waits
-    self.rest()
+    self.allow_slow()
     yield
     self._expect(before)
 
@@ -99,7 +99,7 @@ class Watchdog:
     if not self._seconds or self._clock() - since <= most:
       return False
     try:
-      self._last_words(self._step, most)
+      self._on_timeout(self._step, most)
       dump_stacks()
     finally:
       self._end(self._status)
@@ -113,7 +113,7 @@ class Watchdog:
   def __enter__(self):
     if not self._seconds:
       return self
-    self.rest()
+    self.allow_slow()
     self._closed = threading.Event()
     threading.Thread(
       target=self._watch,

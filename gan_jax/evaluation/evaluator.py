@@ -96,8 +96,8 @@ class Evaluator:
       self._options['track'] = track
     self._store, self.seed = store, seed
     # Where some score wants all features, the others take them too.
-    self._options['whole'] = any(
-      METRICS[name].features and METRICS[name].keep_in_memory
+    self._options['keep_in_memory'] = any(
+      METRICS[name].features and METRICS[name].needs_all_features
       for name in self.names
     )
     # Where all compare as many real ones as generated, no more are needed.
@@ -146,7 +146,7 @@ class Evaluator:
 
   def _score(self, name, fake: FeatureSet, real: FeatureSet):
     metric = METRICS[name]
-    if metric.labels:
+    if metric.needs_labels:
       check_labels(name, fake, real)
     key, n = jax.random.key(self.seed), min(fake.count, real.count)
     n = min(n, metric.max_examples or n)
@@ -249,7 +249,7 @@ class Evaluator:
         p_value=None,
         baseline_p_value=_as_p_value(baseline),
         better=better,
-        error_is=metric.error,
+        error_is=metric.error_over,
         counts=_as_counts(metric, ('baseline', fake), ('floor_real', real)),
         real='truth' if metric.distribution else self._split(metric),
       )

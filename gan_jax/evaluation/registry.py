@@ -43,12 +43,12 @@ class Metric(NamedTuple):
   names: tuple[str, ...]
   better: tuple[str, ...]
   reference_split: str
-  error: str
+  error_over: str
   features: Any = True
-  labels: bool = False
-  logits: bool = False
+  needs_labels: bool = False
+  needs_logits: bool = False
   distribution: Any = None
-  whole: bool = True
+  needs_all_features: bool = True
   max_examples: int = 0
   explain: Callable[[FeatureSet, FeatureSet], list[str]] = lambda *_: []
 
@@ -64,7 +64,7 @@ METRICS: dict[str, Metric] = {
     'train',
     _GROUPS,
     features='inception',
-    whole=False,
+    needs_all_features=False,
     explain=scorers.explain_frechet_distance,
   ),
   'fd': Metric(
@@ -73,7 +73,7 @@ METRICS: dict[str, Metric] = {
     ('lower',),
     'train',
     _GROUPS,
-    whole=False,
+    needs_all_features=False,
     explain=scorers.explain_frechet_distance,
   ),
   'kid': Metric(
@@ -98,7 +98,7 @@ METRICS: dict[str, Metric] = {
     'train',
     '10 parts',
     features='inception',
-    logits=True,
+    needs_logits=True,
   ),
   'prdc': Metric(
     scorers.prdc,
@@ -147,7 +147,7 @@ METRICS: dict[str, Metric] = {
     ('lower',),
     'train',
     'classes',
-    labels=True,
+    needs_labels=True,
   ),
   'cas': Metric(
     scorers.classification_accuracy_score,
@@ -155,7 +155,7 @@ METRICS: dict[str, Metric] = {
     ('higher',),
     'test',
     'test examples',
-    labels=True,
+    needs_labels=True,
   ),
   'kl': Metric(
     scorers.gaussian_divergence,

@@ -106,7 +106,7 @@ def check_applicable(
       f'the metric {name!r} is defined on the FID Inception network, and the '
       f'features are {extractor.name!r}{other}{hint}'
     )
-  if metric.logits:
+  if metric.needs_logits:
     # Or says why there are none.
     features = jax.ShapeDtypeStruct((2, inception.FEATURES), np.float32)
     jax.eval_shape(extractor.logits, extractor.params, features)

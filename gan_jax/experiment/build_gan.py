@@ -7,7 +7,8 @@ from typing import Any, Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from gan_jax import config as config_lib, networks, training, validation
+from gan_jax import config as config_lib
+from gan_jax import networks, training, validation
 from gan_jax.experiment import build_networks, build_objective
 from gan_jax.training import ema, update_rules
 

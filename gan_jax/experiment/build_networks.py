@@ -3,7 +3,6 @@
 import dataclasses
 import importlib
 import math
-import pkgutil
 from typing import Any, Mapping
 
 import flax.linen as nn
@@ -12,16 +11,9 @@ import jax.numpy as jnp
 from gan_jax import models, training, validation
 from gan_jax.training import optimizers
 
-_NOT_MODELS = ('blocks', 'conv', 'spectral', 'winograd')
 _NOT_OPTIONS = {
   *('parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype')
 }
-
-
-def model_names() -> list[str]:
-  """Names of the architectures: the files in gan_jax/models."""
-  found = (m.name for m in pkgutil.iter_modules(models.__path__))
-  return sorted(name for name in found if name not in _NOT_MODELS)
 
 
 def build_network(
@@ -30,7 +22,7 @@ def build_network(
   """A network by name.
 
   Args:
-    spec: {'name': of model_names(), and options of its class}.
+    spec: {'name': a key of models.MODELS, and options of its class}.
     role: 'generator' or 'discriminator'.
     **fixed: fields that are no options, `dtype` among them.
 
@@ -42,11 +34,8 @@ def build_network(
       the class does not have.
   """
   name = spec.get('name')
-  names = {n: n for n in model_names()}
-  validation.lookup(names, name, f'{role} model')
-  cls = getattr(
-    importlib.import_module(f'gan_jax.models.{name}'), role.capitalize()
-  )
+  validation.lookup(models.MODELS, name, f'{role} model')
+  cls = getattr(importlib.import_module(models.MODELS[name]), role.capitalize())
   allowed = {
     f.name: f.default
     for f in dataclasses.fields(cls)

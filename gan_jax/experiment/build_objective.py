@@ -10,7 +10,8 @@ from typing import Any, Callable, Mapping
 
 import jax.numpy as jnp
 
-from gan_jax import augment, config as config_lib, losses, training, validation
+from gan_jax import augment, losses, training, validation
+from gan_jax import config as config_lib
 from gan_jax.augment import ada_controller
 from gan_jax.training import Augmentation, LossTerm, penalty_terms
 from gan_jax.training.gan import Hparams

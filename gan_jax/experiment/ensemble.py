@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import config as config_lib, data, training
+from gan_jax import config as config_lib
+from gan_jax import data, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.experiment import build_gan, experiment, sweep
@@ -169,7 +170,8 @@ def build_ensemble(
     )
   devices = devices_lib.local_devices(given.num_devices)
   # Devices share members, not batches: each member has one device.
-  base = experiment.build(dict(mapping) | {'num_devices': 1}, **sources)
+  alone = dataclasses.replace(given, num_devices=1)
+  base = experiment.build(alone, **sources)
   config = dataclasses.replace(base.config, num_devices=given.num_devices)
   found = sweep.expand_sweep(config)
   _check_swept(config, base.shape)

@@ -16,6 +16,8 @@ import numpy as np
 
 from gan_jax import (
   config as config_lib,
+)
+from gan_jax import (
   data,
   distributed,
   evaluation,
@@ -125,7 +127,7 @@ class Experiment:
       batch_size=size,
     )
 
-  def evaluator(self, **more: Any) -> evaluation.Evaluator:
+  def make_evaluator(self, **more: Any) -> evaluation.Evaluator:
     """What scores examples by `settings.eval` against this data.
 
     Args:
@@ -136,7 +138,7 @@ class Experiment:
         which the samples of a run do not have.
     """
     for name in results.parse_metrics(self.config.eval['metrics']):
-      if evaluation.METRICS[name].labels:
+      if evaluation.METRICS[name].needs_labels:
         raise ValueError(
           f'eval.metrics: {name!r} needs classes, which samples of this run '
           'do not have'

@@ -4,7 +4,8 @@ from typing import Any, Callable, NamedTuple
 
 import jax
 
-from gan_jax import config as config_lib, data, distributed, shuffle, training
+from gan_jax import config as config_lib
+from gan_jax import data, distributed, shuffle, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost

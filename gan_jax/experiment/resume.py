@@ -10,7 +10,8 @@ from typing import Any, Mapping, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import config as config_lib, training
+from gan_jax import config as config_lib
+from gan_jax import training
 from gan_jax.distributed import multihost
 from gan_jax.experiment import compatibility, run_dir
 from gan_jax.io import checkpoint

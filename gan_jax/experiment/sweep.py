@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax import config as config_lib, validation
+from gan_jax import config as config_lib
+from gan_jax import validation
 
 _SPACES = {
   'linspace': np.linspace,

@@ -223,7 +223,7 @@ class RunCheckpointer:
         step,
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(state),
-          metadata=ocp.args.JsonSave(self._about),
+          about=ocp.args.JsonSave(self._about),
         ),
         force=True,
       )
@@ -239,7 +239,7 @@ class RunCheckpointer:
     Raises:
       Damaged: where the checkpoint is not as it was written.
     """
-    return self._read(step, metadata=ocp.args.JsonRestore())
+    return self._read(step, about=ocp.args.JsonRestore())
 
   def restore(self, like: PyTree, step: int | None = None) -> PyTree:
     """Reads a checkpoint.

@@ -72,7 +72,9 @@ class JsonlWriter:
     """
     lines = read_jsonl(path, kinds) if path.exists() else []
     self.existing = [line for line in lines if line['step'] <= start]
-    files.atomic_write(path, ''.join(json.dumps(v) + '\n' for v in self.existing))
+    files.atomic_write(
+      path, ''.join(json.dumps(v) + '\n' for v in self.existing)
+    )
     self._path = path
     self._file = path.open('ab', buffering=0)
 

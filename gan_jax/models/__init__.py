@@ -1,1 +1,25 @@
-"""Architectures; each file defines a Flax `Generator` and `Discriminator`."""
+"""Architectures; each module defines a Flax `Generator` and `Discriminator`.
+
+`MODELS` maps the names that a config may use to modules, which load on first
+use: `gan_jax.models.dcgan.Generator`.
+"""
+
+import importlib
+
+__all__ = ['MODELS']
+
+MODELS = {
+  'dcgan': 'gan_jax.models.dcgan',
+  'linear': 'gan_jax.models.linear',
+  'mlp': 'gan_jax.models.mlp',
+}
+
+
+def __getattr__(name):
+  if name in MODELS:
+    return importlib.import_module(MODELS[name])
+  raise AttributeError(f'module gan_jax.models has no attribute {name!r}')
+
+
+def __dir__():
+  return [*__all__, *MODELS]

@@ -1,7 +1,6 @@
-"""What a training program tells the person who started it."""
+"""Console output of training and evaluation."""
 
 import contextlib
-import math
 import pathlib
 import sys
 import time
@@ -12,8 +11,6 @@ import numpy as np
 from rich import console, progress
 
 from gan_jax.distributed import multihost
-from gan_jax.evaluation import results
-from gan_jax.io import files
 from gan_jax.report import tables
 from gan_jax.runner.meters import MetricMeter
 
@@ -23,7 +20,7 @@ def _short(x: float) -> str:
 
 
 class _Console(console.Console):
-  """Falls silent where nothing can be printed: a run does not end for it."""
+  """Stops printing if the output is closed or full; the run goes on."""
 
   def on_broken_pipe(self) -> None:
     with contextlib.suppress(SystemExit):
@@ -32,27 +29,33 @@ class _Console(console.Console):
   def print(self, *objects: Any, **options: Any) -> None:
     try:
       super().print(*objects, **options)
-    except OSError as error:  # its output goes to a file on a full disk
+    except OSError as error:  # such as output to a file on a full disk
       self.on_broken_pipe()
       with contextlib.suppress(OSError):
         print(f'nothing more is printed: {error}', file=sys.stderr)
 
 
 class ConsoleReporter:
-  """Prints a run: what it is, how it goes, how it ended."""
+  """Prints the beginning, the progress and the end of a run."""
 
   def __init__(self, *, quiet: bool = False):
     """Opens the console.
 
     Args:
-      quiet: prints nothing, as but the first of several processes.
+      quiet: whether to print nothing.
     """
     self._console = _Console(
       highlight=False, markup=False, soft_wrap=True, quiet=quiet
     )
 
-  def header(self, experiment, state, workdir: pathlib.Path, note: str) -> None:
-    """Says what will run."""
+  def header(
+    self,
+    experiment: Any,
+    state: Any,
+    workdir: pathlib.Path | None,
+    note: str,
+  ) -> None:
+    """Prints what will run."""
     config = experiment.config
     size = lambda params: sum(x.size for x in jax.tree.leaves(params))
     out = self._console.print
@@ -78,18 +81,18 @@ class ConsoleReporter:
       f'devices  {len(experiment.devices)} x {kind} ({names}){several}, '
       f'{config.parallel}, batch {config.batch_size}'
     )
-    out(f'workdir  {workdir}: {note}')
+    out(f'workdir  {workdir or "none"}: {note}')
 
   def bar(self, total: int, done: int) -> '_Bar':
-    """A progress bar, on a terminal; nothing elsewhere."""
+    """Returns a progress bar, which shows on a terminal only."""
     return _Bar(self._console, total, done)
 
   def compiled(self, seconds: float) -> None:
-    """Says how long the first step took."""
-    self._console.print(f'first step after {seconds:.1f} s, compilation in it')
+    """Prints how long the first step took."""
+    self._console.print(f'first step after {seconds:.1f} s, with compilation')
 
   def line(self, step: int, means: Mapping[str, float]) -> None:
-    """One line of the log."""
+    """Prints one line of the log."""
     hidden = ['steps_per_second', 'examples_per_second']
     if means.get('data_wait', 0) < 0.01:
       hidden.append('data_wait')
@@ -102,33 +105,35 @@ class ConsoleReporter:
       f'{means["examples_per_second"]:.0f} examples/s'
     )
 
-  def ensemble(self, team, workdir: pathlib.Path, note: str) -> None:
-    """Says which runs will be trained together.
+  def ensemble_header(
+    self, ensemble: Any, workdir: pathlib.Path | None, note: str
+  ) -> None:
+    """Prints which runs will be trained together.
 
     Args:
-      team: a experiment.EnsembleExperiment.
-      workdir: its directory.
+      ensemble: an experiment.EnsembleExperiment.
+      workdir: its directory, or None.
       note: where its state comes from.
     """
-    config, out = team.config, self._console.print
-    kind = team.devices[0].device_kind
-    count, seeds = len(team.members), config.ensemble['seeds']
-    what = 'images' if len(team.base.shape) == 3 else 'points'
-    out(f'data     {config.data["name"]}: {len(team.base.train)} {what}')
+    config, out = ensemble.config, self._console.print
+    kind = ensemble.devices[0].device_kind
+    count, seeds = len(ensemble.members), config.ensemble['seeds']
+    what = 'images' if len(ensemble.base.shape) == 3 else 'points'
+    out(f'data     {config.data["name"]}: {len(ensemble.base.train)} {what}')
     swept = config.ensemble['sweep'] or 'nothing swept'
     out(f'members  {count}: {seeds} seeds from {config.seed}; {swept}')
-    used = len(team.devices)
+    used = len(ensemble.devices)
     idle = (config.num_devices or jax.local_device_count()) - used
-    rest = (
+    idle_note = (
       f'; {idle} idle: {count} members do not divide by more' if idle else ''
     )
-    out(f'devices  {used} x {kind}, {count // used} members on each{rest}')
-    out(f'workdir  {workdir}: {note}')
+    out(f'devices  {used} x {kind}, {count // used} members on each{idle_note}')
+    out(f'workdir  {workdir or "none"}: {note}')
 
   def members_line(
     self, step: int, means: Mapping[str, Any], lost: list[int], rate: float
   ) -> None:
-    """One line of the log of an ensemble.
+    """Prints one line of the log of an ensemble.
 
     Args:
       step: train steps done.
@@ -149,22 +154,22 @@ class ConsoleReporter:
       else f'step {step:>7}  all {count} members have diverged'
     )
 
-  def ensemble_end(
+  def ensemble_summary(
     self,
     points: Any,
     rates: Sequence[float],
     members: int,
-    picture: pathlib.Path | None,
-    workdir: pathlib.Path,
+    plot: pathlib.Path | None,
+    workdir: pathlib.Path | None,
   ) -> None:
-    """The end of an ensemble: speed, scores by point, where to look.
+    """Prints the speed, the scores and the files of an ensemble.
 
     Args:
-      points: a table of scores.
-      rates: steps per second of every window.
-      members: how many.
-      picture: of the scores, or None.
-      workdir: of the ensemble.
+      points: table of scores by point of the sweep.
+      rates: steps per second in every window.
+      members: number of members.
+      plot: path of the plot of the scores, or None.
+      workdir: directory of the ensemble, or None.
     """
     out = self._console.print
     if rates:
@@ -174,126 +179,121 @@ class ConsoleReporter:
         'all together (median)'
       )
     out(points)
-    if picture is None:
+    if workdir is None:
+      return
+    if plot is None:
       out(
-        'picture  none: it takes matplotlib, one swept setting or two, and a '
+        'plot     none: it needs matplotlib, one or two swept fields, and a '
         'member that did not diverge'
       )
     else:
-      out(f'picture  {picture}')
+      out(f'plot     {plot}')
     out(
       f'members  {workdir / "summary.json"}; one as a run of its own: python '
       f'-m gan_jax.experiment.extract_member {workdir} NUMBER OUT'
     )
 
   def warning(self, step: int, text: str) -> None:
-    """Something goes wrong in the game."""
+    """Prints a warning about a failure mode."""
     self._console.print(f'step {step:>7}  warning: {text}')
 
   def rolled_back(self, reason: str, start: Any) -> None:
-    """The run goes back to a checkpoint.
+    """Prints that the run goes back to a checkpoint.
 
     Args:
-      reason: why.
-      start: the resume.ResumePoint that it goes on from.
+      reason: the error.
+      start: resume.ResumePoint to go on from.
     """
     self._console.print(
       f'{reason} Back to step {start.step} (rollback {start.rollbacks}), with '
       'other batches and latents from there'
     )
 
-  def set_aside(self, damaged: Sequence[str]) -> None:
-    """Says which best checkpoints are damaged."""
+  def quarantined(self, damaged: Sequence[str]) -> None:
+    """Prints which best checkpoints are damaged."""
     for text in damaged:
       self._console.print(f'warning  {text}')
 
-  def interrupted(self, step: int, workdir: pathlib.Path) -> None:
-    """Says that the run was stopped and how to go on."""
-    self._console.print(
-      f'stopped at step {step}, saved in {workdir}; the same command continues'
-    )
+  def interrupted(self, step: int, workdir: pathlib.Path | None) -> None:
+    """Prints that the run was stopped, and how to continue it."""
+    saved = f', saved in {workdir}; the same command continues'
+    self._console.print(f'stopped at step {step}{saved if workdir else ""}')
 
   def summary(
     self,
-    window: MetricMeter,
-    rows: list,
-    notes: list[str],
-    warnings: list[dict[str, Any]],
-    workdir: pathlib.Path,
+    meter: MetricMeter,
+    scores: Sequence[Any],
+    notes: Sequence[str],
+    warned: bool,
+    workdir: pathlib.Path | None,
   ) -> None:
-    """The end of a run: losses, speed, score, where the pictures are.
+    """Prints the losses, the speed, the scores and the files of a run.
 
     Args:
-      window: of the last lines.
-      rows: scores.
-      notes: that go with them.
-      warnings: of all of the run, lines of warnings.jsonl.
-      workdir: of the run.
+      meter: metrics and speed of the run.
+      scores: results.MetricResult of each metric.
+      notes: notes on the scores.
+      warned: whether there were warnings.
+      workdir: directory of the run, or None.
     """
-    speed = float(np.median(window.rates)) if window.rates else math.nan
-    path = workdir / 'summary.json'
-    result = {
-      'scores': results.as_json(rows),
-      'notes': notes,
-      'warnings': warnings,
-    }
-    if window.means:  # else it was trained before, and keeps what it had
-      result |= {'losses': window.means, 'median_steps_per_second': speed}
-    files.update_json(path, result)
     out = self._console.print
-    if window.means:
+    if meter.last_means:
       losses = ', '.join(
-        f'{name} {window.means[name]:.3f}' for name in ('d_loss', 'g_loss')
+        f'{name} {meter.last_means[name]:.3f}' for name in ('d_loss', 'g_loss')
       )
       out(f'losses   {losses} (mean since the last line)')
-    if window.rates:
+    if meter.rates:
+      speed = float(np.median(meter.rates))
       out(
         f'speed    {speed:.1f} steps/s, '
-        f'{speed * window.examples_per_step:.0f} examples/s (median)'
+        f'{speed * meter.examples_per_step:.0f} examples/s (median)'
       )
-    self.scores(rows, notes)
-    if warnings:
+    self.scores(scores, notes)
+    if workdir is None:
+      return
+    if warned:
       out(f'warnings see {workdir / "warnings.jsonl"}')
     out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
 
   def evaluation(
-    self, facts: Mapping[str, Any], data: Mapping[str, Any], evaluator: Any
+    self, samples: Mapping[str, Any], data: Mapping[str, Any], evaluator: Any
   ) -> None:
-    """Says what will be scored, and how.
+    """Prints what will be scored, and how.
 
     Args:
-      facts: of the samples.
-      data: facts of the real data.
-      judge: a scoring.Judge.
+      samples: facts about the samples.
+      data: facts about the real data.
+      evaluator: an evaluation.Evaluator.
     """
     out = self._console.print
-    out('samples  ' + ', '.join(f'{k} {v}' for k, v in facts.items()))
-    of = data['data']
-    if isinstance(of, Mapping):
-      of = ', '.join(f'{k} {v}' for k, v in of.items() if v not in ('', 0))
-    out(f'data     {of}')
-    of = evaluator.extractor
-    hashed = f', weights {of.sha256[:12]}' if of.sha256 else ''
-    prepared = f', protocol {of.protocol}' if of.protocol else ''
-    out(f'features {of.name}{hashed}{prepared}')
+    out('samples  ' + ', '.join(f'{k} {v}' for k, v in samples.items()))
+    facts = data['data']
+    if isinstance(facts, Mapping):
+      shown = {k: v for k, v in facts.items() if v not in ('', 0)}
+      facts = ', '.join(f'{k} {v}' for k, v in shown.items())
+    out(f'data     {facts}')
+    extractor = evaluator.extractor
+    weights = f', weights {extractor.sha256[:12]}' if extractor.sha256 else ''
+    protocol = f', protocol {extractor.protocol}' if extractor.protocol else ''
+    out(f'features {extractor.name}{weights}{protocol}')
 
   def recorded(self, path: pathlib.Path, seconds: float) -> None:
-    """Where the record is."""
+    """Prints where the record is."""
     self._console.print(f'record   {path} ({seconds:.0f} s)')
 
   def scores(self, rows: Sequence[Any], notes: Sequence[str]) -> None:
-    """A table of scores beside their baselines.
+    """Prints a table of scores beside their baselines.
 
     Args:
-      rows: of results.MetricResult.
-      notes: sentences that go with them.
+      rows: results.MetricResult of each metric.
+      notes: notes on the scores.
     """
     self._console.print(tables.score_table(rows))
     for note in notes:
       self._console.print(f'note     {note}')
 
   def scored(self, step: int, rows: Sequence[Any], best: bool) -> None:
-    """One line of scores in the course of training."""
+    """Prints one line of scores in the course of training."""
     text = '  '.join(
       f'{row.name} {tables.format_score(row.value, row.error, row.p_value)}'
       for row in rows
@@ -302,14 +302,17 @@ class ConsoleReporter:
     self._console.print(f'step {step:>7}  {text}{last}')
 
   @contextlib.contextmanager
-  def tracks(self) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Bars of how far features are, on a terminal; a few lines elsewhere.
+  def feature_bars(
+    self,
+  ) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Shows bars of feature computation on a terminal, lines elsewhere.
 
     Yields:
-      (name, total) -> what is called with each number done.
+      Function (name, total) -> advance, where advance(n) adds n to what is
+      done.
     """
     if not self._console.is_terminal:
-      yield self.track
+      yield self.feature_progress
       return
     with progress.Progress(
       progress.TextColumn('{task.description}'),
@@ -326,15 +329,15 @@ class ConsoleReporter:
 
       yield track
 
-  def track(self, name: str, total: int) -> Callable[[int], None]:
-    """A line for each tenth of what takes more than a minute.
+  def feature_progress(self, name: str, total: int) -> Callable[[int], None]:
+    """Prints a line for each tenth of what takes more than a minute.
 
     Args:
       name: what is counted.
       total: how many there are.
 
     Returns:
-      What is called with each number done.
+      Function advance(n), which adds n to what is done.
     """
     start, done, next_line = time.perf_counter(), 0, 0.0
 
@@ -350,7 +353,7 @@ class ConsoleReporter:
 
 
 class _Bar:
-  """A rich progress bar with the numbers that one wants of training."""
+  """A progress bar of train steps with their rate."""
 
   def __init__(self, out: console.Console, total: int, done: int):
     self._bar = progress.Progress(

@@ -82,7 +82,7 @@ def train_loop(
         io.meter.add(step, metrics, count)
         if step == start.step + count:
           io.reporter.compiled(io.meter.wait())
-        io.watchdog.alive(step)
+        io.watchdog.heartbeat(step)
 
         stopping = pacer.sync(io.should_stop())
         actions = schedule.actions_at(config, step, stopping)
@@ -96,7 +96,7 @@ def train_loop(
     except KeyboardInterrupt:  # raised where no signal handler is installed
       _save_interrupted(io.on_step, state)
       raise
-  io.watchdog.rest()  # files that are still being written may take long
+  io.watchdog.allow_slow()  # files that are still being written may take long
   return state, step
 
 

@@ -12,7 +12,7 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from gan_jax import config as config_lib
-from gan_jax import evaluation, sampling
+from gan_jax import sampling
 from gan_jax.distributed import devices
 from gan_jax.evaluation import failure_modes, feature_cache, results
 from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule

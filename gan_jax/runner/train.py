@@ -12,15 +12,13 @@ import contextlib
 import os
 import pathlib
 import warnings
-from typing import Any, Callable, Iterator, Mapping, NamedTuple
+from typing import Any, Callable, Mapping, NamedTuple
 
 from gan_jax import config as config_lib
-from gan_jax import sampling
-from gan_jax.distributed import devices, multihost, shutdown, xla_setup
+from gan_jax.distributed import multihost, shutdown, xla_setup
 from gan_jax.distributed.watchdog import Watchdog
 from gan_jax.experiment import ensemble as ensemble_lib
 from gan_jax.experiment import experiment as experiment_lib
-from gan_jax.experiment import program as program_lib
 from gan_jax.experiment import resume, run_dir, schedule
 from gan_jax.io import files, lock
 from gan_jax.runner import (

@@ -1,5 +1,6 @@
-"""The training of an ensemble: its loop, its records, its scores, its end."""
+"""Trains an ensemble: its loop, its files, its scores."""
 
+import contextlib
 import math
 import pathlib
 from typing import Any, Callable, Sequence
@@ -7,7 +8,9 @@ from typing import Any, Callable, Sequence
 import jax
 import numpy as np
 
-from gan_jax import config as config_lib, experiment, sampling
+from gan_jax import config as config_lib
+from gan_jax import experiment as experiment_lib
+from gan_jax import sampling
 from gan_jax.distributed import watchdog
 from gan_jax.evaluation import feature_cache, results
 from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
@@ -16,20 +19,19 @@ from gan_jax.metrics import checks
 from gan_jax.report import images, sweep_plots, tables
 from gan_jax.runner import console, loop, meters
 from gan_jax.sampling import sampler, standing_stats
-from gan_jax.training import ensemble
+from gan_jax.training import ensemble as ensemble_lib
 
 MEMBERS_FILE = 'members.json'
 CURVES_FILE = 'members.jsonl'
-_PICTURES = 8  # members in a picture of samples, a row of it for each
+_MAX_MEMBERS_SHOWN = 8  # in a picture of samples, one row each
 _COLUMNS = 12
 
-Scores = Sequence[
-  Sequence[results.MetricResult] | None
-]  # None for who diverged
+# One entry per member; None for a member that diverged.
+Scores = Sequence[Sequence[results.MetricResult] | None]
 
 
 def diverged_members(state: Any, step: int) -> list[int]:
-  """Members that stopped before a step: theirs would not have been finite."""
+  """Returns the members that were frozen before a step."""
   steps = np.asarray(jax.device_get(state.step))
   return [int(i) for i in np.flatnonzero(steps < step)]
 
@@ -38,48 +40,63 @@ class EnsembleEvaluator:
   """Scores each member as if it were a run by itself.
 
   Attributes:
-    judge: what gives the scores.
-    notes: that go with them; those of some members alone name them.
+    evaluator: computes the scores of one member.
+    notes: notes on the last scores; a note on some members names them.
   """
 
   def __init__(
-    self, team: experiment.EnsembleExperiment, track: Callable[..., Any]
+    self,
+    ensemble: experiment_lib.EnsembleExperiment,
+    track: Callable[..., Any],
   ):
-    experiment = team.base
+    """Initializes the evaluator; nothing is compiled yet.
+
+    Args:
+      ensemble: the ensemble.
+      track: shows the progress of long evaluations.
+
+    Raises:
+      ValueError: if a metric of the config cannot be computed.
+    """
     self.notes: list[str] = []
-    self.evaluator = experiment.evaluator(
+    self.evaluator = ensemble.base.make_evaluator(
       store=feature_cache.default_feature_cache(), track=track
     )
-    self._team = team
-    self._draw_at = sampler.make_indexed_sampler(
-      experiment.gan, team.devices[:1]
+    self._ensemble = ensemble
+    self._sample_indices = sampler.make_indexed_sampler(
+      ensemble.base.gan, ensemble.devices[:1]
     )
-    self._count = results.num_samples_needed(team.config.eval['num_samples'])
+    self._count = results.num_samples_needed(
+      ensemble.config.eval['num_samples']
+    )
 
   def weights(self, state: Any, index: int) -> Any:
-    """Parameters and statistics of a member's average, for evaluation."""
-    average = jax.device_get(ensemble.take_member(state.ema, index))
-    return standing_stats.evaluation_weights(self._team.base.gan, average)
+    """Returns the EMA weights of a member, for evaluation."""
+    average = jax.device_get(ensemble_lib.take_member(state.ema, index))
+    return standing_stats.evaluation_weights(self._ensemble.base.gan, average)
 
   def __call__(self, state: Any, step: int) -> Scores:
-    """Rows of each member; None for those that diverged."""
-    lost, said = set(diverged_members(state, step)), {}
-    count, found = len(self._team.members), []
+    """Scores every member; None stands for those that diverged."""
+    lost, noted = set(diverged_members(state, step)), {}
+    count, scores = len(self._ensemble.members), []
     for index in range(count):
-      found.append(None if index in lost else self._rows(state, index))
-      for note in self.evaluator.notes if found[-1] else ():
-        said.setdefault(note, []).append(index)
-    live = sum(rows is not None for rows in found)
+      scores.append(None if index in lost else self._score(state, index))
+      for note in self.evaluator.notes if scores[-1] else ():
+        noted.setdefault(note, []).append(index)
+    live = sum(rows is not None for rows in scores)
     self.notes = [
       note if len(of) == live else f'member {", ".join(map(str, of))}: {note}'
-      for note, of in said.items()
+      for note, of in noted.items()
     ]
-    return found
+    return scores
 
-  def _rows(self, state, index):
-    weights, shape = self.weights(state, index), self._team.shape
+  def _score(self, state, index):
     source = sampler.GeneratedSource(
-      self._draw_at, weights, shape, self._count, seed=1
+      self._sample_indices,
+      self.weights(state, index),
+      self._ensemble.shape,
+      self._count,
+      seed=1,
     )
     try:
       return self.evaluator(source)
@@ -88,169 +105,203 @@ class EnsembleEvaluator:
 
 
 class EnsembleLogger:
-  """What training leaves: lines of metrics and of scores, checkpoints.
+  """Writes the metrics, scores and checkpoints of an ensemble.
 
   Attributes:
-    curves: metrics since the last line.
-    scored: the last scores; None before the first.
+    meter: metrics since the last line of the log.
+    scores: the last scores; None before the first.
   """
 
   def __init__(
     self,
-    scorer: EnsembleEvaluator,
-    report: console.ConsoleReporter,
-    checkpoints: checkpoint.RunCheckpointer,
-    lines: jsonl.JsonlWriter,
-    end: int,
+    ensemble: experiment_lib.EnsembleExperiment,
+    evaluator: EnsembleEvaluator,
+    reporter: console.ConsoleReporter,
+    workdir: pathlib.Path | None,
   ):
-    self.curves = meters.MemberMeter()
-    self.scored: Scores | None = None
-    self._scorer, self._report = scorer, report
-    self._checkpoints, self._lines = checkpoints, lines
-    self._end = end
+    """Initializes the logger; nothing is written before `open`.
 
-  def keep(self, now: schedule.Actions, step: int, state: Any) -> None:
-    """Does what is due; the clock of the curves leaves out what takes long."""
-    if now.log:
-      self._line(state, step)
-    with self.curves.paused():
-      if now.checkpoint:
+    Args:
+      ensemble: the ensemble.
+      evaluator: scores the members.
+      reporter: prints lines of the log.
+      workdir: directory of the ensemble; None writes nothing.
+    """
+    self.meter = meters.MemberMeter()
+    self.scores: Scores | None = None
+    self._ensemble, self._evaluator = ensemble, evaluator
+    self._reporter, self._workdir = reporter, workdir
+    self._end = ensemble.config.num_steps
+    self._checkpoints: checkpoint.RunCheckpointer | None = None
+    self._lines: jsonl.JsonlWriter | None = None
+
+  @contextlib.contextmanager
+  def open(self, start: resume.ResumePoint):
+    """Opens the files and computes scores that an earlier start missed."""
+    with contextlib.ExitStack() as stack:
+      if self._workdir is not None:
+        self._checkpoints = stack.enter_context(
+          run_dir.open_checkpoints(self._ensemble, self._workdir)
+        )
+        path = self._workdir / CURVES_FILE
+        self._lines = stack.enter_context(
+          jsonl.JsonlWriter(path, start=start.step)
+        )
+        if self._evaluation_missed(self._ensemble.config, start.step):
+          self.evaluate(start.step, start.state)
+      yield
+
+  def _write(self, line: dict[str, Any]) -> None:
+    if self._lines is not None:
+      self._lines.write(line)
+
+  def on_step(self, actions: schedule.Actions, step: int, state: Any) -> None:
+    """Runs the due actions; slow ones are excluded from the throughput."""
+    if actions.log:
+      self._log_metrics(step, state)
+    with self.meter.paused():
+      if actions.checkpoint and self._checkpoints is not None:
         self._checkpoints.save(step, state)
-      if now.evaluate or step == self._end:
-        self.score(state, step)
+      if actions.evaluate or step == self._end:
+        self.evaluate(step, state)
 
-  def _line(self, state, step):
-    means, lost = self.curves.close(), diverged_members(state, step)
+  def _log_metrics(self, step, state):
+    means, lost = self.meter.compute_and_reset(), diverged_members(state, step)
     listed = {
       name: [float(v) if math.isfinite(v) else None for v in values]
       for name, values in means.items()
     }
-    self._lines.write({'step': step, 'diverged': lost, 'metrics': listed})
-    self._report.members_line(step, means, lost, self.curves.rate)
+    self._write({'step': step, 'diverged': lost, 'metrics': listed})
+    self._reporter.members_line(step, means, lost, self.meter.rate)
 
-  def missed(self, config: config_lib.Config, step: int) -> bool:
-    """Whether scores were due at a step, and the run ended before them."""
+  def _evaluation_missed(self, config: config_lib.Config, step: int) -> bool:
+    """Whether an earlier start ended before the scores due at a step."""
     done = {line['step'] for line in self._lines.existing if 'scores' in line}
-    wanted = schedule.actions_at(config, step).evaluate or step == self._end
-    return bool(step) and wanted and step not in done
+    is_due = schedule.actions_at(config, step).evaluate or step == self._end
+    return bool(step) and is_due and step not in done
 
-  def score(self, state: Any, step: int) -> None:
-    """Scores all members, and writes a line of it."""
-    self.scored = self._scorer(state, step)
+  def evaluate(self, step: int, state: Any) -> Scores:
+    """Scores all members, and writes a line of scores."""
+    self.scores = self._evaluator(state, step)
     values = [
       rows and {row['name']: row['value'] for row in results.as_json(rows)}
-      for rows in self.scored
+      for rows in self.scores
     ]
-    self._lines.write({'step': step, 'scores': values})
+    self._write({'step': step, 'scores': values})
+    return self.scores
 
 
 def train_ensemble(
-  team: experiment.EnsembleExperiment,
-  workdir: pathlib.Path,
-  report: console.ConsoleReporter,
-  stopped: Callable[[], bool],
-) -> bool:
-  """Trains all members, and leaves in the workdir what there is to see.
+  ensemble: experiment_lib.EnsembleExperiment,
+  workdir: pathlib.Path | None,
+  reporter: console.ConsoleReporter,
+  should_stop: Callable[[], bool],
+) -> tuple[Any, int, Scores]:
+  """Trains all members of an ensemble as one program.
 
   Args:
-    team: the ensemble.
-    workdir: of the ensemble, as of a run.
-    report: prints.
-    stopped: whether someone asked to stop.
+    ensemble: the ensemble.
+    workdir: its directory; None writes nothing.
+    reporter: prints.
+    should_stop: returns whether to stop and save.
 
   Returns:
-    Whether it came to the end.
+    The members' states, the step, and the scores, which are empty if the
+    ensemble was stopped before its end.
 
   Raises:
-    ValueError: where the workdir holds another run, or a score does not fit.
+    ValueError: if the workdir holds another run, or a score does not fit.
+    loop.TrainingError: for an error in the course of training.
   """
-  scorer = EnsembleEvaluator(team, report.track)
-  start = resume.restore_or_initialize(team, workdir)
-  files.write_json(workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(team))
-  files.write_json(workdir / MEMBERS_FILE, _describe(team))
-  report.ensemble(team, workdir, start.note)
-  with (
-    run_dir.open_checkpoints(team, workdir) as saved,
-    jsonl.JsonlWriter(workdir / CURVES_FILE, start=start.step) as lines,
-  ):
-    records = EnsembleLogger(
-      scorer, report, saved, lines, team.config.num_steps
-    )
-    if records.missed(team.config, start.step):
-      records.score(start.state, start.step)
+  evaluator = EnsembleEvaluator(ensemble, reporter.feature_progress)
+  start = resume.restore_or_initialize(ensemble, workdir)
+  if workdir is not None:
+    metadata = run_dir.run_metadata(ensemble)
+    files.write_json(workdir / run_dir.CONFIG_FILE, metadata)
+    files.write_json(workdir / MEMBERS_FILE, _describe(ensemble))
+  reporter.ensemble_header(ensemble, workdir, start.note)
+  logger = EnsembleLogger(ensemble, evaluator, reporter, workdir)
+  with logger.open(start):
     state, step = loop.train_loop(
       start,
-      team.streams,
-      team.config,
-      team.program(),
-      records.curves,
-      records.keep,
-      stopped=stopped,
-      report=report,
-      watchdog=watchdog.Watchdog(),
+      ensemble.streams,
+      ensemble.config,
+      ensemble.program(),
+      loop.LoopIO(
+        logger.meter,
+        logger.on_step,
+        should_stop,
+        reporter,
+        watchdog.Watchdog(),
+      ),
     )
-  if step < team.config.num_steps:
-    report.interrupted(step, workdir)
-    return False
-  # It may have come to the end before.
-  scored = records.scored or scorer(state, step)
-  _save_pictures(workdir / 'samples.png', team, scorer, state, step)
-  rates = records.curves.rates
-  _finish(team, workdir, report, scored, scorer.notes, rates)
-  return True
+  if step < ensemble.config.num_steps:
+    reporter.interrupted(step, workdir)
+    return state, step, []
+  # An ensemble that was complete before has not been scored yet.
+  scores = logger.scores or evaluator(state, step)
+  if workdir is not None:
+    _save_pictures(workdir / 'samples.png', ensemble, evaluator, state, step)
+  _finish(ensemble, workdir, reporter, scores, evaluator.notes, logger.meter)
+  return state, step, scores
 
 
-def _describe(team: experiment.EnsembleExperiment) -> list[dict[str, Any]]:
+def _describe(
+  ensemble: experiment_lib.EnsembleExperiment,
+) -> list[dict[str, Any]]:
   return [
     {'member': i, 'seed': m.config.seed, **m.point}
-    for i, m in enumerate(team.members)
+    for i, m in enumerate(ensemble.members)
   ]
 
 
-def _save_pictures(path, team, scorer, state, step) -> None:
-  """Images of the first members that have not diverged; points of the first."""
+def _save_pictures(path, ensemble, evaluator, state, step) -> None:
+  """Saves images of the first live members, or points of the first."""
   lost = set(diverged_members(state, step))
-  live = [i for i in range(len(team.members)) if i not in lost]
+  live = [i for i in range(len(ensemble.members)) if i not in lost]
   if not live:
     return
-  draw = sampling.make_sampler(team.base.gan, team.devices[:1])
-  drawn = lambda i, count: draw(scorer.weights(state, i), count)
-  if len(team.shape) == 3:
-    rows = [drawn(i, _COLUMNS) for i in live[:_PICTURES]]
+  sample = sampling.make_sampler(ensemble.base.gan, ensemble.devices[:1])
+  samples = lambda i, count: sample(evaluator.weights(state, i), count)
+  if len(ensemble.shape) == 3:
+    rows = [samples(i, _COLUMNS) for i in live[:_MAX_MEMBERS_SHOWN]]
     images.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
   else:
-    count = team.config.num_samples
-    real = team.test[np.arange(min(count, len(team.test)))]['x']
-    images.save_samples(path, drawn(live[0], count), real)
+    count = ensemble.config.num_samples
+    real = ensemble.test[np.arange(min(count, len(ensemble.test)))]['x']
+    images.save_samples(path, samples(live[0], count), real)
 
 
-def _finish(team, workdir, report, scored, notes, rates) -> None:
-  """summary.json, the table and the picture."""
-  axes = sweep.parse_sweep(team.config.ensemble['sweep'])
-  points = sweep_results.aggregate_seeds(team.members, scored)
-  rows = next((rows for rows in scored if rows), [])
+def _finish(ensemble, workdir, reporter, scores, notes, meter) -> None:
+  """Writes summary.json and the plot, and prints the table."""
+  axes = sweep.parse_sweep(ensemble.config.ensemble['sweep'])
+  points = sweep_results.aggregate_seeds(ensemble.members, scores)
+  rows = next((rows for rows in scores if rows), [])
   baselines = {row.name: (row.baseline, row.baseline_error) for row in rows}
-  path = workdir / 'summary.json'
-  result = {
-    'points': [point.as_json() for point in points],
-    'baselines': baselines,
-    'members': [
-      member | {'scores': None if rows is None else results.as_json(rows)}
-      for member, rows in zip(_describe(team), scored)
-    ],
-    'notes': notes,
-  }
-  if rates:  # else it was trained before, and keeps what it had
-    result['median_steps_per_second'] = float(np.median(rates))
-  files.update_json(path, result)
-  picture = workdir / 'ensemble.png'
-  curves = jsonl.read_jsonl(workdir / CURVES_FILE)
-  drawn = sweep_plots.plot_sweep(picture, axes, points, baselines, curves)
-  listed = sweep_results.rank_points(points, rows[0].better if rows else '')
-  report.ensemble_end(
-    tables.sweep_table(axes, listed, baselines, len(points)),
-    rates,
-    len(team.members),
-    picture if drawn else None,
+  plot = None
+  if workdir is not None:
+    summary = {
+      'points': [point.as_json() for point in points],
+      'baselines': baselines,
+      'members': [
+        member | {'scores': None if rows is None else results.as_json(rows)}
+        for member, rows in zip(_describe(ensemble), scores)
+      ],
+      'notes': notes,
+    }
+    # An ensemble that was complete before keeps the speed that it had.
+    if meter.rates:
+      summary['median_steps_per_second'] = float(np.median(meter.rates))
+    files.update_json(workdir / 'summary.json', summary)
+    plot = workdir / 'ensemble.png'
+    curves = jsonl.read_jsonl(workdir / CURVES_FILE)
+    if not sweep_plots.plot_sweep(plot, axes, points, baselines, curves):
+      plot = None
+  ranked = sweep_results.rank_points(points, rows[0].better if rows else '')
+  reporter.ensemble_summary(
+    tables.sweep_table(axes, ranked, baselines, len(points)),
+    meter.rates,
+    len(ensemble.members),
+    plot,
     workdir,
   )

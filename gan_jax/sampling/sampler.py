@@ -7,7 +7,8 @@ from typing import Any, Callable, Sequence
 import jax
 import numpy as np
 
-from gan_jax import config as config_lib, prng, training
+from gan_jax import config as config_lib
+from gan_jax import prng, training
 from gan_jax.distributed import devices as devices_lib
 
 

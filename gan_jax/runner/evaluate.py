@@ -1,0 +1,274 @@
+"""Scores a run, or samples in files, beside the baseline of real data.
+
+`evaluate.py` reads the flags and calls `evaluate`.
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import runpy
+import time
+from typing import Any, Mapping, Sequence
+
+from gan_jax import config as config_lib
+from gan_jax import data as data_lib
+from gan_jax import evaluation
+from gan_jax.distributed import devices as devices_lib
+from gan_jax.evaluation import (
+  feature_cache,
+  feature_extractors,
+  features,
+  reference_data,
+  results,
+)
+from gan_jax.experiment import experiment as experiment_lib
+from gan_jax.experiment import run_dir
+from gan_jax.io import files
+from gan_jax.runner import config_file, console
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What to score, against what, and how.
+
+  Attributes:
+    workdir: directory of the run to score; '' for samples in files.
+    checkpoint: checkpoint of the run: 'latest', 'best', or a step.
+    member: member of an ensemble; None for a single run.
+    weights: weights of the run: 'ema' or 'raw'.
+    samples: folder of images, .npz or .npy to score; '' for a run.
+    value_range: two numbers, the range of float images in files.
+    follow_symlinks: whether links in folders may lead out of them.
+    data: real data: a config file, a folder, an .npz or an .npy; '' for the
+      data of the run.
+    data_dir: directory in which TFDS keeps datasets.
+    eval: fields of `config.eval` that replace those of the run.
+    seed: seed of the samples.
+    num_devices: number of devices to use; 0 for all.
+    out: path of the JSON record; '' for a name in the workdir or beside the
+      samples.
+  """
+
+  workdir: str = ''
+  checkpoint: str = 'latest'
+  member: int | None = None
+  weights: str = 'ema'
+  samples: str = ''
+  value_range: Sequence[str | float] = (-1.0, 1.0)
+  follow_symlinks: bool = False
+  data: str = ''
+  data_dir: str = ''
+  eval: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  seed: int = 1
+  num_devices: int = 0
+  out: str = ''
+
+
+def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
+  """Computes scores, prints a table, and writes a JSON record.
+
+  Args:
+    request: what to score.
+    quiet: whether to print nothing.
+
+  Returns:
+    The path of the record: scores, errors, baselines, protocol, counts and
+    hashes.
+
+  Raises:
+    ValueError: for a request that does not fit together, or a score that
+      cannot be computed.
+    OSError: if a file is missing or cannot be read or written.
+  """
+  reporter = console.ConsoleReporter(quiet=quiet)
+  start = time.perf_counter()
+  devices = devices_lib.local_devices(request.num_devices)
+  source, facts, config = _open_generated(request, devices)
+  options = _eval_options(config, request.eval)
+  if 'count' in facts and 'num_samples' not in request.eval:
+    options['num_samples'] = facts['count']
+  real, data = _open_reference(request, dict(config.data) if config else None)
+  with reporter.feature_bars() as track:
+    evaluator = evaluation.make_evaluator(
+      real,
+      options,
+      extractor=_user_features(options['features']),
+      seed=config.seed if config else 0,
+      devices=devices,
+      store=feature_cache.default_feature_cache(),
+      track=track,
+    )
+    path = _record_path(request, facts, evaluator.names)
+    reporter.evaluation(facts, data, evaluator)
+    if source is None:
+      scores = evaluator.baselines()
+    else:
+      scores = evaluator(source)
+  reporter.scores(scores, evaluator.notes)
+  seconds = time.perf_counter() - start
+  record = results.evaluation_record(
+    scores,
+    evaluator,
+    devices,
+    samples=facts,
+    data=data,
+    options=options | {'value_range': _value_range(request.value_range)},
+    seconds=seconds,
+  )
+  files.write_json(path, record)
+  reporter.recorded(path, seconds)
+  return path
+
+
+def _eval_options(
+  config: config_lib.Config | None, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns the eval section of the run with the overrides, checked."""
+  options = dict(config.eval) if config else config_lib.defaults()['eval']
+  return dict(config_lib.from_mapping({'eval': {**options, **overrides}}).eval)
+
+
+def _value_range(given: Sequence[str | float]) -> tuple[float, float]:
+  try:
+    low, high = map(float, given)
+  except ValueError:
+    low = high = 0.0
+  if not low < high:
+    text = ','.join(map(str, given))
+    raise ValueError(f'--value_range={text}: must be LOW,HIGH, such as 0,1')
+  return low, high
+
+
+def _open_samples(request: Request, path: str) -> data_lib.Source:
+  """Opens the images or arrays that `samples` or `data` names."""
+  return data_lib.open_samples(
+    path,
+    value_range=_value_range(request.value_range),
+    follow_symlinks=request.follow_symlinks,
+  )
+
+
+def _open_reference(
+  request: Request, spec: dict[str, Any] | None
+) -> tuple[reference_data.ReferenceData, dict[str, Any]]:
+  """Opens the real data to compare with.
+
+  Args:
+    request: names the data, or leaves them to the run.
+    spec: `config.data` of the run, if there is one.
+
+  Returns:
+    The reference data, and facts about them for the record.
+  """
+  is_config = '.py' in request.data and not pathlib.Path(request.data).is_dir()
+  if request.data and not is_config:
+    source = _open_samples(request, request.data)
+    facts = {'data': str(pathlib.Path(request.data).resolve())}
+    return reference_data.split_half_reference(source, facts), facts
+  if request.data:
+    try:
+      spec = config_file.load_config(request.data).data.to_dict()
+    except (AttributeError, FileNotFoundError, ValueError) as error:
+      kind = type(error) if isinstance(error, OSError) else ValueError
+      raise kind(f'--data={request.data}: {error}') from error
+  if spec is None:
+    raise ValueError(
+      '--samples needs --data: a config (configs/cifar10.py), a folder, an '
+      '.npz or an .npy of real examples'
+    )
+  if request.data_dir:
+    spec = {**spec, 'data_dir': request.data_dir}
+  spec = data_lib.source_options(spec)
+  splits = (data_lib.make_source(spec, split) for split in ('train', 'test'))
+  facts = experiment_lib.data_identity(spec)
+  return reference_data.train_test_references(*splits, facts), facts
+
+
+def _open_generated(
+  request: Request, devices: Sequence[Any]
+) -> tuple[data_lib.Source | None, dict[str, Any], config_lib.Config | None]:
+  """Opens the examples to score.
+
+  Args:
+    request: names a run or files.
+    devices: devices that generate the samples of a run.
+
+  Returns:
+    The examples (None for the baseline alone), facts about them for the
+    record, and the run's config (None for files).
+  """
+  if request.workdir and request.samples:
+    raise ValueError('give one of --workdir (a run) and --samples (files)')
+  if not request.workdir and not request.samples:
+    if not request.data:
+      raise ValueError(
+        'give --workdir (a run) or --samples (files); or --data alone, for '
+        'the baseline of the scores'
+      )
+    return None, {'samples': 'none'}, None
+  if request.samples:
+    source = _open_samples(request, request.samples)
+    facts = {'samples': request.samples, 'count': len(source)}
+    return source, facts | {'digest': features.source_digest(source)[:16]}, None
+  sampler = run_dir.load_sampler(
+    request.workdir,
+    weights=request.weights,
+    which=request.checkpoint,
+    member=request.member,
+  )
+  count = request.eval.get('num_samples') or sampler.config.eval['num_samples']
+  source = sampler.source(
+    results.num_samples_needed(count), seed=request.seed, devices=devices
+  )
+  facts = {
+    'workdir': request.workdir,
+    'step': sampler.step,
+    'weights': request.weights,
+    'seed': request.seed,
+  }
+  if request.member is not None:
+    facts['member'] = request.member
+  return source, facts, sampler.config
+
+
+def _user_features(
+  text: str,
+) -> feature_extractors.FeatureExtractor | None:
+  """Returns the extractor of FILE.py:FUNCTION, or None for other text."""
+  path, _, function = text.partition(':')
+  if not path.endswith('.py'):
+    return None
+  if not pathlib.Path(path).is_file():
+    raise FileNotFoundError(f'--features={text}: there is no file {path}')
+  names = runpy.run_path(path)
+  if not callable(names.get(function)):
+    raise ValueError(
+      f'--features={text}: must be FILE.py:FUNCTION; {path} has no function '
+      f'{function!r}'
+    )
+  extractor = feature_extractors.from_function(names[function], text)
+  content = pathlib.Path(path).read_bytes()
+  return extractor._replace(sha256=hashlib.sha256(content).hexdigest())
+
+
+def _record_path(
+  request: Request, facts: Mapping[str, Any], names: Sequence[str]
+) -> pathlib.Path:
+  """Returns the path of the record; refuses it before scores are computed."""
+  metrics = '-'.join(names)
+  if request.out:
+    path = pathlib.Path(request.out)
+  elif 'step' in facts:
+    member = f'member{facts["member"]}-' if 'member' in facts else ''
+    state = f'{facts["step"]:08d}-{member}{facts["weights"]}'
+    path = pathlib.Path(request.workdir) / f'evaluation-{state}-{metrics}.json'
+  else:
+    path = pathlib.Path(request.samples or 'baseline').resolve()
+    path = path.with_name(f'{path.name}.evaluation-{metrics}.json')
+  is_writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+  if path.is_dir() or not is_writable:
+    raise ValueError(
+      f'the record cannot be written to {path}: name another file by --out'
+    )
+  return path

@@ -1,0 +1,118 @@
+"""Runs `train` as a program: exit status, one-line errors, processes."""
+
+import functools
+import os
+import pathlib
+import sys
+
+from gan_jax import config as config_lib
+from gan_jax import distributed
+from gan_jax.distributed import multihost, shutdown
+from gan_jax.distributed.watchdog import Watchdog
+
+PROGRAM = 'train.py'
+
+
+def launch(
+  config: config_lib.Config,
+  workdir: str | os.PathLike,
+  *,
+  init_from: str = '',
+  coordinator: str = '',
+  num_processes: int = 0,
+  process_id: int = -1,
+) -> int:
+  """Trains, and returns the exit status of the program.
+
+  Args:
+    config: resolved config.
+    workdir: directory of the run.
+    init_from: directory of another run to take the weights from; '' for none.
+    coordinator: host:port of process 0; see multihost.initialize.
+    num_processes: number of processes of the job; 0 to detect it.
+    process_id: index of this process; -1 to detect it.
+
+  Returns:
+    0 at the end of the run, EXIT_RESUMABLE if it was stopped and saved.
+
+  Raises:
+    SystemExit: with a line and status 1 for a user's error. Of several
+      processes the one that fails ends at once, with status 1 or
+      EXIT_PEER_LOST.
+  """
+  _start(config, coordinator, num_processes, process_id)
+  from gan_jax.runner import loop, meters
+  from gan_jax.runner.train import train
+
+  errors = (
+    *shutdown.USER_ERRORS,
+    loop.TrainingError,
+    meters.NonFiniteError,
+  )
+  stall = config.stall_seconds if multihost.process_count() > 1 else 0
+  watchdog = Watchdog(
+    stall, functools.partial(_on_timeout, stall), shutdown.EXIT_PEER_LOST
+  )
+  with shutdown.abort_job_on_error(PROGRAM), watchdog:
+    with shutdown.exit_on_user_error(PROGRAM, *errors):
+      result = train(
+        config,
+        pathlib.Path(workdir),
+        init_from=init_from,
+        watchdog=watchdog,
+      )
+    if not result.finished:
+      sys.exit(shutdown.EXIT_RESUMABLE)
+  return 0
+
+
+def print_costs(config: config_lib.Config) -> None:
+  """Prints what a train step costs, without compiling or writing.
+
+  Args:
+    config: resolved config.
+
+  Raises:
+    SystemExit: with a line and status 1 for a user's error.
+  """
+  _start(config, '', 1, -1)
+  from gan_jax import experiment as experiment_lib
+  from gan_jax.experiment import cost
+
+  with shutdown.exit_on_user_error(PROGRAM, *shutdown.USER_ERRORS):
+    count = 1
+    if config_lib.is_ensemble(config):
+      ensemble = experiment_lib.build_ensemble(config)
+      experiment, count = ensemble.base, len(ensemble.members)
+    else:
+      experiment = experiment_lib.build(config)
+    costs = cost.estimate_cost(experiment)
+    print(*cost.format_cost(costs, experiment, count), sep='\n')
+
+
+def _start(config, coordinator, num_processes, process_id) -> None:
+  """Prepares JAX and joins the other processes of the job."""
+  with shutdown.exit_on_user_error(PROGRAM, ValueError, RuntimeError):
+    distributed.configure_jax(
+      members=config_lib.is_ensemble(config),
+      deterministic=config.deterministic,
+      limit_malloc=True,
+    )
+    distributed.initialize(
+      coordinator,
+      num_processes,
+      process_id,
+      stall_seconds=config.stall_seconds,
+    )
+
+
+def _on_timeout(stall: int, step: int, seconds: float) -> None:
+  """Prints why the watchdog is terminating the process."""
+  print(
+    f'{PROGRAM}: no train step for {seconds:.0f} s after step {step}: another '
+    f'process died or hangs (or stall_seconds={stall} is less than a call of '
+    'steps_per_call takes, or a thirtieth of what compiling or scoring take). '
+    'Start all of them again to continue from the last checkpoint.',
+    file=sys.stderr,
+    flush=True,
+  )
