@@ -171,11 +171,21 @@ def parallelize_step(
       return put(batch)
     return place_split(split_batch(batch, len(own), batch_axis))
 
+  if not whole:
+    mapped = jax.pmap(
+      step,
+      AXIS_NAME,
+      in_axes=(None, batch_axis, *[None] * rest),
+      out_axes=(None, None),
+      donate_argnums=0,
+      devices=devices,
+    )
+    return ParallelStep(mapped, put, put_batch)
   # Something must be mapped, and a batch that is whole on every device is not.
   mapped = jax.pmap(
     lambda _, *arguments: step(*arguments),
     AXIS_NAME,
-    in_axes=(0, None, batch_axis, *[None] * rest),
+    in_axes=(0, *[None] * arguments),
     out_axes=(None, None),
     donate_argnums=1,
     devices=devices,

@@ -258,9 +258,10 @@ def _check_shapes(experiment: Experiment) -> None:
     experiment.local_devices,
     backend=experiment.config.parallel,
   )
-  step = lambda state, x, key: placed.step(state, placed.put_batch(x), key)
+  batch = jax.eval_shape(placed.put_batch, batch)
+  state = experiment.abstract_state()
   try:
-    jax.eval_shape(step, experiment.abstract_state(), batch, experiment.key)
+    jax.eval_shape(placed.step, state, batch, experiment.key)
   except AssertionError as error:  # chex: shapes that would broadcast
     raise ValueError(f'the step does not fit together: {error}') from error
 

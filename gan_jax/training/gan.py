@@ -91,6 +91,8 @@ class LossTerm(NamedTuple):
     factor: step -> factor on its weight; None for none.
     player: whose loss it belongs to, 'discriminator' or 'generator'; '' for
       either.
+    noise_id: integer folded into the keys of its noise; None derives it from
+      the term's name.
   """
 
   apply: Callable[[GANOutputs, Array, PyTree], tuple[Array, PyTree]]
@@ -99,6 +101,7 @@ class LossTerm(NamedTuple):
   every: int = 1
   factor: Callable[[Array], Array] | None = None
   player: str = ''
+  noise_id: int | None = None
 
 
 class Augmentation(NamedTuple):

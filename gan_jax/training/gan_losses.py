@@ -1,11 +1,11 @@
-"""The game played once: both networks on one batch, both players' losses.
+"""Losses of both players: one forward pass of the game.
 
-Every update rule is built on `player_losses`. It sees one device's part of
-the batch; `axis_name` is the only trace of the others.
+Every update rule is built on `make_gan_losses`. Losses see one device's part
+of the batch; `axis_name` is the only trace of the other devices.
 """
 
 import zlib
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import jax
 import jax.numpy as jnp
@@ -89,62 +89,13 @@ def _make_inputs(gan: GAN, state: GANState, key, indices):
   return inputs
 
 
-class _Forward(NamedTuple):
-  """Both networks on one batch; outputs are what the loss reads of D."""
-
-  context: GANOutputs
-  outputs: tuple[Any, Any]
-  g_batch_stats: Any
-  d_batch_stats: Any
-
-
-def _apply_networks(
-  gan, loss, axis_name, g_params, d_params, state, label, key
-):
-  """(latents -> examples, batch_stats) and (batch_stats, inputs, part -> outputs, batch_stats)."""
-  common = dict(train=True, axis_name=axis_name)
-  d_label = label if gan.packing == 1 else None  # a pack has no one class
-
-  def generate(latents):
-    g_key = jax.random.fold_in(key, _GENERATOR)
-    batch_stats = state.generator.batch_stats
-    return gan.generator.apply(
-      g_params, batch_stats, latents, label, key=g_key, **common
-    )
-
-  def discriminate(batch_stats, inputs, part=0):
-    d_key = jax.random.fold_in(key, _DISCRIMINATOR + part)
-    repeats = 1 if d_label is None else len(inputs) // len(d_label)
-    labels = d_label if repeats == 1 else jnp.tile(d_label, repeats)
-    outputs, batch_stats = gan.discriminator.apply(
-      d_params, batch_stats, inputs, labels, key=d_key, **common
-    )
-    _check_outputs(outputs, inputs, loss.output)
-    return outputs, batch_stats
-
-  return generate, discriminate
-
-
-def _discriminate(gan, discriminate, d_batch_stats, real_inputs, fake_inputs):
-  """D on both kinds of input, as one batch or as two: outputs, batch_stats."""
-  if gan.joint_batch:
-    both, d_batch_stats = discriminate(
-      d_batch_stats, jnp.concatenate([real_inputs, fake_inputs])
-    )
-    half = lambda i: jax.tree.map(lambda x: jnp.split(x, 2)[i], both)
-    return (half(0), half(1)), d_batch_stats
-  real, d_batch_stats = discriminate(d_batch_stats, real_inputs)
-  fake, d_batch_stats = discriminate(d_batch_stats, fake_inputs, 1)
-  return (real, fake), d_batch_stats
-
-
 def sample_latents(gan: GAN, key: Array, indices: Array) -> Array:
-  """The latents of a step's examples.
+  """Samples the latents of a step's examples.
 
   Args:
-    gan: the game.
-    key: of the step.
-    indices: `[B]`, the examples' places in the global batch.
+    gan: the GAN.
+    key: key of the step.
+    indices: `[B]`, indices of the examples in the global batch.
 
   Returns:
     `[B, latent_dim]` float32.
@@ -153,95 +104,117 @@ def sample_latents(gan: GAN, key: Array, indices: Array) -> Array:
   return prng.sample_normal(keys, gan.latent_dim)
 
 
-def _forward(
-  gan, loss, axis_name, g_params, d_params, state, batch, key, indices
-) -> _Forward:
-  """Both networks on one batch."""
-  real, label = batch['x'], batch.get('label')
-  # Another key for each device and each micro-batch.
-  network_key = jax.random.fold_in(
-    jax.random.fold_in(key, _NETWORKS), indices[0]
-  )
-  generate, discriminate = _apply_networks(
-    gan, loss, axis_name, g_params, d_params, state, label, network_key
-  )
-  latents = batch.get('latents')
-  if latents is None:
-    latents = sample_latents(gan, key, indices)
-  fake, g_batch_stats = generate(latents)
-  _check_fake(fake, real)
-  make_inputs = _make_inputs(gan, state, key, indices)
-  inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
-  before = state.discriminator.batch_stats
-  outputs, d_batch_stats = _discriminate(gan, discriminate, before, *inputs)
+def _make_players(gan: GAN, loss, params, state: GANState, network_call):
+  """Returns the functions that apply the generator and the discriminator.
+
+  Args:
+    gan: the GAN.
+    loss: adversarial loss, which says what the discriminator must return.
+    params: parameters of the generator and of the discriminator.
+    state: train state, for the statistics.
+    network_call: (label, key, axis_name) of every call.
+
+  Returns:
+    generate: latents -> (examples, batch_stats).
+    discriminate: (batch_stats, inputs, part=0) -> (outputs, batch_stats). Calls
+      with another part have another key.
+  """
+  label, key, axis_name = network_call
+  common = dict(train=True, axis_name=axis_name)
+  d_label = label if gan.packing == 1 else None  # a pack has no single class
+  g_params, d_params = params
+
+  def generate(latents):
+    return gan.generator.apply(
+      g_params,
+      state.generator.batch_stats,
+      latents,
+      label,
+      key=jax.random.fold_in(key, _GENERATOR),
+      **common,
+    )
+
+  def discriminate(batch_stats, inputs, part=0):
+    repeats = 1 if d_label is None else len(inputs) // len(d_label)
+    outputs, batch_stats = gan.discriminator.apply(
+      d_params,
+      batch_stats,
+      inputs,
+      d_label if repeats == 1 else jnp.tile(d_label, repeats),
+      key=jax.random.fold_in(key, _DISCRIMINATOR + part),
+      **common,
+    )
+    _check_outputs(outputs, inputs, loss.output)
+    return outputs, batch_stats
+
+  return generate, discriminate
+
+
+def _make_readers(loss, outputs, axis_name):
+  """Returns functions that read logits and features from D's outputs."""
 
   def to_logits(out, own='none'):
-    """One score per input, whatever D returns."""
+    """Returns one score per input, whatever D returns."""
     if loss.output == 'features':
       return loss.witness(out, *outputs, own=own, axis_name=axis_name)
     return out.logits if isinstance(out, DiscriminatorOutput) else out
 
-  to_features = lambda out: (
-    out.features if isinstance(out, DiscriminatorOutput) else None
-  )
-  context = GANOutputs(
-    real=real,
-    fake=fake,
-    latents=latents,
-    label=label,
-    real_inputs=inputs[0],
-    fake_inputs=inputs[1],
-    real_logits=to_logits(outputs[0], 'real'),
-    fake_logits=to_logits(outputs[1], 'fake'),
-    real_features=to_features(outputs[0]),
-    fake_features=to_features(outputs[1]),
-    logits_fn=lambda x: to_logits(discriminate(before, x, 2)[0]),
-    generate_fn=lambda z: generate(z)[0],
-    g_params=g_params,
-    d_params=d_params,
-    packing=gan.packing,
-    axis_name=axis_name,
-  )
-  # A loss on logits does not know of features.
-  if loss.output == 'logits':
-    outputs = context.real_logits, context.fake_logits
-  return _Forward(context, outputs, g_batch_stats, d_batch_stats)
+  def to_features(out):
+    return out.features if isinstance(out, DiscriminatorOutput) else None
+
+  return to_logits, to_features
 
 
-def _term_value(name, term, context, keys, aux_state, step):
-  """A term's mean value, n times as large at each n-th step, and memory."""
-
-  def pay():
-    values, new = term.apply(context, keys, aux_state)
-    sizes = {len(keys), len(keys) // context.packing}
-    if values.ndim != 1 or len(values) not in sizes:
-      raise ValueError(
-        f'the term {name!r} returned values of shape {values.shape}; must be '
-        f'one per example, ({len(keys)},)'
-      )
-    return values.astype(jnp.float32).mean() * term.every, new
-
-  if term.every == 1:
-    return pay()
-  skip = lambda: (jnp.float32(0), aux_state)
-  return jax.lax.cond(step % term.every == 0, pay, skip)
+def _split_halves(outputs):
+  """Splits outputs for real and fake inputs in one batch."""
+  half = lambda i: jax.tree.map(lambda x: jnp.split(x, 2)[i], outputs)
+  return half(0), half(1)
 
 
-def _add_terms(loss, terms, context, state, key, indices):
-  """The loss with the weighted terms, their metrics, their new memory."""
+def _add_terms(loss, terms, context, state: GANState, step_key):
+  """Adds weighted terms to a loss; returns it, their metrics and arrays."""
+  key, indices = step_key
   metrics, aux_state = {}, {}
   for name, term in sorted(terms.items()):
-    # A term's noise is its own, whatever other terms there are.
-    name_key = jax.random.fold_in(key, zlib.crc32(name.encode()))
-    term_keys = prng.per_example_keys(name_key, indices)
-    metrics[name], aux_state[name] = _term_value(
-      name, term, context, term_keys, state.aux_state[name], state.step
-    )
+    # The noise of a term does not depend on which other terms there are.
+    noise_id = zlib.crc32(name.encode())
+    if term.noise_id is not None:
+      noise_id = term.noise_id
+    keys = prng.per_example_keys(jax.random.fold_in(key, noise_id), indices)
+    before = state.aux_state[name]
+    if term.every == 1:
+      values, aux_state[name] = term.apply(context, keys, before)
+      metrics[name] = _mean_value(name, values, keys, context)
+    else:
+      metrics[name], aux_state[name] = _lazy_value(
+        name, term, context, keys, before, state.step
+      )
     weight = state.hparams[f'{name}_weight']
     if term.factor is not None:
       weight = weight * term.factor(state.step)
     loss = loss + weight * metrics[name]
   return loss, metrics, aux_state
+
+
+def _lazy_value(name, term, context, keys, aux_state, step):
+  """Computes a term at every n-th step, n times as large; 0 in between."""
+
+  def compute():
+    values, new = term.apply(context, keys, aux_state)
+    return _mean_value(name, values, keys, context) * term.every, new
+
+  skip = lambda: (jnp.float32(0), aux_state)
+  return jax.lax.cond(step % term.every == 0, compute, skip)
+
+
+def _mean_value(name, values, keys, context):
+  sizes = {len(keys), len(keys) // context.packing}
+  if values.ndim != 1 or len(values) not in sizes:
+    raise ValueError(
+      f'the term {name!r} returned values of shape {values.shape}; must be '
+      f'one per example, ({len(keys)},)'
+    )
+  return values.astype(jnp.float32).mean()
 
 
 def _accuracy(loss, real_logits, fake_logits):
@@ -251,45 +224,101 @@ def _accuracy(loss, real_logits, fake_logits):
   return (right + (fake_logits < loss.decision_threshold).mean()) / 2
 
 
+def _update_augment(gan: GAN, loss, state: GANState, logits, axis_name):
+  """Returns the arrays of an adaptive augmentation after this batch."""
+  # If only differences have a meaning, each fake is the threshold.
+  threshold = loss.decision_threshold
+  if threshold is None:
+    threshold = logits[1]
+  return gan.augment.update(
+    state.aux_state['augment'], logits[0] - threshold, axis_name=axis_name
+  )
+
+
 def make_gan_losses(
   gan: GAN, axis_name: str | None = None
 ) -> Callable[..., tuple[Array, Array, LossAux]]:
-  """Makes the function that is the game.
+  """Builds the function that computes both players' losses.
 
   The losses are means over this device's examples. Differentiate the first by
   d_params and the second by g_params; XLA drops what neither needs.
 
   Args:
-    gan: the game.
-    axis_name: the mapped axis of devices; None for one device.
+    gan: the GAN.
+    axis_name: name of the mapped axis of devices; None for a single device.
 
   Returns:
-    (g_params, d_params, state, batch, key, indices=None) -> (d_loss, g_loss,
-    aux). Parameters come from the arguments, statistics and hyper-parameters
-    from the state. The batch is `{'x': [B, ...], 'label'?, 'latents'?}`, the
-    latents `[B, Z]` for those of the key; indices `[B]` are the examples'
-    places in the global batch, None for the natural ones.
+    Function (g_params, d_params, state, batch, key, indices=None) -> (d_loss,
+    g_loss, aux). Parameters come from the arguments, statistics and
+    hyper-parameters from the state. The batch is `{'x': [B, ...], 'label'?,
+    'latents'?}`; latents `[B, Z]` replace those of the key. Indices `[B]` are
+    those of the examples in the global batch, None for consecutive ones.
 
   Raises:
-    ValueError: when traced, where generated examples do not match the data
-      or logits are not one per example.
+    ValueError: when traced, if generated examples do not match the data or
+      logits are not one per example.
   """
 
   def losses(g_params, d_params, state: GANState, batch, key, indices=None):
+    real, label = batch['x'], batch.get('label')
     if indices is None:
-      indices = collectives.global_example_indices(
-        batch['x'].shape[0], axis_name
-      )
+      indices = collectives.global_example_indices(len(real), axis_name)
     loss = gan.resolve_loss(state.hparams, state.step)
-    context, outputs, g_batch_stats, d_batch_stats = _forward(
-      gan, loss, axis_name, g_params, d_params, state, batch, key, indices
+    # Every device and every micro-batch has another network key.
+    network_key = jax.random.fold_in(
+      jax.random.fold_in(key, _NETWORKS), indices[0]
     )
+    params, network_call = (g_params, d_params), (label, network_key, axis_name)
+    generate, discriminate = _make_players(
+      gan, loss, params, state, network_call
+    )
+
+    # ---- The generator, and what the discriminator sees.
+    latents = batch.get('latents')
+    if latents is None:
+      latents = sample_latents(gan, key, indices)
+    fake, g_batch_stats = generate(latents)
+    _check_fake(fake, real)
+    make_inputs = _make_inputs(gan, state, key, indices)
+    inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
+
+    # ---- The discriminator, on one batch or on two.
+    before = state.discriminator.batch_stats
+    if gan.joint_batch:
+      both, d_batch_stats = discriminate(before, jnp.concatenate(inputs))
+      outputs = _split_halves(both)
+    else:
+      real_output, d_batch_stats = discriminate(before, inputs[0])
+      fake_output, d_batch_stats = discriminate(d_batch_stats, inputs[1], 1)
+      outputs = real_output, fake_output
+    to_logits, to_features = _make_readers(loss, outputs, axis_name)
+    logits = to_logits(outputs[0], 'real'), to_logits(outputs[1], 'fake')
+    context = GANOutputs(
+      real=real,
+      fake=fake,
+      latents=latents,
+      label=label,
+      real_inputs=inputs[0],
+      fake_inputs=inputs[1],
+      real_logits=logits[0],
+      fake_logits=logits[1],
+      real_features=to_features(outputs[0]),
+      fake_features=to_features(outputs[1]),
+      logits_fn=lambda x: to_logits(discriminate(before, x, 2)[0]),
+      generate_fn=lambda z: generate(z)[0],
+      g_params=g_params,
+      d_params=d_params,
+      packing=gan.packing,
+      axis_name=axis_name,
+    )
+
+    # ---- Adversarial losses and their metrics.
+    pair = logits if loss.output == 'logits' else outputs
     value = lambda player: losses_lib.player_loss(
-      loss, player, *outputs, axis_name
-    )
-    d_loss = gan.d_loss_scale * value('discriminator').mean()
-    g_loss = gan.g_loss_scale * value('generator').mean()
-    logits = context.real_logits, context.fake_logits
+      loss, player, *pair, axis_name
+    ).mean()
+    d_loss = gan.d_loss_scale * value('discriminator')
+    g_loss = gan.g_loss_scale * value('generator')
     d_metrics = {
       'd_loss': d_loss,
       'd_real': logits[0].mean(),
@@ -297,34 +326,27 @@ def make_gan_losses(
       'd_accuracy': _accuracy(loss, *logits),
     }
     g_metrics = {'g_loss': g_loss}
-    rest = context, state, jax.random.fold_in(key, _TERMS), indices
-    d_loss, d_terms, d_aux_state = _add_terms(d_loss, gan.d_terms, *rest)
-    g_loss, g_terms, g_aux_state = _add_terms(g_loss, gan.g_terms, *rest)
-    if gan.is_adaptive:
-      # Where only differences mean something, each fake is the decision_threshold.
-      decision_threshold = (
-        logits[1]
-        if loss.decision_threshold is None
-        else loss.decision_threshold
-      )
-      memory = gan.augment.update(
-        state.aux_state['augment'],
-        logits[0] - decision_threshold,
-        axis_name=axis_name,
-      )
-      d_aux_state['augment'] = memory
-      d_metrics['augment_strength'] = memory['strength']
-    return (
-      d_loss,
-      g_loss,
-      LossAux(
-        g_batch_stats=g_batch_stats,
-        d_batch_stats=d_batch_stats,
-        g_aux_state=g_aux_state,
-        d_aux_state=d_aux_state,
-        g_metrics=g_metrics | g_terms,
-        d_metrics=d_metrics | d_terms,
-      ),
+
+    # ---- Penalties and the adaptive augmentation.
+    step_key = jax.random.fold_in(key, _TERMS), indices
+    d_loss, d_terms, d_aux_state = _add_terms(
+      d_loss, gan.d_terms, context, state, step_key
     )
+    g_loss, g_terms, g_aux_state = _add_terms(
+      g_loss, gan.g_terms, context, state, step_key
+    )
+    if gan.is_adaptive:
+      ada = _update_augment(gan, loss, state, logits, axis_name)
+      d_aux_state['augment'] = ada
+      d_metrics['augment_strength'] = ada['strength']
+    aux = LossAux(
+      g_batch_stats=g_batch_stats,
+      d_batch_stats=d_batch_stats,
+      g_aux_state=g_aux_state,
+      d_aux_state=d_aux_state,
+      g_metrics=g_metrics | g_terms,
+      d_metrics=d_metrics | d_terms,
+    )
+    return d_loss, g_loss, aux
 
   return losses

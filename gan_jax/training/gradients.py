@@ -70,11 +70,12 @@ def _micro_batched(gradient, count: int, axis_name):
     (state, batch, key) -> (new state, mean of averaged).
   """
 
+  if count == 1:
+    return gradient  # without a frame, or a scan, in between
+
   def run(state, batch, key):
     size = batch['x'].shape[0]
     indices = collectives.global_example_indices(size, axis_name)
-    if count == 1:
-      return gradient(state, batch, key, indices)
     if size % count:
       raise ValueError(
         f'micro_batches={count} does not divide the {size} examples of a device'
@@ -158,7 +159,7 @@ def make_gradient_fn(
   _check_micro_batches(gan, gan.loss, micro_batches)
   losses = gan_losses.make_gan_losses(gan, axis_name)
 
-  def gradient(state, batch, key, indices):
+  def gradient(state, batch, key, indices=None):
     _check_micro_batches(
       gan, gan.resolve_loss(state.hparams, state.step), micro_batches
     )

@@ -130,7 +130,7 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
   """
   d_step, g_step = make_d_step(gan, **options), make_g_step(gan, **options)
 
-  def round_(state, batches, key):
+  def update(state, batches, key):
     def body(state, part):
       index, batch = part
       return d_step(state, batch, jax.random.fold_in(key, index))
@@ -142,7 +142,8 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
         indices = collectives.global_example_indices(size, axis_name)
         step_key = jax.random.fold_in(key, 0)
         last['latents'] = gan_losses.sample_latents(gan, step_key, indices)
-      state, d_metrics = body(state, (0, last))
+      step_key = jax.random.fold_in(key, 0)
+      state, d_metrics = d_step(state, last, step_key)
     else:
       xs = (jnp.arange(d_steps), batches)
       state, stacked = jax.lax.scan(body, state, xs)
@@ -151,7 +152,7 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
     state, g_metrics = g_step(state, last, jax.random.fold_in(key, g_index))
     return state, {**d_metrics, **g_metrics}
 
-  return round_
+  return update
 
 
 def _make_joint_gradient(name, gan, d_steps, same_latents, options):
@@ -179,11 +180,11 @@ def simultaneous(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
     'simultaneous', gan, d_steps, same_latents, options
   )
 
-  def round_(state, batches, key):
+  def update(state, batches, key):
     found = gradient(state, batches, key)
     return _apply_gradients(gan, state, found), found.metrics
 
-  return round_
+  return update
 
 
 def _extrapolate(gan: GAN, state: GANState, grads) -> GANState:
@@ -212,13 +213,13 @@ def extragradient(
     'extragradient', gan, d_steps, same_latents, options
   )
 
-  def round_(state, batches, key):
+  def update(state, batches, key):
     here = gradient(state, batches, key)
     ahead = _extrapolate(gan, state, here.grads)
     found = gradient(ahead, batches, key)
     return _apply_gradients(gan, state, found), found.metrics
 
-  return round_
+  return update
 
 
 def past_extragradient(
@@ -237,7 +238,7 @@ def past_extragradient(
     'past_extragradient', gan, d_steps, same_latents, options
   )
 
-  def round_(state, batches, key):
+  def update(state, batches, key):
     ahead = _extrapolate(gan, state, state.aux_state[PAST_GRADIENT])
     found = gradient(ahead, batches, key)
     state = _apply_gradients(gan, state, found)
@@ -246,7 +247,7 @@ def past_extragradient(
       found.metrics,
     )
 
-  return round_
+  return update
 
 
 UPDATE_RULES: dict[str, Callable[..., Step]] = {
