@@ -20,36 +20,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import (
-  assemble,
   augment,
-  best,
   data,
-  ensemble,
+  evaluation,
   experiment,
-  extract,
-  extractors,
-  fuse,
-  game,
-  judge,
   losses,
-  metrics,
   networks,
-  optimizers,
-  references,
-  rules,
-  runs,
   sampling,
-  scoring,
-  settings,
-  standing,
-  state,
-  steps,
-  team,
-  terms,
-  writers,
+  training,
 )
-from gan_jax.data import stacked, synthetic, tfds
-from gan_jax.data.arrays import ArraySource
+from gan_jax import (
+  config as config_lib,
+)
+from gan_jax.data import ArraySource, stacked_mnist, synthetic, tfds
+from gan_jax.evaluation import reference_data, results
+from gan_jax.experiment import (
+  best_checkpoint,
+  build_gan,
+  extract_member,
+  run_dir,
+)
+from gan_jax.io import files
+from gan_jax.sampling import standing_stats
+from gan_jax.training import ensemble, fused
 
 # Lines of 'name in the records = name in the library'; without '=', both. In a
 # setting '*' is a penalty (a name in `values`, if it has another there).
@@ -196,11 +189,11 @@ NAMES = {
     generator
     discriminator
     params
-    stats
+    stats = batch_stats
     optimizer = opt_state
     average = ema
-    hyper
-    memory = extra
+    hyper = hparams
+    memory = aux_state
     lookahead
     last_moves
     past_gradient
@@ -357,13 +350,15 @@ def names(kind):
   """The names that a setting can take: 'loss', 'penalty', 'metric' ..."""
   tables = {
     'loss': losses.LOSSES,
-    'penalty': terms.TERMS,
-    'g_penalty': [n for n, t in terms.TERMS.items() if t.player[0] == 'g'],
+    'penalty': training.PENALTIES,
+    'g_penalty': [
+      n for n, t in training.PENALTIES.items() if t.player[0] == 'g'
+    ],
     'image_penalty': ['bcr'],
     'augment': augment.AUGMENTS,
-    'optimizer': optimizers.OPTIMIZERS,
-    'update_rule': rules.UPDATE_RULES,
-    'metric': metrics.METRICS,
+    'optimizer': training.OPTIMIZERS,
+    'update_rule': training.UPDATE_RULES,
+    'metric': evaluation.METRICS,
   }
   return [_value_name(name) for name in tables[kind]]
 
@@ -419,10 +414,10 @@ def example_shape(chosen):
 
 def resolved_settings(name, variant):
   """A config with all that the library fills in, {path: value}; no data."""
-  chosen = settings.parse(_config(name, variant))
+  chosen = config_lib.from_mapping(_config(name, variant))
   shape = example_shape(config_settings(name, variant))
-  _, hyper, filled = assemble.build_gan(chosen, shape)
-  whole = settings.as_mapping(filled)
+  _, hyper, filled = build_gan.build_gan(chosen, shape)
+  whole = config_lib.to_dict(filled)
   whole['data'] = data.source_options(filled.data)
   found = _records_settings(whole)
   for key, value in hyper.items():
@@ -433,7 +428,7 @@ def resolved_settings(name, variant):
 
 def default_settings():
   """All defaults, {path: value}."""
-  return _records_settings(settings.defaults())
+  return _records_settings(config_lib.defaults())
 
 
 # ---- Building and running.
@@ -476,7 +471,7 @@ def initial_state(built, factor, *, compiled=True):
 
 def run_steps(built, start, count):
   """(state, metrics of the last step) by one call a step."""
-  placed = built.parallelise()
+  placed = built.parallel_train_step()
   now, key = placed.put(start), placed.put(built.key)
   with built.batches(put=placed.put_batch) as batches:
     for _ in range(count):
@@ -487,11 +482,11 @@ def run_steps(built, start, count):
 def run_fused(built, start, count):
   """The same by the program of many steps, in calls as large as it allows."""
   program = built.program()
-  now, draws = program.put(start), program.put(built.draws)
+  now, draws = program.put(start), program.put(built.streams)
   step = 0
   with program.feed(0) as feed:
     while step < count:
-      most = min(count - step, program.limit)
+      most = min(count - step, program.max_steps)
       examples, n = feed.take(step, most, lambda: None)
       now, found = program.run(now, examples, draws, np.int32(n))
       step += n
@@ -501,11 +496,11 @@ def run_fused(built, start, count):
 
 def is_resident(built):
   """Whether the program gathers its batches of a set on the device."""
-  return type(built.program().feed(0)).__name__ == 'Resident'
+  return type(built.program().feed(0)).__name__ == 'ResidentFeed'
 
 
 def _metrics(found):
-  penalties = {name: _value_name(name) for name in terms.TERMS}
+  penalties = {name: _value_name(name) for name in training.PENALTIES}
   table = penalties | _TABLES['metrics']
   return {table[name]: float(x) for name, x in found.items()}
 
@@ -533,7 +528,7 @@ def state_leaves(tree):
       renamed.append(_translated(_TABLES['hyper'], rest.pop(0), _value_name))
     for part in rest:
       stem, _, number = part.rpartition('_')
-      if part.isdigit() or part in terms.TERMS:
+      if part.isdigit() or part in training.PENALTIES:
         renamed.append(_value_name(part))
       elif number.isdigit() and stem in table:
         renamed.append(f'{table[stem]}_{number}')
@@ -548,9 +543,9 @@ def state_leaves(tree):
 def evaluation_samples(built, tree, weights, count):
   """Samples of the weights 'average' or 'raw', with standing statistics."""
   player = tree.generator
-  both = {'average': tree.ema, 'raw': (player.params, player.stats)}
-  fit = standing.for_evaluation(built.gan, both[weights])
-  return sampling.make_draw(built.gan)(fit, count)
+  both = {'average': tree.ema, 'raw': (player.params, player.batch_stats)}
+  fit = standing_stats.evaluation_weights(built.gan, both[weights])
+  return sampling.make_sampler(built.gan)(fit, count)
 
 
 # ---- What is random.
@@ -589,15 +584,17 @@ def keys_of_steps(count, devices=1):
   zero_key = jnp.zeros(2, jnp.uint32)
   seen = {'inputs': jnp.zeros((size, 4)), 'key': zero_key}
   g_stats = {'latents': jnp.zeros((size, 3)), 'key': zero_key}
-  term = game.Term(note, extra=jnp.zeros((size, 2), jnp.uint32))
+  term = training.LossTerm(note, aux_state=jnp.zeros((size, 2), jnp.uint32))
   sides = {
-    player: {n: term for n, t in terms.TERMS.items() if t.player == player}
+    player: {
+      n: term for n, t in training.PENALTIES.items() if t.player == player
+    }
     for player in ('generator', 'discriminator')
   }
-  options = optimizers.OPTIMIZERS['sgd'](0.0)
+  options = training.OPTIMIZERS['sgd'](0.0)
 
   def taken(**parts):
-    gan = game.GAN(
+    gan = training.GAN(
       generator=networks.Network(lambda *_: (params, g_stats), g_apply),
       discriminator=networks.Network(
         lambda *_: (params, {'last': seen, 'before': seen}), d_apply
@@ -611,32 +608,34 @@ def keys_of_steps(count, devices=1):
       **parts,
     )
     hyper = {'ema_decay': 0.0, 'augment_strength': 1.0}
-    hyper |= {f'{name}_weight': 1.0 for name in terms.TERMS}
+    hyper |= {f'{name}_weight': 1.0 for name in training.PENALTIES}
     x = jnp.zeros((1, size, 4))
-    now = state.init_state(gan, jax.random.key(0), {'x': x[0]}, hyper)
-    step, rows = jax.jit(steps.make_train_step(gan)), []
+    now = training.init_state(gan, jax.random.key(0), {'x': x[0]}, hyper)
+    step, rows = jax.jit(training.make_train_step(gan)), []
     for _ in range(count):
-      now, _ = step(now, {'x': x}, fuse.make_draws(0).key)
+      now, _ = step(now, {'x': x}, fused.make_streams(0).key)
       rows.append(jax.device_get(now))
     return rows
 
-  augmented = taken(augment=game.Augmentation(halves))
+  augmented = taken(augment=training.Augmentation(halves))
   noisy = taken(instance_noise=lambda hyper, step: jnp.float32(1))
   found = []
   for one, other in zip(augmented, noisy):
-    d_stats = one.discriminator.stats
-    d_noise = other.discriminator.stats
+    d_stats = one.discriminator.batch_stats
+    d_noise = other.discriminator.batch_stats
     found.append(
       {
-        'latents': one.generator.stats['latents'],
-        'generator': one.generator.stats['key'],
+        'latents': one.generator.batch_stats['latents'],
+        'generator': one.generator.batch_stats['key'],
         'discriminator real': d_stats['before']['key'],
         'discriminator fake': d_stats['last']['key'],
         'augment real': d_stats['before']['inputs'].astype(np.int64),
         'augment fake': d_stats['last']['inputs'].astype(np.int64),
         'noise real': d_noise['before']['inputs'],
         'noise fake': d_noise['last']['inputs'],
-        **{f'penalty {_value_name(n)}': one.extra[n] for n in terms.TERMS},
+        **{
+          f'penalty {_value_name(n)}': one.aux_state[n] for n in training.PENALTIES
+        },
       }
     )
   return found
@@ -644,7 +643,7 @@ def keys_of_steps(count, devices=1):
 
 def first_key(seed, rollbacks=0):
   """Words of a run's base key, and the seed of its order of data."""
-  draws = fuse.make_draws(seed, rollbacks)
+  draws = fused.make_streams(seed, rollbacks)
   return [*jax.random.key_data(draws.key).tolist(), int(draws.seed)]
 
 
@@ -652,10 +651,12 @@ def batch_indices(size, batch_size, d_steps, count, seed=0):
   """Which examples the first steps read, by the host and by the device."""
   source = array_source(np.arange(size, dtype=np.float32)[:, None])
   sizes = dict(batch_size=batch_size, d_steps=d_steps)
-  with data.Pipeline(source, seed=seed, start=0, put=lambda x: x, **sizes) as b:
+  with data.BatchIterator(
+    source, seed=seed, start=0, put=lambda x: x, **sizes
+  ) as b:
     host = [next(b)['x'][..., 0].astype(int) for _ in range(count)]
-  pick = fuse.from_resident(size, **sizes)
-  order = fuse.make_draws(seed).seed
+  pick = fused.gather_batch(size, **sizes)
+  order = fused.make_streams(seed).seed
   feed = {'x': jnp.arange(size)}
   device = [
     pick(feed, jnp.int32(t), jnp.int32(0), order)['x'] for t in range(count)
@@ -677,13 +678,13 @@ def fake_downloads(monkeypatch):
     x = rng.integers(0, 256, (50, size, size, channels), np.uint8)
     return ArraySource(x, np.arange(50) % 10)
 
-  images.__signature__ = inspect.signature(tfds.tfds_images)
-  monkeypatch.setattr(tfds, 'tfds_images', images)
+  images.__signature__ = inspect.signature(tfds.tfds)
+  monkeypatch.setattr(tfds, 'tfds', images)
 
 
 def first_batch(source, batch_size=8, seed=0):
   """The first batch of a source: {name: (shape, type, hash of its bytes)}."""
-  with data.Pipeline(
+  with data.BatchIterator(
     source, seed=seed, batch_size=batch_size, d_steps=1, start=0, put=dict
   ) as batches:
     batch = next(batches)
@@ -707,13 +708,13 @@ def _features(x):
 @functools.cache
 def _fid_like():
   """Passes for the Inception network: the examples, and logits of them."""
-  return extractors.Extractor(
+  return evaluation.FeatureExtractor(
     'inception',
     lambda params, x: _features(x) * params,
     jnp.float32(1),
     64,
     logits=lambda params, features: features[:, :3] * params,
-    is_fid=True,
+    is_reference_inception=True,
   )
 
 
@@ -723,8 +724,8 @@ def _truth(name, seed):
     rng = np.random.default_rng(seed)
     digits = rng.integers(0, 256, (30, 28, 28, 1), np.uint8)
     index = rng.integers(30, size=(12, 3))
-    truth = stacked.Stacked('mnist')
-    return stacked.StackedSource(digits, np.arange(30) % 10, index, truth)
+    truth = stacked_mnist.StackedMnistModes('mnist')
+    return stacked_mnist.StackedSource(digits, np.arange(30) % 10, index, truth)
   return getattr(synthetic, name)('train', size=100, seed=seed)
 
 
@@ -742,8 +743,8 @@ def scores(metric, train, test, fake, count):
     count: how many are scored.
   """
   name = _library_value(metric)
-  entry = metrics.METRICS[name]
-  if entry.truth:
+  entry = evaluation.METRICS[name]
+  if entry.distribution:
     kind = _TRUTHS[metric]
     train, test, fake = (_truth(kind, seed) for seed in (0, 1, 2))
     if kind != 'stacked':
@@ -751,11 +752,11 @@ def scores(metric, train, test, fake, count):
     count = min(count, len(fake))
   else:
     train, test, fake = (
-      ArraySource(x, label if entry.labels else None)
+      ArraySource(x, label if entry.needs_labels else None)
       for x, label in (train, test, fake)
     )
-  of = judge.Judge(
-    references.reals(train, test),
+  of = evaluation.Evaluator(
+    reference_data.train_test_references(train, test),
     (name,),
     extractor=_fid_like() if entry.features == 'inception' else None,
     count=count,
@@ -767,10 +768,10 @@ def scores(metric, train, test, fake, count):
       for x in (
         row.value,
         row.error,
-        row.floor,
-        row.floor_error,
+        row.baseline,
+        row.baseline_error,
         row.p_value,
-        row.floor_p_value,
+        row.baseline_p_value,
       )
     ]
     for i, row in enumerate(of(fake))
@@ -782,14 +783,14 @@ def scores(metric, train, test, fake, count):
 
 def build_team(overrides, source):
   """Many runs as one program."""
-  return team.build(_library_settings(overrides), train=source)
+  return experiment.build_ensemble(_library_settings(overrides), train=source)
 
 
 def member_points(crew):
   """Seed and swept settings of every member, {number: {path: value}}."""
   return {
     str(i): {
-      'seed': one.settings.seed,
+      'seed': one.config.seed,
       **{
         _translated(_TABLES['settings'], path, _value_name): value
         for path, value in one.point.items()
@@ -803,7 +804,7 @@ def run_team(crew, count, way):
   """The states of all members after some steps, 'vmap' or 'map'."""
   program = crew.program(way)
   start = scaled(crew.init_state(), 1)
-  now, draws = program.put(start), program.put(crew.draws)
+  now, draws = program.put(start), program.put(crew.streams)
   with program.feed(0) as feed:
     examples, count = feed.take(0, count, lambda: None)
     now, found = program.run(now, examples, draws, np.int32(count))
@@ -813,21 +814,21 @@ def run_team(crew, count, way):
 def member(tree, found, index):
   """(state, metrics) of one member."""
   one = {name: x[index] for name, x in found.items()}
-  return ensemble.take(tree, index), _metrics(one)
+  return ensemble.take_member(tree, index), _metrics(one)
 
 
 def extracted_member(crew, tree, index, directory):
   """A member's state, from a run that was made of it on disk."""
   whole, one = directory / 'crew', directory / 'one'
   _save_run(crew, tree, whole)
-  extract.extract(whole, index, one)
-  return runs.restore(one)[3]
+  extract_member.extract(whole, index, one)
+  return run_dir.restore(one)[3]
 
 
 def _save_run(built, tree, workdir):
   workdir.mkdir()
-  writers.write_json(workdir / runs.CONFIG_FILE, runs.describe(built))
-  with runs.checkpoints(built, workdir) as saved:
+  files.write_json(workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(built))
+  with run_dir.open_checkpoints(built, workdir) as saved:
     saved.save(int(np.max(tree.step)), tree)
 
 
@@ -836,14 +837,16 @@ def restored_steps(built, start, directory):
   workdir = directory / 'run'
   at = lambda step: start.replace(step=np.int32(step))
   _save_run(built, at(4), workdir)
-  row = scoring.Row(
+  row = results.MetricResult(
     'fd', 'fd', 0.0, 0, 0, 0, None, None, 'lower', '', {}, 'train'
   )
-  with best.Best(workdir, {'metrics': 'fd'}) as kept:
+  with best_checkpoint.BestCheckpointTracker(
+    workdir, {'metrics': 'fd'}
+  ) as kept:
     for step, value in ((1, 3.0), (2, 1.0), (4, 2.0)):
-      kept.offer(step, at(step), [row._replace(value=value)])
+      kept.update(step, at(step), [row._replace(value=value)])
   return {
-    'latest': runs.load(workdir, which='latest').step,
-    'best': runs.load(workdir, which='best').step,
-    'by default': experiment.load(workdir).step,
+    'latest': run_dir.load_sampler(workdir, which='latest').step,
+    'best': run_dir.load_sampler(workdir, which='best').step,
+    'by default': run_dir.load_sampler(workdir).step,
   }
