@@ -634,7 +634,8 @@ def keys_of_steps(count, devices=1):
         'noise real': d_noise['before']['inputs'],
         'noise fake': d_noise['last']['inputs'],
         **{
-          f'penalty {_value_name(n)}': one.aux_state[n] for n in training.PENALTIES
+          f'penalty {_value_name(n)}': one.aux_state[n]
+          for n in training.PENALTIES
         },
       }
     )

@@ -1,0 +1,235 @@
+"""The layout of the package: levels, confined libraries, front doors."""
+
+import ast
+import importlib
+import inspect
+import pathlib
+import pkgutil
+import subprocess
+import sys
+import types
+
+import pytest
+
+import gan_jax
+
+ROOT = pathlib.Path(__file__).parents[2]
+PACKAGE = ROOT / 'gan_jax'
+FILES = sorted(PACKAGE.rglob('*.py'))
+
+# A module imports its own package and lower levels, never sideways.
+LEVELS = (
+  {'prng', 'shuffle', 'pixels', 'validation', 'collectives', 'networks'}
+  | {'diagnostics', 'io'},
+  {'config', 'losses', 'penalties', 'augment', 'layers', 'metrics'}
+  | {'distributed', 'report'},
+  {'models', 'data', 'training'},
+  {'sampling'},
+  {'evaluation', 'export'},
+  {'experiment'},
+  {'runner'},
+)
+LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names}
+
+# Libraries beside the standard library, jax, numpy, chex and optax, and the
+# places that may import them. 'jax' itself is kept out of some.
+CONFINED = {
+  'flax': ('networks', 'layers/', 'models/', 'training/state'),
+  'orbax': ('io/',),
+  'safetensors': ('evaluation/networks/', 'io/'),
+  'tensorboardX': ('io/',),
+  'rich': ('runner/console', 'report/'),
+  'matplotlib': ('report/',),
+  'tensorflow_datasets': ('data/',),
+  'tensorflow': ('data/',),
+  'sklearn': ('data/',),
+  'PIL': ('data/', 'report/'),
+  'requests': ('data/',),
+  'absl': ('runner/cli',),
+  'ml_collections': ('runner/cli',),
+}
+ANYWHERE = {'jax', 'jaxlib', 'numpy', 'chex', 'optax'}
+WITHOUT_JAX = ('config', 'validation', 'runner/cli', 'runner/config_file')
+# What only `distributed` may touch: the rest sees devices through it.
+OF_DEVICES = {'pmap', 'shard_map', 'process_count', 'process_index'}
+
+
+def relative(path):
+  return path.relative_to(PACKAGE).as_posix()
+
+
+def is_within(path, places):
+  return relative(path).startswith(places)
+
+
+def imports(path):
+  """Dotted names that a file imports, in functions too."""
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module == 'gan_jax':
+      yield from (f'gan_jax.{alias.name}' for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      yield node.module
+
+
+def room(path):
+  """The package, or the flat module, that a file belongs to."""
+  return path.relative_to(PACKAGE).with_suffix('').parts[0]
+
+
+def rooms():
+  return {room(path) for path in FILES if path != PACKAGE / '__init__.py'}
+
+
+def test_few_modules_are_flat():
+  flat = [p.stem for p in PACKAGE.glob('*.py') if p.stem != '__init__']
+  assert len(flat) <= 8, flat
+
+
+@pytest.mark.parametrize('path', FILES, ids=relative)
+def test_imports_run_downwards(path):
+  if path == PACKAGE / '__init__.py':
+    return
+  own = room(path)
+  for name in imports(path):
+    top, _, rest = name.partition('.')
+    other = rest.split('.')[0]
+    if top != 'gan_jax' or other in ('', own, '__version__'):
+      continue
+    assert LEVEL[other] < LEVEL[own], f'{own} imports {name}'
+
+
+@pytest.mark.parametrize('path', FILES, ids=relative)
+def test_libraries_are_confined(path):
+  for name in imports(path):
+    top = name.partition('.')[0]
+    if top in ('gan_jax', *sys.stdlib_module_names):
+      continue
+    if is_within(path, WITHOUT_JAX):
+      assert top not in ANYWHERE, f'{relative(path)} imports {name}'
+    places = CONFINED.get(top, ())
+    assert top in ANYWHERE or is_within(path, places), name
+
+
+@pytest.mark.parametrize('path', FILES, ids=relative)
+def test_only_distributed_maps_over_devices(path):
+  if is_within(path, ('distributed/',)):
+    return
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Attribute) and node.attr in OF_DEVICES:
+      base = node.value.id if isinstance(node.value, ast.Name) else ''
+      assert base != 'jax', f'{relative(path)}:{node.lineno} jax.{node.attr}'
+
+
+def longest_chain():
+  """Rooms of the longest chain of imports, the highest first."""
+  below = {name: set() for name in rooms()}
+  for path in FILES:
+    if path == PACKAGE / '__init__.py':
+      continue
+    for name in imports(path):
+      parts = name.split('.')
+      if parts[0] == 'gan_jax' and len(parts) > 1 and parts[1] in below:
+        below[room(path)].add(parts[1])
+
+  def chain(name):
+    others = [chain(other) for other in below[name] - {name}]
+    return [name, *max(others, key=len, default=[])]
+
+  return max(map(chain, below), key=len)
+
+
+def test_chains_of_imports_are_short():
+  assert len(longest_chain()) <= len(LEVELS) + 1, longest_chain()
+
+
+def test_every_room_has_a_level():
+  assert rooms() <= set(LEVEL)
+
+
+# ---- Front doors.
+
+
+def test_dir_lists_what_is_promised():
+  assert set(dir(gan_jax)) == {
+    *('augment', 'config', 'data', 'diagnostics', 'distributed'),
+    *('evaluation', 'experiment', 'io', 'layers', 'losses', 'metrics'),
+    *('models', 'networks', 'penalties', 'prng', 'sampling', 'training'),
+    *('load', 'train', '__version__'),
+  }
+
+
+def front_doors():
+  """Public packages and modules."""
+  for name in dir(gan_jax):
+    found = getattr(gan_jax, name)
+    if isinstance(found, types.ModuleType):
+      yield found
+
+
+def public_names():
+  for module in front_doors():
+    for name in module.__all__:
+      yield module, name
+
+
+def test_front_doors_list_their_names():
+  for module in front_doors():
+    assert module.__doc__ and module.__all__, module.__name__
+    assert len(set(module.__all__)) == len(module.__all__), module.__name__
+
+
+def test_names_and_submodules_do_not_collide():
+  """A public name is the same object before and after its modules load."""
+  before = {(m.__name__, n): getattr(m, n) for m, n in public_names()}
+  for info in pkgutil.walk_packages(gan_jax.__path__, 'gan_jax.'):
+    importlib.import_module(info.name)
+  for module, name in public_names():
+    assert getattr(module, name) is before[module.__name__, name], name
+
+
+def test_submodules_are_attributes():
+  code = 'import gan_jax; gan_jax.models.dcgan.Generator; gan_jax.training.ema'
+  subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+  with pytest.raises(AttributeError, match='gan_jax has no attribute .tarin.'):
+    gan_jax.tarin  # noqa: B018
+
+
+def test_public_names_are_documented():
+  """Each has a docstring, and stands in the docs or the README."""
+  documents = [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md')]
+  text = '\n'.join(path.read_text() for path in documents)
+  for module, name in public_names():
+    found = getattr(module, name)
+    if callable(found) and not isinstance(found, types.GenericAlias):
+      assert inspect.getdoc(found), f'{module.__name__}.{name}'
+    assert name in text, f'{module.__name__}.{name} is in no document'
+
+
+def test_everything_public_in_a_file_has_a_docstring():
+  for path in [*FILES, ROOT / 'train.py', ROOT / 'evaluate.py']:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), path
+    for node in tree.body:
+      named = isinstance(node, ast.FunctionDef | ast.ClassDef)
+      if named and not node.name.startswith('_') and node.name != 'main':
+        assert ast.get_docstring(node), f'{relative(path)}: {node.name}'
+
+
+def test_functions_take_few_positional_arguments():
+  for path in FILES:
+    for node in ast.walk(ast.parse(path.read_text())):
+      if isinstance(node, ast.FunctionDef):
+        names = [a.arg for a in node.args.posonlyargs + node.args.args]
+        count = len(names) - (names[:1] in (['self'], ['cls']))
+        # A Network's apply follows its protocol.
+        assert count <= 6, f'{relative(path)}:{node.lineno} {node.name}'
+
+
+def test_root_scripts_are_thin():
+  for path in ROOT.glob('*.py'):
+    assert len(path.read_text().splitlines()) < 110, path.name
