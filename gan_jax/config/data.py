@@ -1,0 +1,190 @@
+"""Options of the data sources.
+
+`gan_jax.data` opens them.
+"""
+
+import dataclasses
+from typing import Any
+
+from gan_jax.config.fields import Part, option
+
+# 'own' stands for arrays that a program passes to experiment.build.
+SOURCES = (
+  'gaussian',
+  'ring',
+  'grid',
+  'digits',
+  'tfds',
+  'stacked_mnist',
+  'folder',
+  'own',
+)
+SOURCE_ALIASES = {'stackedmnist': 'stacked_mnist'}
+_FARTHEST = 1e18  # squares of more are infinite in float32
+
+
+def _image_size(default: int) -> Any:
+  return option(default, at_least=1, at_most=8192)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+  """Options of the 2-D Gaussian of Dive into Deep Learning.
+
+  Attributes:
+    size: Number of points.
+    seed: Seed of the points.
+  """
+
+  size: int = option(1000, at_least=1)
+  seed: int = option(0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ring:
+  """Options of Gaussians evenly on a circle; the defaults are PacGAN's.
+
+  Attributes:
+    size: Number of points.
+    modes: Number of Gaussians.
+    radius: Radius of the circle.
+    sigma: Standard deviation of each Gaussian.
+    seed: Seed of the points.
+  """
+
+  size: int = option(100_000, at_least=1)
+  modes: int = option(8, at_least=1)
+  radius: float = option(1.0, above=-_FARTHEST, below=_FARTHEST)
+  sigma: float = option(0.01, at_least=0, below=_FARTHEST)
+  seed: int = option(0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+  """Options of Gaussians on a square grid; the defaults are PacGAN's.
+
+  Attributes:
+    size: Number of points.
+    side: Gaussians along each side.
+    spacing: Distance between neighbors.
+    sigma: Standard deviation of each Gaussian.
+    seed: Seed of the points.
+  """
+
+  size: int = option(100_000, at_least=1)
+  side: int = option(5, at_least=1)
+  spacing: float = option(2.0, above=-_FARTHEST, below=_FARTHEST)
+  sigma: float = option(0.05, at_least=0, below=_FARTHEST)
+  seed: int = option(0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Digits:
+  """Options of the handwritten digits that come with scikit-learn.
+
+  Attributes:
+    size: Side of the images, in pixels.
+    channels: 1 (gray), 3 (RGB) or 4 (RGBA).
+    test_fraction: Share held out as the test split, in (0, 1).
+  """
+
+  size: int = _image_size(16)
+  channels: int = option(1, choices=(1, 3, 4))
+  test_fraction: float = option(0.2, above=0, below=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class TFDS:
+  """Options of an image dataset of TensorFlow Datasets.
+
+  Attributes:
+    dataset: Name of the dataset, such as 'mnist' or 'cifar10'.
+    data_dir: Directory of the datasets; '' for the usual one.
+    size: Side of the images, in pixels.
+    channels: 1 (gray), 3 (RGB) or 4 (RGBA).
+    train_split: Split to train on.
+    test_split: Split held out; '' takes 'test' or 'validation' if there is
+      one, else the last tenth of `train_split`.
+    memory_mb: Megabytes that decoded images may take; a larger dataset is read
+      as needed.
+  """
+
+  dataset: str = option('')
+  data_dir: str = option('')
+  size: int = _image_size(32)
+  channels: int = option(3, choices=(1, 3, 4))
+  train_split: str = option('train')
+  test_split: str = option('')
+  memory_mb: int = option(2048)
+
+
+@dataclasses.dataclass(frozen=True)
+class StackedMnist:
+  """Options of stacked MNIST: three digits as the channels of an image.
+
+  Attributes:
+    data_dir: Directory of the datasets; '' for the usual one.
+    size: Side of the images, in pixels.
+    stacks: Number of stacks of a split. 0 takes the protocol's: 128,000 to
+      train on, 26,000 held out.
+    seed: Seed of the stacks.
+    dataset: A dataset of gray images in ten classes, by its name in TFDS.
+  """
+
+  data_dir: str = option('')
+  size: int = _image_size(28)
+  stacks: int = option(0, at_least=0)
+  seed: int = option(0, at_least=0)
+  dataset: str = option('mnist')
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+  """Options of the images in a directory.
+
+  Attributes:
+    path: The directory.
+    size: Side of the images, in pixels.
+    channels: 1 (gray), 3 (RGB) or 4 (RGBA).
+    test_fraction: Share held out as the test split, in (0, 1).
+    skip_broken: Whether to leave out files that cannot be decoded, with a
+      warning, instead of stopping.
+    memory_mb: Megabytes that decoded images may take; more images are read as
+      needed.
+    threads: Threads that decode. 0 takes one per processor.
+    follow_symlinks: Whether links may lead out of the directory.
+  """
+
+  path: str = option('')
+  size: int = _image_size(64)
+  channels: int = option(3, choices=(1, 3, 4))
+  test_fraction: float = option(0.1, above=0, below=1)
+  skip_broken: bool = option(False)
+  memory_mb: int = option(2048)
+  threads: int = option(0, at_least=0)
+  follow_symlinks: bool = option(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data(Part):
+  """The examples.
+
+  Attributes:
+    name: One of SOURCES.
+    gaussian: Options of the 2-D Gaussian.
+    ring: Options of the ring of Gaussians.
+    grid: Options of the grid of Gaussians.
+    digits: Options of the digits of scikit-learn.
+    tfds: Options of TensorFlow Datasets.
+    stacked_mnist: Options of stacked MNIST.
+    folder: Options of the images in a directory.
+  """
+
+  name: str = option('digits', names=SOURCES, aliases=SOURCE_ALIASES)
+  gaussian: Gaussian = Gaussian()
+  ring: Ring = Ring()
+  grid: Grid = Grid()
+  digits: Digits = Digits()
+  tfds: TFDS = TFDS()
+  stacked_mnist: StackedMnist = StackedMnist()
+  folder: Folder = Folder()

@@ -1,0 +1,178 @@
+"""Facts about the architectures, and the options of both their networks.
+
+`gan_jax.models` holds the Flax modules. What the rules of a config must know
+of them stands here, so that a config is checked without importing JAX.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+from gan_jax.config.fields import Part, option
+
+
+class ModelFacts(NamedTuple):
+  """Properties of an architecture.
+
+  Attributes:
+    has_dtype: Whether its modules take a `dtype`; others compute in float32.
+  """
+
+  has_dtype: bool = True
+
+
+MODELS: dict[str, ModelFacts] = {
+  'dcgan': ModelFacts(),
+  'linear': ModelFacts(),
+  'mlp': ModelFacts(),
+}
+NORMS = ('none', 'batch', 'layer', 'spectral')
+INITIALIZERS = (
+  'normal',
+  'glorot_uniform',
+  'he_normal',
+  'lecun_normal',
+  'orthogonal',
+  'zeros',
+)
+ACTIVATIONS = ('relu', 'leaky_relu', 'silu', 'tanh')
+
+
+@dataclasses.dataclass(frozen=True)
+class DCGANGenerator:
+  """Options of the DCGAN generator.
+
+  Attributes:
+    width: Channels of the layer at half the image's size, doubled at each
+      halving.
+    norm: Normalization of the hidden layers, one of NORMS.
+  """
+
+  width: int = option(64, at_least=1)
+  norm: str = option('batch', choices=NORMS)
+
+
+@dataclasses.dataclass(frozen=True)
+class DCGANDiscriminator:
+  """Options of the DCGAN discriminator.
+
+  Attributes:
+    width: Channels of the first layer, doubled at each halving.
+    norm: Normalization of all layers but the first and the last, one of NORMS;
+      'spectral' acts on every layer's kernel.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+    minibatch_std: Examples in a group whose standard deviation joins the last
+      activations. -1 takes the whole batch, 0 leaves it out.
+  """
+
+  width: int = option(64, at_least=1)
+  norm: str = option('batch', choices=NORMS)
+  outputs: int = option(1, at_least=1)
+  minibatch_std: int = option(0, at_least=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearGenerator:
+  """Options of the linear generator.
+
+  Attributes:
+    kernel_init: Initial weights, one of INITIALIZERS.
+    bias_init: Initial biases, one of INITIALIZERS.
+  """
+
+  kernel_init: str = option('normal', choices=INITIALIZERS)
+  bias_init: str = option('normal', choices=INITIALIZERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearDiscriminator:
+  """Options of the linear discriminator.
+
+  Attributes:
+    kernel_init: Initial weights, one of INITIALIZERS.
+    bias_init: Initial biases, one of INITIALIZERS.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+  """
+
+  kernel_init: str = option('normal', choices=INITIALIZERS)
+  bias_init: str = option('normal', choices=INITIALIZERS)
+  outputs: int = option(1, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPGenerator:
+  """Options of the fully connected generator.
+
+  Attributes:
+    features: Width of each hidden layer.
+    norm: Normalization of the hidden layers, one of NORMS.
+    activation: Activation of the hidden layers, one of ACTIVATIONS.
+    kernel_init: Initial weights, one of INITIALIZERS.
+  """
+
+  features: tuple[int, ...] = option((400, 400, 400, 400), at_least=1)
+  norm: str = option('batch', choices=NORMS)
+  activation: str = option('relu', choices=ACTIVATIONS)
+  kernel_init: str = option('he_normal', choices=INITIALIZERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPDiscriminator:
+  """Options of the fully connected discriminator.
+
+  Attributes:
+    features: Width of each hidden layer.
+    norm: Normalization of the hidden layers, one of NORMS.
+    activation: Activation of the hidden layers, one of ACTIVATIONS or 'maxout'.
+    pieces: Linear pieces per unit of maxout.
+    kernel_init: Initial weights, one of INITIALIZERS.
+    bias_init: Initial biases, one of INITIALIZERS.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+    minibatch_std: Examples in a group whose standard deviation joins the last
+      hidden layer. -1 takes the whole batch, 0 leaves it out.
+  """
+
+  features: tuple[int, ...] = option((200, 200, 200), at_least=1)
+  norm: str = option('none', choices=NORMS)
+  activation: str = option('maxout', choices=(*ACTIVATIONS, 'maxout'))
+  pieces: int = option(5, at_least=1)
+  kernel_init: str = option('he_normal', choices=INITIALIZERS)
+  bias_init: str = option('zeros', choices=INITIALIZERS)
+  outputs: int = option(1, at_least=1)
+  minibatch_std: int = option(0, at_least=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator(Part):
+  """The generator.
+
+  Attributes:
+    name: Architecture, one of MODELS.
+    dcgan: Options of the DCGAN generator.
+    linear: Options of the linear generator.
+    mlp: Options of the fully connected generator.
+  """
+
+  name: str = option('dcgan', names=MODELS)
+  dcgan: DCGANGenerator = DCGANGenerator()
+  linear: LinearGenerator = LinearGenerator()
+  mlp: MLPGenerator = MLPGenerator()
+
+
+@dataclasses.dataclass(frozen=True)
+class Discriminator(Part):
+  """The discriminator.
+
+  Attributes:
+    name: Architecture, one of MODELS.
+    dcgan: Options of the DCGAN discriminator.
+    linear: Options of the linear discriminator.
+    mlp: Options of the fully connected discriminator.
+  """
+
+  name: str = option('dcgan', names=MODELS)
+  dcgan: DCGANDiscriminator = DCGANDiscriminator()
+  linear: LinearDiscriminator = LinearDiscriminator()
+  mlp: MLPDiscriminator = MLPDiscriminator()

@@ -1,0 +1,215 @@
+"""Facts about the penalties, and their options.
+
+`gan_jax.terms` makes the terms of the losses. What the rules of a config must
+know of them stands here, so that a config is checked without importing JAX.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+from gan_jax.config.augment import ADA_POLICY
+from gan_jax.config.fields import option
+
+
+class PenaltyFacts(NamedTuple):
+  """Properties of a penalty.
+
+  Attributes:
+    player: Whose loss it is added to, 'discriminator' or 'generator'.
+    coupled: Whether it mixes the examples of a batch.
+    per_example: Whether it is a gradient or a difference of each example's own
+      logit (or latent), which batch norm in that player leaves without a
+      meaning.
+    wants_features: Whether the discriminator must return features.
+  """
+
+  player: str
+  coupled: bool = False
+  per_example: bool = True
+  wants_features: bool = False
+
+
+_D, _G = 'discriminator', 'generator'
+PENALTIES: dict[str, PenaltyFacts] = {
+  'r1': PenaltyFacts(_D),
+  'r2': PenaltyFacts(_D),
+  'zero_centered': PenaltyFacts(_D),
+  'wgan_gp': PenaltyFacts(_D),
+  'wgan_lp': PenaltyFacts(_D),
+  'max_gp': PenaltyFacts(_D, coupled=True),
+  'dragan': PenaltyFacts(_D, coupled=True),
+  'lecam': PenaltyFacts(_D, coupled=True, per_example=False),
+  'bcr': PenaltyFacts(_D),
+  'zcr': PenaltyFacts(_D),
+  'zcr_generator': PenaltyFacts(_G, per_example=False),
+  'path_length': PenaltyFacts(_G, coupled=True),
+  'mode_seeking': PenaltyFacts(_G, per_example=False),
+  'orthogonal': PenaltyFacts(_D, per_example=False),
+  'orthogonal_generator': PenaltyFacts(_G, per_example=False),
+  'feature_matching': PenaltyFacts(
+    _G, coupled=True, per_example=False, wants_features=True
+  ),
+}
+
+# Other names of one penalty each.
+PENALTY_ALIASES = {
+  'r1_penalty': 'r1',
+  'r2_penalty': 'r2',
+  '0_gp': 'zero_centered',
+  'zero_gp': 'zero_centered',
+  'zero_centred': 'zero_centered',
+  'wgan_gp_one_sided': 'wgan_lp',
+  'gp_one_sided': 'wgan_lp',
+  'max_gradient': 'max_gp',
+  'maxgp': 'max_gp',
+  'dragan_gp': 'dragan',
+  'lecam_gan': 'lecam',
+  'ppl': 'path_length',
+  'path_length_regularization': 'path_length',
+  'msgan': 'mode_seeking',
+  'fm': 'feature_matching',
+}
+
+_GRADIENT_PENALTIES = (
+  'set penalties.wgan_gp.weight=10 for WGAN-GP, penalties.r1.weight for R1, '
+  'or penalties.dragan.weight=10 for DRAGAN'
+)
+# Names that stand for several penalties.
+PENALTY_POINTERS = {
+  'gp': _GRADIENT_PENALTIES,
+  'gradient_penalty': _GRADIENT_PENALTIES,
+  'r1_r2': 'set penalties.r1.weight and penalties.r2.weight',
+  'icr': (
+    'set penalties.bcr.weight, penalties.zcr.weight and '
+    'penalties.zcr_generator.weight'
+  ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalty:
+  """Options of a penalty, shared by all.
+
+  Attributes:
+    weight: Factor on the penalty in the player's loss. 0 leaves it out.
+    every: Computes the penalty at every n-th step, n times as large (lazy
+      regularization).
+    final: Factor that the weight reaches after `steps`, geometrically.
+    steps: Steps until `final` is reached. 0 takes `num_steps`.
+  """
+
+  weight: float = option(0.0, at_least=0)
+  every: int = option(1, at_least=1)
+  final: float = option(1.0, above=0)
+  steps: int = option(0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class WGANGP(Penalty):
+  """Options of the gradient penalties of WGAN-GP and WGAN-LP.
+
+  Attributes:
+    target: Norm of the gradient at which the penalty is 0.
+  """
+
+  target: float = option(1.0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DRAGAN(Penalty):
+  """Options of the gradient penalty of DRAGAN.
+
+  Attributes:
+    scale: Size of the perturbation, in standard deviations of the data.
+    target: Norm of the gradient at which the penalty is 0.
+  """
+
+  scale: float = option(0.5, at_least=0)
+  target: float = option(1.0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Averaged(Penalty):
+  """Options of the penalties that keep a moving average.
+
+  Attributes:
+    decay: Decay of the average per step, in [0, 1].
+  """
+
+  decay: float = option(0.99, at_least=0, at_most=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class BCR(Penalty):
+  """Options of balanced consistency regularization.
+
+  Attributes:
+    policy: The augmentations, some of augment.ADA_POLICY.
+  """
+
+  policy: tuple[str, ...] = option(
+    ('flip', 'integer_translation'), entries=ADA_POLICY
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class ZCR(Penalty):
+  """Options of latent consistency regularization.
+
+  Attributes:
+    sigma: Standard deviation of the noise on the latents.
+  """
+
+  sigma: float = option(0.03, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModeSeeking(Penalty):
+  """Options of the mode-seeking term.
+
+  Attributes:
+    epsilon: Added to the denominator.
+  """
+
+  epsilon: float = option(1e-5, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalties:
+  """All penalties, one section for each; those of weight 0 are left out.
+
+  Attributes:
+    r1: R1, the squared gradient at real examples, halved.
+    r2: R2, the same at generated examples.
+    zero_centered: The same between real and generated examples.
+    wgan_gp: Gradient penalty of WGAN-GP.
+    wgan_lp: Its one-sided form, WGAN-LP.
+    max_gp: Largest gradient of the batch (MaxGP).
+    dragan: Gradient penalty around real examples (DRAGAN).
+    lecam: LeCam regularization.
+    bcr: Balanced consistency regularization of the discriminator.
+    zcr: Latent consistency regularization of the discriminator.
+    zcr_generator: Latent diversity term of the generator.
+    path_length: Path length regularization of StyleGAN2.
+    mode_seeking: Mode-seeking term of the generator.
+    orthogonal: Orthogonal regularization of the discriminator.
+    orthogonal_generator: Orthogonal regularization of the generator.
+    feature_matching: Feature matching term of the generator.
+  """
+
+  r1: Penalty = Penalty()
+  r2: Penalty = Penalty()
+  zero_centered: Penalty = Penalty()
+  wgan_gp: WGANGP = WGANGP()
+  wgan_lp: WGANGP = WGANGP()
+  max_gp: Penalty = Penalty()
+  dragan: DRAGAN = DRAGAN()
+  lecam: Averaged = Averaged()
+  bcr: BCR = BCR()
+  zcr: ZCR = ZCR()
+  zcr_generator: ZCR = ZCR()
+  path_length: Averaged = Averaged()
+  mode_seeking: ModeSeeking = ModeSeeking()
+  orthogonal: Penalty = Penalty()
+  orthogonal_generator: Penalty = Penalty()
+  feature_matching: Penalty = Penalty()

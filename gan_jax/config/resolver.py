@@ -1,0 +1,297 @@
+"""Builds a config from a mapping, and checks all of it once.
+
+`resolve` is the only way from what a user writes to a `Config`: it refuses
+unknown options, wrong types, values out of range, and combinations that have
+no meaning, and fills in the options whose 0 stands for another value.
+"""
+
+import dataclasses
+from typing import Any, Collection, Iterator, Mapping
+
+from gan_jax.config import export, fields, rules
+from gan_jax.config.fields import Part, is_section, normalize
+from gan_jax.config.penalties import (
+  PENALTIES,
+  PENALTY_ALIASES,
+  PENALTY_POINTERS,
+  Penalties,
+)
+from gan_jax.config.schema import Config
+from gan_jax.config.sweeps import swept_names
+from gan_jax.validation import fill_options, unknown_name_message
+
+# Options that have another name or place than one may remember.
+RENAMED = {
+  'ensemble.way': 'ensemble.backend',
+  'eval.every': 'eval_every',
+  'eval.against': 'eval.reference_split',
+}
+_MOST_PLACES = 4  # named in a message
+
+
+def defaults() -> dict[str, Any]:
+  """Returns every option at its default, as a nested dict.
+
+  Every section of every part is there, so that a config file or a command line
+  may change any of them, whichever part it chooses.
+  """
+  return dataclasses.asdict(Config())
+
+
+def resolve(mapping: Any, typed: Collection[str] = ()) -> Config:
+  """Checks the options of an experiment and fills them in.
+
+  Args:
+    mapping: Options by name, nested; missing ones take their defaults. A plain
+      mapping, anything with a method `to_dict`, or a Config.
+    typed: Dotted names of the options that a user typed. One that belongs to a
+      part that is not chosen is refused; the same option in `mapping` alone is
+      kept in silence. Those that `ensemble.sweep` names count as typed.
+
+  Returns:
+    The config. Names have their canonical spelling, lists are tuples, and
+    whole numbers are floats if the default is one.
+
+  Raises:
+    ValueError: For an unknown option (with its dotted name and the nearest), a
+      value of another type or out of range, an option typed for a part that is
+      not chosen, or a combination of options that has no meaning.
+  """
+  allowed = Config()
+  leaves = dict(_leaves(mapping, allowed))
+  values = fill_options('the config', leaves, fields.flatten_section(allowed))
+  config = _build(allowed, values)
+  if config.eval.metrics:
+    config = _with_canonical_metrics(config)
+  _check_swept(config)
+  _check_typed(config, typed)
+  rules.check_rules(config)
+  rules.warn(config, stacklevel=2)
+  return _filled_in(config)
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+  """Returns a config with other values of some options.
+
+  Options that `resolve` filled in keep their numbers.
+
+  Args:
+    config: The config.
+    values: Values by dotted name.
+
+  Raises:
+    ValueError: As `resolve`; the names count as typed.
+  """
+  mapping = dataclasses.asdict(config)
+  for leaf, value in values.items():
+    *path, last = leaf.split('.')
+    section = mapping
+    for name in path:
+      section = section.get(name)
+      if not isinstance(section, dict):
+        raise ValueError(_unknown('', leaf, Config(), {}))
+    section[last] = value
+  return resolve(mapping, typed=values)
+
+
+def _plain(given: Any) -> Any:
+  """Returns one level of a section as a mapping, if it is one."""
+  if hasattr(given, 'to_dict'):
+    return given.to_dict()
+  return dict(fields.children(given)) if is_section(given) else given
+
+
+def _leaves(
+  given: Any, section: Any, prefix: str = ''
+) -> Iterator[tuple[str, Any]]:
+  """Yields the leaves of a user's mapping by dotted name.
+
+  Args:
+    given: The mapping.
+    section: The section that it should fit.
+    prefix: Dotted name of the section, with a dot at its end.
+  """
+  given = _plain(given)
+  where = prefix.removesuffix('.') or 'the config'
+  if not isinstance(given, Mapping):
+    is_part = isinstance(section, Part)
+    hint = f'; the name goes in {where}.name' if is_part else ''
+    raise ValueError(f'{where}={given!r}: must be a mapping of options{hint}')
+  allowed = dict(fields.children(section))
+  if isinstance(section, Penalties):
+    given = _with_penalty_names(given)
+  for name, value in given.items():
+    if name not in allowed:
+      raise ValueError(_unknown(prefix, str(name), section, given))
+    if is_section(allowed[name]):
+      yield from _leaves(value, allowed[name], f'{prefix}{name}.')
+    else:
+      yield prefix + name, value
+
+
+def _with_penalty_names(given: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the sections of penalties under their canonical names."""
+  kept = {n: _plain(v) for n, v in given.items() if n in PENALTIES}
+  others = {n: _plain(v) for n, v in given.items() if n not in PENALTIES}
+  for spelling, section in others.items():
+    pointer = PENALTY_POINTERS.get(normalize(str(spelling)))
+    if pointer:
+      raise ValueError(f'penalties.{spelling}: {pointer}')
+    name = fields.canonical_name(
+      'penalty', str(spelling), PENALTIES, PENALTY_ALIASES
+    )
+    both = (section, kept.get(name, {}))
+    if not all(isinstance(options, Mapping) for options in both):
+      raise ValueError(
+        f'penalties.{spelling}={section!r}: must be a mapping of options, such '
+        f'as penalties.{name}.weight'
+      )
+    kept[name] = {**both[1], **section}
+  return kept
+
+
+def _unknown(
+  prefix: str, name: str, section: Any, given: Mapping[str, Any]
+) -> str:
+  """Returns the message for an option that a section does not have."""
+  dotted = prefix + name
+  if dotted in RENAMED:
+    return f'unknown option {dotted!r}: its name is {RENAMED[dotted]!r}'
+  below = [
+    leaf
+    for leaf in fields.flatten_section(section, prefix)
+    if leaf.endswith(f'.{name}')
+  ]
+  if isinstance(section, Part):  # rather the part that is chosen
+    chosen = f'{prefix}{given.get("name", section.name)}.'
+    below = [leaf for leaf in below if leaf.startswith(chosen)] or below
+  if below:
+    places = below[:_MOST_PLACES] + ['...'] * (len(below) > _MOST_PLACES)
+    return f'unknown option {dotted!r}: there is {", ".join(places)}'
+  names = [prefix + other for other, _ in fields.children(section)]
+  return unknown_name_message(dotted, names, 'option')
+
+
+def _build(default: Any, values: Mapping[str, Any], prefix: str = '') -> Any:
+  """Builds a section from its leaves, and checks their ranges."""
+  made = {}
+  for field in dataclasses.fields(default):
+    value, where = getattr(default, field.name), prefix + field.name
+    if is_section(value):
+      made[field.name] = _build(value, values, f'{where}.')
+    else:
+      made[field.name] = fields.check(where, values[where], field.metadata)
+  return type(default)(**made)
+
+
+def _with_canonical_metrics(config: Config) -> Config:
+  names = rules.metric_names(config.eval.metrics)
+  spelled = {part.strip() for part in config.eval.metrics.split(',')}
+  if set(names) <= spelled:
+    return config
+  metrics = ','.join(dict.fromkeys(names))
+  scored = dataclasses.replace(config.eval, metrics=metrics)
+  return dataclasses.replace(config, eval=scored)
+
+
+def _check_swept(config: Config) -> None:
+  """Refuses a sweep of what is not a continuous option."""
+  leaves = fields.flatten_section(config)
+  for name in swept_names(config.ensemble.sweep):
+    if isinstance(leaves.get(name), float):
+      continue
+    if name in leaves:
+      raise ValueError(
+        f'ensemble.sweep: {name} is not a continuous option (it is '
+        f'{leaves[name]!r} in the config); members must share shapes and code, '
+        'so that what can be swept are learning rates, betas, weights of '
+        'penalties, ema_decay, label_smoothing and the like'
+      )
+    raise ValueError(f'ensemble.sweep: {_unknown_swept(name, config)}')
+
+
+def _unknown_swept(name: str, config: Config) -> str:
+  """Returns the message for an option of a sweep that is not there."""
+  if name in RENAMED:
+    return f'unknown option {name!r}: its name is {RENAMED[name]!r}'
+  leaves = export.flatten(export.to_dict(config))
+  floats = [leaf for leaf, x in leaves.items() if isinstance(x, float)]
+  floats += [f'penalties.{penalty}.weight' for penalty in PENALTIES]
+  *path, last = name.split('.')
+  below = [
+    leaf
+    for leaf in floats
+    if leaf.startswith('.'.join(path)) and leaf.endswith(f'.{last}')
+  ]
+  if below:
+    places = below[:_MOST_PLACES] + ['...'] * (len(below) > _MOST_PLACES)
+    return f'unknown option {name!r}: there is {", ".join(places)}'
+  return unknown_name_message(name, floats, 'continuous option')
+
+
+def _check_typed(config: Config, typed: Collection[str]) -> None:
+  """Refuses options that a user typed for a part that is not chosen."""
+  for leaf in typed:
+    reason = _not_chosen(config, leaf)
+    if reason:
+      raise ValueError(f'{leaf}: {reason}')
+  for leaf in swept_names(config.ensemble.sweep):
+    reason = _not_chosen(config, leaf)
+    if reason:
+      raise ValueError(f'ensemble.sweep: {leaf}: {reason}')
+
+
+def _not_chosen(config: Config, leaf: str) -> str:
+  """Returns why an option has no effect, and what to do; '' if it has."""
+  head, *path = leaf.split('.')
+  if len(path) < 2:
+    return ''
+  part, section = getattr(config, head, None), path[0]
+  if isinstance(part, Part) and section in part.sections():
+    if section == part.name:
+      return ''
+    there = hasattr(part.options, path[1])
+    other = f', type {head}.{part.name}.{path[1]} instead' if there else ''
+    return (
+      f'{head}.name is {part.name!r}; type {head}.name={section}, too{other}, '
+      'or leave this out'
+    )
+  if head == 'loss_options' and section != config.loss:
+    return (
+      f'loss is {config.loss!r}; type loss={section}, too, or leave this out'
+    )
+  if head == 'penalties' and path[1] != 'weight':
+    name = PENALTY_ALIASES.get(normalize(section), normalize(section))
+    if name not in rules.used_penalties(config):
+      return (
+        f'penalties.{name}.weight is 0; type a penalties.{name}.weight above '
+        '0, too, or leave this out'
+      )
+  return ''
+
+
+def _filled_in(config: Config) -> Config:
+  """Returns the config with options whose 0 stands for another value."""
+  return dataclasses.replace(
+    config,
+    penalties=_with_steps(config),
+    g_optimizer=_with_schedule(config.g_optimizer, config.num_steps),
+    d_optimizer=_with_schedule(
+      config.d_optimizer, config.num_steps * config.d_steps
+    ),
+  )
+
+
+def _with_steps(config: Config) -> Penalties:
+  filled = {}
+  for name in rules.used_penalties(config):
+    penalty = getattr(config.penalties, name)
+    if penalty.final != 1 and not penalty.steps:
+      filled[name] = dataclasses.replace(penalty, steps=config.num_steps)
+  return dataclasses.replace(config.penalties, **filled)
+
+
+def _with_schedule(optimizer: Any, updates: int) -> Any:
+  if optimizer.schedule == 'constant' or optimizer.schedule_steps:
+    return optimizer
+  return dataclasses.replace(optimizer, schedule_steps=updates)

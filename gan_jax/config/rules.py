@@ -1,0 +1,321 @@
+"""Rules about options that depend on each other.
+
+Each function takes a config whose leaves are of the right type and range, and
+raises ValueError for a combination that has no meaning. What depends on the
+data, their shape or the devices is checked where these are known.
+"""
+
+import math
+import warnings
+
+from gan_jax.config.evaluation import METRIC_ALIASES, METRICS
+from gan_jax.config.fields import canonical_name
+from gan_jax.config.losses import LOSSES
+from gan_jax.config.networks import MODELS
+from gan_jax.config.optimizers import Optimizer
+from gan_jax.config.penalties import PENALTIES
+from gan_jax.config.schema import Config
+from gan_jax.config.sweeps import swept_names
+
+
+def used_penalties(config: Config) -> tuple[str, ...]:
+  """Returns the penalties of weight above 0, and those whose weight is swept.
+
+  Args:
+    config: The config.
+  """
+  swept = swept_names(config.ensemble.sweep)
+  return tuple(
+    name
+    for name in PENALTIES
+    if getattr(config.penalties, name).weight > 0
+    or f'penalties.{name}.weight' in swept
+  )
+
+
+def wants_features(config: Config) -> bool:
+  """Returns whether the discriminator must return features beside logits.
+
+  Args:
+    config: The config.
+  """
+  wanted = any(PENALTIES[n].wants_features for n in used_penalties(config))
+  return wanted or LOSSES[config.loss].output == 'scores'
+
+
+def uses_top_k(config: Config) -> bool:
+  """Returns whether the generator learns from fewer than all its examples.
+
+  Args:
+    config: The config.
+  """
+  inputs = config.batch_size // config.packing
+  k = max(1, math.ceil(config.top_k.fraction * inputs - 1e-4))
+  return config.top_k.gamma < 1 or k < inputs
+
+
+def check_rules(config: Config) -> None:
+  """Refuses combinations of options that have no meaning.
+
+  Args:
+    config: The config, its leaves checked.
+
+  Raises:
+    ValueError: Naming the options and what is allowed.
+  """
+  for rule in (
+    _check_batch,
+    _check_loss,
+    _check_top_k,
+    _check_penalties,
+    _check_augment,
+    _check_networks,
+    _check_micro_batches,
+    _check_update_rule,
+    _check_ensemble,
+    _check_eval,
+  ):
+    rule(config)
+  updates = config.num_steps, config.num_steps * config.d_steps
+  players = config.g_optimizer, config.d_optimizer
+  for name, part, count in zip(('g', 'd'), players, updates):
+    _check_schedule(f'{name}_optimizer', part, count)
+
+
+def warn(config: Config, stacklevel: int) -> None:
+  """Warns of combinations that work, but not as one would think.
+
+  Args:
+    config: The config.
+    stacklevel: Frame that the warning points to; 1 is the caller.
+  """
+  for player in ('discriminator', 'generator'):
+    by_example = [
+      name
+      for name in used_penalties(config)
+      if PENALTIES[name].player == player and PENALTIES[name].per_example
+    ]
+    options = getattr(config, player).options
+    if by_example and getattr(options, 'norm', '') == 'batch':
+      output = 'a logit' if player == 'discriminator' else 'an example'
+      name = getattr(config, player).name
+      warnings.warn(
+        f'the penalty {", ".join(by_example)} is defined for each example, and '
+        f"with {player}.{name}.norm='batch' {output} depends on its whole "
+        "batch; use norm='none', 'layer' or 'spectral'",
+        stacklevel=stacklevel + 1,
+      )
+
+
+def _check_batch(config: Config) -> None:
+  size, parts, packing = config.batch_size, config.micro_batches, config.packing
+  if size % parts:
+    raise ValueError(f'micro_batches={parts} does not divide batch_size={size}')
+  if size // parts % packing:
+    raise ValueError(
+      f'packing={packing} does not divide the {size // parts} examples of a '
+      'batch (or of a micro-batch)'
+    )
+
+
+def _check_loss(config: Config) -> None:
+  facts = LOSSES[config.loss]
+  if config.label_smoothing and not facts.has_targets:
+    having = [name for name, other in LOSSES.items() if other.has_targets]
+    raise ValueError(
+      f'label_smoothing={config.label_smoothing} is not defined for '
+      f'loss={config.loss!r}: its discriminator has no targets; must be 0, or '
+      f'the loss one of {", ".join(having)}'
+    )
+  inputs = config.batch_size // config.packing
+  if inputs < facts.min_batch:
+    raise ValueError(
+      f'batch_size={config.batch_size} with packing={config.packing}: '
+      f'loss={config.loss!r} needs a batch of at least {facts.min_batch} '
+      f'inputs, and gets {inputs}'
+    )
+  targets = config.loss_options.least_squares
+  if not targets.real_target > targets.fake_target:
+    raise ValueError(
+      f'loss_options.least_squares.real_target={targets.real_target} must be '
+      f'above fake_target={targets.fake_target}'
+    )
+
+
+def _check_top_k(config: Config) -> None:
+  top_k = config.top_k
+  if top_k.gamma < 1 and not (top_k.every and top_k.fraction < 1):
+    raise ValueError(
+      f'top_k.gamma={top_k.gamma} with top_k.every={top_k.every} and '
+      f'top_k.fraction={top_k.fraction}: gamma below 1 lets k fall every so '
+      'many steps towards a fraction; it needs an every above 0 and a fraction '
+      'below 1'
+    )
+  output = LOSSES[config.loss].output
+  if uses_top_k(config) and output != 'logits':
+    raise ValueError(
+      f'top_k.fraction={top_k.fraction}: top-k ranks generated examples by '
+      f'their logits, and loss={config.loss!r} is on {output}; must be 1'
+    )
+
+
+def _check_penalties(config: Config) -> None:
+  used = used_penalties(config)
+  wanting = [name for name in used if PENALTIES[name].wants_features]
+  if wanting and LOSSES[config.loss].output == 'features':
+    raise ValueError(
+      f'the penalty {", ".join(wanting)} wants features beside logits, and with '
+      f'loss={config.loss!r} the discriminator returns features alone'
+    )
+
+
+def _check_augment(config: Config) -> None:
+  options = config.augment.options
+  if options is None:
+    return
+  where = f'augment.{config.augment.name}'
+  if not options.policy:
+    raise ValueError(
+      f'{where}.policy=(): must have some of '
+      f'{", ".join(type(options)().policy)}; to augment nothing, set '
+      "augment.name='none'"
+    )
+  if not options.target and not options.strength:
+    raise ValueError(
+      f'{where}.strength=0.0 with {where}.target=0.0 never augments anything: '
+      'one must be above 0'
+    )
+
+
+def _check_networks(config: Config) -> None:
+  for player in ('generator', 'discriminator'):
+    name = getattr(config, player).name
+    if config.compute_dtype != 'float32' and not MODELS[name].has_dtype:
+      raise ValueError(
+        f'compute_dtype={config.compute_dtype!r}: the {player} model {name!r} '
+        "has no field 'dtype' and computes in float32"
+      )
+  where = f'discriminator.{config.discriminator.name}'
+  options = config.discriminator.options
+  outputs = getattr(options, 'outputs', 1)
+  if outputs > 1 and LOSSES[config.loss].output != 'features':
+    having = [n for n, facts in LOSSES.items() if facts.output == 'features']
+    raise ValueError(
+      f'{where}.outputs={outputs}: loss={config.loss!r} takes one logit per '
+      'example; must be 1. More are features, for a loss that compares '
+      f'features: {", ".join(having)}'
+    )
+  group = getattr(options, 'minibatch_std', 0)
+  if group == 1:
+    raise ValueError(f'{where}.minibatch_std=1: must be -1, 0 or above 1')
+  parts = config.micro_batches
+  if group == -1 and parts > 1:
+    raise ValueError(
+      f'micro_batches={parts} cuts the batch into parts, and '
+      f'{where}.minibatch_std=-1 is over the whole batch; must be 1, or a group '
+      'size'
+    )
+  inputs = config.batch_size // parts // config.packing
+  # Penalties apply the discriminator to real or generated examples alone.
+  alone = any(
+    PENALTIES[name].player == 'discriminator' and PENALTIES[name].per_example
+    for name in used_penalties(config)
+  )
+  inputs *= 2 if config.joint_batch and not alone else 1
+  if group > 1 and inputs % group:
+    raise ValueError(
+      f'{where}.minibatch_std={group} does not divide the {inputs} inputs of '
+      'the discriminator'
+    )
+
+
+def _check_micro_batches(config: Config) -> None:
+  if config.micro_batches == 1:
+    return
+  coupled = [n for n in used_penalties(config) if PENALTIES[n].coupled]
+  if LOSSES[config.loss].coupled:
+    coupled.append('the loss')
+  elif uses_top_k(config):
+    coupled.append('top-k training')
+  if config.consensus_weight:
+    coupled.append('consensus regularization')
+  if coupled:
+    raise ValueError(
+      f'micro_batches={config.micro_batches} cuts the batch of a device into '
+      f'parts, and {", ".join(coupled)} mixes the examples of the whole batch; '
+      'must be 1'
+    )
+
+
+def _check_update_rule(config: Config) -> None:
+  if config.update_rule == 'alternating':
+    return
+  if config.d_steps != 1 or config.same_latents:
+    raise ValueError(
+      f'd_steps={config.d_steps}, same_latents={config.same_latents}: the '
+      f'{config.update_rule} rule moves both players at once, from one batch '
+      'and one set of latents; must be 1 and False. Give the discriminator a '
+      'larger learning rate in place of more steps.'
+    )
+
+
+def _check_ensemble(config: Config) -> None:
+  ensemble = config.ensemble
+  if (ensemble.seeds > 1 or ensemble.sweep) and config.nonfinite != 'halt':
+    raise ValueError(
+      f'nonfinite={config.nonfinite!r}: a member of an ensemble that diverges '
+      "is frozen, and the others go on; must be 'halt'"
+    )
+
+
+def _check_eval(config: Config) -> None:
+  options = config.eval
+  if options.num_real == 1:
+    raise ValueError('eval.num_real=1: must be at least 2, or 0 for all')
+  for name in metric_names(options.metrics):
+    facts = METRICS[name]
+    if facts.needs_labels:
+      raise ValueError(
+        f'eval.metrics: {name!r} needs classes, which samples of this run do '
+        'not have'
+      )
+    if facts.inception and options.features not in ('', 'inception'):
+      general = {'fid': 'fd', 'kid': 'kd'}.get(name)
+      hint = f'; {general!r} is the same of any features' if general else ''
+      raise ValueError(
+        f'eval.metrics: {name!r} is defined on the FID Inception network, and '
+        f'eval.features={options.features!r}{hint}'
+      )
+    if facts.sources and config.data.name not in (*facts.sources, 'own'):
+      raise ValueError(
+        f'eval.metrics: {name!r} is for data whose distribution is known: '
+        f'data.name must be one of {", ".join(facts.sources)}, not '
+        f'{config.data.name!r}'
+      )
+
+
+def metric_names(text: str) -> tuple[str, ...]:
+  """Returns the names of metrics in 'fid,kid,prdc'.
+
+  Args:
+    text: Names separated by commas.
+
+  Raises:
+    ValueError: For a name that is not in METRICS.
+  """
+  names = filter(None, (part.strip() for part in text.split(',')))
+  return tuple(
+    canonical_name('entry of eval.metrics', name, METRICS, METRIC_ALIASES)
+    for name in names
+  )
+
+
+def _check_schedule(where: str, part: Optimizer, updates: int) -> None:
+  if part.schedule == 'constant':
+    return
+  steps = part.schedule_steps or updates
+  if steps - part.warmup_steps < 1:
+    raise ValueError(
+      f'{where}: a {part.schedule} schedule of {steps} steps with '
+      f'warmup_steps={part.warmup_steps}: must leave at least one step'
+    )
