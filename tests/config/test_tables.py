@@ -1,0 +1,266 @@
+"""The tables of facts agree with the functions and modules that they are of."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from gan_jax import (
+  augment,
+  compose,
+  data,
+  ensemble,
+  extractors,
+  losses,
+  metrics,
+  models,
+  optimizers,
+  parallel,
+  parts,
+  rules,
+  settings,
+  terms,
+)
+from gan_jax import config as config_lib
+from gan_jax.config import augment as augment_config
+from gan_jax.config import data as data_config
+from gan_jax.config import evaluation, fields, schema
+from gan_jax.config import networks as networks_config
+from gan_jax.config import optimizers as optimizers_config
+from gan_jax.data import stacked, synthetic
+from gan_jax.evaluation import resize
+from gan_jax.losses.base import accepts
+from gan_jax.models import blocks
+from tests.config.old_layout import old_penalty
+
+CONFIG = config_lib.Config()
+
+
+def options_of(section):
+  """Returns the defaults of a section."""
+  return dict(fields.children(section))
+
+
+def keyword_defaults(function):
+  parameters = inspect.signature(function).parameters.values()
+  return {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
+
+
+# ------------------------------------------------------------ losses
+
+
+def test_every_loss_is_there():
+  assert list(config_lib.LOSSES) == list(losses.LOSSES)
+  having = [name for name, _ in fields.children(CONFIG.loss_options)]
+  assert having == list(losses.FACTORIES)
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_facts_of_a_loss(name):
+  loss, facts = losses.LOSSES[name], config_lib.LOSSES[name]
+  assert facts.coupled == loss.coupled
+  assert facts.output == loss.output
+  assert facts.has_targets == accepts(loss.discriminator, 'smoothing')
+
+
+@pytest.mark.parametrize('name', losses.FACTORIES)
+def test_options_of_a_loss(name):
+  section = getattr(CONFIG.loss_options, name)
+  assert options_of(section) == keyword_defaults(losses.FACTORIES[name])
+
+
+@pytest.mark.parametrize(
+  'name', [n for n in losses.LOSSES if losses.LOSSES[n].output != 'scores']
+)
+def test_smallest_batch_of_a_loss(name):
+  def value(size):
+    logits = jax.ShapeDtypeStruct((size,), jnp.float32)
+    both = lambda real, fake: [
+      losses.play(losses.LOSSES[name], player, real, fake, None)
+      for player in ('discriminator', 'generator')
+    ]
+    return jax.eval_shape(both, logits, logits)
+
+  smallest = config_lib.LOSSES[name].min_batch
+  value(smallest)
+  if smallest > 1:
+    with pytest.raises(ValueError, match='at least 2'):
+      value(smallest - 1)
+
+
+# ------------------------------------------------------------ penalties
+
+
+def test_every_penalty_is_there():
+  assert [old_penalty(name) for name in config_lib.PENALTIES] == [*terms.TERMS]
+  sections = [name for name, _ in fields.children(CONFIG.penalties)]
+  assert sections == list(config_lib.PENALTIES)
+
+
+@pytest.mark.parametrize('name', config_lib.PENALTIES)
+def test_facts_and_options_of_a_penalty(name):
+  facts, entry = config_lib.PENALTIES[name], terms.TERMS[old_penalty(name)]
+  assert facts.player == entry.player
+  assert facts.coupled == entry.coupled
+  assert facts.per_example == entry.by_example
+  assert facts.wants_features == entry.wants_features
+  section = options_of(getattr(CONFIG.penalties, name))
+  own = terms.options_of(old_penalty(name))
+  assert section == settings.PENALTY_COMMON | own
+
+
+# ------------------------------------------------------------ other parts
+
+
+def test_policies_and_defaults_of_augmentations():
+  pipes = augment.pipes
+  assert augment_config.AUGMENTS == ('none', *augment.AUGMENTS)
+  assert augment_config.Augment.sections() == tuple(augment.AUGMENTS)
+  assert augment_config.DIFF_AUGMENT_POLICY == pipes.DIFF_AUGMENT_POLICY
+  assert augment_config.ADA_POLICY == pipes.ADA_POLICY
+  assert augment_config.ADA_DEFAULT == pipes.ADA_DEFAULT
+  for name in augment.AUGMENTS:
+    _, _, filled = compose.make_augment({'name': name}, 8)
+    section = options_of(getattr(CONFIG.augment, name))
+    assert {'name': name, **section} == filled
+
+
+@pytest.mark.parametrize('name', optimizers.OPTIMIZERS)
+def test_options_of_an_optimizer(name):
+  section = getattr(CONFIG.d_optimizer, name)
+  assert options_of(section) == optimizers.hyper_defaults(name)
+
+
+def test_names_of_optimizers_and_rules():
+  assert optimizers_config.OPTIMIZERS == tuple(optimizers.OPTIMIZERS)
+  assert optimizers_config.Optimizer.sections() == optimizers_config.OPTIMIZERS
+  assert optimizers_config.UPDATE_RULES == tuple(rules.UPDATE_RULES)
+  for name in optimizers_config.SCHEDULES:
+    optimizers.schedule(name, 10)
+
+
+def test_names_of_the_models():
+  found = [m.name for m in pkgutil.iter_modules(models.__path__)]
+  assert set(config_lib.MODELS) <= set(found)
+  assert sorted(config_lib.MODELS) == parts.model_names()
+  assert networks_config.Generator.sections() == tuple(config_lib.MODELS)
+  assert networks_config.Discriminator.sections() == tuple(config_lib.MODELS)
+  assert networks_config.NORMS == blocks.NORMS
+  assert networks_config.INITIALIZERS == tuple(blocks.INITIALIZERS)
+  assert networks_config.ACTIVATIONS == tuple(blocks.ACTIVATIONS)
+
+
+@pytest.mark.parametrize('player', ['generator', 'discriminator'])
+@pytest.mark.parametrize('name', config_lib.MODELS)
+def test_options_of_a_model(name, player):
+  module = importlib.import_module(f'gan_jax.models.{name}')
+  made = dataclasses.fields(getattr(module, player.capitalize()))
+  given = {'parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype'}
+  defaults = {f.name: f.default for f in made if f.name not in given}
+  assert options_of(getattr(getattr(CONFIG, player), name)) == defaults
+  has_dtype = 'dtype' in {f.name for f in made}
+  assert config_lib.MODELS[name].has_dtype == has_dtype
+
+
+def test_names_of_the_sources():
+  assert data_config.SOURCES == (*data.SOURCES, 'own')
+  assert data_config.Data.sections() == tuple(data.SOURCES)
+
+
+@pytest.mark.parametrize('name', data.SOURCES)
+def test_options_of_a_source(name):
+  section = options_of(getattr(CONFIG.data, name))
+  assert section == keyword_defaults(data.SOURCES[name])
+
+
+def test_names_of_backends_features_and_protocols():
+  assert schema.PARALLEL == parallel.BACKENDS
+  assert schema.BACKENDS == ('', *ensemble.WAYS)
+  assert evaluation.FEATURES == extractors.EXTRACTORS
+  assert evaluation.PROTOCOLS == tuple(resize.PREPROCESS)
+
+
+def test_facts_of_the_metrics():
+  known = {
+    synthetic.Gaussian: ('gaussian',),
+    synthetic.Mixture: ('ring', 'grid'),
+    stacked.Stacked: ('stacked_mnist',),
+    None: (),
+  }
+  assert list(config_lib.METRICS) == list(metrics.METRICS)
+  for name, metric in metrics.METRICS.items():
+    facts = config_lib.METRICS[name]
+    assert facts.inception == (metric.features == 'inception')
+    assert facts.needs_labels == metric.labels
+    assert facts.sources == known[metric.truth]
+
+
+def test_known_distributions_of_sources():
+  for name, kind in (('gaussian', synthetic.Gaussian), ('ring', None)):
+    source = data.make_source({'name': name, 'size': 4})
+    assert isinstance(source.truth, kind or synthetic.Mixture)
+
+
+# ------------------------------------------------------------ the schema
+
+
+def sections(section=CONFIG, where='config'):
+  yield where, section
+  for name, value in fields.children(section):
+    if fields.is_section(value):
+      yield from sections(value, f'{where}.{name}')
+
+
+@pytest.mark.parametrize('where', [where for where, _ in sections()])
+def test_every_field_is_documented(where):
+  section = type(dict(sections())[where])
+  documented = inspect.getdoc(section) + (
+    inspect.getdoc(section.__base__) or ''
+  )
+  for field in dataclasses.fields(section):
+    assert f'\n  {field.name}: ' in documented, field.name
+
+
+def test_defaults_are_of_the_type_that_is_written():
+  kinds = {'int': int, 'float': float, 'str': str, 'bool': bool}
+  for _, section in sections():
+    for field in dataclasses.fields(section):
+      name = field.type if isinstance(field.type, str) else field.type.__name__
+      if name in kinds:
+        assert type(field.default) is kinds[name], field.name
+      elif name == 'tuple':
+        assert type(field.default) is tuple and field.default
+
+
+def test_defaults_are_those_of_before():
+  old = settings.defaults()
+  for name, value in fields.children(CONFIG):
+    if not fields.is_section(value) and name != 'eval_every':
+      assert value == old[name], name
+
+
+def test_other_names_lead_somewhere_and_hide_nothing():
+  from gan_jax.config import losses as loss_config
+  from gan_jax.config import penalties as penalty_config
+
+  tables = (
+    (config_lib.LOSSES, loss_config.LOSS_ALIASES, loss_config.LOSS_POINTERS),
+    (
+      config_lib.PENALTIES,
+      penalty_config.PENALTY_ALIASES,
+      penalty_config.PENALTY_POINTERS,
+    ),
+    (config_lib.METRICS, evaluation.METRIC_ALIASES, {}),
+    (data_config.SOURCES, data_config.SOURCE_ALIASES, {}),
+    (augment_config.AUGMENTS, augment_config.AUGMENT_ALIASES, {}),
+  )
+  for names, aliases, pointers in tables:
+    assert set(aliases.values()) <= set(names)
+    assert not set(names) & (set(aliases) | set(pointers))
+    assert not set(aliases) & set(pointers)
+    spelled = [*names, *aliases, *pointers]
+    assert [fields.normalize(name) for name in spelled] == spelled
