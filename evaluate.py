@@ -80,10 +80,11 @@ flags.DEFINE_integer(
   'num_real', None, 'Real examples to compare with; default: all.'
 )
 flags.DEFINE_string(
-  'against', None, "Split to compare with, 'train' or 'test'."
+  'reference_split', None, "Split to compare with, 'train' or 'test'."
 )
 _EVAL = (
-  'metrics features feature_weights protocol num_samples num_real against'
+  'metrics features feature_weights protocol num_samples num_real '
+  'reference_split'
 ).split()
 
 

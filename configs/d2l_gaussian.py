@@ -8,7 +8,7 @@ points. Both losses end near 0.693 = log 2: D cannot tell real from generated.
 
 Time: 10 seconds on two CPU cores. Score, mean and standard error over 10
 seeds: loss_D 0.6932 +- 0.0001, loss_G 0.6934 +- 0.0001, KL of the fitted
-Gaussian to the truth 0.27 +- 0.09, baseline 0.0030 +- 0.0003; the same loop in
+Gaussian to the truth 0.27 +- 0.09, floor 0.0030 +- 0.0003; the same loop in
 PyTorch, 10 seeds: 0.17 +- 0.06. D gives up before G has the covariance right.
 
 Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html
@@ -18,27 +18,27 @@ from configs import common
 
 
 def get_config(variant: str = ''):
-  """The config; its variants are ':test', for a look, and none."""
+  """Returns the config; its variants are ':test', for a look, and none."""
   config = common.base(variant)
-  config.data = common.part(name='gaussian', size=1000, seed=0)
+  config.data.name = 'gaussian'
+  config.data.gaussian.update(size=1000, seed=0)
   config.num_steps = 2500  # 20 epochs of 125 batches
   config.batch_size = 8
   config.latent_dim = 2
   config.same_latents = True
   config.loss_reduction = 'sum'
   config.d_loss_scale = 0.5
-  config.generator = common.part(
-    name='linear', kernel_init='normal', bias_init='normal'
-  )
-  config.discriminator = common.part(
-    name='mlp',
+  config.generator.name = 'linear'
+  config.generator.linear.update(kernel_init='normal', bias_init='normal')
+  config.discriminator.name = 'mlp'
+  config.discriminator.mlp.update(
     features=(5, 3),
     activation='tanh',
     kernel_init='normal',
     bias_init='normal',
   )
-  config.d_optimizer = common.adam(0.05, b1=0.9)
-  config.g_optimizer = common.adam(0.005, b1=0.9)
+  common.adam(config.d_optimizer, 0.05, b1=0.9)
+  common.adam(config.g_optimizer, 0.005, b1=0.9)
   config.ema_decay = 0.0  # D2L has no average: the last iterate is scored
   config.log_every = 125  # once an epoch, as D2L plots it
   config.sample_every = 1250

@@ -27,9 +27,12 @@ def mapping(data, backend):
     'resident_mb': 0 if data == 'streamed' else 1,
     'd_optimizer': sgd,
     'g_optimizer': sgd,
-    'data': {'name': 'gaussian', 'size': 100},
-    'generator': {'name': 'mlp', 'features': (8,), 'norm': 'batch'},
-    'discriminator': {'name': 'mlp', 'features': (8,), 'activation': 'tanh'},
+    'data': {'name': 'gaussian', 'gaussian': {'size': 100}},
+    'generator': {'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'batch'}},
+    'discriminator': {
+      'name': 'mlp',
+      'mlp': {'features': (8,), 'activation': 'tanh'},
+    },
   }
 
 

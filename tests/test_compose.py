@@ -12,18 +12,18 @@ from gan_jax.augment import diff_augment_pipe
 from gan_jax.experiment import build_objective
 
 BASE = dict(
-  data={'name': 'ring', 'size': 64},
-  generator={'name': 'mlp', 'features': (8,), 'norm': 'none'},
-  discriminator={'name': 'mlp', 'features': (8,)},
+  data={'name': 'ring', 'ring': {'size': 64}},
+  generator={'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'none'}},
+  discriminator={'name': 'mlp', 'mlp': {'features': (8,)}},
   latent_dim=2,
   batch_size=8,
   num_steps=4,
   num_devices=1,
 )
 DIGITS = dict(
-  data={'name': 'digits', 'size': 8},
-  generator={'name': 'dcgan', 'width': 4, 'norm': 'none'},
-  discriminator={'name': 'dcgan', 'width': 4, 'norm': 'none'},
+  data={'name': 'digits', 'digits': {'size': 8}},
+  generator={'name': 'dcgan', 'dcgan': {'width': 4, 'norm': 'none'}},
+  discriminator={'name': 'dcgan', 'dcgan': {'width': 4, 'norm': 'none'}},
 )
 
 
@@ -82,7 +82,10 @@ def test_everything_at_once_on_images():
       'path_length': {'weight': 1.0, 'every': 2},
       'lecam': {'weight': 0.1},
     },
-    augment={'name': 'ada', 'policy': ('flip', 'brightness', 'cutout')},
+    augment={
+      'name': 'ada',
+      'ada': {'policy': ('flip', 'brightness', 'cutout')},
+    },
     update_rule='extragradient',
     lookahead={'every': 2},
     consensus_weight=0.01,
@@ -110,9 +113,7 @@ def test_minibatch_std_spectral_norm_and_smoothing():
   _, metrics = two_steps(
     discriminator={
       'name': 'mlp',
-      'features': (8,),
-      'norm': 'spectral',
-      'minibatch_std': 4,
+      'mlp': {'features': (8,), 'norm': 'spectral', 'minibatch_std': 4},
     },
     label_smoothing=0.1,
     top_k={'fraction': 0.5, 'gamma': 0.9, 'every': 1},
@@ -126,7 +127,7 @@ def test_mmd_on_features_with_penalty_on_the_witness():
   _, metrics = two_steps(
     loss='mmd_rational_quadratic',
     loss_options={'alphas': (1.0,)},
-    discriminator={'name': 'mlp', 'features': (8,), 'outputs': 4},
+    discriminator={'name': 'mlp', 'mlp': {'features': (8,), 'outputs': 4}},
     penalties={'r1': {'weight': 0.1}},
   )
   assert metrics['r1'] > 0
@@ -178,11 +179,11 @@ REFUSED = {
   ),
   'augment': ({'augment': {'name': 'adda'}}, "Did you mean 'ada'"),
   'policy': (
-    {**DIGITS, 'augment': {'name': 'ada', 'policy': ('flipp',)}},
+    {**DIGITS, 'augment': {'name': 'ada', 'ada': {'policy': ('flipp',)}}},
     "Did you mean 'flip'",
   ),
   'strength': (
-    {'augment': {'name': 'diff_augment', 'strength': 2.0}},
+    {'augment': {'name': 'diff_augment', 'diff_augment': {'strength': 2.0}}},
     'augment.strength=2.0: must be between 0 and 1',
   ),
   'augmentation of points': (
@@ -202,16 +203,19 @@ REFUSED = {
     'needs an every above 0',
   ),
   'no policy': (
-    {'augment': {'name': 'ada', 'policy': ()}},
+    {'augment': {'name': 'ada', 'ada': {'policy': ()}}},
     'must hold some of flip',
   ),
   'strength for ever 0': (
-    {'augment': {'name': 'ada', 'target': 0.0}},
+    {'augment': {'name': 'ada', 'ada': {'target': 0.0}}},
     'never augments anything',
   ),
   'micro-batches of a minibatch std': (
     {
-      'discriminator': {'name': 'mlp', 'features': (8,), 'minibatch_std': -1},
+      'discriminator': {
+        'name': 'mlp',
+        'mlp': {'features': (8,), 'minibatch_std': -1},
+      },
       'micro_batches': 2,
     },
     'minibatch_std=-1 is over the whole batch',
@@ -241,7 +245,7 @@ REFUSED = {
     'micro_batches=2 cuts .* lecam mixes',
   ),
   'features for a loss on logits': (
-    {'discriminator': {'name': 'mlp', 'features': (8,), 'outputs': 4}},
+    {'discriminator': {'name': 'mlp', 'mlp': {'features': (8,), 'outputs': 4}}},
     r'logits of shape \(8, 4\).*features are for a loss that compares',
   ),
   'features beside features': (
@@ -252,7 +256,12 @@ REFUSED = {
     'wants features beside logits',
   ),
   'minibatch std': (
-    {'discriminator': {'name': 'mlp', 'features': (8,), 'minibatch_std': 3}},
+    {
+      'discriminator': {
+        'name': 'mlp',
+        'mlp': {'features': (8,), 'minibatch_std': 3},
+      }
+    },
     '3',
   ),
 }
@@ -267,7 +276,7 @@ def test_refused_with_a_reason(case):
 
 @pytest.mark.parametrize('penalty', ['r1', 'wgan_gp', 'bcr'])
 def test_penalties_of_examples_warn_of_batch_norm(penalty):
-  batch_norm = {'name': 'mlp', 'features': (8,), 'norm': 'batch'}
+  batch_norm = {'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'batch'}}
   config = config_lib.from_mapping(
     {**BASE, 'discriminator': batch_norm, 'penalties': {penalty: {'weight': 1}}}
   )

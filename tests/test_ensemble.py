@@ -125,7 +125,7 @@ def test_devices_divide_the_members():
 def test_another_way_is_refused():
   with pytest.raises(ValueError, match="way='pmap': choose one of"):
     training.vectorize_members(lambda: None, 'pmap')
-  bad = {'seeds': 2, 'sweep': '', 'way': 'pmap'}
+  bad = {'seeds': 2, 'sweep': '', 'backend': 'pmap'}
   with pytest.raises(ValueError, match="ensemble.way='pmap': choose one of"):
     experiment.build_ensemble({**test_fuse.TOY, 'ensemble': bad})
 

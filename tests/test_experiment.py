@@ -20,9 +20,12 @@ TINY = {
   'num_steps': 4,
   'latent_dim': 3,
   'num_devices': 1,
-  'data': {'name': 'gaussian', 'size': 64},
-  'generator': {'name': 'mlp', 'features': (8,)},
-  'discriminator': {'name': 'mlp', 'features': (8,), 'activation': 'tanh'},
+  'data': {'name': 'gaussian', 'gaussian': {'size': 64}},
+  'generator': {'name': 'mlp', 'mlp': {'features': (8,)}},
+  'discriminator': {
+    'name': 'mlp',
+    'mlp': {'features': (8,), 'activation': 'tanh'},
+  },
 }
 
 
@@ -94,12 +97,12 @@ BAD = {
   ),
   'model': ({'generator': {'name': 'dcgam'}}, "Did you mean 'dcgan'"),
   'option': (
-    {'generator': {'name': 'mlp', 'featurs': (8,)}},
+    {'generator': {'name': 'mlp', 'mlp': {'featurs': (8,)}}},
     "'featurs'. Did you mean 'features'",
   ),
   'source': ({'data': {'name': 'digit'}}, "Did you mean 'digits'"),
   'source option': (
-    {'data': {'name': 'ring', 'sigm': 0.1}},
+    {'data': {'name': 'ring', 'ring': {'sigm': 0.1}}},
     "'sigm'. Did you mean 'sigma'",
   ),
   'optimizer': (
@@ -127,7 +130,7 @@ BAD = {
   'parallel': ({'parallel': 'pmpa'}, "Did you mean 'pmap'"),
   'size': (
     {
-      'data': {'name': 'digits', 'size': 30},
+      'data': {'name': 'digits', 'digits': {'size': 30}},
       'generator': {'name': 'dcgan'},
       'discriminator': {'name': 'dcgan'},
     },
@@ -135,7 +138,7 @@ BAD = {
   ),
   'fit': ({'generator': {'name': 'dcgan'}}, r'DCGAN takes .* are of \(2,\)'),
   'init': (
-    {'discriminator': {'name': 'mlp', 'kernel_init': 'ones'}},
+    {'discriminator': {'name': 'mlp', 'mlp': {'kernel_init': 'ones'}}},
     "kernel_init='ones': choose one of",
   ),
 }
@@ -154,7 +157,10 @@ def test_penalty_with_batch_norm_in_d_warns():
   with pytest.warns(UserWarning, match='depends on its whole batch'):
     build(
       penalties={'r1': {'weight': 1.0}},
-      discriminator={'name': 'mlp', 'norm': 'batch', 'activation': 'relu'},
+      discriminator={
+        'name': 'mlp',
+        'mlp': {'norm': 'batch', 'activation': 'relu'},
+      },
     )
 
 
@@ -188,7 +194,7 @@ def train_and_save(workdir: pathlib.Path, **changes):
 MEMORIES = {
   'none': {},
   'all': dict(
-    generator={'name': 'mlp', 'features': (8,), 'norm': 'none'},
+    generator={'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'none'}},
     update_rule='past_extragradient',
     lookahead={'every': 2},
     penalties={
@@ -263,7 +269,7 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
     chex.assert_trees_all_equal(mine.params, theirs.params)
     chex.assert_trees_all_equal(mine.batch_stats, theirs.batch_stats)
   chex.assert_trees_all_equal(state.ema, trained.ema)
-  other = build(generator={'name': 'mlp', 'features': (9,)})
+  other = build(generator={'name': 'mlp', 'mlp': {'features': (9,)}})
   with pytest.raises(ValueError, match=r'generator.features: \[8\] there'):
     resume.restore_or_initialize(other, tmp_path / 'c', str(tmp_path / 'old'))
   with pytest.raises(FileNotFoundError, match='holds no run'):

@@ -13,17 +13,20 @@ from gan_jax.experiment import program as program_lib
 from gan_jax.training import fused
 
 TOY = {
-  'data': {'name': 'gaussian', 'size': 50},
-  'generator': {'name': 'mlp', 'features': (8,), 'norm': 'batch'},
-  'discriminator': {'name': 'mlp', 'features': (8,), 'activation': 'tanh'},
+  'data': {'name': 'gaussian', 'gaussian': {'size': 50}},
+  'generator': {'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'batch'}},
+  'discriminator': {
+    'name': 'mlp',
+    'mlp': {'features': (8,), 'activation': 'tanh'},
+  },
   'batch_size': 8,
   'latent_dim': 2,
   'log_every': 10,
 }
 IMAGES = {
-  'data': {'name': 'digits', 'size': 8},
-  'generator': {'name': 'dcgan', 'width': 4},
-  'discriminator': {'name': 'dcgan', 'width': 4, 'norm': 'none'},
+  'data': {'name': 'digits', 'digits': {'size': 8}},
+  'generator': {'name': 'dcgan', 'dcgan': {'width': 4}},
+  'discriminator': {'name': 'dcgan', 'dcgan': {'width': 4, 'norm': 'none'}},
   'penalties': {'r1': {'weight': 0.1, 'every': 2}},
   'batch_size': 8,
   'latent_dim': 4,

@@ -19,10 +19,10 @@ BY_GRADIENT = {
   'r1': lambda d, real, fake, keys: penalties.r1(d, real),
   'r2': lambda d, real, fake, keys: penalties.r2(d, fake),
   'dragan': lambda d, real, fake, keys: penalties.dragan(d, real, keys),
-  'zero_centred': penalties.zero_centered,
+  'zero_centered': penalties.zero_centered,
   'wgan_gp': penalties.wgan_gp,
-  'wgan_gp_one_sided': penalties.wgan_lp,
-  'max_gradient': penalties.max_gp,
+  'wgan_lp': penalties.wgan_lp,
+  'max_gp': penalties.max_gp,
 }
 BY_VALUE = {
   'consistency': lambda a, b: consistency(a, b),

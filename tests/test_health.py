@@ -55,11 +55,15 @@ def kinds(facts):
 
 
 def mlps(g=(8,), d=(16,), rates=(0.01, 0.01)):
-  adam = lambda rate: {'name': 'adam', 'learning_rate': rate, 'b1': 0.5}
+  adam = lambda rate: {
+    'name': 'adam',
+    'learning_rate': rate,
+    'adam': {'b1': 0.5},
+  }
   return {
     'batch_size': 16,
-    'generator': {'name': 'mlp', 'features': g, 'norm': 'none'},
-    'discriminator': {'name': 'mlp', 'features': d},
+    'generator': {'name': 'mlp', 'mlp': {'features': g, 'norm': 'none'}},
+    'discriminator': {'name': 'mlp', 'mlp': {'features': d}},
     'g_optimizer': adam(rates[0]),
     'd_optimizer': adam(rates[1]),
   }

@@ -30,20 +30,20 @@ def points(count=4, seed=0):
 GRADIENT = {
   'r1': lambda d, x, y, k: penalties.r1(d, x),
   'r2': lambda d, x, y, k: penalties.r2(d, y),
-  'zero_centred': penalties.zero_centered,
+  'zero_centered': penalties.zero_centered,
   'wgan_gp': penalties.wgan_gp,
-  'wgan_gp_one_sided': penalties.wgan_lp,
+  'wgan_lp': penalties.wgan_lp,
   'dragan': lambda d, x, y, k: penalties.dragan(d, x, k),
-  'max_gradient': penalties.max_gp,
+  'max_gp': penalties.max_gp,
 }
 ON_LINEAR = {  # with |W| = 13
   'r1': 169 / 2,
   'r2': 169 / 2,
-  'zero_centred': 169,
+  'zero_centered': 169,
   'wgan_gp': 144,
-  'wgan_gp_one_sided': 144,
+  'wgan_lp': 144,
   'dragan': 144,
-  'max_gradient': 169,
+  'max_gp': 169,
 }
 
 
@@ -70,17 +70,17 @@ class GradientTest(chex.TestCase):
       x = penalties.interpolate(real, fake, keys(4))
     norm = np.linalg.norm(x, axis=1)
     expected = {
-      'zero_centred': norm**2,
+      'zero_centered': norm**2,
       'wgan_gp': (norm - 1) ** 2,
-      'wgan_gp_one_sided': np.maximum(norm - 1, 0) ** 2,
+      'wgan_lp': np.maximum(norm - 1, 0) ** 2,
       'dragan': (norm - 1) ** 2,
-      'max_gradient': np.full(4, (norm**2).max()),
+      'max_gp': np.full(4, (norm**2).max()),
     }[name]
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
   @parameterized.parameters(*GRADIENT)
   def test_each_example_by_itself(self, name):
-    if name in ('max_gradient', 'dragan'):  # these read the whole batch
+    if name in ('max_gp', 'dragan'):  # these read the whole batch
       return
     d = lambda x: jnp.sin(x).sum(axis=1)
     real, fake = points(), points(seed=1)
@@ -93,7 +93,7 @@ class GradientTest(chex.TestCase):
   def test_same_on_any_number_of_devices(self, name):
     d = lambda w: lambda x: jnp.sin(x * w[None]).sum(axis=1)
     options = lambda axis: (
-      {'axis_name': axis} if name in ('max_gradient', 'dragan') else {}
+      {'axis_name': axis} if name in ('max_gp', 'dragan') else {}
     )
     function = getattr(penalties, name)
     arguments = {'r1': 'x', 'r2': 'y', 'dragan': 'xk'}.get(name, 'xyk')
@@ -118,7 +118,7 @@ class GradientTest(chex.TestCase):
     mean = lambda w: GRADIENT[name](
       lambda x: x @ w, points(), points(seed=1), keys(4)
     ).mean()
-    by_norm = {'r1': 13, 'r2': 13, 'zero_centred': 26, 'max_gradient': 26}
+    by_norm = {'r1': 13, 'r2': 13, 'zero_centered': 26, 'max_gp': 26}
     slope = by_norm.get(name, 2 * 12)  # d f(|w|) / d|w| at 13
     np.testing.assert_allclose(jax.grad(mean)(W), slope * W / 13, rtol=1e-4)
 

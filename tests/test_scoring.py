@@ -171,7 +171,7 @@ def test_no_held_out_data_means_halves():
   source = points(0, n=60)
   tiny = {'batch_size': 8, 'num_steps': 1, 'latent_dim': 2}
   for player in ('generator', 'discriminator'):
-    tiny[player] = {'name': 'mlp', 'features': (4,)}
+    tiny[player] = {'name': 'mlp', 'mlp': {'features': (4,)}}
   built = experiment.build(tiny, train=source)
   (row,) = built.evaluator()(points(1, n=60))
   assert (
@@ -328,4 +328,4 @@ def test_over_draws_of_a_single_set_is_a_jackknife():
 def test_data_are_described_without_what_does_not_change_them():
   spec = {'name': 'tfds', 'dataset': 'mnist', 'data_dir': '/x', 'memory_mb': 1}
   described = experiment_lib.data_identity(spec)
-  assert described == {'data': {'name': 'tfds', 'dataset': 'mnist'}}
+  assert described == {'data': {'name': 'tfds', 'tfds': {'dataset': 'mnist'}}}

@@ -317,7 +317,7 @@ def test_instance_noise_reaches_what_d_sees_and_ends():
 @pytest.mark.parametrize('backend', devices.BACKENDS)
 def test_lazy_coupled_terms_on_real_devices(backend):
   """Collectives inside a conditional, on four devices, against one."""
-  names = ('lecam', 'max_gradient', 'path_length')
+  names = ('lecam', 'max_gp', 'path_length')
   pick = lambda player: {
     name: training.make_term(name, every=2)
     for name in names

@@ -24,7 +24,13 @@ from gan_jax.config.export import (
 from gan_jax.config.losses import LOSSES
 from gan_jax.config.networks import MODELS
 from gan_jax.config.penalties import PENALTIES
-from gan_jax.config.resolver import defaults, resolve, with_values
+from gan_jax.config.resolver import (
+  check_name,
+  defaults,
+  resolve,
+  resolve_eval,
+  with_values,
+)
 from gan_jax.config.rules import used_penalties, uses_top_k, wants_features
 from gan_jax.config.schema import Config
 from gan_jax.config.sweeps import swept_names
@@ -35,11 +41,13 @@ __all__ = [
   'MODELS',
   'PENALTIES',
   'Config',
+  'check_name',
   'defaults',
   'flatten',
   'format_config',
   'is_ensemble',
   'resolve',
+  'resolve_eval',
   'swept_names',
   'to_dict',
   'used_penalties',

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any, Collection, Iterator, Mapping
 
 from gan_jax.config import export, fields, rules
+from gan_jax.config.evaluation import Eval
 from gan_jax.config.fields import Part, is_section, normalize
 from gan_jax.config.penalties import (
   PENALTIES,
@@ -61,13 +62,37 @@ def resolve(mapping: Any, typed: Collection[str] = ()) -> Config:
   leaves = dict(_leaves(mapping, allowed))
   values = fill_options('the config', leaves, fields.flatten_section(allowed))
   config = _build(allowed, values)
-  if config.eval.metrics:
-    config = _with_canonical_metrics(config)
+  scored = _with_canonical_metrics(config.eval)
+  config = dataclasses.replace(config, eval=scored)
   _check_swept(config)
   _check_typed(config, typed)
   rules.check_rules(config)
   rules.warn(config, stacklevel=2)
   return _filled_in(config)
+
+
+def resolve_eval(mapping: Any) -> Eval:
+  """Checks the options of evaluation by themselves.
+
+  Unlike `resolve` it accepts metrics that samples of a run cannot have, for
+  samples and data of any origin.
+
+  Args:
+    mapping: Options of the section `eval`, as in `resolve`.
+
+  Returns:
+    The section.
+
+  Raises:
+    ValueError: As `resolve`.
+  """
+  allowed = Eval()
+  leaves = dict(_leaves(mapping, allowed, 'eval.'))
+  defaults = fields.flatten_section(allowed, 'eval.')
+  values = fill_options('the config', leaves, defaults)
+  scored = _with_canonical_metrics(_build(allowed, values, 'eval.'))
+  rules.check_eval_section(scored)
+  return scored
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:
@@ -92,6 +117,30 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
         raise ValueError(_unknown('', leaf, Config(), {}))
     section[last] = value
   return resolve(mapping, typed=values)
+
+
+def check_name(dotted: str) -> None:
+  """Checks that there is a field of a dotted name.
+
+  Args:
+    dotted: name of a field or a section, such as 'generator.dcgan.width'.
+
+  Raises:
+    ValueError: with the nearest or the allowed names.
+  """
+  section: Any = Config()
+  prefix = ''
+  for name in dotted.split('.'):
+    known = dict(fields.children(section)) if is_section(section) else {}
+    if name not in known:
+      if isinstance(section, Penalties):
+        canonical = list(_with_penalty_names({name: {}}))[0]
+        raise ValueError(
+          f'unknown option {dotted!r}: its name is '
+          f'{dotted.replace(name, canonical, 1)!r}'
+        )
+      raise ValueError(_unknown(prefix, name, section, {}))
+    section, prefix = known[name], f'{prefix}{name}.'
 
 
 def _plain(given: Any) -> Any:
@@ -184,14 +233,12 @@ def _build(default: Any, values: Mapping[str, Any], prefix: str = '') -> Any:
   return type(default)(**made)
 
 
-def _with_canonical_metrics(config: Config) -> Config:
-  names = rules.metric_names(config.eval.metrics)
-  spelled = {part.strip() for part in config.eval.metrics.split(',')}
+def _with_canonical_metrics(scored: Eval) -> Eval:
+  names = rules.metric_names(scored.metrics)
+  spelled = {part.strip() for part in scored.metrics.split(',')}
   if set(names) <= spelled:
-    return config
-  metrics = ','.join(dict.fromkeys(names))
-  scored = dataclasses.replace(config.eval, metrics=metrics)
-  return dataclasses.replace(config, eval=scored)
+    return scored
+  return dataclasses.replace(scored, metrics=','.join(dict.fromkeys(names)))
 
 
 def _check_swept(config: Config) -> None:

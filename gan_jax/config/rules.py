@@ -8,7 +8,7 @@ data, their shape or the devices is checked where these are known.
 import math
 import warnings
 
-from gan_jax.config.evaluation import METRIC_ALIASES, METRICS
+from gan_jax.config.evaluation import METRIC_ALIASES, METRICS, Eval
 from gan_jax.config.fields import canonical_name
 from gan_jax.config.losses import LOSSES
 from gan_jax.config.networks import MODELS
@@ -269,28 +269,41 @@ def _check_ensemble(config: Config) -> None:
 
 
 def _check_eval(config: Config) -> None:
-  options = config.eval
-  if options.num_real == 1:
-    raise ValueError('eval.num_real=1: must be at least 2, or 0 for all')
-  for name in metric_names(options.metrics):
+  check_eval_section(config.eval)
+  for name in metric_names(config.eval.metrics):
     facts = METRICS[name]
     if facts.needs_labels:
       raise ValueError(
         f'eval.metrics: {name!r} needs classes, which samples of this run do '
         'not have'
       )
-    if facts.inception and options.features not in ('', 'inception'):
-      general = {'fid': 'fd', 'kid': 'kd'}.get(name)
-      hint = f'; {general!r} is the same of any features' if general else ''
-      raise ValueError(
-        f'eval.metrics: {name!r} is defined on the FID Inception network, and '
-        f'eval.features={options.features!r}{hint}'
-      )
     if facts.sources and config.data.name not in (*facts.sources, 'own'):
       raise ValueError(
         f'eval.metrics: {name!r} is for data whose distribution is known: '
         f'data.name must be one of {", ".join(facts.sources)}, not '
         f'{config.data.name!r}'
+      )
+
+
+def check_eval_section(options: Eval) -> None:
+  """Refuses options of evaluation that do not fit together, for any samples.
+
+  Args:
+    options: The section, its leaves checked.
+
+  Raises:
+    ValueError: Naming the options and what is allowed.
+  """
+  if options.num_real == 1:
+    raise ValueError('eval.num_real=1: must be at least 2, or 0 for all')
+  for name in metric_names(options.metrics):
+    inception = METRICS[name].inception
+    if inception and options.features not in ('', 'inception'):
+      general = {'fid': 'fd', 'kid': 'kd'}.get(name)
+      hint = f'; {general!r} is the same of any features' if general else ''
+      raise ValueError(
+        f'eval.metrics: {name!r} is defined on the FID Inception network, and '
+        f'eval.features={options.features!r}{hint}'
       )
 
 

@@ -1,7 +1,15 @@
-"""Devices, processes, signals and XLA settings."""
+"""Devices, processes, signals and XLA settings.
+
+The rest of the package sees devices through this one only.
+"""
 
 from gan_jax.distributed.devices import emulate_devices, parallelize_step
 from gan_jax.distributed.multihost import initialize
 from gan_jax.distributed.xla_setup import configure_jax
 
-__all__ = ['configure_jax', 'emulate_devices', 'initialize', 'parallelize_step']
+__all__ = [
+  'configure_jax',
+  'emulate_devices',
+  'initialize',
+  'parallelize_step',
+]

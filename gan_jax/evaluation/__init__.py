@@ -1,7 +1,13 @@
-"""Scores generated examples against real ones."""
+"""Scores generated examples beside the baseline of real ones."""
 
 from gan_jax.evaluation.evaluator import Evaluator, make_evaluator
-from gan_jax.evaluation.feature_extractors import FeatureExtractor
+from gan_jax.evaluation.feature_extractors import FEATURE_EXTRACTORS, FeatureExtractor
 from gan_jax.evaluation.registry import METRICS
 
-__all__ = ['Evaluator', 'FeatureExtractor', 'METRICS', 'make_evaluator']
+__all__ = [
+  'Evaluator',
+  'FEATURE_EXTRACTORS',
+  'FeatureExtractor',
+  'METRICS',
+  'make_evaluator',
+]

@@ -66,7 +66,7 @@ class Evaluator:
       extractor: of the features; None for pixels.
       count: examples to score.
       real_count: examples of the reference; 0 for all.
-      against: split to compare with; '' as each score has it.
+      reference_split: split to compare with; '' as each score has it.
       seed: of what is random in scores, and of fresh draws.
       devices: that share the work; none for the default one.
       store: where features of real data are kept, or None.
@@ -84,13 +84,13 @@ class Evaluator:
       )
     if reference_split and reference_split not in real:
       raise ValueError(
-        f'against={reference_split!r}: choose one of {sorted(real)}'
+        f'reference_split={reference_split!r}: choose one of {sorted(real)}'
       )
     first = next(iter(real.values())).reference
     self.names = tuple(names) or default_metrics(first)
     self.extractor = extractor or feature_extractors.pixel_features()
     self.count, self._real_count = count, real_count
-    self._real, self._against = dict(real), reference_split
+    self._real, self._reference_split = dict(real), reference_split
     self._options = {'devices': devices}
     if track is not None:
       self._options['track'] = track
@@ -111,8 +111,8 @@ class Evaluator:
       check_applicable(name, self.extractor, self._real[split].reference)
 
   def _split(self, metric: Metric) -> str:
-    if self._against:
-      return self._against
+    if self._reference_split:
+      return self._reference_split
     return (
       metric.reference_split if metric.reference_split in self._real else 'all'
     )
@@ -312,38 +312,38 @@ def _as_p_value(result: Any) -> float | None:
 
 def make_evaluator(
   real: Mapping[str, reference_data.ReferenceData],
-  options: Mapping[str, Any],
+  options: Any,
   extractor: FeatureExtractor | None = None,
   **more: Any,
 ) -> Evaluator:
-  """A Judge from `config.Config.eval`.
+  """Builds an evaluator from the section `eval` of a config.
 
   Args:
     real: what to compare with, by split.
-    options: of the scores, all of them.
-    extractor: of your own; None for the one that the options name.
-    **more: `devices`, `seed`, `store`, `track` of the Judge.
+    options: `config.eval`.
+    extractor: extractor of features; None for the one that the options name.
+    **more: `devices`, `seed`, `store` and `track` of the Evaluator.
 
   Returns:
-    The Judge.
+    The evaluator.
 
   Raises:
-    ValueError: as the Judge does, or for an unknown name.
-    OSError: where Inception's weights are wanted and not to be had.
+    ValueError: as the Evaluator does.
+    OSError: if Inception's weights are needed and cannot be had.
   """
-  names = parse_metrics(options['metrics'])
+  names = parse_metrics(options.metrics)
   inception = any(METRICS[name].features == 'inception' for name in names)
   extractor = extractor or feature_extractors.make_feature_extractor(
-    options['features'] or ('inception' if inception else 'pixels'),
-    path=options['feature_weights'],
-    protocol=options['protocol'],
+    options.features or ('inception' if inception else 'pixels'),
+    path=options.feature_weights,
+    protocol=options.protocol,
   )
   return Evaluator(
     real,
     names,
     extractor=extractor,
-    count=options['num_samples'],
-    real_count=options['num_real'],
-    reference_split=options['against'],
+    count=options.num_samples,
+    real_count=options.num_real,
+    reference_split=options.reference_split,
     **more,
   )

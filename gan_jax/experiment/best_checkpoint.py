@@ -50,7 +50,7 @@ class BestCheckpointTracker:
         until there is one.
       start: steps already done.
     """
-    self._options = {k: v for k, v in options.items() if k != 'every'}
+    self._options = dict(options)
     self._lines = jsonl.JsonlWriter(
       workdir / SCORES_FILE, start=start, kinds={'rank': list, 'options': dict}
     )

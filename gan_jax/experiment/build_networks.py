@@ -1,118 +1,55 @@
-"""Networks and optimizers by name, their options checked and filled in."""
+"""Builds networks and optimizers from the parts of a config."""
 
 import dataclasses
 import importlib
-import math
-from typing import Any, Mapping
+from typing import Any
 
-import flax.linen as nn
 import jax.numpy as jnp
 
-from gan_jax import models, training, validation
-from gan_jax.training import optimizers
+from gan_jax import config as config_lib
+from gan_jax import models, networks
+from gan_jax.training import gan, optimizers
 
-_NOT_OPTIONS = {
-  *('parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype')
-}
+
+def own_options(part: Any) -> dict[str, Any]:
+  """Returns the chosen part's own options by name, {} if it has none.
+
+  Args:
+    part: a section of the config that chooses a part by name.
+  """
+  return dataclasses.asdict(part.options) if part.options else {}
 
 
 def build_network(
-  spec: Mapping[str, Any], role: str, **fixed: Any
-) -> tuple[nn.Module, dict[str, Any]]:
-  """A network by name.
+  part: Any, role: str, *, compute_dtype: str, **fields: Any
+) -> networks.Network:
+  """Builds a network.
 
   Args:
-    spec: {'name': a key of models.MODELS, and options of its class}.
+    part: `config.generator` or `config.discriminator`.
     role: 'generator' or 'discriminator'.
-    **fixed: fields that are no options, `dtype` among them.
-
-  Returns:
-    The Flax module, and the spec with all its options.
-
-  Raises:
-    ValueError: for an unknown name or option, a size below 1, or a dtype that
-      the class does not have.
+    compute_dtype: type of the network's arithmetic.
+    **fields: fields of the Flax module that are no options.
   """
-  name = spec.get('name')
-  validation.lookup(models.MODELS, name, f'{role} model')
-  cls = getattr(importlib.import_module(models.MODELS[name]), role.capitalize())
-  allowed = {
-    f.name: f.default
-    for f in dataclasses.fields(cls)
-    if f.name not in _NOT_OPTIONS
-  }
-  given = {k: v for k, v in spec.items() if k != 'name'}
-  options = validation.fill_options(f'{role} {name}', given, allowed)
-  for option, value in options.items():
-    _check_sizes(f'{role}.{option}', value)
-  if 'dtype' not in {f.name for f in dataclasses.fields(cls)}:
-    if fixed['dtype'] != jnp.float32:
-      raise ValueError(
-        f'compute_dtype={fixed["dtype"].name!r}: the {role} model {name!r} '
-        "has no field 'dtype' and computes in float32"
-      )
-    del fixed['dtype']
-  return cls(**fixed, **options), {'name': name, **options}
+  module = importlib.import_module(models.MODELS[part.name])
+  if config_lib.MODELS[part.name].has_dtype:
+    fields['dtype'] = jnp.dtype(compute_dtype)
+  cls = getattr(module, role.capitalize())
+  return networks.from_linen(cls(**fields, **own_options(part)))
 
 
-def _check_sizes(where: str, value: Any) -> None:
-  """Refuses layers of no units; 0 and -1 mean something to minibatch_std."""
-  least = -1 if where.endswith('.minibatch_std') else 1
-  sizes = value if isinstance(value, tuple) else (value,)
-  for size in sizes:
-    if isinstance(size, int) and not isinstance(size, bool) and size < least:
-      raise ValueError(f'{where}={value}: must be at least {least}')
-
-
-def build_optimizer(
-  spec: Mapping[str, Any], prefix: str, num_steps: int
-) -> tuple[Any, dict[str, float], dict[str, Any]]:
-  """An optimizer by name.
+def build_optimizer(optimizer: Any, prefix: str) -> gan.Optimizer:
+  """Returns the function from `state.hparams` to a player's optimizer.
 
   Args:
-    spec: {'name': in training.OPTIMIZERS, and its options}.
-    prefix: 'g' or 'd', of its hyper-parameters.
-    num_steps: updates in all, for its schedule.
-
-  Returns:
-    What builds it from `state.hparams`, starting values there, and the spec
-    with all its options.
-
-  Raises:
-    ValueError: for an unknown name or option, or a value out of range.
+    optimizer: `config.g_optimizer` or `config.d_optimizer`.
+    prefix: 'g' or 'd', the prefix of its hyper-parameters.
   """
-  what = f'{prefix}_optimizer'
-  name = spec.get('name')
-  validation.lookup(training.OPTIMIZERS, name, what)
-  allowed = {
-    'learning_rate': 2e-4,
-    'schedule': 'constant',
-    'schedule_steps': 0,
-    'warmup_steps': 0,
-  }
-  hparams = {
-    'learning_rate': allowed['learning_rate'],
-    'weight_clip': 0.0,
-    **optimizers.hparam_defaults(name),
-  }
-  given = {k: v for k, v in spec.items() if k != 'name'}
-  options = validation.fill_options(f'{what} {name}', given, allowed | hparams)
-  for option in hparams:
-    where = f'{what}.{option}={options[option]}'
-    if not 0 <= options[option] < math.inf:
-      raise ValueError(f'{where}: must be at least 0, and finite')
-    if option in ('b1', 'b2', 'decay') and not options[option] < 1:
-      raise ValueError(f'{where}: must be at least 0, and below 1')
   factor = None
-  if options['schedule'] != 'constant' or options['warmup_steps']:
-    if options['schedule'] != 'constant':
-      options['schedule_steps'] = options['schedule_steps'] or num_steps
+  if optimizer.schedule != 'constant' or optimizer.warmup_steps:
     factor = optimizers.make_schedule(
-      options['schedule'], options['schedule_steps'], options['warmup_steps']
+      optimizer.schedule, optimizer.schedule_steps, optimizer.warmup_steps
     )
-  values = {f'{prefix}_{option}': options[option] for option in hparams}
-  clip = options['weight_clip'] > 0
-  if not clip:
-    del values[f'{prefix}_weight_clip']
-  build_fn = optimizers.from_hparams(name, prefix, factor, clip=clip)
-  return build_fn, values, {'name': name, **options}
+  return optimizers.from_hparams(
+    optimizer.name, prefix, factor, clip=optimizer.weight_clip > 0
+  )

@@ -1,49 +1,63 @@
-"""In what a run and its continuation may differ, and in what they do."""
+"""Compares the config of a run with that of its continuation."""
 
 from typing import Any, Mapping
 
 from gan_jax import config as config_lib
 
-# May differ between a run and its continuation: they change no update.
-RESUMABLE_FIELDS = (
-  'num_steps',
-  'parallel',
-  'num_devices',
-  'steps_per_call',
-  'resident_mb',
-  'ensemble.way',
-  'nonfinite',
-  'deterministic',
-  'stall_seconds',
-  'log_every',
-  'sample_every',
-  'checkpoint_every',
-  'keep_checkpoints',
-  'num_samples',
-  'data.data_dir',
-  'data.threads',
-  'data.memory_mb',
-  'data.follow_symlinks',
-  *(f'eval.{name}' for name in config_lib.Config().eval),
+# Fields that may differ between a run and its continuation: they change no
+# update.
+RESUMABLE_FIELDS = frozenset(
+  (
+    'num_steps',
+    'parallel',
+    'num_devices',
+    'steps_per_call',
+    'resident_mb',
+    'ensemble.backend',
+    'nonfinite',
+    'deterministic',
+    'stall_seconds',
+    'log_every',
+    'sample_every',
+    'eval_every',
+    'checkpoint_every',
+    'keep_checkpoints',
+    'num_samples',
+    'data.tfds.data_dir',
+    'data.tfds.memory_mb',
+    'data.stacked_mnist.data_dir',
+    'data.folder.threads',
+    'data.folder.memory_mb',
+    'data.folder.follow_symlinks',
+    *(f'eval.{name}' for name in config_lib.defaults()['eval']),
+  )
+)
+# Fields that may differ between the processes of one run.
+PATH_FIELDS = frozenset(
+  (
+    'data.tfds.data_dir',
+    'data.stacked_mnist.data_dir',
+    'data.folder.path',
+    'eval.feature_weights',
+  )
 )
 
 
 def incompatible_fields(
   old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-  """Leaves in which two configurations differ and a run may not.
+  """Returns the fields in which two configs differ and a run may not.
 
   Args:
-    old: settings of the run.
-    new: settings of its continuation.
+    old: config of the run, nested (config.to_dict).
+    new: config of its continuation.
 
   Returns:
-    leaf -> (old value, new value), with None for one that is missing;
-    leaves in CONTINUABLE are left out.
+    Field -> (old value, new value), None for one that is missing.
   """
   a, b = config_lib.flatten(old), config_lib.flatten(new)
   return {
-    leaf: (a.get(leaf), b.get(leaf))
-    for leaf in sorted(a.keys() | b.keys())
-    if a.get(leaf) != b.get(leaf) and leaf not in RESUMABLE_FIELDS
+    field: (a.get(field), b.get(field))
+    for field in sorted(a.keys() | b.keys())
+    if a.get(field) != b.get(field) and field not in RESUMABLE_FIELDS
   }

@@ -7,7 +7,7 @@ crew.members[5].point  # {'penalties.r1.weight': 0.01}
 """
 
 import dataclasses
-from typing import Any, Mapping
+from typing import Any, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from gan_jax import config as config_lib
 from gan_jax import data, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
-from gan_jax.experiment import build_gan, experiment, sweep
+from gan_jax.experiment import build_gan, build_hparams, experiment, sweep
 from gan_jax.experiment import program as program_lib
 from gan_jax.training import ensemble, fused, nonfinite
 
@@ -69,11 +69,13 @@ class EnsembleExperiment:
   def init_state(self) -> training.GANState:
     """The members' states at step 0, `[M, ...]`; each as its run alone has."""
     experiment, seeds = self.base, [m.config.seed for m in self.members]
-    init = build_gan.make_init_fn(
-      experiment.gan,
-      experiment.hparams,
-      experiment.shape,
-      build_gan.aux_state_options(experiment.config),
+    init = build_gan.compile_init(
+      build_gan.build_init(
+        experiment.gan,
+        experiment.config,
+        experiment.shape,
+        experiment.hparams,
+      )
     )
     fresh = {seed: init(seed) for seed in set(seeds)}
     states = ensemble.stack_members([fresh[seed] for seed in seeds])
@@ -86,14 +88,14 @@ class EnsembleExperiment:
       self.base.abstract_state(), len(self.members)
     )
 
-  def program(self, way: str = '') -> program_lib.TrainProgram:
+  def program(self, backend: str = '') -> program_lib.TrainProgram:
     """Many train steps of all members as one compiled call, and its feed.
 
     Args:
-      way: of training.vectorize_members; '' takes `ensemble.way` of the settings.
+      backend: 'vmap' or 'map'; '' takes `config.ensemble.backend`.
     """
     experiment, config = self.base, self.config
-    way = way or config.ensemble['way']
+    backend = backend or config.ensemble.backend
     step = nonfinite.freeze_nonfinite(
       build_gan.build_train_step(experiment.gan, config, None)
     )
@@ -102,18 +104,18 @@ class EnsembleExperiment:
       experiment.train,
       config,
       self.devices,
-      many=lambda run: training.vectorize_members(run, way),
+      many=lambda run: training.vectorize_members(run, backend),
     )
 
 
 def _member_hparams(
-  found: list[sweep.SweepMember], shape
+  members: Sequence[sweep.SweepMember],
 ) -> dict[str, np.ndarray]:
-  """Values of state.hparams by member; refuses what does not end up there."""
-  points = [tuple(member.point.items()) for member in found]
+  """Returns the values of state.hparams by member, `[M]` each."""
+  points = [tuple(member.point.items()) for member in members]
   by_point = {
-    point: build_gan.build_gan(member.config, shape)[1]
-    for point, member in dict(zip(points, found)).items()
+    point: build_hparams.build_hparams(member.config)
+    for point, member in dict(zip(points, members)).items()
   }
   names = {frozenset(values) for values in by_point.values()}
   if len(names) > 1:
@@ -127,64 +129,67 @@ def _member_hparams(
   return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _check_swept(config: config_lib.Config, shape) -> None:
-  """Refuses settings that are part of the program, not of `state.hparams`."""
-  for axis in sweep.parse_sweep(config.ensemble['sweep']):
+def _check_swept(config: config_lib.Config) -> None:
+  """Refuses fields that are part of the program, not of `state.hparams`."""
+  for axis in sweep.parse_sweep(config.ensemble.sweep):
     low, high = min(axis.values), max(axis.values)
     if low == high:
       continue
-    for leaf in axis.leaves:
-      alone = {'seeds': 1, 'sweep': f'{leaf}={low!r},{high!r}'}
-      varied = dataclasses.replace(config, ensemble=config.ensemble | alone)
-      hparams = _member_hparams(sweep.expand_sweep(varied), shape)
+    for field in axis.fields:
+      alone = dataclasses.replace(
+        config.ensemble, seeds=1, sweep=f'{field}={low!r},{high!r}'
+      )
+      varied = dataclasses.replace(config, ensemble=alone)
+      hparams = _member_hparams(sweep.expand_sweep(varied))
       if all(len(set(values)) == 1 for values in hparams.values()):
         raise ValueError(
-          f'ensemble.sweep: {leaf} is part of the program and the same for all '
-          f'members; what can be swept lives in state.hparams: {sorted(hparams)}'
+          f'ensemble.sweep: {field} is part of the program and the same for all '
+          'members; what can be swept lives in state.hparams: '
+          f'{sorted(hparams)}'
         )
 
 
-def build_ensemble(
-  mapping: Mapping[str, Any], **sources: Any
-) -> EnsembleExperiment:
+def build_ensemble(config: Any, **sources: Any) -> EnsembleExperiment:
   """Builds an ensemble and checks all of it, before anything compiles.
 
   Args:
-    mapping: settings, see config_lib.Config, `ensemble` among them.
-    **sources: `train` and `test` of experiment.build, for data of your own.
+    config: a config.Config, or a mapping of its fields, `ensemble` among them.
+    **sources: `train` and `test` of experiment.build.
 
   Returns:
-    The ensemble. Its devices are as many of those asked for as divide the
-    number of members.
+    The ensemble. It uses as many of the devices as divide the number of
+    members.
 
   Raises:
     ValueError: as experiment.build; for a sweep of what cannot be swept, or
       data too large to live on the device.
   """
-  given = config_lib.from_mapping(mapping)
-  sweep.check_size(given)
-  if given.nonfinite != 'halt':
-    raise ValueError(
-      f'nonfinite={given.nonfinite!r}: a member of an ensemble that diverges is '
-      "frozen, and the others go on; must be 'halt'"
-    )
-  devices = devices_lib.local_devices(given.num_devices)
+  if sources.get('train') is not None:
+    config = experiment.with_own_data(config)
+  if not isinstance(config, config_lib.Config):
+    config = config_lib.resolve(config)
+  sweep.check_size(config)
+  devices = devices_lib.local_devices(config.num_devices)
+  _check_swept(config)
+  members = sweep.expand_sweep(config)
   # Devices share members, not batches: each member has one device.
-  alone = dataclasses.replace(given, num_devices=1)
+  alone = dataclasses.replace(config, num_devices=1)
   base = experiment.build(alone, **sources)
-  config = dataclasses.replace(base.config, num_devices=given.num_devices)
-  found = sweep.expand_sweep(config)
-  _check_swept(config, base.shape)
-  # The game is a member's: what is swept may be absent from the base, at 0.
-  gan, one, _ = build_gan.build_gan(found[0].config, base.shape)
-  base = dataclasses.replace(base, config=config, gan=gan, hparams=one)
+  # The GAN is a member's: what is swept may be absent from the base, at 0.
+  first = members[0].config
+  base = dataclasses.replace(
+    base,
+    config=config,
+    gan=build_gan.build_gan(first, base.shape),
+    hparams=build_hparams.build_hparams(first),
+  )
   if not program_lib.fits_on_device(base.train, config):
     raise ValueError(
       f'resident_mb={config.resident_mb}: the members of an ensemble draw '
       'their own batches from examples that live on the device, and these '
       f'are {device_feed.source_nbytes(base.train) / 2**20:.1f} MB'
     )
-  most = max(n for n in range(1, len(devices) + 1) if len(found) % n == 0)
+  count = max(n for n in range(1, len(devices) + 1) if len(members) % n == 0)
   return EnsembleExperiment(
-    base, found, _member_hparams(found, base.shape), tuple(devices[:most])
+    base, members, _member_hparams(members), tuple(devices[:count])
   )

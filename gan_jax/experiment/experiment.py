@@ -8,7 +8,7 @@ A notebook, train.py and whatever reads a finished run share this builder:
 """
 
 import dataclasses
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,11 @@ from gan_jax import (
   evaluation,
   pixels,
   training,
-  validation,
 )
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
-from gan_jax.evaluation import failure_modes, reference_data, results
-from gan_jax.experiment import build_gan, compatibility
+from gan_jax.evaluation import failure_modes, reference_data
+from gan_jax.experiment import build_gan, build_hparams, compatibility
 from gan_jax.experiment import program as program_lib
 from gan_jax.experiment.run_dir import load_sampler
 from gan_jax.training import fused, nonfinite, update_rules
@@ -76,21 +75,18 @@ class Experiment:
     return fused.make_streams(self.config.seed)
 
   def init_state(self) -> training.GANState:
-    """The state at step 0, on the default device."""
-    init = build_gan.make_init_fn(
-      self.gan, self.hparams, self.shape, self._memory
-    )
-    return init(self.config.seed)
+    """Returns the state at step 0, on the default device."""
+    return build_gan.compile_init(self._init)(self.config.seed)
 
   def abstract_state(self) -> training.GANState:
-    """Shapes and types of the state, computing nothing."""
-    return build_gan.abstract_state(
-      self.gan, self.hparams, self.shape, self._memory
-    )
+    """Returns the shapes and types of the state, without computing it."""
+    return build_gan.abstract_state(self._init)
 
   @property
-  def _memory(self) -> dict[str, Any]:
-    return build_gan.aux_state_options(self.config)
+  def _init(self) -> build_gan.InitFn:
+    return build_gan.build_init(
+      self.gan, self.config, self.shape, self.hparams
+    )
 
   def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a step's batch on all devices, uint8 or float."""
@@ -137,13 +133,7 @@ class Experiment:
       ValueError: as evaluation.Evaluator does, and for a score that needs classes,
         which the samples of a run do not have.
     """
-    for name in results.parse_metrics(self.config.eval['metrics']):
-      if evaluation.METRICS[name].needs_labels:
-        raise ValueError(
-          f'eval.metrics: {name!r} needs classes, which samples of this run '
-          'do not have'
-        )
-    facts = data_identity(self.config.data)
+    facts = data_identity(self.config)
     if self.test is self.train:  # none was held out
       real = reference_data.split_half_reference(self.train, facts)
     else:
@@ -172,7 +162,7 @@ class Experiment:
 
 
 def build(
-  mapping: Mapping[str, Any],
+  config: Any,
   *,
   train: data.Source | None = None,
   test: data.Source | None = None,
@@ -180,68 +170,84 @@ def build(
   """Builds an experiment and checks all of it, before anything compiles.
 
   Args:
-    mapping: settings, see config_lib.Config; missing ones take the default.
-    train: a training source of your own, in place of `mapping['data']`.
-    test: its held-out part; None takes the training source.
+    config: a config.Config, or a mapping of its fields; missing ones take
+      their defaults.
+    train: training examples, in place of `config.data`.
+    test: held-out examples; None takes the training examples.
 
   Returns:
     The experiment.
 
   Raises:
-    ValueError: for an unknown key or name, a bad value, a batch that does not
-      divide by the devices or exceeds the data, shapes that do not fit.
-    FileNotFoundError: for data that are not there.
+    ValueError: for an unknown field or name, a bad value, a batch that does not
+      divide by the devices or exceeds the data, or shapes that do not fit.
+    FileNotFoundError: if data are missing.
   """
-  config = config_lib.from_mapping(mapping)
+  if train is not None:
+    config = with_own_data(config)
+  if not isinstance(config, config_lib.Config):
+    config = config_lib.resolve(config)
   devices = tuple(devices_lib.global_devices(config.num_devices))
-  devices_lib.check_divisible(config.batch_size, len(devices))
-  if config.batch_size // len(devices) % config.micro_batches:
-    raise ValueError(
-      f'micro_batches={config.micro_batches} does not divide the '
-      f'{config.batch_size // len(devices)} examples of each device'
-    )
-  if config.parallel not in devices_lib.BACKENDS:
-    raise ValueError(
-      validation.unknown_name_message(
-        config.parallel, devices_lib.BACKENDS, 'parallel'
-      )
-    )
   if train is None:
-    config = dataclasses.replace(config, data=data.source_options(config.data))
-    train = data.make_source(config.data, 'train')
-    test = data.make_source(config.data, 'test')
-  else:
-    config = dataclasses.replace(config, data={'name': 'own'})
-  if config.batch_size > len(train):
-    raise ValueError(
-      f'batch_size={config.batch_size}: the training split has only '
-      f'{len(train)} examples'
-    )
+    train = data.make_source(data_spec(config), 'train')
+    test = data.make_source(data_spec(config), 'test')
   shape = tuple(train.shape)
-  gan, hparams, config = build_gan.build_gan(config, shape)
+  gan = build_gan.build_gan(config, shape)
   step = build_gan.build_train_step(gan, config, devices_lib.AXIS_NAME)
-  guard = (
-    nonfinite.skip_nonfinite
-    if config.nonfinite == 'skip'
-    else lambda step: step
-  )
+  if config.nonfinite == 'skip':
+    step = nonfinite.skip_nonfinite(step)
   experiment = Experiment(
     config=config,
     gan=gan,
-    hparams=hparams,
+    hparams=build_hparams.build_hparams(config),
     shape=shape,
     train=train,
     test=train if test is None else test,
     devices=devices,
     # As a jit it is traced once, for the check below and for the program.
-    train_step=jax.jit(guard(step), inline=True),
+    train_step=jax.jit(step, inline=True),
   )
-  _check_shapes(experiment)
+  check_against_data(experiment)
   return experiment
 
 
-def _check_shapes(experiment: Experiment) -> None:
-  """Traces a step without compiling it: shapes that do not fit raise here."""
+def with_own_data(config: Any) -> Any:
+  """Names the data of a config 'own', before its rules are checked.
+
+  Args:
+    config: a config.Config, or a mapping of its fields.
+  """
+  if isinstance(config, config_lib.Config):
+    own = dataclasses.replace(config.data, name='own')
+    return dataclasses.replace(config, data=own)
+  if hasattr(config, 'to_dict'):
+    config = config.to_dict()
+  return {**config, 'data': {'name': 'own'}}
+
+
+def check_against_data(experiment: Experiment) -> None:
+  """Checks a config against devices, data and shapes, without compiling.
+
+  Args:
+    experiment: the experiment.
+
+  Raises:
+    ValueError: if the batch does not divide by the devices, exceeds the data,
+      or the step cannot be traced on it.
+  """
+  config, devices = experiment.config, experiment.devices
+  devices_lib.check_divisible(config.batch_size, len(devices))
+  share = config.batch_size // len(devices)
+  if share % config.micro_batches:
+    raise ValueError(
+      f'micro_batches={config.micro_batches} does not divide the {share} '
+      'examples of each device'
+    )
+  if config.batch_size > len(experiment.train):
+    raise ValueError(
+      f'batch_size={config.batch_size}: the training split has only '
+      f'{len(experiment.train)} examples'
+    )
   batch = experiment.abstract_batch()
   label = batch.get('label')
   if label is not None and (len(label.shape) != 2 or label.dtype != np.int32):
@@ -249,35 +255,51 @@ def _check_shapes(experiment: Experiment) -> None:
       f'labels of type {label.dtype} and shape [n, *{label.shape[2:]}]; must '
       'be int32 of shape [n]'
     )
-  share = lambda x: x.update(
-    shape=(x.shape[0], x.shape[1] // multihost.process_count(), *x.shape[2:])
+  count = multihost.process_count()
+  own = lambda x: x.update(
+    shape=(x.shape[0], x.shape[1] // count, *x.shape[2:])
   )
-  batch = jax.tree.map(share, batch)
   placed = distributed.parallelize_step(
-    experiment.train_step,
-    experiment.local_devices,
-    backend=experiment.config.parallel,
+    experiment.train_step, experiment.local_devices, backend=config.parallel
   )
-  batch = jax.eval_shape(placed.put_batch, batch)
+  batch = jax.eval_shape(placed.put_batch, jax.tree.map(own, batch))
   state = experiment.abstract_state()
   try:
     jax.eval_shape(placed.step, state, batch, experiment.key)
-  except AssertionError as error:  # chex: shapes that would broadcast
+  except AssertionError as error:  # of chex, for shapes that would broadcast
     raise ValueError(f'the step does not fit together: {error}') from error
 
 
-def data_identity(spec: Mapping[str, Any]) -> dict[str, Any]:
-  """A data spec without what does not change its examples."""
-  mere = [
-    leaf.partition('.')[2]
-    for leaf in compatibility.RESUMABLE_FIELDS
-    if leaf.startswith('data.')
-  ]
-  return {'data': {k: v for k, v in spec.items() if k not in mere}}
+def data_spec(config: config_lib.Config) -> dict[str, Any]:
+  """Returns the name and the options of a config's data, for make_source.
+
+  Args:
+    config: resolved config.
+  """
+  options = config.data.options
+  own = dataclasses.asdict(options) if options else {}
+  return {'name': config.data.name, **own}
+
+
+def data_identity(config: config_lib.Config) -> dict[str, Any]:
+  """Returns what of a config decides which examples its data hold.
+
+  Args:
+    config: resolved config.
+  """
+  name, spec = config.data.name, data_spec(config)
+  resumable = compatibility.RESUMABLE_FIELDS
+  return {
+    'data': {
+      option: value
+      for option, value in spec.items()
+      if f'data.{name}.{option}' not in resumable
+    }
+  }
 
 
 def take_examples(source: data.Source, count: int) -> np.ndarray:
-  """Some examples of a source, as float32; fewer where it has fewer."""
+  """Returns up to `count` random examples of a source, as float32."""
   shuffled = np.random.default_rng(0).permutation(len(source))
   indices = shuffled[:count]
   return np.asarray(pixels.to_float(jnp.asarray(source[indices]['x'])))

@@ -7,7 +7,6 @@ be scored, sampled, and continued like any other.
 """
 
 import argparse
-import json
 import logging
 import pathlib
 import signal
@@ -44,7 +43,7 @@ def extract(
   metadata = run_dir.read_config(workdir)
   step = int(state.step)
   out.mkdir(parents=True, exist_ok=True)
-  kept = json.loads(json.dumps(config_lib.to_dict(config)))
+  kept = config_lib.to_dict(config)
   metadata = metadata | {'config': kept}
   directory = out / run_dir.CHECKPOINTS
   with checkpoint.RunCheckpointer(
@@ -73,10 +72,8 @@ def main() -> None:
   if step < reached:
     told += f', after which it diverged (the others are at {reached})'
   print(told)
-  before = config_lib.from_mapping(
-    run_dir.read_config(options.workdir)['config']
-  )
-  after = config_lib.from_mapping(run_dir.read_config(options.out)['config'])
+  before = config_lib.resolve(run_dir.read_config(options.workdir)['config'])
+  after = config_lib.resolve(run_dir.read_config(options.out)['config'])
   changed = compatibility.incompatible_fields(
     config_lib.to_dict(before), config_lib.to_dict(after)
   )

@@ -1,6 +1,5 @@
 """How a run is taken up again: from its newest good checkpoint."""
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -93,10 +92,11 @@ def _check_same_config(experiment) -> None:
     )
 
 
-def _without_paths(config: Any) -> dict[str, Any]:
-  flat = config_lib.flatten(dataclasses.asdict(config))
-  mere = ('data.data_dir', 'data.path', 'eval.feature_weights')
-  return {leaf: value for leaf, value in flat.items() if leaf not in mere}
+def _without_paths(config: config_lib.Config) -> dict[str, Any]:
+  """Returns the fields that all processes of a run must agree on."""
+  flat = config_lib.flatten(config_lib.to_dict(config))
+  paths = compatibility.PATH_FIELDS
+  return {field: value for field, value in flat.items() if field not in paths}
 
 
 def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
@@ -119,7 +119,7 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
   parts = ('generator', 'discriminator', 'latent_dim', 'packing')
   facts = lambda config, shape: {
     'shape': list(shape),
-    **{name: getattr(config, name) for name in parts},
+    **{part: config_lib.to_dict(config)[part] for part in parts},
   }
   _raise_incompatible(
     compatibility.incompatible_fields(
@@ -187,7 +187,7 @@ def _check_continues(experiment, workdir, step, metadata) -> None:
   _raise_incompatible(
     compatibility.incompatible_fields(
       metadata['config'] | {'examples': metadata['examples']},
-      dataclasses.asdict(experiment.config)
+      config_lib.to_dict(experiment.config)
       | {'examples': run_dir.data_fingerprint(experiment)},
     ),
     f'{workdir} holds a run of another config; it differs in',

@@ -1,7 +1,5 @@
 """What a run keeps in its directory, and how that is read."""
 
-import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -10,7 +8,7 @@ import numpy as np
 
 from gan_jax import __version__, sampling, training
 from gan_jax import config as config_lib
-from gan_jax.experiment import build_gan, sweep
+from gan_jax.experiment import build_gan, build_hparams, sweep
 from gan_jax.io import checkpoint, files
 from gan_jax.sampling import standing_stats
 from gan_jax.training import ensemble
@@ -28,7 +26,7 @@ def run_metadata(experiment: Any) -> dict[str, Any]:
     built: an experiment.Experiment.
   """
   return {
-    'config': json.loads(json.dumps(dataclasses.asdict(experiment.config))),
+    'config': config_lib.to_dict(experiment.config),
     'shape': list(experiment.shape),
     'examples': data_fingerprint(experiment),
     'versions': {
@@ -140,12 +138,13 @@ def restore(
       checkpoint that is damaged.
   """
   metadata = read_config(workdir)
-  kept = config_lib.from_mapping(metadata['config'])
+  kept = config_lib.resolve(metadata['config'])
   shape = tuple(metadata['shape'])
   config = _restore_member(kept, workdir, member)
-  gan, hparams, config = build_gan.build_gan(config, shape)
+  gan = build_gan.build_gan(config, shape)
+  hparams = build_hparams.build_hparams(config)
   like = build_gan.abstract_state(
-    gan, hparams, shape, build_gan.aux_state_options(config)
+    build_gan.build_init(gan, config, shape, hparams)
   )
   if member is not None:
     like = ensemble.stacked_member_shapes(like, len(sweep.expand_sweep(kept)))

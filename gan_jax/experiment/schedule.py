@@ -39,7 +39,7 @@ def actions_at(
   is_due = lambda every: bool(every) and step % every == 0
   ended = step == config.num_steps
   last = ended or stopping
-  evaluate = is_due(config.eval['every'])
+  evaluate = is_due(config.eval_every)
   return Actions(
     log=last or is_due(config.log_every),
     # Scores may take long, and the run may be killed meanwhile.
@@ -63,7 +63,7 @@ def steps_to_next_action(config: config_lib.Config, step: int) -> int:
     config.log_every,
     config.sample_every,
     config.checkpoint_every,
-    config.eval['every'],
+    config.eval_every,
   )
   due = [every - step % every for every in intervals if every]
   return max(0, min(config.num_steps - step, *due))

@@ -1,11 +1,13 @@
 """Which runs an ensemble holds: seeds, and values of hyper-parameters.
 
-  >>> from gan_jax import settings, sweep
+  >>> from gan_jax import config as config_lib
+  >>> from gan_jax.experiment import sweep
   >>> text = 'ema_decay=0.9,0.99; label_smoothing=linspace(0,0.2,3)'
-  >>> chosen = config_lib.from_mapping({'ensemble': {'seeds': 2, 'sweep': text}})
-  >>> len(sweep.expand_sweep(chosen))
+  >>> config = config_lib.resolve({
+  ...   'label_smoothing': 0.1, 'ensemble': {'seeds': 2, 'sweep': text}})
+  >>> len(sweep.expand_sweep(config))
   12
-  >>> sweep.expand_sweep(chosen)[3].point
+  >>> sweep.expand_sweep(config)[3].point
   {'ema_decay': 0.9, 'label_smoothing': 0.1}
 
 A setting can be swept that is a number with a decimal point and lives in
@@ -17,7 +19,7 @@ import dataclasses
 import itertools
 import math
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,17 +48,17 @@ class SweepAxis(NamedTuple):
   """One dimension of a sweep.
 
   Attributes:
-    leaves: the settings that take the values, all the same.
+    fields: config fields that all take the values.
     values: in order.
   """
 
-  leaves: tuple[str, ...]
+  fields: tuple[str, ...]
   values: tuple[float, ...]
 
   @property
   def name(self) -> str:
     """Of the axis, for tables and plots."""
-    return '+'.join(self.leaves)
+    return '+'.join(self.fields)
 
 
 class SweepMember(NamedTuple):
@@ -116,33 +118,11 @@ def parse_sweep(text: str) -> tuple[SweepAxis, ...]:
     if len(set(axis.values)) < len(axis.values):
       raise ValueError(f'ensemble.sweep={part!r}: a value is there twice')
     axes.append(axis)
-  leaves = [leaf for axis in axes for leaf in axis.leaves]
+  leaves = [field for axis in axes for field in axis.fields]
   twice = sorted({leaf for leaf in leaves if leaves.count(leaf) > 1})
   if twice:
     raise ValueError(f'ensemble.sweep names {", ".join(twice)} twice')
   return tuple(axes)
-
-
-def _with_leaf(mapping: dict[str, Any], leaf: str, value: float) -> None:
-  *path, last = leaf.split('.')
-  inner = mapping
-  for name in path:
-    inner = inner.get(name) if isinstance(inner, dict) else None
-  known = isinstance(inner, dict) and last in inner
-  if not known or not isinstance(inner[last], float):
-    flat = config_lib.flatten(mapping)
-    floats = [k for k, v in flat.items() if isinstance(v, float)]
-    if known:
-      raise ValueError(
-        f'ensemble.sweep: {leaf} is not a continuous setting (it is '
-        f'{inner[last]!r} in the config); members must share shapes and code, '
-        'so that what can be swept are learning rates, betas, weights of '
-        'penalties, ema_decay, label_smoothing and the like'
-      )
-    raise ValueError(
-      validation.unknown_name_message(leaf, floats, 'continuous setting')
-    )
-  inner[last] = value
 
 
 def check_size(config: config_lib.Config) -> None:
@@ -151,40 +131,37 @@ def check_size(config: config_lib.Config) -> None:
   Raises:
     ValueError: naming the number; and as `parse`.
   """
-  sizes = [len(axis.values) for axis in parse_sweep(config.ensemble['sweep'])]
-  count = math.prod([*sizes, config.ensemble['seeds']])
+  sizes = [len(axis.values) for axis in parse_sweep(config.ensemble.sweep)]
+  count = math.prod([*sizes, config.ensemble.seeds])
   if count > MAX_MEMBERS:
     raise ValueError(
       f'ensemble: {" x ".join(f"{n:,}" for n in sizes or [1])} points and '
-      f'{config.ensemble["seeds"]:,} seeds are {count:,} members; must be at '
+      f'{config.ensemble.seeds:,} seeds are {count:,} members; must be at '
       f'most {MAX_MEMBERS:,}'
     )
 
 
 def expand_sweep(config: config_lib.Config) -> list[SweepMember]:
-  """The members of an ensemble: for each point of the sweep, all seeds.
+  """Returns the members of an ensemble: all seeds at each point of the sweep.
 
   Args:
-    chosen: filled in (build_gan.build_gan does it), so that every setting of
-      every part has a value.
+    config: resolved config.
 
   Returns:
-    The members, seeds `seed`, `seed + 1`, ... innermost.
+    The members; their seeds `seed`, `seed + 1`, ... are innermost.
 
   Raises:
-    ValueError: for a sweep of what is not a continuous setting.
+    ValueError: if a value is out of its option's range.
   """
-  axes = parse_sweep(config.ensemble['sweep'])
-  alone = dataclasses.replace(config, ensemble=config_lib.Config().ensemble)
-  found = []
+  axes = parse_sweep(config.ensemble.sweep)
+  alone = dataclasses.replace(config, ensemble=type(config.ensemble)())
+  members = []
   for values in itertools.product(*(axis.values for axis in axes)):
     point = {
-      leaf: value for axis, value in zip(axes, values) for leaf in axis.leaves
+      field: value for axis, value in zip(axes, values) for field in axis.fields
     }
-    mapping = config_lib.to_dict(alone)
-    for leaf, value in point.items():
-      _with_leaf(mapping, leaf, value)
-    for number in range(config.ensemble['seeds']):
-      mapping['seed'] = config.seed + number
-      found.append(SweepMember(config_lib.from_mapping(mapping), point))
-  return found
+    one = config_lib.with_values(alone, point) if point else alone
+    for number in range(config.ensemble.seeds):
+      seeded = dataclasses.replace(one, seed=config.seed + number)
+      members.append(SweepMember(seeded, point))
+  return members

@@ -301,3 +301,41 @@ class RunCheckpointer:
     # An error that is under way says more than what follows from it.
     with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
       self.close()
+
+
+def save_state(
+  directory: str | pathlib.Path, state: PyTree, step: int = 0
+) -> None:
+  """Saves a train state, or any tree of arrays, as a checkpoint.
+
+  Args:
+    directory: directory of checkpoints, made if missing.
+    state: tree of arrays.
+    step: number of the checkpoint.
+
+  Raises:
+    OSError: if it cannot be written; the message names the directory.
+  """
+  with RunCheckpointer(directory, keep=2**31 - 1) as checkpointer:
+    checkpointer.save(step, state)
+
+
+def restore_state(
+  directory: str | pathlib.Path, like: PyTree, step: int | None = None
+) -> PyTree:
+  """Reads a state that `save_state`, or a run, has saved.
+
+  Args:
+    directory: directory of checkpoints.
+    like: tree of arrays or ShapeDtypeStructs of the saved structure.
+    step: number of the checkpoint; None for the newest.
+
+  Returns:
+    The tree, on the first local device.
+
+  Raises:
+    FileNotFoundError: if there is no checkpoint.
+    CorruptCheckpointError: if it is not as it was written.
+  """
+  with RunCheckpointer(directory, read_only=True) as checkpointer:
+    return checkpointer.restore(like, step)

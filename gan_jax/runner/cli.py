@@ -1,6 +1,7 @@
 """Command line of the root scripts: the config flag and one-line errors."""
 
 import pathlib
+import re
 import signal
 import sys
 from typing import Any, Callable, NoReturn
@@ -39,9 +40,11 @@ class ConfigFlag:
     """Returns the resolved config.
 
     Raises:
-      ValueError: if a value is wrong.
+      ValueError: if a field is unknown, has a wrong value, or was typed for a
+        part that is not chosen.
     """
-    return config_lib.from_mapping(self._holder.value.to_dict())
+    typed = config_flags.get_override_values(flags.FLAGS['config'])
+    return config_lib.resolve(self._holder.value, typed)
 
   def run_name(self) -> str:
     """Returns 'digits' for configs/digits.py, 'digits-test' for its :test."""
@@ -61,12 +64,19 @@ class ConfigFlag:
     return rest
 
   def _with_default(self, argv: list[str]) -> list[str]:
-    """Returns arguments that name a config, and checks that it exists."""
+    """Returns arguments that name a config, after a look at their names."""
+    is_named = False
     for argument, following in zip(argv[1:], [*argv[2:], '']):
       name, equals, value = argument.lstrip('-').partition('=')
-      if name == 'config' and argument.startswith('-'):
+      if not argument.startswith('-'):
+        continue
+      if name == 'config':
         config_file.split_path(value if equals else following)
-        return argv
+        is_named = True
+      elif name.startswith('config.'):
+        config_lib.check_name(name.removeprefix('config.'))
+    if is_named:
+      return argv
     return [argv[0], f'--config={self._default}', *argv[1:]]
 
 
@@ -94,7 +104,8 @@ def first_cause(error: Exception) -> str:
     return lines[-1].strip('"\'')
   if isinstance(error, AttributeError | KeyError):
     return f'unknown config field {text}'
-  return lines[-1] if 'Traceback' in text else ' '.join(lines)
+  line = lines[-1] if 'Traceback' in text else ' '.join(lines)
+  return re.sub(r'^\w+Error: ', '', line)
 
 
 def run(

@@ -22,12 +22,15 @@ def split_path(text: str | os.PathLike) -> tuple[pathlib.Path, str]:
   """
   name, dot_py, variant = str(text).partition('.py')
   path = pathlib.Path(name + '.py').expanduser()
+  if path.is_file() and not dot_py:
+    raise FileNotFoundError(
+      f'there is no config {name!r}. Did you mean {str(path)!r}?'
+    )
   if not path.is_file():
-    hint = '' if dot_py else ' (the name of a config file ends in .py)'
     others = sorted(p.stem for p in path.parent.glob('*.py'))
     others = [other for other in others if other not in ('common', '__init__')]
     listed = f'; in {path.parent}/: {", ".join(others)}' if others else ''
-    raise FileNotFoundError(f'there is no config {str(path)!r}{hint}{listed}')
+    raise FileNotFoundError(f'there is no config {str(path)!r}{listed}')
   return path, variant.removeprefix(':')
 
 

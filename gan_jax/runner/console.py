@@ -65,13 +65,13 @@ class ConsoleReporter:
     what = 'images' if image else 'points'
     shape = ' x '.join(map(str, experiment.shape))
     out(
-      f'data     {config.data["name"]}: {len(experiment.train)} {what} of {shape}, '
+      f'data     {config.data.name}: {len(experiment.train)} {what} of {shape}, '
       f'{len(experiment.test)} held out'
     )
     out(
-      f'players  G {config.generator["name"]} '
+      f'players  G {config.generator.name} '
       f'{size(state.generator.params):,} parameters, D '
-      f'{config.discriminator["name"]} '
+      f'{config.discriminator.name} '
       f'{size(state.discriminator.params):,}; loss {config.loss}'
     )
     several = (
@@ -117,10 +117,10 @@ class ConsoleReporter:
     """
     config, out = ensemble.config, self._console.print
     kind = ensemble.devices[0].device_kind
-    count, seeds = len(ensemble.members), config.ensemble['seeds']
+    count, seeds = len(ensemble.members), config.ensemble.seeds
     what = 'images' if len(ensemble.base.shape) == 3 else 'points'
-    out(f'data     {config.data["name"]}: {len(ensemble.base.train)} {what}')
-    swept = config.ensemble['sweep'] or 'nothing swept'
+    out(f'data     {config.data.name}: {len(ensemble.base.train)} {what}')
+    swept = config.ensemble.sweep or 'nothing swept'
     out(f'members  {count}: {seeds} seeds from {config.seed}; {swept}')
     used = len(ensemble.devices)
     idle = (config.num_devices or jax.local_device_count()) - used

@@ -85,15 +85,13 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
   start = time.perf_counter()
   devices = devices_lib.local_devices(request.num_devices)
   source, facts, config = _open_generated(request, devices)
-  options = _eval_options(config, request.eval)
-  if 'count' in facts and 'num_samples' not in request.eval:
-    options['num_samples'] = facts['count']
-  real, data = _open_reference(request, dict(config.data) if config else None)
+  options = _eval_options(config, request, facts.get('count'))
+  real, data = _open_reference(request, config)
   with reporter.feature_bars() as track:
     evaluator = evaluation.make_evaluator(
       real,
       options,
-      extractor=_user_features(options['features']),
+      extractor=_user_features(request.eval.get('features', '')),
       seed=config.seed if config else 0,
       devices=devices,
       store=feature_cache.default_feature_cache(),
@@ -113,7 +111,7 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
     devices,
     samples=facts,
     data=data,
-    options=options | {'value_range': _value_range(request.value_range)},
+    options=dataclasses.asdict(options) | {'value_range': _value_range(request.value_range)},
     seconds=seconds,
   )
   files.write_json(path, record)
@@ -122,11 +120,16 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
 
 
 def _eval_options(
-  config: config_lib.Config | None, overrides: Mapping[str, Any]
-) -> dict[str, Any]:
+  config: config_lib.Config | None, request: Request, count: int | None
+) -> Any:
   """Returns the eval section of the run with the overrides, checked."""
-  options = dict(config.eval) if config else config_lib.defaults()['eval']
-  return dict(config_lib.from_mapping({'eval': {**options, **overrides}}).eval)
+  options = dataclasses.asdict(config.eval) if config else {}
+  options |= request.eval
+  if count is not None:
+    options.setdefault('num_samples', count)
+  if '.py:' in options.get('features', ''):  # a function, see _user_features
+    options['features'] = ''
+  return config_lib.resolve_eval(options)
 
 
 def _value_range(given: Sequence[str | float]) -> tuple[float, float]:
@@ -150,13 +153,13 @@ def _open_samples(request: Request, path: str) -> data_lib.Source:
 
 
 def _open_reference(
-  request: Request, spec: dict[str, Any] | None
+  request: Request, config: config_lib.Config | None
 ) -> tuple[reference_data.ReferenceData, dict[str, Any]]:
   """Opens the real data to compare with.
 
   Args:
     request: names the data, or leaves them to the run.
-    spec: `config.data` of the run, if there is one.
+    config: config of the run, if there is one.
 
   Returns:
     The reference data, and facts about them for the record.
@@ -168,20 +171,24 @@ def _open_reference(
     return reference_data.split_half_reference(source, facts), facts
   if request.data:
     try:
-      spec = config_file.load_config(request.data).data.to_dict()
-    except (AttributeError, FileNotFoundError, ValueError) as error:
+      config = config_lib.resolve(config_file.load_config(request.data))
+    except (FileNotFoundError, ValueError) as error:
       kind = type(error) if isinstance(error, OSError) else ValueError
       raise kind(f'--data={request.data}: {error}') from error
-  if spec is None:
+  if config is None:
     raise ValueError(
       '--samples needs --data: a config (configs/cifar10.py), a folder, an '
       '.npz or an .npy of real examples'
     )
   if request.data_dir:
-    spec = {**spec, 'data_dir': request.data_dir}
-  spec = data_lib.source_options(spec)
+    name = config.data.name
+    field = f'data.{name}.data_dir'
+    if not hasattr(config.data.options, 'data_dir'):
+      raise ValueError(f'--data_dir: data.name is {name!r}, which has none')
+    config = config_lib.with_values(config, {field: request.data_dir})
+  spec = experiment_lib.data_spec(config)
   splits = (data_lib.make_source(spec, split) for split in ('train', 'test'))
-  facts = experiment_lib.data_identity(spec)
+  facts = experiment_lib.data_identity(config)
   return reference_data.train_test_references(*splits, facts), facts
 
 
@@ -217,7 +224,7 @@ def _open_generated(
     which=request.checkpoint,
     member=request.member,
   )
-  count = request.eval.get('num_samples') or sampler.config.eval['num_samples']
+  count = request.eval.get('num_samples') or sampler.config.eval.num_samples
   source = sampler.source(
     results.num_samples_needed(count), seed=request.seed, devices=devices
   )

@@ -4,6 +4,7 @@ Only process 0 writes.
 """
 
 import contextlib
+import dataclasses
 import functools
 import math
 import pathlib
@@ -119,7 +120,7 @@ class RunProbe:
       self._sample_indices,
       weights,
       experiment.shape,
-      results.num_samples_needed(experiment.config.eval['num_samples']),
+      results.num_samples_needed(experiment.config.eval.num_samples),
       seed=1,
     )
     try:
@@ -189,10 +190,10 @@ class RunLogger:
       last = [v for v in self._warnings.existing if v['step'] > step - every]
       self._warned = last[-1]['warnings'].keys() if last else set()
       self._best = None
-      if self._config.eval['every']:
+      if self._config.eval_every:
         self._best = enter(
           best_checkpoint.BestCheckpointTracker(
-            workdir, self._config.eval, start=step
+            workdir, dataclasses.asdict(self._config.eval), start=step
           )
         )
         self._reporter.quarantined(self._best.damaged)

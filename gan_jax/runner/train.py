@@ -178,14 +178,12 @@ def _resolve(config: Any) -> tuple[config_lib.Config, Any]:
     config = config_file.load_config(config)
   if isinstance(config, config_lib.Config):
     return config, None
-  if hasattr(config, 'to_dict'):  # a ConfigDict
-    config = config.to_dict()
-  if not isinstance(config, Mapping):
+  if not isinstance(config, Mapping) and not hasattr(config, 'to_dict'):
     raise ValueError(
       f'config={config!r}: must be a mapping, a ConfigDict, a Config, the path '
       'of a config file, or an experiment'
     )
-  return config_lib.from_mapping(config), None
+  return config_lib.resolve(config), None
 
 
 def _set_xla_flags(config: config_lib.Config) -> None:

@@ -67,7 +67,7 @@ class EnsembleEvaluator:
       ensemble.base.gan, ensemble.devices[:1]
     )
     self._count = results.num_samples_needed(
-      ensemble.config.eval['num_samples']
+      ensemble.config.eval.num_samples
     )
 
   def weights(self, state: Any, index: int) -> Any:
@@ -274,7 +274,7 @@ def _save_pictures(path, ensemble, evaluator, state, step) -> None:
 
 def _finish(ensemble, workdir, reporter, scores, notes, meter) -> None:
   """Writes summary.json and the plot, and prints the table."""
-  axes = sweep.parse_sweep(ensemble.config.ensemble['sweep'])
+  axes = sweep.parse_sweep(ensemble.config.ensemble.sweep)
   points = sweep_results.aggregate_seeds(ensemble.members, scores)
   rows = next((rows for rows in scores if rows), [])
   baselines = {row.name: (row.baseline, row.baseline_error) for row in rows}

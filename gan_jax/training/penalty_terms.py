@@ -183,13 +183,33 @@ def _feature_matching(context: GANOutputs, keys, aux_state):
 
 
 _D, _G = 'discriminator', 'generator'
+# Folded into the keys of a penalty's noise, which thus depends on no name and no
+# other penalty. Never change one: it would change the results of a seed.
+_NOISE_IDS = {
+  'r1': 219023793,
+  'r2': 2483509259,
+  'zero_centered': 1280565201,
+  'wgan_gp': 3282056485,
+  'wgan_lp': 3066414197,
+  'max_gp': 3202387494,
+  'dragan': 3109749818,
+  'lecam': 2473351194,
+  'bcr': 1154084392,
+  'zcr': 1459363040,
+  'zcr_generator': 317045745,
+  'path_length': 1625490377,
+  'mode_seeking': 454612705,
+  'orthogonal': 1177428232,
+  'orthogonal_generator': 3393731678,
+  'feature_matching': 2784845238,
+}
 PENALTIES: dict[str, PenaltySpec] = {
   'r1': PenaltySpec(_D, _r1),
   'r2': PenaltySpec(_D, _r2),
-  'zero_centred': PenaltySpec(_D, _interpolated(penalties.zero_centered)),
+  'zero_centered': PenaltySpec(_D, _interpolated(penalties.zero_centered)),
   'wgan_gp': PenaltySpec(_D, _interpolated(penalties.wgan_gp)),
-  'wgan_gp_one_sided': PenaltySpec(_D, _interpolated(penalties.wgan_lp)),
-  'max_gradient': PenaltySpec(
+  'wgan_lp': PenaltySpec(_D, _interpolated(penalties.wgan_lp)),
+  'max_gp': PenaltySpec(
     _D, _interpolated(penalties.max_gp, coupled=True), coupled=True
   ),
   'dragan': PenaltySpec(_D, _dragan, coupled=True),
@@ -268,4 +288,5 @@ def make_term(
     every=every,
     factor=factor,
     player=entry.player,
+    noise_id=_NOISE_IDS[name],
   )

@@ -236,6 +236,21 @@ def test_other_values_count_as_typed():
       config_lib.with_values(RING, {leaf: 8})
 
 
+def test_evaluation_by_itself():
+  scored = config_lib.resolve_eval({'metrics': 'CAS, kl', 'num_real': 4})
+  assert scored.metrics == 'cas,kl'
+  assert config_lib.resolve_eval(RING.eval) == RING.eval
+  for options, message in (
+    ({'metric': 'fid'}, "unknown option 'eval.metric'.*'eval.metrics'"),
+    ({'num_samples': 1}, 'eval.num_samples=1: must be at least 2'),
+    ({'against': 'test'}, "its name is 'eval.reference_split'"),
+    ({'metrics': 'kid', 'features': 'mnist'}, "'kd' is the same of any"),
+    ({'num_real': '4'}, "eval.num_real='4' is of type str"),
+  ):
+    with pytest.raises(ValueError, match=message):
+      config_lib.resolve_eval(options)
+
+
 # ------------------------------------------------------- names of the field
 
 
