@@ -44,7 +44,7 @@ def watch(workdir: pathlib.Path, minutes: float) -> tuple[np.ndarray, str]:
   command = [
     *(sys.executable, 'train.py', f'--workdir={workdir}'),
     *('--config.num_steps=100000000', '--config.checkpoint_every=1500'),
-    *('--config.sample_every=1500', '--config.eval.every=6000'),
+    *('--config.sample_every=1500', '--config.eval_every=6000'),
   ]
   log = workdir.with_name('log')  # a pipe that nobody reads would fill up
   with log.open('w') as file:

@@ -277,7 +277,7 @@ def test_refused_with_a_reason(case):
 @pytest.mark.parametrize('penalty', ['r1', 'wgan_gp', 'bcr'])
 def test_penalties_of_examples_warn_of_batch_norm(penalty):
   batch_norm = {'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'batch'}}
-  config = config_lib.from_mapping(
+  config = config_lib.resolve(
     {**BASE, 'discriminator': batch_norm, 'penalties': {penalty: {'weight': 1}}}
   )
   from gan_jax.experiment import build_gan
@@ -296,9 +296,7 @@ def test_an_optimizer_has_a_learning_rate_of_its_own():
 
 
 def test_specs_are_filled_in():
-  config = config_lib.from_mapping(
-    {**BASE, 'augment': {'name': 'diff_augment'}}
-  )
+  config = config_lib.resolve({**BASE, 'augment': {'name': 'diff_augment'}})
   _, hparams, filled = build_objective.build_augment(config.augment, 8)
   assert hparams == {'augment_strength': 1.0}
   assert filled['policy'] == diff_augment_pipe.DIFF_AUGMENT_POLICY

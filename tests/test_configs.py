@@ -132,7 +132,7 @@ def test_the_config_itself_is_well_formed(name, variant):
   from gan_jax.experiment import build_gan
 
   config = get_config(name, variant)
-  config = config_lib.from_mapping(config.to_dict())
+  config = config_lib.resolve(config.to_dict())
   data.source_options(config.data)
   shape = (2,)
   if config.data['name'] in ('digits', *ABSENT):

@@ -21,13 +21,13 @@ from gan_jax.experiment import schedule
   ],
 )
 def test_what_is_due(step, stopping, expected):
-  config = config_lib.from_mapping(
+  config = config_lib.resolve(
     {
       'num_steps': 61,
       'log_every': 10,
       'checkpoint_every': 15,
       'sample_every': 25,
-      'eval': {'every': 20},
+      'eval_every': 20,
     }
   )
   now = schedule.actions_at(config, step, stopping)
@@ -37,7 +37,7 @@ def test_what_is_due(step, stopping, expected):
 
 
 def test_what_is_due_at_the_end_alone():
-  config = config_lib.from_mapping(
+  config = config_lib.resolve(
     {
       'num_steps': 200,
       'checkpoint_every': 0,

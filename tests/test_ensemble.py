@@ -126,7 +126,9 @@ def test_another_way_is_refused():
   with pytest.raises(ValueError, match="way='pmap': choose one of"):
     training.vectorize_members(lambda: None, 'pmap')
   bad = {'seeds': 2, 'sweep': '', 'backend': 'pmap'}
-  with pytest.raises(ValueError, match="ensemble.way='pmap': choose one of"):
+  with pytest.raises(
+    ValueError, match="ensemble.backend='pmap': choose one of"
+  ):
     experiment.build_ensemble({**test_fuse.TOY, 'ensemble': bad})
 
 

@@ -31,7 +31,7 @@ def workdir(tmp_path_factory):
       '--config=configs/digits.py:test',
       f'--workdir={path}',
       '--config.num_steps=4',
-      '--config.eval.every=2',
+      '--config.eval_every=2',
     ],
     cwd=ROOT,
     env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'COLUMNS': '200'},

@@ -166,7 +166,7 @@ class TestFeeds:
 
 class TestPace:
   def settings(self, **more):
-    return config_lib.from_mapping({'num_steps': 100, 'log_every': 40, **more})
+    return config_lib.resolve({'num_steps': 100, 'log_every': 40, **more})
 
   def test_calls_end_where_something_is_due(self):
     config = self.settings(steps_per_call=16, checkpoint_every=50)

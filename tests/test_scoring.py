@@ -307,14 +307,12 @@ def test_names_of_metrics():
 
 def test_settings_of_scores_are_checked():
   with pytest.raises(ValueError, match="option of eval: 'evry'. Did you mean"):
-    config_lib.from_mapping({'eval': {'evry': 3}})
+    config_lib.resolve({'eval': {'evry': 3}})
   with pytest.raises(
     ValueError, match='eval.num_samples=1: must be at least 2'
   ):
-    config_lib.from_mapping({'eval': {'num_samples': 1}})
-  assert (
-    config_lib.from_mapping({'eval': {'every': 3}}).eval['num_samples'] == 1000
-  )
+    config_lib.resolve({'eval': {'num_samples': 1}})
+  assert config_lib.resolve({'eval_every': 3}).eval.num_samples == 1000
 
 
 def test_over_draws_of_a_single_set_is_a_jackknife():

@@ -73,7 +73,7 @@ def test_mean_and_error():
 def test_scores_that_are_not_finite_are_of_who_diverged():
   row = collections.namedtuple('Row', ['name', 'value'])
   member = lambda seed: sweep.SweepMember(
-    config_lib.from_mapping({'seed': seed}), {}
+    config_lib.resolve({'seed': seed}), {}
   )
   scores = [[row('a', v), row('b', v)] for v in (1.0, math.nan, 3.0)]
   (point,) = sweep_results.aggregate_seeds(
@@ -136,7 +136,7 @@ def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
   def train(workdir, stopped):
     given = mapping(seeds=2, num_steps=30, num_devices=1)
     ensemble = experiment.build_ensemble(
-      given | {'eval': {'every': 10, 'num_samples': 20}}
+      given | {'eval_every': 10, 'eval': {'num_samples': 20}}
     )
     return train_ensemble.train_ensemble(
       ensemble, workdir, console.ConsoleReporter(), lambda: stopped

@@ -36,10 +36,11 @@ from gan_jax.data import ArraySource, stacked_mnist, synthetic, tfds
 from gan_jax.evaluation import reference_data, results
 from gan_jax.experiment import (
   best_checkpoint,
-  build_gan,
+  build_hparams,
   extract_member,
   run_dir,
 )
+from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import files
 from gan_jax.sampling import standing_stats
 from gan_jax.training import ensemble, fused
@@ -165,7 +166,7 @@ NAMES = {
     compute_dtype
     ensemble.seeds
     ensemble.sweep
-    ensemble.way
+    ensemble.way = ensemble.backend
     nonfinite
     deterministic
     stall_seconds
@@ -175,13 +176,13 @@ NAMES = {
     keep_checkpoints
     num_samples
     eval.metrics
-    eval.every
+    eval.every = eval_every
     eval.num_samples
     eval.num_real
     eval.features
     eval.feature_weights
     eval.protocol
-    eval.against
+    eval.against = eval.reference_split
   """,
   # Of the tree of a state: its fields, what is in them, networks, optimizers.
   'state': """
@@ -271,7 +272,11 @@ NAMES = {
     g_update_cosine
   """,
   # Losses, penalties, optimizers, scores ... that the library calls otherwise.
-  'values': '',
+  'values': """
+    zero_centred = zero_centered
+    wgan_gp_one_sided = wgan_lp
+    max_gradient = max_gp
+  """,
 }
 
 
@@ -316,6 +321,46 @@ def _leaves(mapping, prefix=''):
       yield f'{prefix}{name}', value
 
 
+# Sections that choose one part by name, and hold a section for each.
+_PARTS = (
+  *('generator', 'discriminator', 'g_optimizer', 'd_optimizer'),
+  *('augment', 'data'),
+)
+# What all parts of a kind share, which stands beside the name.
+_SHARED = (
+  *('name', 'learning_rate', 'schedule', 'schedule_steps'),
+  *('warmup_steps', 'weight_clip'),
+)
+
+
+def _without_sections(mapping):
+  """Leaves of a config, the section of a chosen part left out of their names.
+
+  Those of parts that are not chosen are left out as a whole.
+  """
+  for path, value in _leaves(mapping):
+    head, *rest = path.split('.')
+    if head in _PARTS and len(rest) == 2:
+      if rest[0] != mapping[head]['name']:
+        continue
+      path = f'{head}.{rest[1]}'
+    if head == 'loss_options':
+      if rest[0] != mapping['loss']:
+        continue
+      path = f'{head}.{rest[1]}'
+    yield path, value
+
+
+def _with_section(path, chosen):
+  """The inverse for one name, by the names of the parts that are chosen."""
+  head, *rest = path.split('.')
+  if head in _PARTS and rest[0] not in _SHARED:
+    return f'{head}.{chosen[head]}.{rest[0]}'
+  if head == 'loss_options':
+    return f'{head}.{chosen["loss"]}.{rest[0]}'
+  return path
+
+
 def _records_settings(mapping):
   """Nested settings of the library as {path in the records: value}."""
   table = _TABLES['settings']
@@ -323,23 +368,33 @@ def _records_settings(mapping):
     _translated(table, path, _value_name): (
       _value_name(value) if isinstance(value, str) else value
     )
-    for path, value in _leaves(mapping)
+    for path, value in _without_sections(mapping)
   }
 
 
 def _library_settings(overrides):
   """The inverse: nested, as the library takes them."""
   table = {v: k for k, v in _TABLES['settings'].items()}
+  defaults = config_lib.defaults()
+  chosen = {
+    part: overrides.get(f'{part}.name', defaults[part]['name'])
+    for part in _PARTS
+  }
+  chosen['loss'] = _library_value(overrides.get('loss', defaults['loss']))
+  known = lambda path: _with_section(
+    _translated(table, path, _library_value), chosen
+  )
   mapping = {}
   for path, value in overrides.items():
-    *sections, leaf = _translated(table, path, _library_value).split('.')
+    *sections, leaf = known(path).split('.')
     inner = mapping
     for section in sections:
       inner = inner.setdefault(section, {})
     inner[leaf] = _library_value(value) if isinstance(value, str) else value
   if text := overrides.get('ensemble.sweep'):  # it holds names of settings
-    known = lambda x: _translated(table, x[0], _library_value)
-    mapping['ensemble']['sweep'] = re.sub(r'[a-z_][\w.]*(?==)', known, text)
+    mapping['ensemble']['sweep'] = re.sub(
+      r'[a-z_][\w.]*(?==)', lambda found: known(found[0]), text
+    )
   return mapping
 
 
@@ -414,21 +469,25 @@ def example_shape(chosen):
 
 def resolved_settings(name, variant):
   """A config with all that the library fills in, {path: value}; no data."""
-  chosen = config_lib.from_mapping(_config(name, variant))
-  shape = example_shape(config_settings(name, variant))
-  _, hyper, filled = build_gan.build_gan(chosen, shape)
-  whole = config_lib.to_dict(filled)
-  whole['data'] = data.source_options(filled.data)
+  config = config_lib.resolve(_config(name, variant))
+  whole = config_lib.to_dict(config)
+  for penalty in training.PENALTIES:
+    whole['penalties'].setdefault(penalty, {'weight': 0.0})
   found = _records_settings(whole)
-  for key, value in hyper.items():
+  for key, value in build_hparams.build_hparams(config).items():
     path = _translated(_TABLES['hyper'], key, _value_name)
     found[f'hyper/{path}'] = float(value)
   return found
 
 
 def default_settings():
-  """All defaults, {path: value}."""
-  return _records_settings(config_lib.defaults())
+  """Defaults, {path: value}; of parts what does not depend on the choice."""
+  whole = config_lib.defaults()
+  for part in _PARTS:
+    kept = ('name', 'learning_rate')
+    whole[part] = {k: v for k, v in whole[part].items() if k in kept}
+  del whole['loss_options']
+  return _records_settings(whole)
 
 
 # ---- Building and running.
@@ -587,7 +646,9 @@ def keys_of_steps(count, devices=1):
   term = training.LossTerm(note, aux_state=jnp.zeros((size, 2), jnp.uint32))
   sides = {
     player: {
-      n: term for n, t in training.PENALTIES.items() if t.player == player
+      n: term._replace(noise_id=training.make_term(n).noise_id)
+      for n, t in training.PENALTIES.items()
+      if t.player == player
     }
     for player in ('generator', 'discriminator')
   }
@@ -667,7 +728,8 @@ def batch_indices(size, batch_size, d_steps, count, seed=0):
 
 def open_source(options, split='train'):
   """A source of data by its settings {path: value}."""
-  return data.make_source(_library_settings(options)['data'], split)
+  config = config_lib.resolve(_library_settings(options))
+  return data.make_source(experiment_lib.data_spec(config), split)
 
 
 def fake_downloads(monkeypatch):
