@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from gan_jax.runner import cli  # noqa: E402
 
+# Flags that name what is scored, see runner.evaluate.Request.
 flags.DEFINE_string('workdir', '', 'Directory of the run to score.')
 flags.DEFINE_string(
   'checkpoint', 'latest', "Checkpoint of the run: 'latest', 'best' or a step."
@@ -26,24 +27,15 @@ flags.DEFINE_integer('member', None, 'Member of an ensemble to score.')
 flags.DEFINE_enum(
   'weights', 'ema', ['ema', 'raw'], 'EMA weights of the run, or the raw ones.'
 )
-flags.DEFINE_string(
-  'samples', '', 'Samples to score: a folder of images, an .npz or an .npy.'
-)
+flags.DEFINE_string('samples', '', 'Folder of images, .npz or .npy to score.')
 flags.DEFINE_list(
-  'value_range',
-  ['-1', '1'],
-  'Range of float images in --samples and --data.',
+  'value_range', ['-1', '1'], 'Range of float images in --samples and --data.'
 )
 flags.DEFINE_bool(
-  'follow_symlinks',
-  False,
-  'Whether links in folders of images may lead out of them.',
+  'follow_symlinks', False, 'Whether links may lead out of a folder of images.'
 )
 flags.DEFINE_string(
-  'data',
-  '',
-  'Real data: a config file, a folder, an .npz or an .npy; '
-  'default: the data of the run.',
+  'data', '', "Config, folder, .npz or .npy of real data; default: the run's."
 )
 flags.DEFINE_string('data_dir', '', 'Directory in which TFDS keeps datasets.')
 flags.DEFINE_integer('seed', 1, 'Seed of the samples.')
@@ -56,13 +48,10 @@ _REQUEST = (
   'data_dir seed num_devices out'
 ).split()
 
-# Fields of `config.eval`; None leaves the run's own, or the default.
+# Flags that replace fields of `config.eval`, None for those of the run.
 flags.DEFINE_string('metrics', None, 'Names with commas, such as fid,kid,prdc.')
 flags.DEFINE_string(
-  'features',
-  None,
-  "'inception', 'pixels', 'mnist', or FILE.py:FUNCTION; default: Inception if "
-  'a metric needs it, else pixels.',
+  'features', None, "'inception', 'pixels', 'mnist', or FILE.py:FUNCTION."
 )
 flags.DEFINE_string(
   'feature_weights', None, 'File of the weights; default: downloaded once.'
@@ -73,12 +62,8 @@ flags.DEFINE_string(
   "Preprocessing for Inception: 'legacy_tensorflow' (as torch-fidelity), "
   "'legacy_pytorch' (as pytorch-fid), 'clean' (as clean-fid).",
 )
-flags.DEFINE_integer(
-  'num_samples', None, 'Examples to score; default: all in a file, or 1,000.'
-)
-flags.DEFINE_integer(
-  'num_real', None, 'Real examples to compare with; default: all.'
-)
+flags.DEFINE_integer('num_samples', None, 'Samples to score; default: 1,000.')
+flags.DEFINE_integer('num_real', None, 'Real examples; default: all.')
 flags.DEFINE_string(
   'reference_split', None, "Split to compare with, 'train' or 'test'."
 )

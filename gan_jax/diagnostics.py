@@ -17,6 +17,15 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 
+__all__ = [
+  'cosine_similarity',
+  'density_ratio_error',
+  'discriminator_accuracy',
+  'eigenvalues',
+  'game_jacobian',
+  'vector_field',
+]
+
 Array = jax.Array
 PyTree = Any
 Loss = Callable[[PyTree, PyTree], Array]

@@ -14,6 +14,12 @@ from typing import Any, Callable, NamedTuple
 import flax.linen as nn
 import jax
 
+__all__ = [
+  'DiscriminatorOutput',
+  'Network',
+  'from_linen',
+]
+
 Array = jax.Array
 PyTree = Any
 

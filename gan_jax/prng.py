@@ -10,6 +10,11 @@ import chex
 import jax
 import jax.numpy as jnp
 
+__all__ = [
+  'per_example_keys',
+  'sample_normal',
+]
+
 Array = jax.Array
 
 

@@ -1,11 +1,12 @@
 """Applies transforms at random, keyed per example."""
 
-import difflib
 from typing import Callable, Iterable, Mapping
 
 import chex
 import jax
 import jax.numpy as jnp
+
+from gan_jax import validation
 
 Array = jax.Array
 Scalar = Array | float
@@ -20,6 +21,21 @@ def check_augment(
   policy: Iterable[str],
   allowed: tuple[str, ...],
 ) -> None:
+  """Checks the arguments of an augmentation.
+
+  Args:
+    x: images, `[B, H, W, C]`, float.
+    keys: `[B]` typed keys.
+    strength: probability of each transform, a scalar in [0, 1].
+    policy: names of transforms.
+    allowed: names that the policy may have.
+
+  Raises:
+    AssertionError: for integers, another number of keys, or a strength that is
+      no scalar.
+    ValueError: for an array of another rank, an unknown name, or a strength
+      out of range.
+  """
   if x.ndim != 4:
     raise ValueError(f'augmentation is for images [B, H, W, C], not {x.shape}')
   chex.assert_type(x, float)
@@ -31,11 +47,8 @@ def check_augment(
     )
   for name in policy:
     if name not in allowed:
-      near = difflib.get_close_matches(str(name), allowed, n=1)
-      hint = f' Did you mean {near[0]!r}?' if near else ''
       raise ValueError(
-        f'unknown policy entry {name!r} in {policy!r}.{hint} '
-        f'Allowed: a tuple of {", ".join(allowed)}'
+        validation.unknown_name_message(str(name), allowed, 'policy entry')
       )
 
 

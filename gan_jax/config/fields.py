@@ -137,7 +137,9 @@ def check(where: str, value: Any, limits: Mapping[str, Any]) -> Any:
   if 'entries' in limits:
     for entry in value:
       if entry not in limits['entries']:
-        raise ValueError(unknown_name_message(entry, limits['entries'], f'entry of {where}'))
+        raise ValueError(
+          unknown_name_message(entry, limits['entries'], f'entry of {where}')
+        )
   for number in value if isinstance(value, tuple) else (value,):
     if isinstance(number, int | float) and not isinstance(number, bool):
       _check_number(f'{where}={value}', number, limits)

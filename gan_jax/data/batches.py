@@ -51,16 +51,15 @@ class BatchIterator:
         f'batch_size={batch_size}: must be between 1 and the {len(source)} '
         'examples of the training split'
       )
-    self._source, self._seed = source, seed
-    self._batch_size, self._d_steps, self._part = batch_size, d_steps, shard
+    self._source = source
+    self._options = dict(
+      seed=seed, batch_size=batch_size, d_steps=d_steps, shard=shard
+    )
     self._ahead = Prefetcher(self._batches(start, put), ahead)
 
   def host_batch(self, step: int) -> dict[str, np.ndarray]:
     """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
-    size, d_steps, shard = self._batch_size, self._d_steps, self._part
-    chunk = read_batches(
-      self._source, self._seed, size, d_steps, step, 1, shard
-    )
+    chunk = read_batches(self._source, step, 1, **self._options)
     return {name: x[0] for name, x in chunk.items()}
 
   def _batches(self, step, put):
@@ -87,11 +86,12 @@ class BatchIterator:
 
 def read_batches(
   source: Any,
+  step: int,
+  count: int,
+  *,
   seed: int,
   batch_size: int,
   d_steps: int,
-  step: int,
-  count: int,
   shard: tuple[int, int] = (0, 1),
 ) -> dict[str, np.ndarray]:
   """The batches of `count` train steps from one on, out of a source.

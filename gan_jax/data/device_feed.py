@@ -103,13 +103,15 @@ class ChunkedFeed:
       clock: returns the time in seconds.
     """
 
+    options = dict(
+      seed=seed, batch_size=batch_size, d_steps=d_steps, shard=shard
+    )
+
     def chunks():
       step = start
       while True:
         count = max(1, min(size, steps_until_boundary(step)))
-        chunk = batches.read_batches(
-          source, seed, batch_size, d_steps, step, count, shard
-        )
+        chunk = batches.read_batches(source, step, count, **options)
         fill = lambda x: np.concatenate(
           [x, np.repeat(x[-1:], size - count, axis=0)]
         )

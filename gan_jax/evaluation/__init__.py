@@ -1,7 +1,10 @@
 """Scores generated examples beside the baseline of real ones."""
 
 from gan_jax.evaluation.evaluator import Evaluator, make_evaluator
-from gan_jax.evaluation.feature_extractors import FEATURE_EXTRACTORS, FeatureExtractor
+from gan_jax.evaluation.feature_extractors import (
+  FEATURE_EXTRACTORS,
+  FeatureExtractor,
+)
 from gan_jax.evaluation.registry import METRICS
 
 __all__ = [

@@ -84,9 +84,7 @@ class Experiment:
 
   @property
   def _init(self) -> build_gan.InitFn:
-    return build_gan.build_init(
-      self.gan, self.config, self.shape, self.hparams
-    )
+    return build_gan.build_init(self.gan, self.config, self.shape, self.hparams)
 
   def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a step's batch on all devices, uint8 or float."""

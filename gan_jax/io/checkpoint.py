@@ -79,14 +79,8 @@ def verify_checksums(directory: pathlib.Path) -> str:
       if checksum(directory / name) != sum_:
         return f'{name} is not what was written'
   except (OSError, ValueError, AttributeError, RecursionError) as error:
-    return f'{_SUMS} cannot be read: {_reason(error)}'
+    return f'{_SUMS} cannot be read: {files.short_message(error)}'
   return ''
-
-
-def _reason(error: Exception) -> str:
-  """What orbax, or something below it, says: a line, its ends if it is long."""
-  line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-  return line if len(line) < 240 else f'{line[:100]} ... {line[-120:]}'
 
 
 @contextlib.contextmanager
@@ -96,7 +90,7 @@ def _writing(directory: pathlib.Path) -> Iterator[None]:
     yield
   except Exception as error:  # orbax and what is below it raise anything
     raise OSError(
-      f'no checkpoint could be written to {directory}: {_reason(error)}'
+      f'no checkpoint could be written to {directory}: {files.short_message(error)}'
     ) from error
 
 
@@ -277,7 +271,7 @@ class RunCheckpointer:
       return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
     except Exception as error:  # orbax and what is below it raise anything
       raise CorruptCheckpointError(
-        f'{directory} cannot be read: {_reason(error)}'
+        f'{directory} cannot be read: {files.short_message(error)}'
       ) from error
 
   def wait(self) -> None:

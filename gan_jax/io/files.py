@@ -11,8 +11,9 @@ _MAX_JSON = 2**28  # bytes
 
 
 def short_message(error: Exception) -> str:
-  """What an error of a library says, if it does, and not at length."""
-  return str(error)[:300] or type(error).__name__
+  """Returns the first line of a library's error, its middle cut if long."""
+  line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+  return line if len(line) < 240 else f'{line[:100]} ... {line[-120:]}'
 
 
 def read_bounded(path: pathlib.Path, *, most: int) -> bytes:

@@ -1,18 +1,46 @@
 """Adversarial losses: functions of logits, one value per logit.
 
-A logit is what the discriminator returns: the larger, the more real (for
+A logit is what the discriminator returns: the larger, the more real (for the
 cross-entropy its sigmoid is the probability of real). Logits are floating
-point, `[B]`, or `[B, h, w]` for a patch discriminator; no loss reduces, the
-caller takes the mean. Where a value is too large for its type (a square, or an
-exponential: f_gan.py) it is infinite; of finite logits up to half the largest
-number neither a loss nor its gradient is ever NaN.
+point, `[B]`, or `[B, h, w]` for a patch discriminator. No loss reduces; the
+caller takes the mean. A value too large for its type (a square, or the
+exponentials of f-GAN) is infinite; for finite logits up to half the largest
+number neither a loss nor its gradient is NaN.
 
   >>> import jax.numpy as jnp
   >>> logits = jnp.zeros(3)
   >>> cross_entropy_discriminator(logits, logits)
   Array([1.3862944, 1.3862944, 1.3862944], dtype=float32)
 
-`LOSSES[name]` are the losses of both players; docs/losses.md lists them all.
+`LOSSES[name]` holds the losses of both players:
+
+  name                                loss                            paper
+  `minimax`                           Minimax GAN, saturating         Goodfellow et al., 2014
+  `non_saturating`                    Non-saturating GAN              Goodfellow et al., 2014
+  `least_squares`                     LSGAN                           Mao et al., 2017
+  `hinge`                             Hinge loss (SNGAN, BigGAN)      Lim and Ye, 2017
+  `wasserstein`                       WGAN                            Arjovsky et al., 2017
+  `rpgan`                             Relativistic pairing GAN        Jolicoeur-Martineau, 2018
+  `ragan`                             Relativistic average GAN        Jolicoeur-Martineau, 2018
+  `ralsgan`                           Relativistic average LSGAN      Jolicoeur-Martineau, 2018
+  `rahinge`                           Relativistic average hinge      Jolicoeur-Martineau, 2018
+  `f_kl`                              f-GAN, KL                       Nowozin et al., 2016
+  `f_reverse_kl`                      f-GAN, reverse KL               Nowozin et al., 2016
+  `f_pearson`                         f-GAN, Pearson chi-squared      Nowozin et al., 2016
+  `f_jensen_shannon`                  f-GAN, Jensen-Shannon           Nowozin et al., 2016
+  `f_squared_hellinger`               f-GAN, squared Hellinger        Nowozin et al., 2016
+  `f_kl_non_saturating`               f-GAN, KL; G non-saturating     Nowozin et al., 2016
+  `f_reverse_kl_non_saturating`       reverse KL; non-saturating      Nowozin et al., 2016
+  `f_pearson_non_saturating`          Pearson; non-saturating         Nowozin et al., 2016
+  `f_jensen_shannon_non_saturating`   Jensen-Shannon; non-saturating  Nowozin et al., 2016
+  `f_squared_hellinger_non_saturating` Hellinger; non-saturating       Nowozin et al., 2016
+  `mmd_gaussian`                      MMD-GAN, Gaussian kernels       Li et al., 2017
+  `mmd_rational_quadratic`            MMD-GAN, rational quadratic     Binkowski et al., 2018
+  `dual_contrastive`                  Dual contrastive loss           Yu et al., 2021
+  `feature_matching`                  Feature matching                Salimans et al., 2016
+
+docs/losses.md has their formulas. `FACTORIES[name]` builds those that have
+options.
 """
 
 from typing import Callable
@@ -86,6 +114,65 @@ from gan_jax.losses.wrappers import (
   top_k_count,
   top_k_mask,
 )
+
+__all__ = [
+  'AdversarialLoss',
+  'DIVERGENCES',
+  'Divergence',
+  'FACTORIES',
+  'LOSSES',
+  'SAFE_LOGIT',
+  'check_loss',
+  'cross_entropy_discriminator',
+  'dual_contrastive',
+  'dual_contrastive_discriminator',
+  'dual_contrastive_generator',
+  'f_gan',
+  'f_gan_discriminator',
+  'f_gan_generator',
+  'f_gan_non_saturating',
+  'f_gan_non_saturating_generator',
+  'feature_matching',
+  'feature_matching_generator',
+  'gaussian_kernel',
+  'hinge',
+  'hinge_discriminator',
+  'least_squares',
+  'least_squares_discriminator',
+  'least_squares_generator',
+  'minimax',
+  'minimax_generator',
+  'minimax_value',
+  'mmd',
+  'mmd_discriminator',
+  'mmd_gaussian',
+  'mmd_generator',
+  'mmd_rational_quadratic',
+  'mmd_witness',
+  'non_saturating',
+  'non_saturating_generator',
+  'player_loss',
+  'rational_quadratic_kernel',
+  'relativistic',
+  'relativistic_average',
+  'relativistic_average_discriminator',
+  'relativistic_average_generator',
+  'relativistic_average_hinge',
+  'relativistic_average_hinge_discriminator',
+  'relativistic_average_hinge_generator',
+  'relativistic_average_least_squares',
+  'relativistic_average_least_squares_discriminator',
+  'relativistic_average_least_squares_generator',
+  'relativistic_discriminator',
+  'relativistic_generator',
+  'smooth_labels',
+  'top_k',
+  'top_k_count',
+  'top_k_mask',
+  'wasserstein',
+  'wasserstein_discriminator',
+  'wasserstein_generator',
+]
 
 LOSSES: dict[str, AdversarialLoss] = {
   'minimax': minimax,

@@ -4,7 +4,10 @@ None reads files or runs a network; `gan_jax.evaluation` does, and puts every
 score beside its baseline.
 """
 
-from gan_jax.metrics.class_conditional import classification_accuracy, intra_class_fid
+from gan_jax.metrics.class_conditional import (
+  classification_accuracy,
+  intra_class_fid,
+)
 from gan_jax.metrics.frechet import frechet_distance, frechet_jackknife
 from gan_jax.metrics.gaussian import fit_gaussian, kl_divergence, wasserstein_2
 from gan_jax.metrics.inception_score_metric import inception_score
@@ -14,7 +17,10 @@ from gan_jax.metrics.precision_recall import PRDC, compute_prdc
 from gan_jax.metrics.resampling import Estimate, TestResult, jackknife
 from gan_jax.metrics.sliced_wasserstein_distance import sliced_wasserstein
 from gan_jax.metrics.stacked_mnist import stacked_modes
-from gan_jax.metrics.two_sample import classifier_test, nearest_neighbor_accuracy
+from gan_jax.metrics.two_sample import (
+  classifier_test,
+  nearest_neighbor_accuracy,
+)
 
 __all__ = [
   'Estimate',

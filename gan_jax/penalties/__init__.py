@@ -1,8 +1,8 @@
-"""Penalties and regularisers: functions of arrays, one value per example.
+"""Penalties and regularizers: functions of arrays, one value per example.
 
-Those on gradients take `logits_fn`, examples `[B, ...]` to logits `[B]` or
-`[B, h, w]`; none reduces over the batch. docs/losses.md lists them all;
-gan_jax.training.penalty_terms makes each reachable from a config by its name.
+Penalties on gradients take `logits_fn`, which maps examples `[B, ...]` to
+logits `[B]` or `[B, h, w]`. None reduces over the batch. docs/losses.md lists
+them all, with the names that a config may use.
 
   >>> import jax.numpy as jnp
   >>> r1(lambda x: x @ jnp.array([3.0, 4.0]), jnp.ones((2, 2)))
@@ -29,3 +29,27 @@ from gan_jax.penalties.path_length_penalty import (
   path_lengths,
   update_path_length_mean,
 )
+
+__all__ = [
+  'LogitEMA',
+  'consistency',
+  'dragan',
+  'input_gradients',
+  'interpolate',
+  'lecam',
+  'max_gp',
+  'mode_seeking',
+  'normal_like',
+  'orthogonal',
+  'path_length',
+  'path_lengths',
+  'perturb',
+  'r1',
+  'r2',
+  'update_logit_ema',
+  'update_path_length_mean',
+  'wgan_gp',
+  'wgan_lp',
+  'zcr_generator',
+  'zero_centered',
+]

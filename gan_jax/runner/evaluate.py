@@ -111,7 +111,8 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
     devices,
     samples=facts,
     data=data,
-    options=dataclasses.asdict(options) | {'value_range': _value_range(request.value_range)},
+    options=dataclasses.asdict(options)
+    | {'value_range': _value_range(request.value_range)},
     seconds=seconds,
   )
   files.write_json(path, record)

@@ -66,9 +66,7 @@ class EnsembleEvaluator:
     self._sample_indices = sampler.make_indexed_sampler(
       ensemble.base.gan, ensemble.devices[:1]
     )
-    self._count = results.num_samples_needed(
-      ensemble.config.eval.num_samples
-    )
+    self._count = results.num_samples_needed(ensemble.config.eval.num_samples)
 
   def weights(self, state: Any, index: int) -> Any:
     """Returns the EMA weights of a member, for evaluation."""

@@ -9,33 +9,20 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gan_jax import (
-  augment,
-  compose,
-  data,
-  ensemble,
-  extractors,
-  losses,
-  metrics,
-  models,
-  optimizers,
-  parallel,
-  parts,
-  rules,
-  settings,
-  terms,
-)
+from gan_jax import augment, data, evaluation, layers, losses, models, training
 from gan_jax import config as config_lib
+from gan_jax.augment import ada_pipe, diff_augment_pipe
 from gan_jax.config import augment as augment_config
 from gan_jax.config import data as data_config
-from gan_jax.config import evaluation, fields, schema
+from gan_jax.config import evaluation as evaluation_config
+from gan_jax.config import fields, schema
 from gan_jax.config import networks as networks_config
 from gan_jax.config import optimizers as optimizers_config
-from gan_jax.data import stacked, synthetic
-from gan_jax.evaluation import resize
+from gan_jax.data import stacked_mnist, synthetic
+from gan_jax.distributed import devices
+from gan_jax.evaluation.networks import preprocess
 from gan_jax.losses.base import accepts
-from gan_jax.models import blocks
-from tests.config.old_layout import old_penalty
+from gan_jax.training import ensemble, optimizers, penalty_terms
 
 CONFIG = config_lib.Config()
 
@@ -80,7 +67,7 @@ def test_smallest_batch_of_a_loss(name):
   def value(size):
     logits = jax.ShapeDtypeStruct((size,), jnp.float32)
     both = lambda real, fake: [
-      losses.play(losses.LOSSES[name], player, real, fake, None)
+      losses.player_loss(losses.LOSSES[name], player, real, fake, None)
       for player in ('discriminator', 'generator')
     ]
     return jax.eval_shape(both, logits, logits)
@@ -96,62 +83,64 @@ def test_smallest_batch_of_a_loss(name):
 
 
 def test_every_penalty_is_there():
-  assert [old_penalty(name) for name in config_lib.PENALTIES] == [*terms.TERMS]
+  assert list(config_lib.PENALTIES) == list(training.PENALTIES)
   sections = [name for name, _ in fields.children(CONFIG.penalties)]
   assert sections == list(config_lib.PENALTIES)
 
 
 @pytest.mark.parametrize('name', config_lib.PENALTIES)
 def test_facts_and_options_of_a_penalty(name):
-  facts, entry = config_lib.PENALTIES[name], terms.TERMS[old_penalty(name)]
+  facts, entry = config_lib.PENALTIES[name], training.PENALTIES[name]
   assert facts.player == entry.player
   assert facts.coupled == entry.coupled
-  assert facts.per_example == entry.by_example
+  assert facts.per_example == entry.per_example
   assert facts.wants_features == entry.wants_features
   section = options_of(getattr(CONFIG.penalties, name))
-  own = terms.options_of(old_penalty(name))
-  assert section == settings.PENALTY_COMMON | own
+  own = penalty_terms.penalty_options(name)
+  assert section == {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0, **own}
 
 
 # ------------------------------------------------------------ other parts
 
 
 def test_policies_and_defaults_of_augmentations():
-  pipes = augment.pipes
   assert augment_config.AUGMENTS == ('none', *augment.AUGMENTS)
   assert augment_config.Augment.sections() == tuple(augment.AUGMENTS)
-  assert augment_config.DIFF_AUGMENT_POLICY == pipes.DIFF_AUGMENT_POLICY
-  assert augment_config.ADA_POLICY == pipes.ADA_POLICY
-  assert augment_config.ADA_DEFAULT == pipes.ADA_DEFAULT
+  assert (
+    augment_config.DIFF_AUGMENT_POLICY == diff_augment_pipe.DIFF_AUGMENT_POLICY
+  )
+  assert augment_config.ADA_POLICY == ada_pipe.ADA_POLICY
+  assert augment_config.ADA_DEFAULT == ada_pipe.ADA_DEFAULT
   for name in augment.AUGMENTS:
-    _, _, filled = compose.make_augment({'name': name}, 8)
     section = options_of(getattr(CONFIG.augment, name))
-    assert {'name': name, **section} == filled
+    function = keyword_defaults(augment.AUGMENTS[name])
+    assert section['policy'] == function['policy']
+    assert section['speed'] == keyword_defaults(augment.update_ada)['speed']
 
 
-@pytest.mark.parametrize('name', optimizers.OPTIMIZERS)
+@pytest.mark.parametrize('name', training.OPTIMIZERS)
 def test_options_of_an_optimizer(name):
   section = getattr(CONFIG.d_optimizer, name)
-  assert options_of(section) == optimizers.hyper_defaults(name)
+  assert options_of(section) == optimizers.hparam_defaults(name)
 
 
 def test_names_of_optimizers_and_rules():
-  assert optimizers_config.OPTIMIZERS == tuple(optimizers.OPTIMIZERS)
+  assert optimizers_config.OPTIMIZERS == tuple(training.OPTIMIZERS)
   assert optimizers_config.Optimizer.sections() == optimizers_config.OPTIMIZERS
-  assert optimizers_config.UPDATE_RULES == tuple(rules.UPDATE_RULES)
+  assert optimizers_config.UPDATE_RULES == tuple(training.UPDATE_RULES)
   for name in optimizers_config.SCHEDULES:
-    optimizers.schedule(name, 10)
+    optimizers.make_schedule(name, 10)
 
 
 def test_names_of_the_models():
   found = [m.name for m in pkgutil.iter_modules(models.__path__)]
-  assert set(config_lib.MODELS) <= set(found)
-  assert sorted(config_lib.MODELS) == parts.model_names()
+  assert set(config_lib.MODELS) == set(found)
+  assert list(config_lib.MODELS) == list(models.MODELS)
   assert networks_config.Generator.sections() == tuple(config_lib.MODELS)
   assert networks_config.Discriminator.sections() == tuple(config_lib.MODELS)
-  assert networks_config.NORMS == blocks.NORMS
-  assert networks_config.INITIALIZERS == tuple(blocks.INITIALIZERS)
-  assert networks_config.ACTIVATIONS == tuple(blocks.ACTIVATIONS)
+  assert networks_config.NORMS == layers.NORMS
+  assert networks_config.INITIALIZERS == tuple(layers.INITIALIZERS)
+  assert networks_config.ACTIVATIONS == tuple(layers.ACTIVATIONS)
 
 
 @pytest.mark.parametrize('player', ['generator', 'discriminator'])
@@ -178,31 +167,31 @@ def test_options_of_a_source(name):
 
 
 def test_names_of_backends_features_and_protocols():
-  assert schema.PARALLEL == parallel.BACKENDS
-  assert schema.BACKENDS == ('', *ensemble.WAYS)
-  assert evaluation.FEATURES == extractors.EXTRACTORS
-  assert evaluation.PROTOCOLS == tuple(resize.PREPROCESS)
+  assert schema.PARALLEL == devices.BACKENDS
+  assert schema.BACKENDS == ('', *ensemble.BACKENDS)
+  assert evaluation_config.FEATURES == evaluation.FEATURE_EXTRACTORS
+  assert evaluation_config.PROTOCOLS == tuple(preprocess.PREPROCESSORS)
 
 
 def test_facts_of_the_metrics():
   known = {
     synthetic.Gaussian: ('gaussian',),
     synthetic.Mixture: ('ring', 'grid'),
-    stacked.Stacked: ('stacked_mnist',),
+    stacked_mnist.StackedMnistModes: ('stacked_mnist',),
     None: (),
   }
-  assert list(config_lib.METRICS) == list(metrics.METRICS)
-  for name, metric in metrics.METRICS.items():
+  assert list(config_lib.METRICS) == list(evaluation.METRICS)
+  for name, metric in evaluation.METRICS.items():
     facts = config_lib.METRICS[name]
     assert facts.inception == (metric.features == 'inception')
-    assert facts.needs_labels == metric.labels
-    assert facts.sources == known[metric.truth]
+    assert facts.needs_labels == metric.needs_labels
+    assert facts.sources == known[metric.distribution]
 
 
 def test_known_distributions_of_sources():
   for name, kind in (('gaussian', synthetic.Gaussian), ('ring', None)):
     source = data.make_source({'name': name, 'size': 4})
-    assert isinstance(source.truth, kind or synthetic.Mixture)
+    assert isinstance(source.distribution, kind or synthetic.Mixture)
 
 
 # ------------------------------------------------------------ the schema
@@ -236,13 +225,6 @@ def test_defaults_are_of_the_type_that_is_written():
         assert type(field.default) is tuple and field.default
 
 
-def test_defaults_are_those_of_before():
-  old = settings.defaults()
-  for name, value in fields.children(CONFIG):
-    if not fields.is_section(value) and name != 'eval_every':
-      assert value == old[name], name
-
-
 def test_other_names_lead_somewhere_and_hide_nothing():
   from gan_jax.config import losses as loss_config
   from gan_jax.config import penalties as penalty_config
@@ -254,7 +236,7 @@ def test_other_names_lead_somewhere_and_hide_nothing():
       penalty_config.PENALTY_ALIASES,
       penalty_config.PENALTY_POINTERS,
     ),
-    (config_lib.METRICS, evaluation.METRIC_ALIASES, {}),
+    (config_lib.METRICS, evaluation_config.METRIC_ALIASES, {}),
     (data_config.SOURCES, data_config.SOURCE_ALIASES, {}),
     (augment_config.AUGMENTS, augment_config.AUGMENT_ALIASES, {}),
   )

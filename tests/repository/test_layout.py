@@ -5,6 +5,8 @@ import importlib
 import inspect
 import pathlib
 import pkgutil
+import re
+import runpy
 import subprocess
 import sys
 import types
@@ -114,7 +116,8 @@ def test_libraries_are_confined(path):
 
 @pytest.mark.parametrize('path', FILES, ids=relative)
 def test_only_distributed_maps_over_devices(path):
-  if is_within(path, ('distributed/',)):
+  # orbax is told which process writes.
+  if is_within(path, ('distributed/', 'io/checkpoint')):
     return
   for node in ast.walk(ast.parse(path.read_text())):
     if isinstance(node, ast.Attribute) and node.attr in OF_DEVICES:
@@ -199,15 +202,17 @@ def test_an_unknown_name_is_an_attribute_error():
     gan_jax.tarin  # noqa: B018
 
 
-def test_public_names_are_documented():
-  """Each has a docstring, and stands in the docs or the README."""
-  documents = [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md')]
-  text = '\n'.join(path.read_text() for path in documents)
+def test_public_names_have_docstrings():
   for module, name in public_names():
     found = getattr(module, name)
     if callable(found) and not isinstance(found, types.GenericAlias):
       assert inspect.getdoc(found), f'{module.__name__}.{name}'
-    assert name in text, f'{module.__name__}.{name} is in no document'
+
+
+def test_public_names_are_in_the_docs():
+  command = 'python scripts/list_api.py'
+  page = runpy.run_path(str(ROOT / 'scripts' / 'list_api.py'))['page']()
+  assert (ROOT / 'docs' / 'api.md').read_text() == page, f'run {command}'
 
 
 def test_everything_public_in_a_file_has_a_docstring():
@@ -230,6 +235,11 @@ def test_functions_take_few_positional_arguments():
         assert count <= 6, f'{relative(path)}:{node.lineno} {node.name}'
 
 
+def test_losses_are_listed_in_the_docstring():
+  listed = re.findall(r'^  `(\w+)`', gan_jax.losses.__doc__, re.MULTILINE)
+  assert listed == list(gan_jax.losses.LOSSES)
+
+
 def test_root_scripts_are_thin():
   for path in ROOT.glob('*.py'):
-    assert len(path.read_text().splitlines()) < 110, path.name
+    assert len(path.read_text().splitlines()) < 100, path.name

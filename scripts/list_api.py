@@ -1,0 +1,71 @@
+"""Writes docs/api.md: every public name with the first line of its docstring.
+
+  python scripts/list_api.py
+"""
+
+import inspect
+import pathlib
+import sys
+import types
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import gan_jax  # noqa: E402
+
+PAGE = ROOT / 'docs' / 'api.md'
+HEAD = """# Public names
+
+`import gan_jax` loads nothing; each package loads on first use. Names that are
+not listed here may change without notice. (Written by
+`python scripts/list_api.py`.)
+"""
+
+
+def first_line(found) -> str:
+  """Returns the first line of a docstring; '' for data."""
+  if not callable(found) or isinstance(found, types.GenericAlias):
+    return type(found).__name__
+  return (inspect.getdoc(found) or '').partition('\n')[0]
+
+
+def place(found) -> str:
+  """Returns the file that defines something, relative to the page; or ''."""
+  module = sys.modules.get(getattr(found, '__module__', ''), None)
+  path = getattr(module, '__file__', None)
+  if not path or not pathlib.Path(path).is_relative_to(ROOT):
+    return ''
+  return f'../{pathlib.Path(path).relative_to(ROOT).as_posix()}'
+
+
+def rows(module, names):
+  """Yields the rows of a table of names."""
+  for name in names:
+    found = getattr(module, name)
+    where = place(found)
+    shown = f'[`{name}`]({where})' if where else f'`{name}`'
+    yield f'| {shown} | {first_line(found)} |'
+
+
+def table(module, names):
+  """Returns the lines of a table of names."""
+  return ['', '| name | |', '|---|---|', *rows(module, names)]
+
+
+def page() -> str:
+  """Returns the text of the page."""
+  lines = HEAD.splitlines()
+  names = [name for name in dir(gan_jax) if name != '__version__']
+  modules = [n for n in names if isinstance(getattr(gan_jax, n), types.ModuleType)]
+  functions = [n for n in names if n not in modules]
+  lines += ['', '## gan_jax', *table(gan_jax, functions)]
+  for name in modules:
+    module = getattr(gan_jax, name)
+    about = module.__doc__.partition('\n')[0]
+    lines += ['', f'## gan_jax.{name}', '', about]
+    lines += table(module, module.__all__)
+  return '\n'.join(lines) + '\n'
+
+
+if __name__ == '__main__':
+  PAGE.write_text(page())
