@@ -1,6 +1,6 @@
 """Writes docs/api.md: every public name with the first line of its docstring.
 
-  python scripts/list_api.py
+python scripts/list_api.py
 """
 
 import inspect
@@ -56,7 +56,9 @@ def page() -> str:
   """Returns the text of the page."""
   lines = HEAD.splitlines()
   names = [name for name in dir(gan_jax) if name != '__version__']
-  modules = [n for n in names if isinstance(getattr(gan_jax, n), types.ModuleType)]
+  modules = [
+    n for n in names if isinstance(getattr(gan_jax, n), types.ModuleType)
+  ]
   functions = [n for n in names if n not in modules]
   lines += ['', '## gan_jax', *table(gan_jax, functions)]
   for name in modules:

@@ -1,6 +1,6 @@
 """Every config and variant: its settings, and five shrunken train steps.
 
-That 3 steps, a checkpoint and 2 more are 5 is tested by tests/test_configs.py,
+That 3 steps, a checkpoint and 2 more are 5 is tested by tests/experiment/test_configs.py,
 and not here.
 """
 

@@ -1,0 +1,160 @@
+"""Configs with a few leaves changed at random: they run, or say why not."""
+
+import importlib
+import math
+import warnings
+
+import hypothesis.strategies as st
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+
+from gan_jax import augment, experiment, losses, models, training
+from gan_jax import config as config_lib
+from tests.helpers.fuzzing import fuzz
+
+pytestmark = pytest.mark.slow
+
+BASES = ('d2l_gaussian', 'ring', 'grid', 'digits')
+NAMES = {
+  'loss': list(losses.LOSSES),
+  'augment.name': ['none', *augment.AUGMENTS],
+  'data.name': ['gaussian', 'ring', 'grid', 'digits', 'folder', 'tfds'],
+  'generator.name': sorted(models.MODELS),
+  'discriminator.name': sorted(models.MODELS),
+  'g_optimizer.name': list(training.OPTIMIZERS),
+  'd_optimizer.name': list(training.OPTIMIZERS),
+  'g_optimizer.schedule': ['constant', 'linear', 'cosine'],
+  'd_optimizer.schedule': ['constant', 'linear', 'cosine'],
+  'update_rule': list(training.UPDATE_RULES),
+  'parallel': ['pmap', 'shard_map'],
+  'compute_dtype': ['float32', 'bfloat16'],
+  'loss_reduction': ['mean', 'sum'],
+}
+# A larger one of these is a program that no test has the time for.
+MOST = {'d_steps': 3, 'num_devices': 5, 'latent_dim': 64, 'packing': 8}
+INTEGERS = (0, -1, 1, 2, 3, 4, 8, 64)
+FLOATS = (0.0, -1.0, 0.5, 1.0, 2.0, 1e-30, 1e30, math.inf, -math.inf, math.nan)
+TUPLES = ((), (8,), (4, 4, 4), (0,), (-1,), (1.5,), ('a',), (True,), (None,))
+WRONG = (None, 'nope', [], {}, (1, 2), 1.5, 10**9)
+
+
+def base(name):
+  config = importlib.import_module(f'configs.{name}').get_config('test')
+  mapping = config.to_dict()
+  if name != 'digits':
+    mapping['data']['size'] = 100
+  return mapping
+
+
+LEAVES = {
+  name: config_lib.flatten(config_lib.defaults())
+  | config_lib.flatten(base(name))
+  for name in BASES
+}
+
+
+def values(leaf, default):
+  """Values for a leaf: in range, out of it, and of other types."""
+  if leaf in NAMES:
+    return st.sampled_from([*NAMES[leaf], '', 'nope'])
+  size = leaf.startswith(('data.', 'generator.', 'discriminator.'))
+  if isinstance(default, bool):
+    good = st.booleans()
+  elif isinstance(default, int):
+    good = st.sampled_from([n for n in INTEGERS if n <= MOST.get(leaf, 64)])
+  elif isinstance(default, float):
+    good = st.sampled_from(FLOATS)
+  elif isinstance(default, list):
+    good = st.sampled_from(TUPLES)
+  else:
+    good = st.sampled_from(['', 'nope', 'none', 'batch', 'spectral', 'test'])
+  wrong = WRONG[:-1] if size or leaf in MOST else WRONG
+  return st.one_of(good, good, good, st.sampled_from(wrong))
+
+
+@st.composite
+def overrides(draw):
+  name = draw(st.sampled_from(BASES))
+  leaves = draw(
+    st.lists(st.sampled_from(sorted(LEAVES[name])), min_size=1, max_size=4)
+  )
+  return name, {
+    leaf: draw(values(leaf, LEAVES[name][leaf])) for leaf in set(leaves)
+  }
+
+
+def changed(name, leaves):
+  mapping = base(name)
+  for leaf, value in leaves.items():
+    *path, last = leaf.split('.')
+    part = mapping
+    for key in path:
+      part = part.setdefault(key, {})
+    part[last] = value
+  return mapping
+
+
+def build(name, leaves):
+  """The experiment, or None where the error names a leaf or its value."""
+  try:
+    with warnings.catch_warnings():
+      warnings.filterwarnings('ignore', 'the penalty .* is defined for each')
+      return experiment.build(changed(name, leaves))
+  except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
+    said = str(error)
+    words = [part for leaf in leaves for part in leaf.split('.')]
+    assert any(word in said for word in [*words, *map(str, leaves.values())]), (
+      said
+    )
+    return None
+
+
+def run(built):
+  """One train step; the metrics may be infinite or NaN, and say so."""
+  placed = built.parallel_train_step()
+  state = placed.put(built.init_state())
+  with built.batches(0, placed.put_batch) as batches:
+    state, metrics = placed.step(state, next(batches), placed.put(built.key))
+  assert int(jax.device_get(state.step).reshape(-1)[0]) == 1
+  for name, value in metrics.items():
+    assert np.issubdtype(np.asarray(value).dtype, np.floating), name
+
+
+@pytest.mark.parametrize(
+  'name, leaf, value',
+  [
+    ('d2l_gaussian', 'd_optimizer.learning_rate', math.inf),
+    ('d2l_gaussian', 'g_optimizer.b1', 1.0),
+    ('d2l_gaussian', 'g_optimizer.warmup_steps', -3),
+    ('d2l_gaussian', 'instance_noise.sigma', math.inf),
+    ('d2l_gaussian', 'ema_half_life', math.inf),
+    ('d2l_gaussian', 'data.seed', -1),
+    ('d2l_gaussian', 'penalties.bcr.weight', 1.0),
+    ('d2l_gaussian', 'discriminator.features', (1.5,)),
+    ('d2l_gaussian', 'batch_size', 10**9),
+    ('ring', 'generator.features', ('a',)),
+    ('ring', 'generator.features', (-1,)),
+    ('ring', 'data.sigma', math.nan),
+    ('grid', 'data.spacing', math.inf),
+    ('digits', 'generator.width', 0),
+  ],
+)
+def test_what_built_or_failed_without_a_word(name, leaf, value):
+  assert build(name, {leaf: value}) is None
+
+
+@fuzz(25)
+@given(overrides())
+def test_a_config_builds_or_says_why_not(case):
+  build(*case)
+
+
+@pytest.mark.slow
+@fuzz(8)
+@given(overrides())
+def test_what_builds_runs(case):
+  built = build(*case)
+  if built is not None:
+    run(built)

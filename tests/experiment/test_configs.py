@@ -1,0 +1,147 @@
+"""Every file in configs/: it builds, and two shrunken steps run."""
+
+import importlib
+import inspect
+import itertools
+import pathlib
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from gan_jax import data, experiment, sampling
+from gan_jax.data import ArraySource
+from gan_jax.distributed import devices as devices_lib
+from gan_jax.experiment import resume, run_dir
+
+CONFIGS = sorted(
+  path.stem
+  for path in (pathlib.Path(__file__).parents[2] / 'configs').glob('*.py')
+  if path.stem != 'common'
+)
+ABSENT = ('tfds', 'folder', 'stacked_mnist')  # data that are not here
+
+
+def get_config(name, variant=''):
+  return importlib.import_module(f'configs.{name}').get_config(variant)
+
+
+def build(name, monkeypatch, **changes):
+  """A shrunken config, on noise where its data are not here."""
+  config = get_config(name, 'test')
+  options = config.data.to_dict()
+  if options['name'] in ABSENT:
+    channels = options.get('channels', 3)
+    shape = (24, options['size'], options['size'], channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    fake = lambda split, **_: ArraySource(pixels, np.arange(24) % 10)
+    fake.__signature__ = inspect.signature(data.SOURCES[options['name']])
+    monkeypatch.setitem(data.SOURCES, options['name'], fake)
+  return experiment.build(config.to_dict() | changes)
+
+
+class Loop:
+  """One train step a call, batches by the host."""
+
+  def __init__(self, built):
+    self._built, self._placed = built, built.parallel_train_step()
+    self._key = self._placed.put(built.key)
+
+  def __call__(self, start, count):
+    """Trains for some steps from a state of the host; the state after them."""
+    now, put = self._placed.put(start), self._placed.put_batch
+    with self._built.batches(int(start.step), put) as batches:
+      for _ in range(count):
+        now, self.metrics = self._placed.step(now, next(batches), self._key)
+    return now
+
+
+class Fused:
+  """As Loop, by the program of many steps."""
+
+  def __init__(self, built):
+    self._program = built.program()
+    self._draws = self._program.put(built.streams)
+
+  def __call__(self, start, count):
+    now, step = self._program.put(start), int(start.step)
+    end = step + count
+    with self._program.feed(step) as feed:
+      while step < end:
+        most = min(end - step, self._program.max_steps)
+        examples, n = feed.take(step, most, lambda: None)
+        now, self.metrics = self._program.run(
+          now, examples, self._draws, np.int32(n)
+        )
+        step += n
+    return now
+
+
+def saved_and_restored(built, state, directory):
+  with run_dir.open_checkpoints(built, directory) as saved:
+    saved.save(int(state.step), state)
+  return resume.restore_or_initialize(built, directory).state
+
+
+def check_resumes(built, way, directory):
+  """N + N steps, with a checkpoint between, are 2N, bit for bit."""
+  train, fresh = way(built), jax.device_get(built.init_state())
+  whole = jax.device_get(train(fresh, 4))
+  half = train(fresh, 2)
+  again = train(saved_and_restored(built, half, directory), 2)
+  assert int(again.step) == 4
+  chex.assert_trees_all_equal(jax.device_get(again), whole)
+  for name, value in jax.device_get(train.metrics).items():
+    assert np.isfinite(value).all(), name
+
+
+PLACES = set(itertools.product((Loop, Fused), (1, 4), devices_lib.BACKENDS))
+USUAL = (Fused, 4, 'pmap')
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_shrunken_steps_and_more_after_a_checkpoint(
+  name, tmp_path, monkeypatch
+):
+  way, devices, backend = USUAL
+  places = {'num_devices': devices, 'parallel': backend}
+  built = build(name, monkeypatch, steps_per_call=4, **places)
+  check_resumes(built, way, tmp_path)
+  samples = sampling.make_sampler(built.gan)(built.init_state().ema, 5)
+  assert samples.shape == (5, *built.shape)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('place', sorted(PLACES - {USUAL}, key=str))
+@pytest.mark.parametrize('name', CONFIGS)
+def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
+  way, devices, backend = place
+  built = build(name, monkeypatch, num_devices=devices, parallel=backend)
+  check_resumes(built, way, tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('name', 'variant'),
+  [(name, '') for name in CONFIGS]
+  + [(name, v) for name in ('ring', 'grid') for v in ('short', 'rpgan')]
+  + [('stacked_mnist', 'rpgan')],
+)
+def test_the_config_itself_is_well_formed(name, variant):
+  from gan_jax import config as config_lib
+  from gan_jax.experiment import build_gan
+
+  config = get_config(name, variant)
+  config = config_lib.resolve(config.to_dict())
+  data.source_options(config.data)
+  shape = (2,)
+  if config.data['name'] in ('digits', *ABSENT):
+    channels = config.data.get('channels', 3)
+    shape = (config.data['size'], config.data['size'], channels)
+  build_gan.build_gan(config, shape)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_unknown_variant(name):
+  with pytest.raises(ValueError, match="unknown variant 'tset'.*':test'"):
+    get_config(name, 'tset')

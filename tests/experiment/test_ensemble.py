@@ -1,0 +1,245 @@
+"""Many runs in one program: each is what it would be alone."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import config as config_lib
+from gan_jax import experiment, training
+from gan_jax.experiment import build_gan, extract_member, resume, run_dir
+from gan_jax.io import files
+from gan_jax.runner import train_ensemble
+from gan_jax.training import ensemble as ensemble_lib
+from gan_jax.training import nonfinite
+from tests.training import test_fused as test_fuse
+
+RATE = 'g_optimizer.learning_rate'
+
+
+def mapping(seeds=1, swept='', **more):
+  # No batch norm: Adam makes steps of the rounding in gradients that are zero.
+  plain = {**test_fuse.TOY['generator'], 'norm': 'none'}
+  several = {'seeds': seeds, 'sweep': swept}
+  return {**test_fuse.TOY, 'generator': plain, 'ensemble': several, **more}
+
+
+def assert_alike(found, expected):
+  """Equal but for the order in which XLA fuses sums."""
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-5)
+
+
+def train(ensemble, count, way=''):
+  program = ensemble.program(way)
+  now, streams = (
+    program.put(ensemble.init_state()),
+    program.put(ensemble.streams),
+  )
+  with program.feed(0) as feed:
+    examples, _ = feed.take(0, count, lambda: None)
+    now, metrics = program.run(now, examples, streams, np.int32(count))
+  return jax.device_get(now), {k: v[:, :count] for k, v in metrics.items()}
+
+
+def alone(member, count):
+  return test_fuse.train(
+    experiment.build({**config_lib.to_dict(member.config), 'num_devices': 1}),
+    [count],
+  )
+
+
+def test_a_member_is_the_run_that_it_would_be_alone():
+  """By 'map' nearly to the bit; by 'vmap' to rounding, which Adam enlarges."""
+  swept = f'{RATE}=1e-3,1e-2; d_optimizer.b1=0.2,0.7'
+  plain = {**test_fuse.TOY['generator'], 'norm': 'none'}
+  ensemble = experiment.build_ensemble(
+    mapping(seeds=2, swept=swept, num_devices=2, generator=plain)
+  )
+  assert len(ensemble.members) == 8 and len(ensemble.devices) == 2
+  one_by_one, rows = train(ensemble, 6, 'map')
+  at_once, same = train(ensemble, 6, 'vmap')
+  for index in (0, 3, 6):
+    expected, metrics = alone(ensemble.members[index], 6)
+    assert_alike(ensemble_lib.take_member(one_by_one, index), expected)
+    assert_alike({k: np.asarray(v[index]) for k, v in rows.items()}, metrics)
+    chex.assert_trees_all_close(
+      ensemble_lib.take_member(at_once, index), expected, atol=5e-4
+    )
+  chex.assert_trees_all_close(rows, same, rtol=1e-3, atol=1e-4)
+  different = one_by_one.generator.params['Dense_0']['kernel']
+  assert len(np.unique(different.reshape(8, -1), axis=0)) == 8
+
+
+ABSENT_AT_0 = (
+  'penalties.r1.weight',
+  'instance_noise.sigma',
+  'label_smoothing',
+  'consensus_weight',
+  'd_optimizer.weight_clip',
+)
+
+
+@pytest.mark.slow
+def test_what_is_0_in_the_config_can_be_swept():
+  swept = f'{"+".join(ABSENT_AT_0)}=0.1,0.3'
+  ensemble = experiment.build_ensemble(mapping(swept=swept, num_devices=1))
+  now, rows = train(ensemble, 3, 'map')
+  expected, metrics = alone(ensemble.members[1], 3)
+  assert_alike(ensemble_lib.take_member(now, 1), expected)
+  assert_alike({k: np.asarray(v[1]) for k, v in rows.items()}, metrics)
+  gan = ensemble.base.gan
+  assert 'r1' in rows and gan.consensus and gan.instance_noise is not None
+  assert {'label_smoothing', 'd_weight_clip'} <= ensemble.hparams.keys()
+
+
+@pytest.mark.slow
+def test_members_with_convolutions():
+  ensemble = experiment.build_ensemble(
+    {
+      **test_fuse.IMAGES,
+      'num_devices': 1,
+      'ensemble': {'seeds': 2, 'sweep': ''},
+    }
+  )
+  found, _ = train(ensemble, 2, 'map')
+  # A lazy term is a cond, which vmap makes a select of all that it reads: of
+  # its keys too, for which JAX's check of keys takes it.
+  with jax.debug_key_reuse(False):
+    at_once, _ = train(ensemble, 2, 'vmap')
+  expected, _ = alone(ensemble.members[1], 2)
+  # XLA fuses sums in another order: the last bit.
+  chex.assert_trees_all_close(
+    ensemble_lib.take_member(found, 1), expected, atol=1e-6
+  )
+  chex.assert_trees_all_close(
+    at_once.generator.params, found.generator.params, atol=5e-4
+  )
+
+
+def test_devices_divide_the_members():
+  ensemble = experiment.build_ensemble(mapping(seeds=6, num_devices=4))
+  assert len(ensemble.devices) == 3
+
+
+def test_another_way_is_refused():
+  with pytest.raises(ValueError, match="way='pmap': choose one of"):
+    training.vectorize_members(lambda: None, 'pmap')
+  bad = {'seeds': 2, 'sweep': '', 'backend': 'pmap'}
+  with pytest.raises(
+    ValueError, match="ensemble.backend='pmap': choose one of"
+  ):
+    experiment.build_ensemble({**test_fuse.TOY, 'ensemble': bad})
+
+
+def diverging(step, bad_at):
+  """A step whose state is not finite once its member is past a step."""
+
+  def guarded(state, batch, key):
+    new, metrics = step(state, batch, key)
+    bad = state.step == bad_at
+    poison = lambda x: jnp.where(bad, jnp.nan, x)
+    params = jax.tree.map(poison, new.generator.params)
+    return new.replace(generator=new.generator.replace(params=params)), metrics
+
+  return guarded
+
+
+def test_a_member_that_diverges_is_frozen_and_the_others_go_on():
+  ensemble = experiment.build_ensemble(
+    mapping(seeds=2, swept=f'{RATE}=1e-3,1e38', num_devices=1)
+  )
+  now, metrics = train(ensemble, 8)
+  lost = train_ensemble.diverged_members(now, 8)
+  assert lost == [2, 3]
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(now.generator))
+  expected, _ = alone(ensemble.members[1], 8)
+  assert_alike(ensemble_lib.take_member(now, 1), expected)
+  assert np.isfinite(metrics['g_loss'][:2]).all()
+
+
+def test_frozen_at_the_last_finite_state():
+  built = test_fuse.build()
+  plain = build_gan.build_train_step(built.gan, built.config, None)
+  step = jax.jit(nonfinite.freeze_nonfinite(diverging(plain, 3)))
+  batch = {'x': jnp.asarray(built.train.x[:8])[None]}
+  now = built.init_state()
+  states = []
+  for _ in range(6):
+    now, _ = step(now, batch, built.key)
+    states.append(jax.device_get(now))
+  assert [int(s.step) for s in states] == [1, 2, 3, 3, 3, 3]
+  chex.assert_trees_all_equal(states[-1], states[2])
+
+
+class TestRecords:
+  def ensemble(self):
+    return experiment.build_ensemble(
+      mapping(seeds=3, swept=f'{RATE}=1e-3,1e-2', num_devices=1)
+    )
+
+  def saved(self, workdir):
+    ensemble = self.ensemble()
+    now, _ = train(ensemble, 4)
+    workdir.mkdir()
+    files.write_json(
+      workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(ensemble)
+    )
+    with run_dir.open_checkpoints(ensemble, workdir) as saved:
+      saved.save(4, now)
+    return ensemble, now
+
+  @pytest.mark.slow
+  def test_restored_extracted_and_loaded(self, tmp_path):
+    ensemble, now = self.saved(tmp_path / 'crew')
+    back, _, _, note = resume.restore_or_initialize(
+      self.ensemble(), tmp_path / 'crew'
+    )
+    chex.assert_trees_all_equal(jax.device_get(back), now)
+    assert 'step 4' in note
+    assert extract_member.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
+    _, config, _, state = run_dir.restore(tmp_path / 'one')
+    assert config == ensemble.members[4].config
+    chex.assert_trees_all_equal(
+      jax.device_get(state), ensemble_lib.take_member(now, 4)
+    )
+    member = run_dir.load_sampler(tmp_path / 'crew', member=4)
+    single = run_dir.load_sampler(tmp_path / 'one')
+    np.testing.assert_array_equal(member(5), single(5))
+    assert np.abs(
+      run_dir.load_sampler(tmp_path / 'crew', member=0)(5) - single(5)
+    ).max()
+
+  def test_an_extracted_member_goes_on_as_the_ensemble_would(self, tmp_path):
+    ensemble, _ = self.saved(tmp_path / 'crew')
+    extract_member.extract(tmp_path / 'crew', 1, tmp_path / 'one')
+    built = experiment.build(
+      {**config_lib.to_dict(ensemble.members[1].config), 'num_devices': 1}
+    )
+    start = resume.restore_or_initialize(built, tmp_path / 'one').state
+    program = built.program()
+    now, streams = program.put(start), program.put(built.streams)
+    with program.feed(4) as feed:
+      examples, _ = feed.take(4, 3, lambda: None)
+      now, _ = program.run(now, examples, streams, np.int32(3))
+    expected, _ = train(self.ensemble(), 7)
+    assert_alike(jax.device_get(now), ensemble_lib.take_member(expected, 1))
+
+  @pytest.mark.parametrize('member', [None, 6, -1])
+  def test_a_member_that_is_not_there(self, tmp_path, member):
+    self.saved(tmp_path / 'crew')
+    with pytest.raises(ValueError, match='its members are 0 to 5'):
+      run_dir.restore(tmp_path / 'crew', member=member)
+
+  def test_extract_overwrites_nothing(self, tmp_path):
+    self.saved(tmp_path / 'crew')
+    with pytest.raises(FileExistsError, match='is there already'):
+      extract_member.extract(tmp_path / 'crew', 0, tmp_path / 'crew')
+
+  def test_another_sweep_is_refused(self, tmp_path):
+    self.saved(tmp_path / 'crew')
+    other = experiment.build_ensemble(
+      mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2')
+    )
+    with pytest.raises(ValueError, match='ensemble.seeds: 3 there, 2 now'):
+      resume.restore_or_initialize(other, tmp_path / 'crew')

@@ -1,0 +1,293 @@
+"""What the benchmarks share, without measuring anything."""
+
+import json
+import os
+import pathlib
+import re
+import runpy
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+DIRECTORY = ROOT / 'benchmarks'
+# The PyTorch sides are started by others and read no options.
+COMMANDS = sorted(
+  path.stem
+  for path in DIRECTORY.glob('*.py')
+  if 'parse_args' in path.read_text() or 'parse_known_args' in path.read_text()
+)
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+  """As Python does for a program: its directory comes first."""
+  monkeypatch.syspath_prepend(str(DIRECTORY))
+
+
+@pytest.fixture
+def turns(importable):
+  import turns
+
+  return turns
+
+
+@pytest.fixture
+def suite(importable, tmp_path, monkeypatch):
+  import suite
+
+  monkeypatch.setattr(suite, 'DOCS', tmp_path)
+  return suite
+
+
+MARKED = 'Before.\n<!-- toy begin -->\nold\n<!-- toy end -->\nAfter.\n'
+
+
+def test_what_is_between_the_marks_is_replaced(suite):
+  text = suite.replace(MARKED, 'toy', '| new |\n')
+  assert text == (
+    'Before.\n<!-- toy begin -->\n\n| new |\n\n<!-- toy end -->\nAfter.\n'
+  )
+  assert suite.replace(text, 'toy', '| new |') == text
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'none',
+    '<!-- toy begin -->',
+    '<!-- toy end --><!-- toy begin -->',
+    MARKED + MARKED,
+    MARKED + '<!-- toy end -->',
+    '<!-- toy begin -->' + MARKED,
+  ],
+)
+def test_marks_that_are_not_there_or_doubled_are_refused(suite, text):
+  with pytest.raises(ValueError, match='<!-- toy begin -->'):
+    suite.replace(text, 'toy', 'new')
+
+
+def test_every_benchmark_has_its_place(suite):
+  for benchmark in suite.BENCHMARKS:
+    text = (ROOT / 'docs' / benchmark.document).read_text()
+    assert 'new' in suite.replace(text, benchmark.name, 'new')
+    assert benchmark.name in COMMANDS
+    source = (DIRECTORY / f'{benchmark.name}.py').read_text()
+    assert ('torch_python' in source) == benchmark.torch
+
+
+def run_suite(suite, monkeypatch, tmp_path, program, *arguments):
+  """Runs a suite of one benchmark, which is `program`."""
+  (tmp_path / 'benchmarks.md').write_text(MARKED)
+  (tmp_path / 'toy.py').write_text(textwrap.dedent(program))
+  monkeypatch.setattr(suite, '__file__', str(tmp_path / 'suite.py'))
+  monkeypatch.setattr(suite, 'BENCHMARKS', [suite.Benchmark('toy', torch=True)])
+  monkeypatch.setattr(sys, 'argv', ['suite.py', *arguments])
+  with pytest.raises(SystemExit) as ended:
+    suite.main()
+  return int(ended.value.code), (tmp_path / 'benchmarks.md').read_text()
+
+
+def test_a_suite_writes_what_is_printed(suite, monkeypatch, tmp_path):
+  program = """
+    import sys
+    print(*sys.argv[1:])
+    print()
+    print('| a |')
+    print('| --- |')
+    print('| 1 |')
+  """
+  code, text = run_suite(
+    suite, monkeypatch, tmp_path, program, '--torch_python=/x', '--rounds=2'
+  )
+  assert code == 0
+  assert text == suite.replace(
+    MARKED, 'toy', '--torch_python=/x --rounds=2\n\n| a |\n| --- |\n| 1 |'
+  )
+
+
+@pytest.mark.parametrize(
+  ('program', 'code', 'said'),
+  [
+    ("print('| a |\\n|---|\\n| 1 |'); raise SystemExit(3)", 1, 'FAILED'),
+    ("print('No accelerator.')", 0, 'nothing measured: No accelerator.'),
+    ("print('| a |\\n|---|')", 0, 'nothing measured'),
+  ],
+)
+def test_a_suite_keeps_old_tables(
+  suite, monkeypatch, tmp_path, capsys, program, code, said
+):
+  found = run_suite(suite, monkeypatch, tmp_path, program)
+  assert found == (code, MARKED)
+  assert f'toy            {said}' in capsys.readouterr().out
+
+
+def test_medians_leave_the_first_round_out(turns):
+  spent = [turns.Spent(*x) for x in ((9, 9), (1, 4), (3, 2), (2, 3))]
+  found = turns.medians({'a': spent, 'once': spent[:1]})
+  assert found == {'a': (2, 3), 'once': (9, 9)}
+
+
+def test_contenders_take_turns(turns, capsys):
+  order = []
+
+  def contender(name):
+    def run():
+      order.append(name)
+      return turns.Spent(float(len(order)), 0.0)
+
+    return run
+
+  contenders = {name: contender(name) for name in 'abc'}
+  found = turns.take_turns(contenders, 3, once='c')
+  assert ''.join(order) == 'abcabab'
+  assert found['a'].wall == 5 and found['b'].wall == 6 and found['c'].wall == 3
+
+
+def test_the_fastest_is_found_by_column(turns):
+  times = {'PyTorch, a': (4.0, 6.0), 'PyTorch, b': (2.0, 8.0)}
+  times |= {'gan_jax': (1.0, 1.0)}
+  assert turns.fastest(times, 'PyTorch') == (2.0, 6.0)
+  assert turns.fastest(times, 'nobody') is None
+  assert turns.Spent(4.0, 6.0).per(2) == (2.0, 3.0)
+
+
+def test_networks_of_different_sizes_are_not_compared(turns):
+  turns.check_sizes({'a': 3, 'b': 3})
+  with pytest.raises(AssertionError, match="differ in size: {'a': 3, 'b': 4}"):
+    turns.check_sizes({'a': 3, 'b': 4})
+
+
+def test_without_pytorch_it_is_said_once(turns, monkeypatch, capsys):
+  monkeypatch.setattr(turns.importlib.util, 'find_spec', lambda name: None)
+  turns.has_torch.cache_clear()
+  for _ in range(2):
+    with turns.start_torch('', 'toy_torch.py') as torch:
+      assert torch is None
+  turns.has_torch.cache_clear()
+  assert capsys.readouterr().out.count('PyTorch is left out') == 1
+
+
+def test_tables_are_markdown(turns):
+  rows = [['a', 1.23456, 1234.5], ['b', None, '7'], ['c', 0.0123456, 8]]
+  assert turns.table(['', 'x', 'y'], rows).splitlines() == [
+    '|  | x | y |',
+    '| --- | ---: | ---: |',
+    '| a | 1.23 | 1,234 |',
+    '| b |  | 7 |',
+    '| c | 0.0123 | 8 |',
+  ]
+
+
+def test_a_peer_works_on_demand(turns, tmp_path, monkeypatch):
+  program = tmp_path / 'peer.py'
+  program.write_text(
+    textwrap.dedent(f"""
+      import os, sys, time
+      sys.path.insert(0, {str(DIRECTORY)!r})
+      import turns
+      turns.serve({{'got': sys.argv[1:] + [os.environ['TONE']]}}, time.sleep)
+    """).replace('time.sleep)', 'lambda seconds: time.sleep(seconds))')
+  )
+  monkeypatch.setattr(turns, '__file__', str(tmp_path / 'turns.py'))
+  peer = turns.Peer(sys.executable, 'peer.py', 'one', TONE='two')
+  assert peer.about == {'got': ['one', 'two']}
+  with peer:
+    spent = peer.run(seconds=0.05)
+  assert spent.wall >= 0.05 > spent.cpu
+  assert peer.process.returncode == 0
+
+
+def test_a_peer_that_ends_is_an_error(turns, tmp_path, monkeypatch):
+  (tmp_path / 'peer.py').write_text('')
+  monkeypatch.setattr(turns, '__file__', str(tmp_path / 'turns.py'))
+  with pytest.raises(RuntimeError, match='peer.py ended'):
+    turns.Peer(sys.executable, 'peer.py')
+
+
+@pytest.mark.slow
+def test_steps_that_are_not_taken_are_noticed(importable):
+  import fused
+  import toy
+
+  from gan_jax import experiment
+
+  run = fused.Fused(experiment.build(toy.config(3)), 3)
+  assert run.run(2).wall > 0 and int(run.state.step) == 9
+  run.state = run.state.replace(step=run.state.step + 1)
+  with pytest.raises(RuntimeError, match='12 steps were to be taken: 13'):
+    run.run()
+
+
+def test_all_reduces_are_counted(importable):
+  import scaling
+
+  text = """
+    %a = f32[3,4]{1,0} all-reduce(%x), channel_id=1
+    %b = (f32[5]{0}, bf16[2,2]{1,0}, f32[]) all-reduce-start(%y, %z, %w)
+    %c = f32[5]{0} all-reduce-done(%b)
+    %d = f32[100]{0} add(%e, %all-reduce)
+  """
+  assert scaling.count_reduced(text) == (2, 4 * 12 + 4 * 5 + 2 * 4 + 4)
+
+
+def test_the_import_of_train_py_is_found(importable):
+  import startup
+
+  code = startup.train_imports()
+  assert re.fullmatch(r'from gan_jax import \w+(, \w+)+', code)
+  assert 'loop' in code and 'startup' in code
+
+
+def test_peaks_are_found_by_kind(importable):
+  import gpu
+
+  found = lambda kind, given=0: gpu.find_peak(kind, 'bfloat16', given)
+  assert found('NVIDIA H100 80GB HBM3') == 989
+  assert found('NVIDIA H100 PCIe') == 756
+  assert found('a card') is None
+  assert found('a card', 5) == 5
+  assert gpu.find_peak('NVIDIA A100-SXM4-40GB', 'float32', 0) == 156
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_help(name, monkeypatch, capsys):
+  monkeypatch.setattr(sys, 'argv', [f'{name}.py', '--help'])
+  with pytest.raises(SystemExit) as ended:
+    runpy.run_path(str(DIRECTORY / f'{name}.py'), run_name='__main__')
+  assert ended.value.code == 0
+  assert 'usage:' in capsys.readouterr().out
+
+
+def test_the_pictures_of_the_feed_are_jpegs(importable, tmp_path):
+  import feed
+  from PIL import Image
+
+  total = feed.write_pictures(tmp_path, 3, 64)
+  paths = sorted(tmp_path.iterdir())
+  assert sum(path.stat().st_size for path in paths) == total
+  for path in paths:
+    with Image.open(path) as picture:
+      assert picture.format == 'JPEG' and picture.size == (64, 64)
+
+
+def test_what_pytorch_is_told_of_the_mixture(importable):
+  import mixture_speed
+
+  sizes = json.loads(mixture_speed.torch_sizes())
+  assert sizes['batch'] == 100 and sizes['data']['side'] == 5
+  assert sizes['g_widths'] == [400] * 4 and sizes['d_widths'] == [200] * 3
+
+
+@pytest.mark.slow
+def test_without_an_accelerator_nothing_is_measured():
+  found = subprocess.run(
+    [sys.executable, str(DIRECTORY / 'gpu.py')],
+    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert found.stdout.startswith('No accelerator')

@@ -1,0 +1,136 @@
+"""docs/losses.md and scores.md say what the code does: formulas are evaluated."""
+
+import pathlib
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import augment, evaluation, losses, training
+from gan_jax.evaluation import feature_extractors
+from gan_jax.evaluation.networks import preprocess
+from tests.losses import test_losses
+
+ROOT = pathlib.Path(__file__).parents[2]
+TEXT = (ROOT / 'docs' / 'losses.md').read_text()
+
+
+def tables():
+  """Title -> rows of cells, of the tables of the page."""
+  found = {}
+  for section in TEXT.split('\n## ')[1:]:
+    title, _, body = section.partition('\n')
+    rows = [
+      [cell.strip() for cell in line.strip('|').split(' | ')]
+      for line in body.splitlines()
+      if line.startswith('| `')
+    ]
+    found[title] = {row[0].strip('|` '): row for row in rows}
+  return found
+
+
+TABLES = tables()
+LOSSES = {
+  name: row
+  for name, row in TABLES['Adversarial losses'].items()
+  if len(row) == 6
+}
+relu = lambda x: np.maximum(x, 0)
+FUNCTIONS = {
+  'softplus': lambda x: np.log(1 + np.exp(x)),
+  'relu': relu,
+  'logsumexp': lambda x: np.log(np.exp(x).sum()),
+  'mean': np.mean,
+  'sum': np.sum,
+  'exp': np.exp,
+  'log': np.log,
+  'sqrt': np.sqrt,
+  'sign': np.sign,
+  'gaussians': test_losses.gaussians,
+  'quadratics': test_losses.quadratics,
+  'mmd2': lambda r, f, kernel: kernel[1](r, f),
+  'mean_distance2': lambda r, f: np.full(len(r), (r.mean() - f.mean()) ** 2),
+}
+
+
+def formula(cell):
+  """The code in a cell that holds nothing else, or None."""
+  match = re.fullmatch(r'`([^`]+)`', cell)
+  return match and match[1]
+
+
+def evaluate(code, **names):
+  return eval(code, {**FUNCTIONS, **names, '__builtins__': {}})
+
+
+def test_every_name_is_in_its_table():
+  assert list(LOSSES) == list(losses.LOSSES)
+  assert list(TABLES['Penalties and regularisers']) == list(training.PENALTIES)
+  assert list(TABLES['Augmentation']) == list(augment.AUGMENTS)
+  assert list(TABLES['Update rules']) == list(training.UPDATE_RULES)
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_formulas_of_both_players(name):
+  r, f = np.float64([0.3, 2.0, -1.0]), np.float64([0.2, -1.0, 1.5])
+  for player, cell in zip(('discriminator', 'generator'), LOSSES[name][1:3]):
+    expected = evaluate(formula(cell), r=r, f=f)
+    found = test_losses.player_loss(name, player)(jnp.array(r), jnp.array(f))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'name', [n for n in losses.LOSSES if formula(LOSSES[n][3])]
+)
+def test_best_logit_and_the_loss_there(name):
+  p, q = np.asarray(test_losses.P), np.asarray(test_losses.Q)
+  best = jnp.array(evaluate(formula(LOSSES[name][3]), p=p, q=q))
+  discriminator = test_losses.player_loss(name, 'discriminator')
+  at = lambda logits: test_losses.expected_loss(discriminator, logits)
+  for seed in range(5):
+    other = best + 0.2 * np.random.default_rng(seed).normal(size=3)
+    assert at(jnp.float32(other)) >= at(best) - 1e-6
+  value = formula(LOSSES[name][4])
+  if value is None:
+    assert name == 'rpgan'
+    return
+  distances = {'JS': float(test_losses.js()), 'TV': abs(p - q).sum() / 2}
+  expected = evaluate(value, p=p, q=q, **distances)
+  np.testing.assert_allclose(at(best), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', training.PENALTIES)
+def test_players_of_penalties(name):
+  _, player, _, weight, _ = TABLES['Penalties and regularisers'][name]
+  assert player == training.PENALTIES[name].player
+  assert float(weight) > 0
+
+
+def test_papers_are_those_that_the_code_names():
+  source = '\n'.join(
+    path.read_text() for path in (ROOT / 'gan_jax').rglob('*.py')
+  )
+  for number in set(re.findall(r'arxiv.org/abs/([\d.]+)\)', TEXT)):
+    assert f'arxiv.org/abs/{number}' in source, number
+
+
+def test_the_scores_are_all_described():
+  text = (ROOT / 'docs' / 'scores.md').read_text()
+  rows = [line for line in text.splitlines() if line.startswith('| `')]
+  named = lambda names: [
+    row for row in rows if any(f'`{n}`' in row.split('|')[1] for n in names)
+  ]
+  for name in evaluation.METRICS:
+    assert len(named([name])) == 1, name
+  assert len(named(feature_extractors.FEATURE_EXTRACTORS)) == len(
+    feature_extractors.FEATURE_EXTRACTORS
+  )
+  assert len(named(preprocess.PREPROCESSORS)) == len(preprocess.PREPROCESSORS)
+
+
+def test_the_example_of_the_scores_runs(capsys):
+  text = (ROOT / 'docs' / 'scores.md').read_text()
+  (example,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+  exec(compile(example, 'scores.md', 'exec'), {})
+  assert 'coverage' in capsys.readouterr().out

@@ -1,0 +1,211 @@
+"""The training of an ensemble: its records, its scores, its pictures."""
+
+import collections
+import json
+import math
+
+import numpy as np
+import pytest
+
+from gan_jax import config as config_lib
+from gan_jax import experiment
+from gan_jax.experiment import run_dir, sweep, sweep_results
+from gan_jax.io import metric_writer
+from gan_jax.report import sweep_plots
+from gan_jax.runner import console, train_ensemble
+from tests.experiment.test_ensemble import RATE, mapping
+from tests.training import test_fused as test_fuse
+
+
+@pytest.mark.parametrize(
+  ('data', 'lost', 'drawn'),
+  [('points', [0], [1]), ('images', [1], [0, 2])],
+)
+def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
+  several = {'ensemble': {'seeds': 3, 'sweep': ''}}
+  given = mapping() if data == 'points' else test_fuse.IMAGES
+  ensemble = experiment.build_ensemble(given | several | {'num_devices': 1})
+  state = ensemble.init_state()
+  state = state.replace(
+    step=np.array([0 if i in lost else 4 for i in range(3)])
+  )
+  asked, saved = [], []
+
+  class Scorer(train_ensemble.EnsembleEvaluator):
+    def weights(self, state, index):
+      asked.append(index)
+      return super().weights(state, index)
+
+  scorer = Scorer(ensemble, None)
+  save = lambda path, x, *_, **more: saved.append((x.shape, more))
+  monkeypatch.setattr(metric_writer, 'save_samples', save)
+  monkeypatch.setattr(metric_writer, 'save_image_grid', save)
+  train_ensemble._save_pictures(tmp_path / 'x.png', ensemble, scorer, state, 4)
+  assert asked == drawn
+  if data == 'points':
+    assert saved == [((64, 2), {})]
+  else:
+    assert saved == [((24, 8, 8, 1), {'columns': 12})]
+
+
+def test_the_best_points_are_listed():
+  point = lambda i, mean: sweep_results.SweepPoint(
+    {'a': i}, [i], [], {'score': (mean, None)}, {'score': [mean]}
+  )
+  means = [3.0, math.nan, 1.0, *range(10, 30)]
+  found = [point(i, mean) for i, mean in enumerate(means)]
+  listed = lambda better: [
+    p.scores['score'][0] for p in sweep_results.rank_points(found, better)
+  ]
+  assert listed('lower')[:3] == [1.0, 3.0, 10] and len(listed('lower')) == 16
+  assert listed('higher')[:2] == [29, 28]
+  assert listed('near 0.5')[0] == 1.0
+  assert sweep_results.rank_points(found[:3], 'lower') == found[:3]
+
+
+def test_mean_and_error():
+  mean, error = sweep_results.mean_and_error([1.0, 3.0, None, math.nan])
+  assert mean == 2 and error == pytest.approx(1.0)
+  assert sweep_results.mean_and_error([4.0]) == (4.0, None)
+  assert math.isnan(sweep_results.mean_and_error([])[0])
+
+
+def test_scores_that_are_not_finite_are_of_who_diverged():
+  row = collections.namedtuple('Row', ['name', 'value'])
+  member = lambda seed: sweep.SweepMember(
+    config_lib.resolve({'seed': seed}), {}
+  )
+  scores = [[row('a', v), row('b', v)] for v in (1.0, math.nan, 3.0)]
+  (point,) = sweep_results.aggregate_seeds(
+    [member(i) for i in range(4)], [*scores, None]
+  )
+  assert point.members == [0, 1, 2, 3] and point.diverged == [1, 3]
+  assert point.scores['a'] == (2.0, pytest.approx(1.0))
+  assert point.values == {'a': [1.0, 3.0], 'b': [1.0, 3.0]}
+  (nothing,) = sweep_results.aggregate_seeds([member(0)], [scores[1]])
+  text = json.dumps(nothing.as_json(), allow_nan=False)
+  assert json.loads(text)['scores'] == {'a': [None, None], 'b': [None, None]}
+
+
+class TestPlots:
+  def points(self, shape):
+    found = []
+    for i in range(math.prod(shape)):
+      lost = [2 * i] if i == 1 else []
+      scores = {'score': (1.0 + i, 0.1), 'other': (math.nan, None)}
+      found.append(
+        sweep_results.SweepPoint(
+          {'a': i},
+          [2 * i, 2 * i + 1],
+          lost,
+          scores,
+          {'score': [1.0, 2.0], 'other': []},
+        )
+      )
+    return found
+
+  @pytest.mark.parametrize('shape', [(), (3,), (3, 2)])
+  def test_a_picture(self, tmp_path, shape):
+    pytest.importorskip('matplotlib', reason="pip install 'gan_jax[plots]'")
+    axes = [
+      sweep.SweepAxis((name,), tuple(range(1, n + 1)))
+      for name, n in zip('ab', shape)
+    ]
+    lines = [
+      {'step': s, 'metrics': {'d_loss': [1, None], 'g_loss': [2.0, 3.0]}}
+      for s in (1, 2)
+    ]
+    baselines = {'score': (0.5, 0.01), 'other': (0.5, None)}
+    path = tmp_path / 'x.png'
+    assert sweep_plots.plot_sweep(
+      path, axes, self.points(shape), baselines, lines
+    )
+    assert path.stat().st_size > 5000
+
+  def test_no_picture_of_three_dimensions(self, tmp_path):
+    axes = [sweep.SweepAxis((name,), (1.0,)) for name in 'abc']
+    baselines = {'score': (0.5, 0.01)}
+    path = tmp_path / 'x.png'
+    assert not sweep_plots.plot_sweep(
+      path, axes, self.points(()), baselines, []
+    )
+
+
+@pytest.mark.slow
+def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
+  def train(workdir, stopped):
+    given = mapping(seeds=2, num_steps=30, num_devices=1)
+    ensemble = experiment.build_ensemble(
+      given | {'eval_every': 10, 'eval': {'num_samples': 20}}
+    )
+    return train_ensemble.train_ensemble(
+      ensemble, workdir, console.ConsoleReporter(), lambda: stopped
+    )
+
+  def lines(workdir):
+    text = (workdir / train_ensemble.CURVES_FILE).read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+  assert not train(tmp_path / 'a', stopped=True)
+  assert not (tmp_path / 'a' / 'summary.json').exists()
+  assert run_dir.latest_step(tmp_path / 'a') == 1
+  assert [line['step'] for line in lines(tmp_path / 'a')] == [1]
+  for name in 'ab':
+    assert train(tmp_path / name, stopped=False)
+  scores = lambda name: [x for x in lines(tmp_path / name) if 'scores' in x]
+  assert [line['step'] for line in scores('a')] == [10, 20, 30]
+  for found, expected in zip(scores('a'), scores('b'), strict=True):
+    for one, other in zip(found['scores'], expected['scores'], strict=True):
+      assert one == pytest.approx(other, rel=1e-3)
+
+
+@pytest.mark.slow
+class TestTrainPy:
+  ARGUMENTS = (
+    '--config=configs/d2l_gaussian.py:test',
+    '--config.num_steps=4',
+    '--config.ensemble.seeds=2',
+    f'--config.ensemble.sweep={RATE}=1e-3,1e38',
+  )
+
+  def test_an_ensemble_and_its_continuation(self, tmp_path):
+    from tests.runner.test_train import run
+
+    workdir = f'--workdir={tmp_path}'
+    out = run(*self.ARGUMENTS, workdir)
+    assert 'members  4: 2 seeds from 0' in out
+    assert '2 of 4 diverged' in out
+    rows = json.loads((tmp_path / 'summary.json').read_text())
+    assert [len(p['diverged']) for p in rows['points']] == [0, 2]
+    assert rows['members'][0]['scores'] and not rows['members'][3]['scores']
+    curves = tmp_path / 'members.jsonl'
+    read = lambda: [json.loads(x) for x in curves.read_text().splitlines()]
+    scored = read().pop()
+    assert scored['step'] == 4 and scored['scores']
+    # As if it had been killed while it was scored for the last time.
+    curves.write_text(''.join(json.dumps(x) + '\n' for x in read()[:-1]))
+    run(*self.ARGUMENTS, workdir)
+    assert read().pop().keys() == scored.keys()
+    more = run(*self.ARGUMENTS, '--config.num_steps=8', workdir)
+    assert 'continues from the checkpoint of step 4' in more
+    steps = [line['step'] for line in read() if 'metrics' in line]
+    assert steps == sorted(set(steps)) and steps[-1] == 8
+
+  def test_bad_input_is_one_line(self, tmp_path):
+    from tests.runner.test_train import run
+
+    out = run(
+      '--config=configs/d2l_gaussian.py:test',
+      '--config.ensemble.sweep=batch_size=8,16',
+      f'--workdir={tmp_path}',
+      rc=1,
+    )
+    assert out.startswith('train.py: ensemble.sweep: batch_size is not a cont')
+
+  def test_dry_run_writes_nothing(self, tmp_path):
+    from tests.runner.test_train import run
+
+    workdir = tmp_path / 'none'
+    out = run(*self.ARGUMENTS, '--dry_run', f'--workdir={workdir}')
+    assert 'parameters  G 6, D' in out and 'kFLOP' in out
+    assert not workdir.exists()
