@@ -1,7 +1,7 @@
-"""The DCGAN of gan_jax.models.dcgan at 32 x 32, from the layers of Flax alone.
+"""The DCGAN of gan_jax.models.dcgan at 32 x 32, built from Flax layers only.
 
-What a user of Flax would write: the convolutions and their gradients are
-XLA's. dcgan_step.py times it.
+A user of Flax would write it like this: the convolutions and their gradients
+are XLA's. dcgan_step.py times it.
 """
 
 import flax.linen as nn
@@ -11,7 +11,7 @@ normal = nn.initializers.normal(0.02)
 
 
 class Generator(nn.Module):
-  """Latents `[B, Z]` to images `[B, 32, 32, channels]`."""
+  """Maps latents `[B, Z]` to images `[B, 32, 32, channels]`."""
 
   width: int
   channels: int
@@ -34,7 +34,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Images to logits `[B]`."""
+  """Maps images to logits `[B]`."""
 
   width: int
 

@@ -3,15 +3,15 @@
   python benchmarks/dcgan_step.py
   python benchmarks/dcgan_step.py --torch_python=PATH   torch from elsewhere
 
-A step is one D step and one G step, non-saturating cross-entropy, Adam, batch
-norm in both networks, D on real and fake as two batches, and the moving
-average of G, on images of 32 x 32 x 3 at width 64, batch 64 and 100 latents.
-The contenders take turns, STEPS steps at a time, and each row is the median
-over the rounds; PyTorch runs in a process of its own. CPU seconds are those of
-all threads, so that they say what a step costs where cores are shared; a
-ratio above 1 means less CPU time than PyTorch's faster memory layout, or than
-the loop of the same networks. Rows of several members are for one of them.
-Takes about six minutes on two cores; --short leaves out what is slow.
+A step is one D step and one G step with non-saturating cross-entropy, Adam,
+batch norm in both networks, real and fake as two batches of D, and the EMA of
+G, on images of 32 x 32 x 3 at width 64, batch 64 and 100 latents. The
+contenders take turns, STEPS steps at a time; each row is the median over the
+rounds. PyTorch runs in its own process. CPU seconds are those of all threads,
+so they measure the cost of a step even if cores are shared. A ratio above 1
+means less CPU time than PyTorch's faster memory layout, or than the loop of the
+same networks. A row of several members gives the time of one. Takes about six
+minutes on two cores; --short leaves out the slow rows.
 """
 
 import functools
@@ -36,9 +36,9 @@ from gan_jax.training import optimizers
 
 SIZES = {'batch': 64, 'latent_dim': 100, 'width': 64, 'size': 32}
 SHAPE = (SIZES['size'], SIZES['size'], 3)
-STEPS = 5  # at a time: the length of the scan, and of the loop beside it
+STEPS = 5  # per turn: the length of the scan and of the loop
 MEMBERS = 4
-HYPER = {
+HPARAMS = {
   'g_learning_rate': 2e-4,
   'd_learning_rate': 2e-4,
   'ema_decay': 0.999,
@@ -48,11 +48,11 @@ HYPER = {
   for name, value in optimizers.hparam_defaults('adam').items()
 }
 TOLERANCE = 1e-3  # rounding can flip a leaky ReLU whose input is almost 0
-SLOW = 'plain Flax, in a scan'  # a hundred times: one round, cold
+SLOW = 'plain Flax, in a scan'  # a hundred times slower: one cold round
 
 
 def make_gan(generator: nn.Module, discriminator: nn.Module) -> training.GAN:
-  """The game that all contenders play."""
+  """Builds the GAN that all contenders train."""
   return training.GAN(
     generator=networks.from_linen(generator),
     discriminator=networks.from_linen(discriminator),
@@ -67,26 +67,26 @@ class Program:
   """A compiled train step, or a scan of several, and its state.
 
   Attributes:
-    state: the training state; each call of `run` goes on from it.
+    state: train state; each call of `run` continues from it.
   """
 
-  def __init__(self, gan: training.GAN, how: str = 'loop'):
-    """Compiles a step, called one way.
+  def __init__(self, gan: training.GAN, variant: str = 'loop'):
+    """Compiles a step.
 
     Args:
-      gan: the game.
-      how: 'loop'; 'xla', a loop with XLA's gradients of convolutions; 'scan',
-        all steps in one call; 'members', a vmap over several games; 'pmap' on
-        one device.
+      gan: GAN to train.
+      variant: 'loop'; 'xla', a loop with XLA's gradients of convolutions;
+        'scan', all steps in one call; 'members', a vmap over several GANs;
+        'pmap' on one device.
     """
-    self.members = MEMBERS if how == 'members' else 1
-    self.calls = 1 if how == 'scan' else STEPS
+    self.members = MEMBERS if variant == 'members' else 1
+    self.calls = 1 if variant == 'scan' else STEPS
     self.key = jax.random.key(0)
-    # Noise for images: what they show does not change the time.
+    # Noise instead of images: their content does not change the time.
     images = jax.random.uniform(self.key, (SIZES['batch'], *SHAPE), minval=-1)
     self.batch = {'x': images[None]}
-    init = lambda key: training.init_state(gan, key, {'x': images}, HYPER)
-    axis_name = devices.AXIS_NAME if how == 'pmap' else None
+    init = lambda key: training.init_state(gan, key, {'x': images}, HPARAMS)
+    axis_name = devices.AXIS_NAME if variant == 'pmap' else None
     step = training.make_train_step(gan, axis_name=axis_name)
 
     def scan(state, batch, key):
@@ -96,31 +96,33 @@ class Program:
     program = {
       'scan': scan,
       'members': jax.vmap(step, in_axes=(0, None, 0)),
-    }.get(how, step)
-    if how == 'members':
+    }.get(variant, step)
+    if variant == 'members':
       init = jax.vmap(init)
       self.key = jax.random.split(self.key, MEMBERS)
     self.state = jax.jit(init)(self.key)
-    if how == 'pmap':
+    if variant == 'pmap':
       mapped = distributed.parallelize_step(step, devices.local_devices(1))
       self.state, self.key = mapped.put((self.state, self.key))
       self.batch = mapped.put_batch(self.batch)
       self._step = mapped.step
       return
-    choice = (lambda _: False) if how == 'xla' else convolution._own_gradients
-    with mock.patch.object(convolution, '_own_gradients', choice):
+    choose = convolution._own_gradients
+    if variant == 'xla':
+      choose = lambda _: False
+    with mock.patch.object(convolution, '_own_gradients', choose):
       lowered = jax.jit(program, donate_argnums=0).lower(
         self.state, self.batch, self.key
       )
     self._step = lowered.compile()
 
   def __call__(self) -> gan_lib.Metrics:
-    """One call of the compiled program; returns its metrics."""
+    """Calls the compiled program once, and returns its metrics."""
     self.state, metrics = self._step(self.state, self.batch, self.key)
     return metrics
 
   def run(self) -> turns.Spent:
-    """Takes STEPS steps; of several members, the time of one of them."""
+    """Times STEPS steps; of several members, returns the time of one."""
 
     def work():
       for _ in range(self.calls):
@@ -130,28 +132,36 @@ class Program:
     return turns.timed(work).per(self.members)
 
   def num_parameters(self) -> int:
-    """Number of trained numbers in both networks of one member."""
+    """Returns the number of parameters of both networks of one member."""
     return fused.num_parameters(self.state) // self.members
 
 
 def check_gradients(ours: Program, xla: Program) -> None:
-  """Takes a step with either kind of gradients: the same but for rounding.
+  """Checks that steps with either kind of gradients agree up to rounding.
+
+  Args:
+    ours: program with the library's gradients of convolutions.
+    xla: program with XLA's.
 
   Raises:
-    AssertionError: where a metric differs by a tenth of TOLERANCE, or what
-      D's optimizer keeps of the gradient by TOLERANCE of its norm.
+    AssertionError: if a metric differs by a tenth of TOLERANCE, or the moments
+      of D's optimizer by TOLERANCE of their norm.
   """
   metrics = jax.tree.map(lambda a, b: jnp.abs(a - b), ours(), xla())
-  kept = [p.state.discriminator.opt_state for p in (ours, xla)]
-  difference = jax.tree.map(lambda a, b: 1.0 * (a - b), *kept)
-  gradient = global_norm(difference) / global_norm(kept[1])
+  moments = [p.state.discriminator.opt_state for p in (ours, xla)]
+  difference = jax.tree.map(lambda a, b: 1.0 * (a - b), *moments)
+  gradient = global_norm(difference) / global_norm(moments[1])
   text = {n: f'{x:.0e}' for n, x in {**metrics, 'gradient': gradient}.items()}
   assert max(*metrics.values(), 0.1 * gradient) < TOLERANCE / 10, text
   print(f"one step, own gradients less XLA's: {text}")
 
 
 def make_programs(short: bool) -> dict[str, Program]:
-  """Compiles the train steps in JAX and checks that they are the same."""
+  """Compiles the train steps in JAX, and checks that they agree.
+
+  Args:
+    short: whether to leave out the slow programs.
+  """
   ours = make_gan(
     dcgan.Generator(shape=SHAPE, width=SIZES['width']),
     dcgan.Discriminator(width=SIZES['width']),
@@ -178,13 +188,13 @@ def make_programs(short: bool) -> dict[str, Program]:
 
 
 def make_contenders(
-  programs: dict[str, Program], torch: turns.Peer | None
+  programs: dict[str, Program], torch: turns.Worker | None
 ) -> dict[str, Callable[[], turns.Spent]]:
-  """What takes turns: the programs and, where it is there, PyTorch."""
+  """Returns all contenders: the programs and, if it is there, PyTorch."""
   counts = {name: p.num_parameters() for name, p in programs.items()}
   contenders = {name: p.run for name, p in programs.items()}
   if torch is not None:
-    counts['PyTorch'] = torch.about['parameters']
+    counts['PyTorch'] = torch.info['parameters']
     for layout in ('contiguous', 'channels_last'):
       contenders[f'PyTorch, {layout}'] = functools.partial(
         torch.run, layout=layout, steps=STEPS
@@ -194,7 +204,7 @@ def make_contenders(
 
 
 def table(medians: dict[str, turns.Spent]) -> str:
-  """The results in Markdown."""
+  """Formats the results as Markdown."""
   each = {name: spent.per(STEPS) for name, spent in medians.items()}
   best = turns.fastest(each, 'PyTorch')
   header = ['', 'wall ms / step', 'CPU ms / image']
@@ -214,9 +224,11 @@ def table(medians: dict[str, turns.Spent]) -> str:
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures, and prints a table."""
   parser = turns.torch_parser(__doc__, rounds=9)
-  parser.add_argument('--short', action='store_true', help='no plain Flax')
+  parser.add_argument(
+    '--short', action='store_true', help='leaves out plain Flax'
+  )
   options = parser.parse_args()
   xla_setup.configure_cpu()
   with turns.start_torch(

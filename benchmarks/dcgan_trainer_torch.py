@@ -1,9 +1,9 @@
 """DCGAN and its train step in PyTorch, at 32 or 64 pixels.
 
-As a good user of PyTorch writes it: fused Adam, a moving average without a
-loop over tensors, the memory layout of choice, automatic mixed precision,
-both losses compiled where that is asked for. dcgan_torch.py times it on a CPU
-and gpu_torch.py on an accelerator.
+Written as an experienced user of PyTorch would: fused Adam, an EMA without a
+loop over tensors, a choice of memory layout, automatic mixed precision, and
+optionally compiled losses. dcgan_torch.py times it on a CPU, gpu_torch.py on an
+accelerator.
 """
 
 import copy
@@ -16,26 +16,26 @@ from torch import nn
 
 
 class InLayout(nn.Module):
-  """Puts activations into a memory layout."""
+  """Converts activations to a memory layout."""
 
   def __init__(self, layout: torch.memory_format):
     super().__init__()
     self.layout = layout
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
-    """The same numbers."""
+    """Returns the same numbers in the layout."""
     return x.contiguous(memory_format=self.layout)
 
 
 def stage_widths(width: int, size: int) -> list[int]:
-  """Features of each stage, from the pixels to 4 x 4; 3 stages at 32."""
+  """Returns the channels of each stage, from the pixels down to 4 x 4."""
   return [width * 2**stage for stage in range(size.bit_length() - 3)]
 
 
 def make_generator(
   latent_dim: int, width: int, size: int, layout: torch.memory_format
 ) -> nn.Module:
-  """Latents `[B, Z]` to images `[B, 3, size, size]`."""
+  """Builds the generator: latents `[B, Z]` to `[B, 3, size, size]`."""
   widths = stage_widths(width, size)[::-1]
   layers = [
     nn.Linear(latent_dim, 16 * widths[0], bias=False),
@@ -52,7 +52,7 @@ def make_generator(
 
 
 def make_discriminator(width: int, size: int) -> nn.Module:
-  """Images `[B, 3, size, size]` to logits `[B, 1]`."""
+  """Builds the discriminator: `[B, 3, size, size]` to logits `[B, 1]`."""
   widths = stage_widths(width, size)
   layers = [nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
   for inputs, outputs in zip(widths, widths[1:]):
@@ -65,7 +65,7 @@ def make_discriminator(width: int, size: int) -> nn.Module:
 
 
 def draw_weights(module: nn.Module) -> None:
-  """N(0, 0.02) for kernels, as DCGAN has them."""
+  """Draws kernels from N(0, 0.02^2), as DCGAN does."""
   for layer in module.modules():
     if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
       nn.init.normal_(layer.weight, std=0.02)
@@ -74,13 +74,13 @@ def draw_weights(module: nn.Module) -> None:
 
 
 def float_tensors(network: nn.Module) -> list[torch.Tensor]:
-  """Parameters and statistics."""
+  """Returns parameters and batch statistics."""
   tensors = network.state_dict().values()
   return [x for x in tensors if x.is_floating_point()]
 
 
 class Trainer:
-  """Both players, the average of G, and one step of all.
+  """Both players, the EMA of G, and a train step.
 
   Attributes:
     players: the networks and their optimizers.
@@ -100,11 +100,11 @@ class Trainer:
 
     Args:
       sizes: batch, latent_dim, width and size, the side of an image.
-      layout: of kernels and activations in memory.
-      device: where all of it is.
+      layout: memory layout of kernels and activations.
+      device: device of all tensors.
       dtype: 'float32', or 'bfloat16' for automatic mixed precision.
-      compiled: whether both losses are.
-      prepare: makes floats in [-1, 1] of a batch, as a part of D's loss.
+      compiled: whether to compile both losses.
+      prepare: converts a batch to floats in [-1, 1], as a part of D's loss.
     """
     torch.manual_seed(0)
     self._latents = functools.partial(
@@ -120,8 +120,8 @@ class Trainer:
       draw_weights(network)
       network.to(device=device, memory_format=layout)
     self.players = players_torch.Players(*networks, lr=2e-4, betas=(0.5, 0.999))
-    self._average = copy.deepcopy(self.players.g).requires_grad_(False)
-    self._pair = float_tensors(self._average), float_tensors(self.players.g)
+    self._ema = copy.deepcopy(self.players.g).requires_grad_(False)
+    self._pair = float_tensors(self._ema), float_tensors(self.players.g)
     self._prepare = prepare
     precision = torch.autocast(
       device, dtype=torch.bfloat16, enabled=dtype == 'bfloat16'
@@ -141,7 +141,7 @@ class Trainer:
     return players_torch.g_loss(self.players.d(fake))
 
   def step(self, images: torch.Tensor) -> None:
-    """One D step on a batch, one G step, one update of the average."""
+    """Takes a D step on a batch, a G step, and an update of the EMA."""
     self.players.step(lambda: self._d_loss(images), self._g_loss)
     with torch.no_grad():
       torch._foreach_lerp_(*self._pair, 1e-3)

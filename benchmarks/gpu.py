@@ -1,13 +1,13 @@
-"""Times DCGAN on an accelerator: gan_jax beside PyTorch, and the roofline.
+"""Times DCGAN on an accelerator: gan_jax, PyTorch, and the roofline.
 
   python benchmarks/gpu.py --torch_python=PATH
-  python benchmarks/gpu.py --allow_cpu --width=8 --batch=8 --steps=2   a look
+  python benchmarks/gpu.py --allow_cpu --width=8 --batch=8 --steps=2   a trial
 
-32 and 64 pixels, float32 and bfloat16, batch norm in both networks, Adam and
-the moving average, on resident images. gan_jax runs its fused program; PyTorch
-is eager and compiled, in a process of its own. The contenders take turns; rows
-are medians over the rounds, without compilation. Where JAX sees no accelerator
-it says so in one line and measures nothing.
+Covers 32 and 64 pixels in float32 and bfloat16, with batch norm in both
+networks, Adam and the EMA, on resident images. gan_jax runs its fused program;
+PyTorch runs eager and compiled, in its own process. The contenders take turns;
+rows are medians over the rounds, without compilation. If JAX finds no
+accelerator, the benchmark prints one line and measures nothing.
 """
 
 import functools
@@ -24,8 +24,8 @@ from gan_jax import experiment
 from gan_jax.data import ArraySource
 from gan_jax.experiment import cost
 
-# Peaks as published, dense, TFLOP/s: bfloat16, and TF32 (XLA's and PyTorch's
-# float32 here). By part of jax.Device.device_kind; the first that fits.
+# Published dense peaks in TFLOP/s: bfloat16, and TF32, which both sides use for
+# float32. Keys are parts of jax.Device.device_kind; the first match counts.
 PEAKS = {
   'H200': (989, 494),
   'H100 PCIe': (756, 378),
@@ -39,7 +39,13 @@ EAGER, COMPILED = 'PyTorch, eager', 'PyTorch, compiled'
 
 
 def make_experiment(size: int, dtype: str, options) -> experiment.Experiment:
-  """DCGAN on random images, as the PyTorch side has it."""
+  """Builds DCGAN on random images, as on the PyTorch side.
+
+  Args:
+    size: side of the images in pixels.
+    dtype: 'float32' or 'bfloat16'.
+    options: command-line options.
+  """
   config = folder.get_config()
   common.dcgan(config, width=options.width, d_norm='batch', r1=0.0)
   mapping = config.to_dict() | {
@@ -55,12 +61,12 @@ def make_experiment(size: int, dtype: str, options) -> experiment.Experiment:
 
 
 def find_peak(kind: str, dtype: str, given: float) -> float | None:
-  """The peak in TFLOP/s; None for a device that is not known.
+  """Returns the peak in TFLOP/s, or None for an unknown device.
 
   Args:
-    kind: of the device, by JAX.
+    kind: JAX's device kind.
     dtype: 'float32' or 'bfloat16'.
-    given: the answer, where it is above 0.
+    given: peak to return instead, if it is above 0.
   """
   if given:
     return given
@@ -71,7 +77,7 @@ def find_peak(kind: str, dtype: str, given: float) -> float | None:
 
 
 def start_torch(size: int, dtype: str, options):
-  """PyTorch's side of one experiment, for `with`."""
+  """Starts PyTorch's side of one experiment, as a context manager."""
   sizes = {
     'size': size,
     'width': options.width,
@@ -85,19 +91,27 @@ def start_torch(size: int, dtype: str, options):
 
 
 def compare(
-  built: experiment.Experiment, torch: turns.Peer | None, options
+  ours: fused.Fused, torch: turns.Worker | None, options
 ) -> dict[str, turns.Spent]:
-  """Seconds of a step, of the fused program and of PyTorch's."""
-  ours = fused.Fused(built, options.steps)
+  """Returns the seconds per step of the fused program and of PyTorch.
+
+  Args:
+    ours: the fused program.
+    torch: PyTorch's side, if there is one.
+    options: command-line options.
+
+  Raises:
+    RuntimeError: if JAX sees an accelerator and PyTorch does not.
+  """
   parameters = {'gan_jax': fused.num_parameters(ours.state)}
   contenders = {'gan_jax': ours.run}
   if torch is not None:
-    if torch.about['device'] == 'cpu' and jax.default_backend() != 'cpu':
+    if torch.info['device'] == 'cpu' and jax.default_backend() != 'cpu':
       raise RuntimeError(
-        f'PyTorch {torch.about["version"]} sees no GPU: name a Python whose '
+        f'PyTorch {torch.info["version"]} sees no GPU: name a Python whose '
         'PyTorch does with --torch_python=PATH'
       )
-    parameters['PyTorch'] = torch.about['parameters']
+    parameters['PyTorch'] = torch.info['parameters']
     for name, compiled in {EAGER: False, COMPILED: True}.items():
       contenders[name] = functools.partial(
         torch.run, compiled=compiled, steps=options.steps
@@ -108,11 +122,11 @@ def compare(
 
 
 def measure(size: int, dtype: str, options) -> list[list]:
-  """Rows of one experiment."""
-  built = make_experiment(size, dtype, options)
+  """Returns the rows of one experiment."""
+  dcgan = make_experiment(size, dtype, options)
   with start_torch(size, dtype, options) as torch:
-    steps = compare(built, torch, options)
-  flops = cost.count_flops(cost.lower_train_step(built))
+    steps = compare(fused.Fused(dcgan, options.steps), torch, options)
+  flops = cost.count_flops(cost.lower_train_step(dcgan))
   kind = jax.devices()[0].device_kind
   peak = find_peak(kind, dtype, options.peak_tflops)
   eager, compiled = steps.get(EAGER), steps.get(COMPILED)
@@ -133,22 +147,24 @@ def measure(size: int, dtype: str, options) -> list[list]:
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures, and prints a table."""
   parser = turns.torch_parser(__doc__, rounds=7)
   parser.add_argument('--batch', type=int, default=64)
   parser.add_argument('--width', type=int, default=64)
-  parser.add_argument('--steps', type=int, default=100, help='of a turn')
+  parser.add_argument('--steps', type=int, default=100, help='steps per turn')
   parser.add_argument('--sizes', type=int, nargs='*', default=[32, 64])
   parser.add_argument(
-    '--peak_tflops', type=float, default=0.0, help='of your device'
+    '--peak_tflops', type=float, default=0.0, help='peak of your device'
   )
-  parser.add_argument('--allow_cpu', action='store_true', help='to try it out')
+  parser.add_argument(
+    '--allow_cpu', action='store_true', help='runs on a CPU too'
+  )
   options = parser.parse_args()
-  # JAX takes three quarters of the memory else, and PyTorch has none.
+  # By default JAX takes three quarters of the memory, too much beside PyTorch.
   os.environ.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', '0.4')
   device = jax.devices()[0]
   if device.platform == 'cpu' and not options.allow_cpu:
-    print('No accelerator: JAX sees a CPU alone; nothing was measured.')
+    print('No accelerator: JAX finds only a CPU, so nothing was measured.')
     return
   print(f'{device.device_kind}; {turns.machine()}')
   rows = []
@@ -160,8 +176,8 @@ def main() -> None:
     'images / s',
     'eager / this',
     'compiled / this',
-    'TFLOP / s',
-    '% of the peak',
+    'TFLOP/s',
+    '% of peak',
   )
   print('\n' + turns.table(header, rows))
 

@@ -1,8 +1,8 @@
 """The PyTorch side of gpu.py: DCGAN at 32 or 64 pixels, timed on demand.
 
-Not a program to run by hand: gpu.py starts it, in an interpreter that has
-PyTorch. channels_last, automatic mixed precision for bfloat16, TF32 for
-float32 (as XLA has it), fused Adam; eager, or with both losses compiled.
+Started by gpu.py in a Python that has PyTorch, not by hand. Uses channels_last,
+automatic mixed precision for bfloat16, TF32 for float32 (as XLA does) and fused
+Adam; eager, or with both losses compiled.
 """
 
 import json
@@ -14,19 +14,19 @@ import turns
 
 
 def draw_images(examples: int, size: int, device: str) -> torch.Tensor:
-  """Random bytes `[examples, 3, size, size]`, resident."""
+  """Draws random bytes `[examples, 3, size, size]` on the device."""
   shape = (examples, 3, size, size)
   images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
   return images.contiguous(memory_format=torch.channels_last)
 
 
 def from_bytes(images: torch.Tensor) -> torch.Tensor:
-  """0 .. 255 to floats in [-1, 1]."""
+  """Converts 0 .. 255 to floats in [-1, 1]."""
   return images.float() / 127.5 - 1
 
 
 def main() -> None:
-  """Answers requests until standard input ends."""
+  """Serves requests until standard input ends."""
   sizes, dtype = json.loads(sys.argv[1]), sys.argv[2]
   device = 'cuda' if torch.cuda.is_available() else 'cpu'
   torch.backends.cudnn.benchmark = True
@@ -37,8 +37,8 @@ def main() -> None:
 
   def work(compiled: bool, steps: int) -> None:
     for _ in range(steps):
-      picked = torch.randint(len(images), (sizes['batch'],), device=device)
-      trainers[compiled].step(images[picked])
+      indices = torch.randint(len(images), (sizes['batch'],), device=device)
+      trainers[compiled].step(images[indices])
     wait()
 
   for compiled in (False, True):
@@ -51,12 +51,12 @@ def main() -> None:
       prepare=from_bytes,
     )
     work(compiled, steps=1)  # compiles
-  about = {
+  info = {
     'version': torch.__version__,
     'device': device,
     'parameters': trainers[False].players.parameters,
   }
-  turns.serve(about, work)
+  turns.serve(info, work)
 
 
 if __name__ == '__main__':

@@ -2,10 +2,10 @@
 
   python benchmarks/inception.py --weights=FILE.pth --torch_python=PATH
 
-Preprocessing included ('legacy_tensorflow', torch-fidelity's own), on a batch
-of random 32 x 32 images. Each row is the median over the rounds; CPU seconds
-are those of all threads. A ratio above 1 means less CPU time than
-torch-fidelity's faster memory layout. The features are compared, too.
+Times preprocessing ('legacy_tensorflow', torch-fidelity's own) and the network
+on a batch of random 32 x 32 images. Each row is the median over the rounds; CPU
+seconds are those of all threads. A ratio above 1 means less CPU time than
+torch-fidelity's faster memory layout. The features are compared as well.
 """
 
 import functools
@@ -22,7 +22,13 @@ LAYOUTS = ('contiguous_format', 'channels_last')
 
 
 def make_run(path: str, images: np.ndarray, results: dict):
-  """Our features of the images: () -> seconds; keeps them in `results`."""
+  """Builds a function that times our features and stores them in `results`.
+
+  Args:
+    path: file of the weights.
+    images: uint8 images.
+    results: receives the features under 'gan_jax'.
+  """
   extractor = feature_extractors.inception_v3_features(path)
   params = jax.device_put(extractor.params)
   compiled = jax.jit(extractor.apply).lower(params, images).compile()
@@ -34,7 +40,7 @@ def make_run(path: str, images: np.ndarray, results: dict):
 
 
 def table(medians: dict[str, turns.Spent], images: int) -> str:
-  """The results in Markdown."""
+  """Formats the results as Markdown."""
   each = {name: spent.per(images) for name, spent in medians.items()}
   best = turns.fastest(each, 'torch-fidelity')
   rows = [
@@ -46,10 +52,12 @@ def table(medians: dict[str, turns.Spent], images: int) -> str:
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures, and prints a table."""
   parser = turns.torch_parser(__doc__, rounds=6)
-  parser.add_argument('--weights', required=True, help="pytorch-fid's .pth")
-  parser.add_argument('--images', type=int, default=32, help='in a batch')
+  parser.add_argument(
+    '--weights', required=True, help="pytorch-fid's .pth file"
+  )
+  parser.add_argument('--images', type=int, default=32, help='images per batch')
   options = parser.parse_args()
   shape = (options.images, 32, 32, 3)
   images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

@@ -1,4 +1,4 @@
-"""torch-fidelity's Inception for inception.py, in a process of its own."""
+"""The torch-fidelity side of inception.py, timed on request."""
 
 import sys
 
@@ -11,7 +11,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 
 
 def main() -> None:
-  """Answers requests until standard input ends."""
+  """Serves requests until standard input ends."""
   path, images = sys.argv[1:]
   pixels = np.load(images).transpose(0, 3, 1, 2).copy()
   extractor = FeatureExtractorInceptionV3(

@@ -1,7 +1,7 @@
 """The PyTorch side of mixture_speed.py: runs of PacGAN's mixture, on demand.
 
-Not a program to run by hand: mixture_speed.py starts it, in an interpreter
-that has PyTorch. Its runs go one after the other.
+Started by mixture_speed.py in a Python that has PyTorch, not by hand. Its runs
+train one after the other.
 """
 
 import json
@@ -14,20 +14,20 @@ from torch import nn
 
 
 class Maxout(nn.Module):
-  """The largest of some linear pieces: `[B, I]` to `[B, width]`."""
+  """Takes the maximum of linear pieces: `[B, I]` to `[B, width]`."""
 
   def __init__(self, inputs: int, width: int, pieces: int):
     super().__init__()
     self.linear, self.pieces = nn.Linear(inputs, width * pieces), pieces
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
-    """The activations."""
+    """Computes the activations."""
     x = self.linear(x)
     return x.view(len(x), -1, self.pieces).max(dim=-1).values
 
 
 def make_generator(latent_dim: int, widths: list[int]) -> nn.Module:
-  """Latents to points: dense layers with batch norm and ReLU."""
+  """Builds a generator of dense layers with batch norm and ReLU."""
   layers = []
   for inputs, width in zip([latent_dim, *widths], widths):
     norm = [nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
@@ -36,21 +36,21 @@ def make_generator(latent_dim: int, widths: list[int]) -> nn.Module:
 
 
 def make_discriminator(widths: list[int], pieces: int) -> nn.Module:
-  """Points to logits."""
+  """Builds a maxout discriminator of points."""
   layers = [Maxout(i, w, pieces) for i, w in zip([2, *widths], widths)]
   return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
 
 def draw_data(size: int, side: int, spacing: float, sigma: float):
-  """The grid of Gaussians, `[size, 2]`."""
+  """Draws points `[size, 2]` from a grid of Gaussians."""
   ticks = spacing * (torch.arange(side) - (side - 1) / 2)
-  centres = torch.cartesian_prod(ticks, ticks)
-  picked = centres[torch.randint(len(centres), (size,))]
-  return picked + sigma * torch.randn(size, 2)
+  centers = torch.cartesian_prod(ticks, ticks)
+  means = centers[torch.randint(len(centers), (size,))]
+  return means + sigma * torch.randn(size, 2)
 
 
 class Trainer:
-  """One run: both players and the data.
+  """A run: both players and the data.
 
   Attributes:
     players: the networks and their optimizers.
@@ -71,11 +71,11 @@ class Trainer:
     self.batches: list[torch.Tensor] = []
 
   def generate(self) -> torch.Tensor:
-    """A batch of points from fresh latents."""
+    """Generates a batch of points from fresh latents."""
     return self.players.g(torch.randn(self.batch, self.latent_dim))
 
   def d_loss(self) -> torch.Tensor:
-    """Of the next batch and as many fake points."""
+    """Computes D's loss on the next batch and as many fake points."""
     if not self.batches:
       self.batches = list(torch.randperm(len(self.data)).split(self.batch))
     real = self.data[self.batches.pop()]
@@ -86,16 +86,16 @@ class Trainer:
     return players_torch.d_loss(*logits.chunk(2))
 
   def g_loss(self) -> torch.Tensor:
-    """Of fresh latents."""
+    """Computes G's loss on fresh latents."""
     return players_torch.g_loss(self.players.d(self.generate()))
 
   def step(self) -> None:
-    """One update of each player."""
+    """Updates each player once."""
     self.players.step(self.d_loss, self.g_loss)
 
 
 def main() -> None:
-  """Answers requests until standard input ends."""
+  """Serves requests until standard input ends."""
   sizes, (threads, members) = json.loads(sys.argv[1]), sys.argv[2:]
   torch.set_num_threads(int(threads))
   trainers = [Trainer(seed, sizes) for seed in range(int(members))]
@@ -105,11 +105,11 @@ def main() -> None:
       for _ in range(steps):
         trainer.step()
 
-  about = {
+  info = {
     'version': torch.__version__,
     'parameters': trainers[0].players.parameters,
   }
-  turns.serve(about, work)
+  turns.serve(info, work)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""What the PyTorch sides share: two players that learn in turn."""
+"""Two players that learn in turn, shared by the PyTorch sides."""
 
 from typing import Callable
 
@@ -8,20 +8,20 @@ from torch.nn import functional as F
 
 
 def d_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-  """D's cross-entropy, a mean in float32, of logits."""
+  """Computes D's mean cross-entropy from logits, in float32."""
   return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
 
 
 def g_loss(fake: torch.Tensor) -> torch.Tensor:
-  """G's non-saturating cross-entropy, a mean in float32, of logits."""
+  """Computes G's mean non-saturating cross-entropy from logits, in float32."""
   return F.softplus(-fake.float()).mean()
 
 
 class Players:
-  """Both networks and their fused Adam.
+  """Both networks, each with a fused Adam.
 
   Attributes:
-    parameters: number of trained numbers in both networks.
+    parameters: number of parameters of both networks.
   """
 
   def __init__(
@@ -44,11 +44,11 @@ class Players:
     d_loss: Callable[[], torch.Tensor],
     g_loss: Callable[[], torch.Tensor],
   ) -> None:
-    """An update of D, then one of G.
+    """Updates D, then G.
 
     Args:
-      d_loss: D's loss, of fake samples without gradients.
-      g_loss: G's.
+      d_loss: computes D's loss, without gradients through the fake samples.
+      g_loss: computes G's loss.
     """
     self._update(self._d_optimizer, d_loss)
     # The G step needs no gradients of D's weights.

@@ -1,15 +1,16 @@
-"""Weak scaling over emulated devices, and what it says of many real ones.
+"""Measures weak scaling over emulated devices, and estimates it for real ones.
 
   python benchmarks/scaling.py
 
-DCGAN-32, the same number of images on each of 1, 2, 4 and 8 CPU devices, each
-number in a process of its own; these take turns. All devices share the cores
-of this machine, so that what can stay flat is not the time but the CPU seconds
-of an image. Then the bytes that the compiled pmap step all-reduces, and an
-estimate, not a measurement, for 8 to 1,024 accelerators. Takes about six
-minutes on two cores.
+Trains DCGAN-32 with the same number of images on each of 1, 2, 4 and 8 CPU
+devices. Each number of devices has its own process; the processes take turns.
+All devices share the cores of this machine, so ideal scaling keeps the CPU
+seconds per image constant, not the time. Then counts the bytes that the
+compiled pmap step all-reduces, and estimates (without measuring) the efficiency
+of 8 to 1,024 accelerators. Takes about six minutes on two cores.
 """
 
+import argparse
 import functools
 import re
 import sys
@@ -25,24 +26,24 @@ from gan_jax.data import ArraySource
 from gan_jax.distributed import xla_setup
 from gan_jax.experiment import cost
 
-STEPS = 2  # of a turn
-COUNTS = (8, 64, 256, 1024)  # accelerators of the estimate
-UTILISATION = 0.3  # of the peak: assumed
-LATENCY = 20e-6  # seconds of an all-reduce beside its bytes: assumed
-BATCH = 64  # images on each accelerator of the estimate
+STEPS = 2  # per turn
+COUNTS = (8, 64, 256, 1024)  # accelerators in the estimate
+UTILIZATION = 0.3  # assumed share of the peak
+LATENCY = 20e-6  # assumed seconds per all-reduce, in addition to its bytes
+BATCH = 64  # images per accelerator in the estimate
 _BITS = re.compile(r'\b(?:f|bf|s|u)(\d+)\[([\d,]*)\]')
 _REDUCES = re.compile(r'= (.*?) all-reduce(?:-start)?\(')
 
 
 class Link(NamedTuple):
-  """An accelerator and what joins it to others, as published.
+  """Published speeds of an accelerator and its interconnect.
 
   Attributes:
-    name: of both.
-    fewest: accelerators for which it is taken.
-    most: likewise.
-    bytes_per_second: that one accelerator can send.
-    peak: floating-point operations per second, dense, in bfloat16.
+    name: name of both.
+    fewest: smallest number of accelerators to estimate.
+    most: largest number of accelerators to estimate.
+    bytes_per_second: bytes that one accelerator can send per second.
+    peak: dense bfloat16 floating-point operations per second.
   """
 
   name: str
@@ -63,31 +64,27 @@ LINKS = (
 def make_experiment(
   size: int, per_device: int, width: int = 64
 ) -> experiment.Experiment:
-  """configs/cifar10.py or folder.py on noise, for the devices that there are.
+  """Builds configs/cifar10.py or folder.py on noise, for all local devices.
 
   Args:
-    size: 32 or 64.
+    size: side of the images in pixels, 32 or 64.
     per_device: images on each device.
-    width: of both networks.
+    width: width of both networks.
   """
   config = {32: cifar10, 64: folder}[size].get_config()
-  mapping = config.to_dict()
-  mapping['batch_size'] = count = per_device * jax.local_device_count()
-  for player in ('generator', 'discriminator'):
-    mapping[player]['width'] = width
+  config.batch_size = count = per_device * jax.local_device_count()
+  for player in (config.generator, config.discriminator):
+    player.dcgan.width = width
   shape = (count, size, size, 3)
   noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-  return experiment.build(mapping, train=ArraySource(noise))
+  return experiment.build(config, train=ArraySource(noise))
 
 
 def count_reduced(text: str) -> tuple[int, int]:
-  """All-reduces of a program and their bytes.
+  """Counts the all-reduces of a program, and the bytes of their operands.
 
   Args:
     text: compiled HLO.
-
-  Returns:
-    How many operations, and the bytes of all their operands.
   """
   found = _REDUCES.findall(text)
   total = 0
@@ -98,15 +95,18 @@ def count_reduced(text: str) -> tuple[int, int]:
   return len(found), total
 
 
-def measure_step(built: experiment.Experiment):
+def measure_step(dcgan: experiment.Experiment):
   """Compiles the pmap step.
 
+  Args:
+    dcgan: the experiment.
+
   Returns:
-    What the parent wants to know, and a function that takes some steps.
+    Facts for the parent process, and a function that takes some steps.
   """
-  placed = built.parallel_train_step()
-  state, key = placed.put(built.init_state()), placed.put(built.key)
-  with built.batches(put=placed.put_batch) as batches:
+  placed = dcgan.parallel_train_step()
+  state, key = placed.put(dcgan.init_state()), placed.put(dcgan.key)
+  with dcgan.batches(put=placed.put_batch) as batches:
     batch = next(batches)
   bound = getattr(placed.step, 'args', ())  # pmap's: the devices' numbers
   step = getattr(placed.step, 'func', placed.step)
@@ -114,13 +114,13 @@ def measure_step(built: experiment.Experiment):
   operations, reduced = count_reduced(compiled.as_text())
   size = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
   players = (state.generator, state.discriminator)
-  about = {
-    'devices': len(built.devices),
+  info = {
+    'devices': len(dcgan.devices),
     'operations': operations,
     'reduced': reduced,
     'parameters': size([p.params for p in players]),
     'statistics': size([p.batch_stats for p in players]),
-    'flops': flops_per_image(built),
+    'flops': flops_per_image(dcgan),
   }
 
   def work(steps: int) -> None:
@@ -129,18 +129,18 @@ def measure_step(built: experiment.Experiment):
       state, _ = placed.step(state, batch, key)
     jax.block_until_ready(state)
 
-  return about, work
+  return info, work
 
 
-def flops_per_image(built: experiment.Experiment) -> float:
-  """Operations of a train step by XLA's count, for each image of a device."""
-  share = built.config.batch_size // len(built.devices)
-  return cost.count_flops(cost.lower_train_step(built)) / share
+def flops_per_image(dcgan: experiment.Experiment) -> float:
+  """Returns a train step's operations per image, as XLA counts them."""
+  share = dcgan.config.batch_size // len(dcgan.devices)
+  return cost.count_flops(cost.lower_train_step(dcgan)) / share
 
 
-def start(devices: int, *arguments: str) -> turns.Peer:
-  """This file again, in a process that has so many devices."""
-  return turns.Peer(
+def start(devices: int, *arguments: str) -> turns.Worker:
+  """Starts this file in a process with a given number of devices."""
+  return turns.Worker(
     *(sys.executable, 'scaling.py', '--serve', *arguments),
     JAX_NUM_CPU_DEVICES=str(devices),
     JAX_PLATFORMS='cpu',
@@ -148,17 +148,17 @@ def start(devices: int, *arguments: str) -> turns.Peer:
 
 
 def scaling_table(options) -> str:
-  """Measures weak scaling."""
+  """Measures weak scaling, and returns its table."""
   per_device = ('--per_device', str(options.per_device))
   size = ('--width', str(options.width))
-  peers = {n: start(n, *per_device, *size) for n in options.devices}
-  run = lambda peer: functools.partial(peer.run, steps=STEPS)
-  contenders = {n: run(peer) for n, peer in peers.items()}
+  workers = {n: start(n, *per_device, *size) for n in options.devices}
+  run = lambda worker: functools.partial(worker.run, steps=STEPS)
+  contenders = {n: run(worker) for n, worker in workers.items()}
   for contender in contenders.values():
     contender()
   medians = turns.take_turns(contenders, options.rounds)
-  for peer in peers.values():
-    peer.close()
+  for worker in workers.values():
+    worker.close()
   rows, first = [], None
   for n, spent in medians.items():
     images = STEPS * n * options.per_device
@@ -176,26 +176,26 @@ def scaling_table(options) -> str:
 
 
 def count_networks(width: int) -> dict[str, dict]:
-  """What the pmap step on two devices all-reduces, by network."""
+  """Counts what the pmap step on two devices all-reduces, by network."""
   found = {}
   for size in (32, 64):
     sizes = ('--size', str(size), '--width', str(width), '--per_device', '4')
-    with start(2, *sizes) as peer:
-      found[f'DCGAN-{size}'] = peer.about
+    with start(2, *sizes) as worker:
+      found[f'DCGAN-{size}'] = worker.info
   return found
 
 
 def bytes_table(found: dict[str, dict]) -> str:
-  """What is reduced, beside the sizes of the networks."""
+  """Formats the counts and the sizes of the networks."""
   rows = [
     [
       name,
-      *(f'{about[k]:,}' for k in ('parameters', 'statistics', 'operations')),
-      f'{about["reduced"]:,}',
-      about['reduced'] / (4 * about['parameters']),
-      about['flops'] / 1e9,
+      *(f'{info[k]:,}' for k in ('parameters', 'statistics', 'operations')),
+      f'{info["reduced"]:,}',
+      info['reduced'] / (4 * info['parameters']),
+      info['flops'] / 1e9,
     ]
-    for name, about in found.items()
+    for name, info in found.items()
   ]
   header = (
     'both networks',
@@ -210,17 +210,17 @@ def bytes_table(found: dict[str, dict]) -> str:
 
 
 def estimate_table(found: dict[str, dict]) -> str:
-  """The estimate for many accelerators; see docs/scaling.md."""
+  """Estimates the efficiency of many accelerators; see docs/scaling.md."""
   rows = []
-  for name, about in found.items():
+  for name, info in found.items():
     for count in COUNTS:
       for link in LINKS:
         if not link.fewest <= count <= link.most:
           continue
-        compute = BATCH * about['flops'] / (link.peak * UTILISATION)
-        sent = 2 * (count - 1) / count * about['reduced']
+        compute = BATCH * info['flops'] / (link.peak * UTILIZATION)
+        sent = 2 * (count - 1) / count * info['reduced']
         moved = sent / link.bytes_per_second
-        waits = about['operations'] * LATENCY
+        waits = info['operations'] * LATENCY
         cells = [compute, moved, waits]
         share = compute / sum(cells)
         rows.append(
@@ -229,8 +229,8 @@ def estimate_table(found: dict[str, dict]) -> str:
         )
   header = (
     'estimate',
-    'computing, ms',
-    'sending, ms',
+    'compute, ms',
+    'transfer, ms',
     'latency, ms',
     'efficiency, %',
   )
@@ -238,20 +238,22 @@ def estimate_table(found: dict[str, dict]) -> str:
 
 
 def serve(options) -> None:
-  """The work of one process."""
+  """Serves the requests of the parent process."""
   xla_setup.configure_cpu()
-  built = make_experiment(options.size, options.per_device, options.width)
-  turns.serve(*measure_step(built))
+  dcgan = make_experiment(options.size, options.per_device, options.width)
+  turns.serve(*measure_step(dcgan))
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures, and prints a table."""
   parser = turns.parser(__doc__, rounds=4)
   parser.add_argument('--devices', type=int, nargs='*', default=[1, 2, 4, 8])
-  parser.add_argument('--per_device', type=int, default=16, help='images')
-  parser.add_argument('--width', type=int, default=64, help='of DCGAN')
-  parser.add_argument('--size', type=int, default=32, help='of --serve')
-  parser.add_argument('--serve', action='store_true', help='for itself')
+  parser.add_argument(
+    '--per_device', type=int, default=16, help='images per device'
+  )
+  parser.add_argument('--width', type=int, default=64, help='width of DCGAN')
+  parser.add_argument('--size', type=int, default=32, help=argparse.SUPPRESS)
+  parser.add_argument('--serve', action='store_true', help=argparse.SUPPRESS)
   options = parser.parse_args()
   if options.serve:
     return serve(options)
@@ -260,8 +262,8 @@ def main() -> None:
   found = count_networks(options.width)
   print(f'\nCounted in the compiled step:\n\n{bytes_table(found)}')
   print(
-    f'\nEstimated, not measured ({BATCH} images on each, '
-    f'{UTILISATION:.0%} of the bfloat16 peak, {1e6 * LATENCY:.0f} us for each '
+    f'\nEstimated, not measured ({BATCH} images per accelerator, '
+    f'{UTILIZATION:.0%} of the bfloat16 peak, {1e6 * LATENCY:.0f} us per '
     f'all-reduce):\n\n{estimate_table(found)}'
   )
 

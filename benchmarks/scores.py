@@ -1,14 +1,16 @@
-"""What the scores cost, and how exact they are, at Inception's 2,048 features.
+"""Measures cost and accuracy of scores at Inception's 2,048 features.
 
-  python benchmarks/scores.py                      every table, some 10 minutes
-  python benchmarks/scores.py --tables trace       frechet traces alone
-  python benchmarks/scores.py --manifold 50000x64  one more size
+  python benchmarks/scores.py                   all tables, about 10 minutes
+  python benchmarks/scores.py --tables trace    the Frechet traces only
+  python benchmarks/scores.py --prdc 50000x64   other sizes for PRDC
 
-The trace of the Frechet distance by eigenvalues (gan_jax, float64), by
-numpy's and by scipy.linalg.sqrtm of the product of covariances, as most FID
-code has it: medians over rounds that take turns. Then the distance of a set
-of fewer samples than features to itself, in float64 and in float32. Then
-precision to coverage, each size in a process of its own for its peak memory.
+Computes the trace of the Frechet distance from eigenvalues in gan_jax
+(float64), from those of numpy, and by scipy.linalg.sqrtm of the product of
+covariances, as most FID implementations do; rows are medians over rounds that
+take turns. Then computes the distance of a set to itself in float64 and in
+float32, for sets that are smaller or larger than the number of features. Then
+measures precision, recall, density and coverage (PRDC), each size in its own
+process to measure its peak memory.
 """
 
 import argparse
@@ -29,60 +31,74 @@ from gan_jax.metrics import frechet, precision_recall
 
 
 def draw_covariance(seed: int, count: int, dim: int) -> np.ndarray:
-  """Of half-normal features of very different scales, as Inception's are."""
+  """Draws a covariance of half-normal features of very different scales.
+
+  Inception's features are of that kind.
+
+  Args:
+    seed: seed of the features.
+    count: number of examples.
+    dim: number of features.
+  """
   scales = np.random.default_rng(0).gamma(0.5, 1, dim)
   x = np.random.default_rng(seed).normal(size=(count, dim)) * scales
   return np.cov(np.abs(x).astype(np.float32).T.astype(float))
 
 
-def by_gan_jax(p: np.ndarray, q: np.ndarray) -> float:
-  """tr (P^1/2 Q P^1/2)^1/2, from the whole distance."""
+def trace_gan_jax(p: np.ndarray, q: np.ndarray) -> float:
+  """Computes tr (P^1/2 Q P^1/2)^1/2 from the Frechet distance."""
   zero = np.zeros(len(p))
   distance = frechet.frechet_distance(zero, p, zero, q)
   return (np.trace(p) + np.trace(q) - float(distance)) / 2
 
 
-def by_numpy(p: np.ndarray, q: np.ndarray) -> float:
-  """The same by numpy's eigenvalues."""
+def trace_numpy(p: np.ndarray, q: np.ndarray) -> float:
+  """Computes tr (P^1/2 Q P^1/2)^1/2 from numpy's eigenvalues."""
   values, vectors = np.linalg.eigh(p)
   root = vectors * np.sqrt(np.maximum(values, 0))
   product = np.linalg.eigvalsh(root.T @ q @ root)
   return np.sqrt(np.maximum(product, 0)).sum()
 
 
-def by_sqrtm(p: np.ndarray, q: np.ndarray) -> float:
-  """tr (P Q)^1/2 by scipy's root of a matrix."""
-  import scipy.linalg  # no requirement of gan_jax
+def trace_sqrtm(p: np.ndarray, q: np.ndarray) -> float:
+  """Computes tr (P Q)^1/2 by scipy's matrix square root."""
+  import scipy.linalg  # not a requirement of gan_jax
 
   return np.trace(scipy.linalg.sqrtm(p @ q).real)
 
 
-WAYS = {
-  'gan_jax': by_gan_jax,
-  'numpy eigh': by_numpy,
-  'scipy sqrtm': by_sqrtm,
+METHODS = {
+  'gan_jax': trace_gan_jax,
+  'numpy eigh': trace_numpy,
+  'scipy sqrtm': trace_sqrtm,
 }
 
 
 def measure_traces(
   p: np.ndarray, q: np.ndarray, rounds: int
 ) -> tuple[dict[str, turns.Spent], dict[str, float]]:
-  """Seconds and value of the trace of two covariances, each way."""
+  """Measures seconds and value of the trace by each method.
+
+  Args:
+    p: covariance.
+    q: covariance.
+    rounds: number of rounds; the first is a warm-up.
+  """
   values = {}
 
   def work(name: str) -> None:
-    values[name] = float(WAYS[name](p, q))
+    values[name] = float(METHODS[name](p, q))
 
   contenders = {
     name: functools.partial(turns.timed, functools.partial(work, name))
-    for name in WAYS
+    for name in METHODS
   }
   return turns.take_turns(contenders, rounds), values
 
 
 def trace_table(dim: int, rounds: int) -> str:
-  """The trace, three ways, full rank and not."""
-  by_gan_jax(np.eye(dim), np.eye(dim))  # compiles
+  """Measures the trace by all methods, with and without full rank."""
+  trace_gan_jax(np.eye(dim), np.eye(dim))  # compiles
   rows = []
   for count in (4 * dim, dim // 2):
     covariances = (draw_covariance(seed, count, dim) for seed in (1, 2))
@@ -97,7 +113,7 @@ def trace_table(dim: int, rounds: int) -> str:
 
 @jax.jit
 def self_distance_float32(p: jax.Array) -> jax.Array:
-  """The distance of N(0, P) to itself, all of it in float32."""
+  """Computes the distance of N(0, P) to itself entirely in float32."""
   values, vectors = jnp.linalg.eigh(p)
   root = vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
   product = jnp.linalg.eigvalsh(root.T @ p @ root)
@@ -106,7 +122,7 @@ def self_distance_float32(p: jax.Array) -> jax.Array:
 
 
 def self_table(dim: int) -> str:
-  """The distance of a set to itself, in two precisions."""
+  """Computes the distance of a set to itself in two precisions."""
   rows, mean = [], np.zeros(dim)
   for count in (dim // 8, dim // 2, 4 * dim):
     p = draw_covariance(1, count, dim)
@@ -118,19 +134,19 @@ def self_table(dim: int) -> str:
 
 
 def peak_gib() -> float:
-  """The most memory that this process has had."""
+  """Returns the peak memory of this process in GiB."""
   status = pathlib.Path('/proc/self/status')
-  if status.exists():  # getrusage counts what the parent had when it forked
+  if status.exists():  # getrusage includes the parent's memory at the fork
     found = re.search(r'^VmHWM:\s*(\d+) kB', status.read_text(), re.MULTILINE)
     return int(found[1]) / 2**20
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def manifold_row(size: str) -> list:
-  """Time, peak memory and scores, in this process.
+def prdc_row(size: str) -> list:
+  """Measures time, peak memory and scores in this process.
 
   Args:
-    size: 'samplesxfeatures'.
+    size: 'SAMPLESxFEATURES', such as '10000x64'.
   """
   count, dim = map(int, size.split('x'))
   rng = np.random.default_rng(0)
@@ -144,32 +160,37 @@ def manifold_row(size: str) -> list:
   return [f'{count:,}', f'{dim:,}', *spent, before, peak_gib(), *cells]
 
 
-def manifold_table(sizes: list[str]) -> str:
-  """Time and peak memory of precision, recall, density and coverage."""
+def prdc_table(sizes: list[str]) -> str:
+  """Measures time and peak memory of PRDC for several sizes."""
   rows = []
   for size in sizes:
     command = [sys.executable, __file__, '--row', size]
     rows.append(json.loads(subprocess.check_output(command)))
-    print(f'{size} is done', file=sys.stderr, flush=True)
-  header = ('samples a side', 'features', 'seconds', 'CPU seconds')
+    print(f'{size} done', file=sys.stderr, flush=True)
+  header = ('samples per set', 'features', 'seconds', 'CPU seconds')
   memory = ('GiB before', 'peak GiB')
   scores = ('precision', 'recall', 'density', 'coverage')
   return turns.table([*header, *memory, *scores], rows)
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures, and prints the tables."""
   parser = turns.parser(__doc__, rounds=4)
-  tables = ['trace', 'self', 'manifold']
+  tables = ['trace', 'self', 'prdc']
   parser.add_argument('--tables', nargs='*', choices=tables, default=tables)
-  parser.add_argument('--dim', type=int, default=2048, help='features')
   parser.add_argument(
-    '--manifold', nargs='*', default=['10000x64', '10000x2048', '50000x64']
+    '--dim', type=int, default=2048, help='number of features'
+  )
+  parser.add_argument(
+    '--prdc',
+    nargs='*',
+    default=['10000x64', '10000x2048', '50000x64'],
+    help='sizes, SAMPLESxFEATURES',
   )
   parser.add_argument('--row', help=argparse.SUPPRESS)
   options = parser.parse_args()
   if options.row:
-    print(json.dumps(manifold_row(options.row)))
+    print(json.dumps(prdc_row(options.row)))
     return
   dim = options.dim
   print(turns.machine(), flush=True)
@@ -177,11 +198,11 @@ def main() -> None:
     print(f'\ntr (P^1/2 Q P^1/2)^1/2, {dim} x {dim}:\n')
     print(trace_table(dim, options.rounds), flush=True)
   if 'self' in options.tables:
-    print(f'\nFrechet distance of a set to itself, {dim} features; truth: 0\n')
+    print(f'\nFrechet distance of a set to itself, {dim} features; exact: 0\n')
     print(self_table(dim), flush=True)
-  if 'manifold' in options.tables:
+  if 'prdc' in options.tables:
     print('\nPrecision, recall, density, coverage of two normal sets, k = 5\n')
-    print(manifold_table(options.manifold), flush=True)
+    print(prdc_table(options.prdc), flush=True)
 
 
 if __name__ == '__main__':

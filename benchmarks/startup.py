@@ -1,14 +1,13 @@
-"""Times a start: imports, and train.py's first step, the second time too.
+"""Measures start-up: imports, and train.py with and without compiled programs.
 
   python benchmarks/startup.py
 
-Imports beside that of jax, flax and optax, each in a process of its own: all
-of the process, from its start to its end. Then `train.py` on the digits for
-one step, with a directory of compiled programs (GAN_JAX_CACHE) that is empty,
-and again with what the first run left there: the time from the start of the
-process to the line 'first step after', and to the end with its pictures and
-scores. Everything takes turns; rows are medians over the rounds. Takes about
-five minutes on two cores.
+Times imports of gan_jax and of jax, flax and optax, each in its own process
+from start to end. Then times `train.py` on the digits for one step with an
+empty compilation cache (GAN_JAX_CACHE), and again with the cache of the first
+run: from the start of the process to the line 'first step after', and to the
+end with its images and scores. Everything takes turns; rows are medians over
+the rounds. Takes about five minutes on two cores.
 """
 
 import ast
@@ -23,12 +22,19 @@ from typing import NamedTuple
 
 import turns
 
-PEER = 'import jax, flax, optax'
+COMPARISON = 'import jax, flax, optax'
 FIRST_STEP = 'first step after'
 
 
 def run_process(command: list[str]) -> turns.Spent:
-  """Seconds of a process from its start to its end."""
+  """Times a process from its start to its end.
+
+  Args:
+    command: command line of the process.
+
+  Raises:
+    subprocess.CalledProcessError: if it fails.
+  """
   start = time.perf_counter()
   process = subprocess.Popen(command, cwd=turns.ROOT)
   _, status, usage = os.wait4(process.pid, 0)
@@ -42,36 +48,44 @@ def run_process(command: list[str]) -> turns.Spent:
 
 
 def train_imports() -> str:
-  """The imports of train.py for one run, as they stand there."""
-  tree = ast.parse((turns.ROOT / 'train.py').read_text())
-  both = [
-    n for n in tree.body if getattr(n, 'name', '') in ('main', 'train_run')
-  ]
-  found = [n for f in both for n in f.body if isinstance(n, ast.ImportFrom)]
-  names = {alias.name for node in found for alias in node.names}
-  return f'from gan_jax import {", ".join(sorted(names))}'
+  """Returns code with the imports of gan_jax that train.py performs.
+
+  They are read from train.py and runner/launch.py, including those inside
+  functions.
+  """
+  statements = []
+  for path in ('train.py', 'gan_jax/runner/launch.py'):
+    for node in ast.walk(ast.parse((turns.ROOT / path).read_text())):
+      is_from = isinstance(node, ast.ImportFrom)
+      if is_from and node.module.startswith('gan_jax'):
+        statements.append(ast.unparse(node))
+  return '; '.join(dict.fromkeys(statements))
 
 
 def import_table(rounds: int) -> str:
-  """Times the imports."""
+  """Times the imports.
+
+  Args:
+    rounds: number of rounds; the first is a warm-up.
+  """
   codes = {
     'Python alone': 'pass',
-    f'`{PEER}`': PEER,
+    f'`{COMPARISON}`': COMPARISON,
     '`import gan_jax`': 'import gan_jax',
-    'what a step of your own needs': (
-      'from gan_jax import game, losses, models, networks, optimizers, state, '
-      'steps'
+    'imports of a custom train step': (
+      'from gan_jax import losses, networks, training; '
+      'from gan_jax.models import dcgan'
     ),
-    'all that `train.py` imports': train_imports(),
+    'imports of `train.py`': train_imports(),
   }
 
   def start(code):
     return lambda: run_process([sys.executable, '-c', code])
 
   medians = turns.take_turns({n: start(c) for n, c in codes.items()}, rounds)
-  peer = medians[f'`{PEER}`']
+  base = medians[f'`{COMPARISON}`']
   rows = [
-    [name, spent.wall, spent.cpu, spent.wall / peer.wall, spent.cpu / peer.cpu]
+    [name, spent.wall, spent.cpu, spent.wall / base.wall, spent.cpu / base.cpu]
     for name, spent in medians.items()
   ]
   header = ('', 'seconds', 'CPU seconds', 'this / jax, flax, optax', 'CPU')
@@ -79,11 +93,11 @@ def import_table(rounds: int) -> str:
 
 
 class Start(NamedTuple):
-  """Seconds of a run of train.py.
+  """Times of one run of train.py.
 
   Attributes:
-    first_step: until its first step was done.
-    end: until its end.
+    first_step: seconds until its first step was done.
+    end: seconds until its end.
   """
 
   first_step: float
@@ -91,18 +105,22 @@ class Start(NamedTuple):
 
 
 def train_once(cache: pathlib.Path, workdir: pathlib.Path) -> Start:
-  """One step of train.py on the digits.
+  """Runs train.py on the digits for one step.
 
   Args:
-    cache: where compiled programs are kept.
-    workdir: a new directory.
+    cache: directory of compiled programs.
+    workdir: new directory for the run.
+
+  Raises:
+    subprocess.CalledProcessError: if it fails.
+    RuntimeError: if it does not print when the first step was done.
   """
   command = [
     *(sys.executable, '-u', 'train.py', '--config=configs/digits.py'),
     *('--config.num_steps=1', f'--workdir={workdir}'),
   ]
   environment = os.environ | {'GAN_JAX_CACHE': str(cache)}
-  environment.pop('JAX_COMPILATION_CACHE_DIR', None)  # would go first
+  environment.pop('JAX_COMPILATION_CACHE_DIR', None)  # takes precedence
   start, first_step = time.perf_counter(), None
   process = subprocess.Popen(
     command,
@@ -122,8 +140,12 @@ def train_once(cache: pathlib.Path, workdir: pathlib.Path) -> Start:
 
 
 def start_table(rounds: int) -> str:
-  """Times first and second starts; each round has a new, empty cache."""
-  starts: dict[str, list[Start]] = {'empty': [], 'of an earlier run': []}
+  """Times first and second starts; each round begins with an empty cache.
+
+  Args:
+    rounds: number of rounds; all of them count.
+  """
+  starts: dict[str, list[Start]] = {'empty': [], 'from an earlier run': []}
   for number in range(rounds):
     with tempfile.TemporaryDirectory() as scratch:
       for name, found in starts.items():
@@ -139,7 +161,7 @@ def start_table(rounds: int) -> str:
     for name, found in medians.items()
   ]
   header = (
-    'compiled programs',
+    'compilation cache',
     'seconds to the first step',
     'seconds to the end',
     'this / empty, first step',
@@ -148,9 +170,11 @@ def start_table(rounds: int) -> str:
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures, and prints the tables."""
   parser = turns.parser(__doc__, rounds=8)
-  parser.add_argument('--starts', type=int, default=5, help='of train.py')
+  parser.add_argument(
+    '--starts', type=int, default=5, help='starts of train.py'
+  )
   options = parser.parse_args()
   print(turns.machine())
   print(f'\nImports:\n\n{import_table(options.rounds)}')

@@ -4,13 +4,12 @@
   python benchmarks/suite.py --only toy feed             some
   make bench TORCH_PYTHON=PATH                           all, in .venv
 
-What a benchmark prints takes the place of what is between the lines
-`<!-- NAME begin -->` and `<!-- NAME end -->` of its document; the rest stays.
-Where there is no PyTorch, its rows are left out, with a line that says how to
-get them. A benchmark that fails leaves its old table, is named at the end, and
-makes the exit status 1; one that could measure nothing (gpu on a machine that
-has none) leaves it, too. Takes half an hour to an hour on two cores, most of it
-for scores.
+The output of a benchmark replaces the text between the lines
+`<!-- NAME begin -->` and `<!-- NAME end -->` of its document. Without PyTorch,
+its rows are left out, and a line says how to get them. If a benchmark fails, its old table stays,
+the summary names it, and the exit status is 1. The old table also stays if
+nothing could be measured, as with gpu on a machine without a GPU. Takes half an
+hour to an hour on two cores, most of it for scores.
 """
 
 import argparse
@@ -28,13 +27,13 @@ DOCS = turns.ROOT / 'docs'
 
 
 class Benchmark(NamedTuple):
-  """A file of this directory, and where its output goes.
+  """A benchmark and the place of its output.
 
   Attributes:
-    name: of the file, and of its place in the document.
-    document: in docs/.
+    name: name of the file, and of the marks in the document.
+    document: file in docs/.
     torch: whether it takes --torch_python.
-    always: whether it runs where it is not asked for by name.
+    always: whether it runs without being named.
   """
 
   name: str
@@ -57,15 +56,15 @@ BENCHMARKS = (
 
 
 def replace(text: str, name: str, body: str) -> str:
-  """A document with another text between a benchmark's two marks.
+  """Replaces the text between the two marks of a benchmark.
 
   Args:
-    text: the document.
-    name: of the benchmark.
-    body: what will be there.
+    text: text of the document.
+    name: name of the benchmark.
+    body: new text between the marks.
 
   Raises:
-    ValueError: where the marks are missing, doubled or in the wrong order.
+    ValueError: if the marks are missing, repeated or in the wrong order.
   """
   begin, end = (f'<!-- {name} {side} -->' for side in ('begin', 'end'))
   before, _, rest = text.partition(begin)
@@ -78,22 +77,22 @@ def replace(text: str, name: str, body: str) -> str:
 
 
 def has_table(output: str) -> bool:
-  """Whether something was measured: there is a table with a row."""
+  """Returns whether an output has a table with at least one row."""
   return re.search(r'^\| ?:?---.*\n\| ', output, re.MULTILINE) is not None
 
 
 def run(benchmark: Benchmark, arguments: list[str]) -> str:
-  """Runs a benchmark in a process of its own.
+  """Runs a benchmark in its own process, and shows its output.
 
   Args:
-    benchmark: which.
-    arguments: of its command.
+    benchmark: benchmark to run.
+    arguments: command-line arguments.
 
   Returns:
-    What it has printed, which is shown, too.
+    The output.
 
   Raises:
-    subprocess.CalledProcessError: where it fails.
+    subprocess.CalledProcessError: if it fails.
   """
   path = str(pathlib.Path(__file__).with_name(f'{benchmark.name}.py'))
   command = [sys.executable, path, *arguments]
@@ -110,14 +109,18 @@ def run(benchmark: Benchmark, arguments: list[str]) -> str:
 
 
 def refresh(benchmark: Benchmark, arguments: list[str]) -> str:
-  """Runs a benchmark and writes its document anew.
+  """Runs a benchmark, and updates its document.
 
   Args:
-    benchmark: which.
-    arguments: of its command.
+    benchmark: benchmark to run.
+    arguments: command-line arguments.
 
   Returns:
-    What is to be said of it at the end.
+    The outcome, for the summary.
+
+  Raises:
+    ValueError: if the document lacks the marks.
+    subprocess.CalledProcessError: if the benchmark fails.
   """
   path = DOCS / benchmark.document
   replace(path.read_text(), benchmark.name, '')  # raises before an hour
@@ -131,36 +134,38 @@ def refresh(benchmark: Benchmark, arguments: list[str]) -> str:
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-  """The options, and those that are handed on to the benchmarks."""
+  """Parses the options, and returns those for the benchmarks separately."""
   names = [benchmark.name for benchmark in BENCHMARKS]
   parser = argparse.ArgumentParser(
     description=__doc__.splitlines()[0],
     allow_abbrev=False,
-    epilog='Other options, such as --rounds=3, go to every one that runs.',
+    epilog='Other options, such as --rounds=3, go to every benchmark.',
   )
   parser.add_argument('--only', nargs='*', choices=names, default=[])
   parser.add_argument(
-    '--torch_python', default='', help='a Python that has PyTorch'
+    '--torch_python', default='', help='path of a Python that has PyTorch'
   )
   options, more = parser.parse_known_args()
-  if options.torch_python:  # benchmarks run in the repository's root
+  if options.torch_python:  # benchmarks run in the root of the repository
     options.torch_python = os.path.abspath(options.torch_python)
   return options, more
 
 
 def main() -> None:
-  """Runs, writes, and says what became of each."""
+  """Runs the benchmarks, updates the documents, and prints a summary."""
   options, more = parse()
   wanted = [b for b in BENCHMARKS if b.name in options.only or not options.only]
   outcomes, failed = {}, False
   for benchmark in wanted:
     if not benchmark.always and benchmark.name not in options.only:
-      outcomes[benchmark.name] = f'left out; run by --only {benchmark.name}'
+      outcomes[benchmark.name] = (
+        f'left out; run it with --only {benchmark.name}'
+      )
       continue
-    given = [f'--torch_python={options.torch_python}']
+    torch = [f'--torch_python={options.torch_python}']
     print(f'\n== {benchmark.name}', flush=True)
     try:
-      outcome = refresh(benchmark, [*given * benchmark.torch, *more])
+      outcome = refresh(benchmark, [*torch * benchmark.torch, *more])
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
       outcome, failed = f'FAILED: {error}', True
     outcomes[benchmark.name] = outcome

@@ -1,15 +1,14 @@
-"""Kills a run again and again, and compares its end with one left alone.
+"""Kills a run many times, and compares its result with an undisturbed run.
 
   python benchmarks/torture.py                 100 times SIGKILL, 20 SIGTERM
-  python benchmarks/torture.py --kills=5 --terms=2 --steps=600    a look
+  python benchmarks/torture.py --kills=5 --terms=2 --steps=600    a trial
 
-`train.py` on the digits is started and killed at a random moment, between its
-start and two seconds after its first step. It is started again by the same
-command, until all kills are spent, and then left to its end. After each kill
-the files of the run are read as a user would read them. SIGTERM is answered:
-the run saves and ends with status 75. At the end the state must be that of a
-run that nobody disturbed, bit for bit. Takes about a quarter of an hour on two
-cores.
+Starts `train.py` on the digits and kills it at a random moment, between its
+start and two seconds after its first step. Starts it again with the same
+command until all kills are used up, then lets it finish. Reads the files of the
+run after each kill, as a user would. On SIGTERM, the run must save and exit
+with status 75. At the end, its state must equal that of an undisturbed run, bit
+for bit. Takes about a quarter of an hour on two cores.
 """
 
 import argparse
@@ -30,18 +29,18 @@ from PIL import Image
 
 from gan_jax.distributed import shutdown
 
-LIFE = 2.0  # seconds after the first step
+LIFETIME = 2.0  # seconds after the first step
 
 
 class Death(NamedTuple):
-  """One end of the run.
+  """Outcome of one signal to the run.
 
   Attributes:
-    status: of the process.
+    status: exit status of the process.
     trained: whether it had taken a step.
-    saved: step of the newest checkpoint that it left; 0 for none.
-    reached: the last step in its log; 0 for none.
-    broken: files that do not read back.
+    saved: step of its newest checkpoint; 0 for none.
+    reached: last step in its log; 0 for none.
+    broken: files that cannot be read back.
   """
 
   status: int
@@ -52,7 +51,7 @@ class Death(NamedTuple):
 
 
 def command(workdir: pathlib.Path, steps: int) -> list[str]:
-  """Trains the digits, saving every 50 steps."""
+  """Returns the command that trains the digits, saving every 50 steps."""
   return [
     *(sys.executable, 'train.py', f'--workdir={workdir}'),
     f'--config.num_steps={steps}',
@@ -64,7 +63,7 @@ def command(workdir: pathlib.Path, steps: int) -> list[str]:
 
 
 def find_broken(workdir: pathlib.Path) -> list[str]:
-  """Files of a run that do not read back, or repeat a step."""
+  """Returns files of a run that cannot be read back, or repeat a step."""
   broken = []
   for path in sorted(workdir.rglob('*')):
     try:
@@ -83,29 +82,35 @@ def find_broken(workdir: pathlib.Path) -> list[str]:
 
 
 def newest(workdir: pathlib.Path) -> int:
-  """Step of the newest checkpoint that is complete; 0 for none."""
-  kept = workdir / 'checkpoints'
-  names = [p.name for p in kept.iterdir()] if kept.is_dir() else []
+  """Returns the step of the newest complete checkpoint; 0 for none."""
+  directory = workdir / 'checkpoints'
+  names = [p.name for p in directory.iterdir()] if directory.is_dir() else []
   return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def last_step(workdir: pathlib.Path) -> int:
-  """The last step of the log; 0 for none."""
+  """Returns the last step of the log; 0 for none."""
   path = workdir / 'metrics.jsonl'
   lines = path.read_text().splitlines() if path.is_file() else []
   return json.loads(lines[-1])['step'] if lines else 0
 
 
-def live(
-  workdir: pathlib.Path, steps: int, number: int, choose: random.Random
+def run_and_kill(
+  workdir: pathlib.Path, steps: int, number: int, rng: random.Random
 ) -> Death | None:
-  """Starts the run and sends it a signal; None where it came to its end.
+  """Starts the run and sends it a signal.
 
   Args:
-    workdir: of the run.
-    steps: of the run.
-    number: of the signal.
-    choose: when.
+    workdir: directory of the run.
+    steps: train steps of the run.
+    number: number of the signal.
+    rng: chooses the moment.
+
+  Returns:
+    The outcome, or None if the run finished first.
+
+  Raises:
+    RuntimeError: if the run ends with an unexpected status.
   """
   start = time.monotonic()
   process = subprocess.Popen(
@@ -115,23 +120,23 @@ def live(
     stderr=subprocess.STDOUT,
     text=True,
   )
-  trained, first = threading.Event(), []
+  trained, lines = threading.Event(), []
 
   def read() -> None:
     for line in process.stdout:
-      first.append(line)
+      lines.append(line)
       if 'first step' in line:
         trained.set()
 
   reader = threading.Thread(target=read)
   reader.start()
-  share = choose.random()
-  if number == signal.SIGKILL and share < 0.3:  # while it starts
+  share = rng.random()
+  if number == signal.SIGKILL and share < 0.3:  # during start-up
     trained.wait(timeout=share / 0.3 * 4)
   else:
     while not trained.wait(timeout=0.1) and process.poll() is None:
       pass
-    time.sleep(LIFE * choose.random())
+    time.sleep(LIFETIME * rng.random())
   reached = trained.is_set()
   process.send_signal(number)
   status = process.wait()
@@ -140,7 +145,7 @@ def live(
     return None
   expected = shutdown.EXIT_RESUMABLE if number == signal.SIGTERM else -number
   if status != expected:
-    raise RuntimeError(f'status {status}, not {expected}:\n{"".join(first)}')
+    raise RuntimeError(f'status {status}, not {expected}:\n{"".join(lines)}')
   print(
     f'  {time.monotonic() - start:4.1f} s, checkpoint {newest(workdir)}, '
     f'log {last_step(workdir)}',
@@ -152,7 +157,7 @@ def live(
 
 
 def finish(workdir: pathlib.Path, steps: int) -> None:
-  """Runs to the end."""
+  """Runs to the end without interruption."""
   subprocess.run(
     command(workdir, steps),
     cwd=turns.ROOT,
@@ -162,7 +167,7 @@ def finish(workdir: pathlib.Path, steps: int) -> None:
 
 
 def count_different(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
-  """Arrays of the final states that differ in a bit, and all of them."""
+  """Counts the arrays of two final states that differ, and all arrays."""
   import jax
 
   from gan_jax.experiment import run_dir
@@ -178,17 +183,25 @@ def count_different(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
 def torture(
   root: pathlib.Path, number: int, count: int, steps: int, seed: int
 ) -> list:
-  """One row: a run that gets so many signals, beside `root / 'alone'`."""
+  """Sends signals to a run, and returns its row of the table.
+
+  Args:
+    root: directory of all runs; `root / 'undisturbed'` has finished.
+    number: number of the signal.
+    count: number of signals to send.
+    steps: train steps of the run.
+    seed: seed of the moments.
+  """
   name = signal.Signals(number).name
   workdir, deaths = root / name, []
-  choose = random.Random(seed)
+  rng = random.Random(seed)
   while len(deaths) < count:
-    death = live(workdir, steps, number, choose)
+    death = run_and_kill(workdir, steps, number, rng)
     if death is None:
       break
     deaths.append(death)
   finish(workdir, steps)
-  different, arrays = count_different(root / 'alone', workdir)
+  different, arrays = count_different(root / 'undisturbed', workdir)
   lost = [max(0, death.reached - death.saved) for death in deaths]
   broken = [path for death in deaths for path in death.broken]
   for path in broken:
@@ -205,26 +218,26 @@ def torture(
 
 
 def main() -> None:
-  """Reads the command line."""
-  options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  options.add_argument('--kills', type=int, default=100, help='SIGKILL')
-  options.add_argument('--terms', type=int, default=20, help='SIGTERM')
-  options.add_argument('--steps', type=int, default=6000, help='of the run')
-  options.add_argument('--seed', type=int, default=0, help='of the moments')
-  given = options.parse_args()
+  """Measures, and prints a table."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--kills', type=int, default=100, help='SIGKILLs')
+  parser.add_argument('--terms', type=int, default=20, help='SIGTERMs')
+  parser.add_argument('--steps', type=int, default=6000, help='train steps')
+  parser.add_argument('--seed', type=int, default=0, help='seed of the moments')
+  options = parser.parse_args()
   with tempfile.TemporaryDirectory() as directory:
     root = pathlib.Path(directory)
-    finish(root / 'alone', given.steps)
+    finish(root / 'undisturbed', options.steps)
     rows = [
-      torture(root, number, count, given.steps, given.seed)
+      torture(root, number, count, options.steps, options.seed)
       for number, count in (
-        (signal.SIGKILL, given.kills),
-        (signal.SIGTERM, given.terms),
+        (signal.SIGKILL, options.kills),
+        (signal.SIGTERM, options.terms),
       )
     ]
   header = (
-    *('signal', 'restarts', 'before a first step', 'steps lost', 'the most'),
-    *('files broken', 'arrays that differ at the end'),
+    *('signal', 'restarts', 'before the first step', 'steps lost'),
+    *('most steps lost', 'broken files', 'arrays that differ at the end'),
   )
   print(turns.machine())
   print('\n' + turns.table(header, rows))

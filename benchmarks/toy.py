@@ -2,12 +2,13 @@
 
   python benchmarks/toy.py --torch_python=PATH
 
-configs/d2l_gaussian.py as it stands: a linear G, a D of 2-5-3-1 with tanh,
-batch 8, Adam. The contenders take turns; a row is the median over the rounds,
-without compilation. PyTorch is D2L's loop without its data loader, on one
-thread in a process of its own, with Adam as it comes and fused; ratios are to
-the faster of the two, in wall time and per CPU second of all threads. 64 loops
-one after the other have the examples/s of one. Takes about a minute.
+Runs configs/d2l_gaussian.py unchanged: a linear generator, a discriminator of
+2-5-3-1 with tanh, batch 8, Adam. The contenders take turns; each row is the
+median over the rounds, without compilation. PyTorch runs D2L's loop without its
+data loader, on one thread in its own process, with default and fused Adam.
+Ratios are to the faster of the two, in wall time and per CPU second of all
+threads. 64 loops one after the other process as many examples per second as
+one. Takes about a minute.
 """
 
 import functools
@@ -20,36 +21,49 @@ from gan_jax import experiment
 from gan_jax.distributed import xla_setup
 from gan_jax.training import ensemble
 
-STEPS = 5_000  # of a call
-CALLS = 20  # of one run, at a time
+STEPS = 5_000  # per call
+CALLS = 20  # per turn of one run
 UNFUSED_STEPS = 1_000
 
 
-def settings(steps_per_call: int) -> dict:
-  """The toy, with calls of some length, on one device."""
+def config(steps_per_call: int) -> dict:
+  """Returns the toy's config for one device.
+
+  Args:
+    steps_per_call: train steps per call of the program.
+  """
   mapping = d2l_gaussian.get_config().to_dict()
   return mapping | {'steps_per_call': steps_per_call, 'num_devices': 1}
 
 
 def make_contenders(
-  members: int, way: str, torch: turns.Peer | None
+  members: int, backend: str, torch: turns.Worker | None
 ) -> tuple[dict, dict[str, int]]:
   """Compiles everything.
 
+  Args:
+    members: number of runs in the ensemble.
+    backend: 'vmap' or 'map', how its runs become one program; '' for the
+      default.
+    torch: PyTorch's side, if there is one.
+
   Returns:
-    What takes turns, and how many examples each turn of it reads.
+    The contenders, and the number of examples that each reads in a turn.
   """
-  one = fused.Fused(experiment.build(settings(STEPS)), STEPS)
-  unfused = fused.Fused(experiment.build(settings(1)), 1)
-  several = {'ensemble': {'seeds': members, 'sweep': ''}, 'num_devices': 0}
-  ensemble = experiment.build_ensemble(settings(STEPS) | several)
-  many = fused.Fused(ensemble, STEPS, way=way)
-  batch = settings(1)['batch_size']
-  together = f'gan_jax, {members} members as one program'
+  one = fused.Fused(experiment.build(config(STEPS)), STEPS)
+  unfused = fused.Fused(experiment.build(config(1)), 1)
+  members_config = config(STEPS) | {
+    'ensemble': {'seeds': members},
+    'num_devices': 0,
+  }
+  many = fused.Fused(
+    experiment.build_ensemble(members_config), STEPS, backend=backend
+  )
+  batch = config(1)['batch_size']
   contenders = {
     'gan_jax, one run': functools.partial(one.run, CALLS),
     'gan_jax, one step per call': functools.partial(unfused.run, UNFUSED_STEPS),
-    together: many.run,
+    f'gan_jax, {members} members as one program': many.run,
   }
   steps = [CALLS * STEPS, UNFUSED_STEPS, members * STEPS]
   if torch is not None:
@@ -62,7 +76,7 @@ def make_contenders(
 
 
 def table(medians: dict[str, turns.Spent], examples: dict[str, int]) -> str:
-  """The results in Markdown."""
+  """Formats the results as Markdown."""
   each = {name: spent.per(examples[name]) for name, spent in medians.items()}
   best = turns.fastest(each, 'PyTorch')
   rows = [
@@ -86,17 +100,24 @@ def table(medians: dict[str, turns.Spent], examples: dict[str, int]) -> str:
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures, and prints a table."""
   parser = turns.torch_parser(__doc__, rounds=7)
-  parser.add_argument('--members', type=int, default=64)
   parser.add_argument(
-    '--way', default='', choices=('', *ensemble.BACKENDS), help='of the members'
+    '--members', type=int, default=64, help='size of ensemble'
+  )
+  parser.add_argument(
+    '--backend',
+    default='',
+    choices=('', *ensemble.BACKENDS),
+    help='how members become one program',
   )
   options = parser.parse_args()
   xla_setup.configure_cpu(members=True)
   with turns.start_torch(options.torch_python, 'toy_torch.py') as torch:
     print(turns.machine(torch))
-    contenders, examples = make_contenders(options.members, options.way, torch)
+    contenders, examples = make_contenders(
+      options.members, options.backend, torch
+    )
     medians = turns.take_turns(contenders, options.rounds)
   print(f'\n{table(medians, examples)}')
 

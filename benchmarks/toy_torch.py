@@ -1,8 +1,8 @@
 """The PyTorch side of toy.py: D2L's loop on one thread, timed on demand.
 
-Not a program to run by hand: toy.py starts it, in an interpreter that has
-PyTorch. Its two updates are those of the book, with what does not change
-between iterations made once; batches are slices of a permutation.
+Started by toy.py in a Python that has PyTorch, not by hand. Its two updates are
+those of the book, except that constants are created once instead of in every
+iteration; batches are slices of a permutation.
 
 Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html
 """
@@ -16,7 +16,7 @@ ADAM = {'default': {}, 'fused': {'fused': True}}
 
 
 class Loop:
-  """Both networks, their optimizers, the data, and the loop over it."""
+  """D2L's training loop: networks, optimizers and data."""
 
   def __init__(self, adam: str):
     torch.manual_seed(0)
@@ -43,7 +43,7 @@ class Loop:
     self.batches = []
 
   def step(self) -> None:
-    """One update of each player, on the same latents."""
+    """Updates each player once, on the same latents."""
     if not self.batches:
       self.batches = list(torch.randperm(SIZE).split(BATCH))
     real = self.data[self.batches.pop()]
@@ -64,7 +64,7 @@ class Loop:
 
 
 def main() -> None:
-  """Answers requests until standard input ends."""
+  """Serves requests until standard input ends."""
   torch.set_num_threads(1)
   loops = {adam: Loop(adam) for adam in ADAM}
 

@@ -1,7 +1,8 @@
-"""What benchmarks share: seconds, processes that take turns, medians, tables.
+"""Shared helpers of the benchmarks: timing, taking turns, medians, tables.
 
-Needs no package, so that a peer in another Python can import it, too;
-importing it makes gan_jax and configs of this repository importable.
+It needs no package besides the standard library, so that a worker in another
+Python can import it too. Importing it makes gan_jax and configs of this
+repository importable.
 """
 
 import argparse
@@ -26,18 +27,18 @@ if str(ROOT) not in sys.path:
 
 
 class Spent(NamedTuple):
-  """Seconds for a piece of work.
+  """Seconds spent on a piece of work.
 
   Attributes:
-    wall: as time passes.
-    cpu: of all threads together.
+    wall: elapsed seconds.
+    cpu: CPU seconds of all threads together.
   """
 
   wall: float
   cpu: float
 
   def per(self, count: float) -> 'Spent':
-    """Seconds for one of `count` equal parts of the work."""
+    """Returns the seconds of one of `count` equal parts of the work."""
     return Spent(self.wall / count, self.cpu / count)
 
 
@@ -45,31 +46,31 @@ Contenders = Mapping[str, Callable[[], Spent]]
 
 
 def timed(work: Callable[[], Any]) -> Spent:
-  """Seconds of a call in this process; it must wait for its own result."""
+  """Times a call in this process; the call must wait for its own result."""
   wall, cpu = time.perf_counter(), time.process_time()
   work()
   return Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-class Peer:
-  """A program in a process of its own, which works on demand; see `serve`.
+class Worker:
+  """A program in its own process that works on request; see `serve`.
 
-  `with` closes it at the end.
+  Used as a context manager, it ends the process on exit.
 
   Attributes:
-    about: what the program says of itself.
+    info: facts that the program reports about itself.
   """
 
   def __init__(
     self, python: str, program: str, *arguments: str, **environment: str
   ):
-    """Starts `program`, a file beside this one.
+    """Starts `program`, a file in this directory.
 
     Args:
-      python: that runs it.
+      python: path of the Python that runs it.
       program: name of the file.
-      *arguments: of the program.
-      **environment: variables that are added to those of this process.
+      *arguments: arguments of the program.
+      **environment: variables added to those of this process.
     """
     path = str(pathlib.Path(__file__).with_name(program))
     self.process = subprocess.Popen(
@@ -80,17 +81,17 @@ class Peer:
       env=os.environ | environment,
     )
     self._name = program
-    self.about = self.receive()
+    self.info = self.receive()
 
   def send(self, **request: Any) -> None:
-    """Asks for work, and does not wait."""
+    """Requests work without waiting for it."""
     print(json.dumps(request), file=self.process.stdin, flush=True)
 
   def receive(self) -> dict[str, Any]:
     """Waits for an answer.
 
     Raises:
-      RuntimeError: where the process has ended.
+      RuntimeError: if the process has ended.
     """
     line = self.process.stdout.readline()
     if not line:
@@ -99,7 +100,7 @@ class Peer:
     return json.loads(line)
 
   def run(self, **request: Any) -> Spent:
-    """Does what is asked; the seconds that it took."""
+    """Requests work, waits for it, and returns the seconds that it took."""
     self.send(**request)
     return Spent(**self.receive())
 
@@ -109,21 +110,23 @@ class Peer:
     self.process.wait()
     self.process.stdout.close()
 
-  def __enter__(self) -> 'Peer':
+  def __enter__(self) -> 'Worker':
     return self
 
   def __exit__(self, *error: Any) -> None:
     self.close()
 
 
-def serve(about: Mapping[str, Any], work: Callable[..., Any]) -> None:
-  """The peer's side: times `work(**request)` for each request, till the last.
+def serve(info: Mapping[str, Any], work: Callable[..., Any]) -> None:
+  """Runs the worker's side: times `work(**request)` for every request.
+
+  Returns when standard input ends.
 
   Args:
-    about: what the program says of itself, JSON.
-    work: what to time.
+    info: facts about the program, as JSON has them.
+    work: function to time.
   """
-  print(json.dumps(about), flush=True)
+  print(json.dumps(info), flush=True)
   for line in sys.stdin:
     request = json.loads(line)
     spent = timed(lambda: work(**request))
@@ -131,7 +134,7 @@ def serve(about: Mapping[str, Any], work: Callable[..., Any]) -> None:
 
 
 def medians(times: dict[str, list[Spent]]) -> dict[str, Spent]:
-  """Of each contender over its rounds, without the first where it has more."""
+  """Returns each contender's medians, without the first of several rounds."""
   counted = {name: spent[1:] or spent for name, spent in times.items()}
   return {
     name: Spent(*(statistics.median(column) for column in zip(*spent)))
@@ -142,15 +145,12 @@ def medians(times: dict[str, list[Spent]]) -> dict[str, Spent]:
 def take_turns(
   contenders: Contenders, rounds: int, once: Collection[str] = ()
 ) -> dict[str, Spent]:
-  """Lets contenders take turns.
+  """Runs contenders in turn, and returns their medians over the rounds.
 
   Args:
-    contenders: name -> what does the work and returns its seconds.
-    rounds: of all, of which the first warms up and does not count.
-    once: names of those that are in the first round alone.
-
-  Returns:
-    Medians over the rounds.
+    contenders: name -> function that does the work and returns its seconds.
+    rounds: number of rounds; the first is a warm-up and does not count.
+    once: names of contenders that run in the first round only.
   """
   times: dict[str, list[Spent]] = {name: [] for name in contenders}
   for number in range(rounds):
@@ -162,38 +162,38 @@ def take_turns(
 
 
 def fastest(times: Mapping[str, Spent], prefix: str) -> Spent | None:
-  """The least seconds of those whose names begin so; None where none does.
+  """Returns the least seconds of the contenders with a prefix, or None.
 
-  Wall and CPU seconds may be those of two contenders.
+  Wall and CPU seconds may come from two different contenders.
   """
   found = [spent for name, spent in times.items() if name.startswith(prefix)]
   return Spent(*map(min, zip(*found))) if found else None
 
 
 def check_sizes(parameters: Mapping[str, int]) -> None:
-  """Makes sure that networks are compared with networks of their size.
+  """Checks that all networks have the same number of parameters.
 
   Args:
-    parameters: name -> number of them.
+    parameters: name -> number of parameters.
 
   Raises:
-    AssertionError: where numbers differ.
+    AssertionError: if the numbers differ.
   """
   if len(set(parameters.values())) > 1:
     raise AssertionError(f'networks differ in size: {parameters}')
 
 
 def short(value: float) -> str:
-  """A number in three digits, or whole from 100 on."""
+  """Formats a number with three digits, or as a whole number from 100 on."""
   return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-  """A table in Markdown: text on the left, what follows on the right.
+  """Formats a Markdown table: the first column left-aligned, the rest right.
 
   Args:
     header: names of the columns.
-    rows: cells; floats are shown by `short`, None is left empty.
+    rows: cells; floats are formatted by `short`, None is left empty.
   """
   header = list(header)
   show = lambda cell: (
@@ -204,8 +204,8 @@ def table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
-def machine(torch: Peer | None = None) -> str:
-  """Processor, cores and versions, in a line."""
+def machine(torch: Worker | None = None) -> str:
+  """Describes the processor, its cores and the versions on one line."""
   cpuinfo = pathlib.Path('/proc/cpuinfo')
   text = cpuinfo.read_text() if cpuinfo.exists() else ''
   found = re.search(r'^model name\s*: (.*)$', text, re.MULTILINE)
@@ -213,7 +213,7 @@ def machine(torch: Peer | None = None) -> str:
   names = ('jax', 'jaxlib', 'flax', 'optax')
   versions = [f'{n} {importlib.metadata.version(n)}' for n in names]
   if torch is not None:
-    versions.append(f'torch {torch.about["version"]}')
+    versions.append(f'torch {torch.info["version"]}')
   return (
     f'{processor}, {os.cpu_count()} cores, Python '
     f'{platform.python_version()}, {", ".join(versions)}'
@@ -221,54 +221,60 @@ def machine(torch: Peer | None = None) -> str:
 
 
 def parser(documentation: str, rounds: int) -> argparse.ArgumentParser:
-  """Options that benchmarks share: --rounds.
+  """Builds a parser with the option that all benchmarks share, --rounds.
 
   Args:
-    documentation: of the program; its first line is shown by --help.
-    rounds: the default.
+    documentation: docstring of the program; --help shows its first line.
+    rounds: default number of rounds.
   """
   options = argparse.ArgumentParser(description=documentation.splitlines()[0])
   options.add_argument(
-    '--rounds', type=int, default=rounds, help='the first warms up'
+    '--rounds',
+    type=int,
+    default=rounds,
+    help='number of rounds; the first is a warm-up',
   )
   return options
 
 
 def torch_parser(documentation: str, rounds: int) -> argparse.ArgumentParser:
-  """As `parser`, with --torch_python."""
+  """Builds the parser of `parser` with the option --torch_python."""
   options = parser(documentation, rounds)
   options.add_argument(
-    '--torch_python', default='', help='a Python that has PyTorch'
+    '--torch_python', default='', help='path of a Python that has PyTorch'
   )
   return options
 
 
 @functools.cache
 def has_torch(python: str) -> bool:
-  """Whether there is a PyTorch to compare with; says once where there is none.
+  """Returns whether PyTorch can be compared with; prints once if not.
 
   Args:
-    python: that has torch; '' for this one.
+    python: path of a Python that has PyTorch; '' for this one.
   """
   if python or importlib.util.find_spec('torch') is not None:
     return True
   print(
-    'PyTorch is left out: this Python has none. Install torch, or name a '
-    'Python that has it with --torch_python=PATH.'
+    'PyTorch is left out: this Python does not have it. Install torch, or name '
+    'a Python that has it with --torch_python=PATH.'
   )
   return False
 
 
 def start_torch(
   python: str, program: str, *arguments: str
-) -> contextlib.AbstractContextManager[Peer | None]:
-  """The PyTorch side, for `with`: a Peer, or None where there is no PyTorch.
+) -> contextlib.AbstractContextManager[Worker | None]:
+  """Starts the PyTorch side, as a context manager.
 
   Args:
-    python: that has torch; '' for this one.
-    program: a file beside this one.
-    *arguments: of the program.
+    python: path of a Python that has PyTorch; '' for this one.
+    program: name of a file in this directory.
+    *arguments: arguments of the program.
+
+  Returns:
+    A context manager of a Worker, or of None if there is no PyTorch.
   """
   if not has_torch(python):
     return contextlib.nullcontext()
-  return Peer(python or sys.executable, program, *arguments)
+  return Worker(python or sys.executable, program, *arguments)

@@ -1,18 +1,22 @@
-"""DCGAN on CIFAR-10, 32 x 32 in colour.
+"""DCGAN on CIFAR-10, 32 x 32 in color.
 
-python -m gan_jax.data.prepare cifar10         (once)
-python train.py --config=configs/cifar10.py
+  python -m gan_jax.data.prepare cifar10         (once)
+  python train.py --config=configs/cifar10.py
 
-Time on two CPU cores, at 3.4 steps/s: 8 hours, not measured to the end, nor on
-a GPU. The score was not measured; the floor, 10,000 test against 10,000 training
-images, is FID 5.218 +- 0.029 (docs/scores.md).
+Time: 8 hours on two CPU cores, estimated from 3.4 steps/s; not measured to the
+end, nor on a GPU. Score: not measured. The baseline, 10,000 test images against
+10,000 training images, is FID 5.218 +- 0.029 (docs/scores.md).
 """
 
 from configs import common
 
 
 def get_config(variant: str = ''):
-  """Returns the config; its variants are ':test', for a look, and none."""
+  """Returns the config.
+
+  Args:
+    variant: '', or 'test' for a smoke test of two steps.
+  """
   config = common.base(variant)
   config.data.name = 'tfds'
   config.data.tfds.update(dataset='cifar10', size=32, channels=3)

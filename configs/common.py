@@ -1,4 +1,4 @@
-"""Helpers that the configs share: the defaults, and changes to a section."""
+"""Helpers that the configs share: defaults, and changes to a section."""
 
 import ml_collections
 
@@ -10,10 +10,10 @@ def base(variant: str, allowed: tuple[str, ...] = ('', 'test')):
 
   Args:
     variant: The part after the colon in `--config=configs/x.py:variant`.
-    allowed: Variants that the config has.
+    allowed: Variants of the config.
 
   Raises:
-    ValueError: For a variant that it does not have.
+    ValueError: If the config has no such variant.
   """
   if variant not in allowed:
     named = ', '.join(repr(f':{name}') for name in allowed if name)
@@ -29,7 +29,7 @@ def adam(optimizer, learning_rate: float, b1: float = 0.5, b2: float = 0.999):
 
 
 def dcgan(config, *, width: int, d_norm: str, r1: float):
-  """Sets both networks to DCGAN, and the weight of R1."""
+  """Sets both networks to DCGAN, and the weight of the R1 penalty."""
   config.generator.name = config.discriminator.name = 'dcgan'
   config.generator.dcgan.update(width=width, norm='batch')
   config.discriminator.dcgan.update(width=width, norm=d_norm)
@@ -37,7 +37,7 @@ def dcgan(config, *, width: int, d_norm: str, r1: float):
 
 
 def shrink(config):
-  """Makes the ':test' variant: two steps of tiny networks, for a look."""
+  """Shrinks a config to its ':test' variant: two steps of tiny networks."""
   config.num_steps = config.log_every = 2
   config.batch_size = 8
   config.num_samples = 4

@@ -2,14 +2,16 @@
 
   python train.py --config=configs/d2l_gaussian.py
 
-Exactly its semantics: summed losses, D's halved, both players on the same
-latents, every parameter from N(0, 0.02^2), 20 epochs of batch 8 over 1,000
-points. Both losses end near 0.693 = log 2: D cannot tell real from generated.
+Reproduces the book's semantics: losses are summed over the batch, D's loss is
+halved, both players use the same latents, all parameters start from N(0,
+0.02^2), and 20 epochs of batch 8 run over 1,000 points. Both losses end near
+0.693 = log 2: D cannot tell real from generated.
 
-Time: 10 seconds on two CPU cores. Score, mean and standard error over 10
-seeds: loss_D 0.6932 +- 0.0001, loss_G 0.6934 +- 0.0001, KL of the fitted
-Gaussian to the truth 0.27 +- 0.09, floor 0.0030 +- 0.0003; the same loop in
-PyTorch, 10 seeds: 0.17 +- 0.06. D gives up before G has the covariance right.
+Time: 10 seconds on two CPU cores. Score, mean and standard error over 10 seeds:
+loss_D 0.6932 +- 0.0001, loss_G 0.6934 +- 0.0001, KL divergence of the fitted
+Gaussian from the true one 0.27 +- 0.09, baseline 0.0030 +- 0.0003. The same
+loop in PyTorch, 10 seeds: 0.17 +- 0.06. D stops learning before G has learned
+the covariance.
 
 Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html
 """
@@ -18,7 +20,11 @@ from configs import common
 
 
 def get_config(variant: str = ''):
-  """Returns the config; its variants are ':test', for a look, and none."""
+  """Returns the config.
+
+  Args:
+    variant: '', or 'test' for a smoke test of two steps.
+  """
   config = common.base(variant)
   config.data.name = 'gaussian'
   config.data.gaussian.update(size=1000, seed=0)
@@ -39,7 +45,7 @@ def get_config(variant: str = ''):
   )
   common.adam(config.d_optimizer, 0.05, b1=0.9)
   common.adam(config.g_optimizer, 0.005, b1=0.9)
-  config.ema_decay = 0.0  # D2L has no average: the last iterate is scored
+  config.ema_decay = 0.0  # D2L has no EMA: the last iterate is scored
   config.log_every = 125  # once an epoch, as D2L plots it
   config.sample_every = 1250
   config.checkpoint_every = 1250

@@ -1,16 +1,20 @@
-"""DCGAN on your own pictures, 64 x 64 in colour.
+"""DCGAN on your own images, 64 x 64 in color.
 
   python train.py --config=configs/folder.py --config.data.folder.path=DIR
 
-DIR holds png, jpg, webp or bmp files, in sub-directories or not. Time and score
-were not measured.
+DIR holds png, jpg, webp or bmp files, with or without subdirectories. Time and
+score were not measured.
 """
 
 from configs import common
 
 
 def get_config(variant: str = ''):
-  """Returns the config; its variants are ':test', for a look, and none."""
+  """Returns the config.
+
+  Args:
+    variant: '', or 'test' for a smoke test of two steps.
+  """
   config = common.base(variant)
   config.data.name = 'folder'
   config.data.folder.update(size=64, channels=3, test_fraction=0.1)

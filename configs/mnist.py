@@ -1,11 +1,11 @@
 """DCGAN on MNIST, 32 x 32.
 
-python -m gan_jax.data.prepare mnist           (once)
-python train.py --config=configs/mnist.py
+  python -m gan_jax.data.prepare mnist           (once)
+  python train.py --config=configs/mnist.py
 
-Time on two CPU cores, at 11 steps/s: 14 minutes, not measured to the end. Score
-of 4 epochs (--config.num_steps=3748), seed 0: 1-NN two-sample accuracy 0.671
-+- 0.005 on pixels, floor (real data) 0.515 +- 0.003.
+Time: 14 minutes on two CPU cores, estimated from 11 steps/s; not measured to
+the end. Score after 4 epochs (--config.num_steps=3748), seed 0: 1-NN two-sample
+accuracy on pixels 0.671 +- 0.005, baseline (real data) 0.515 +- 0.003.
 """
 
 from configs import common
@@ -28,5 +28,9 @@ def grey(variant: str, dataset: str):
 
 
 def get_config(variant: str = ''):
-  """Returns the config; its variants are ':test', for a look, and none."""
+  """Returns the config.
+
+  Args:
+    variant: '', or 'test' for a smoke test of two steps.
+  """
   return grey(variant, 'mnist')

@@ -1,27 +1,28 @@
-"""Stacked MNIST, 1,000 modes, in PacGAN's protocol, by DCGAN.
+"""DCGAN on Stacked MNIST, 1,000 modes, in PacGAN's protocol.
 
   python -m gan_jax.data.prepare mnist                      (once)
   python train.py --config=configs/stacked_mnist.py         as PacGAN's DCGAN
   python train.py --config=configs/stacked_mnist.py:rpgan   RpGAN + R1 + R2
 
-128,000 stacks of three digits, 28 x 28 x 3, 50 epochs of batch 64, z ~ N(0,
-I_100), 26,000 samples scored; the mode of a sample is what a digit classifier
-sees in its three channels. PacGAN's code differs in this: z is uniform, G takes
-two steps for one of D, stacks are drawn of all 70,000 digits, and its networks
-halve the image four times, to 2 x 2; here it is twice, to 7 x 7.
+The protocol has 128,000 stacks of three digits, 28 x 28 x 3, 50 epochs of batch
+64, z ~ N(0, I_100), and scores 26,000 samples. The mode of a sample is given by
+a digit classifier applied to its three channels. PacGAN's own code differs from
+this config: z is uniform, G takes two steps per step of D, stacks are drawn
+from all 70,000 digits, and the networks halve the image four times, to 2 x 2;
+here they halve it twice, to 7 x 7.
 
-The variant :rpgan is the relativistic loss with both zero-centered penalties, no
-norm in D, Adam without momentum, and a moving average of G.
+The variant :rpgan uses the relativistic loss with R1 and R2, no normalization
+in D, Adam without momentum, and the EMA of G.
 
 Published, modes and reverse KL: DCGAN 78.9, 4.50; PacDCGAN2 1000, 0.06; RpGAN +
-R1 + R2 in the paper of R3GAN 1000, 0.078. Floor (real stacks, 5 draws):
-1000, 0.0244 +- 0.0004 of test digits, 0.0238 +- 0.0003 of training digits.
+R1 + R2 in the R3GAN paper 1000, 0.078. Baseline (real stacks, 5 draws): 1000,
+0.0244 +- 0.0004 of test digits, 0.0238 +- 0.0003 of training digits.
 
-Measured on two cores of an AMD EPYC with other work beside, one seed: :rpgan
-975 modes and reverse KL 0.599 after 1,200 steps (0.6 epochs, 1 draw); 1,000 and
-0.232 +- 0.002 after 2,554 (1.3 epochs, 3 draws of samples), at 0.6 to 4.1
-steps/s: the 100,000 steps take at least 7 hours there. Neither they nor the
-plain variant were measured.
+Measured for :rpgan with one seed, on two cores of an AMD EPYC that were shared
+with other work, at 0.6 to 4.1 steps/s: 975 modes and reverse KL 0.599 after
+1,200 steps (0.6 epochs, 1 draw); 1,000 modes and 0.232 +- 0.002 after 2,554
+steps (1.3 epochs, 3 draws of samples). The 100,000 steps would take at least 7
+hours there; neither they nor the plain variant were measured.
 
 References: https://arxiv.org/abs/1712.04086, section 4.2;
 https://arxiv.org/abs/2501.05441 (R3GAN).
@@ -31,7 +32,7 @@ from configs import common
 
 
 def _relativistic(config):
-  """Sets loss, penalties and optimizers of the variant ':rpgan'."""
+  """Sets loss, penalties and optimizers of the ':rpgan' variant."""
   config.loss = 'rpgan'
   config.discriminator.dcgan.norm = 'none'
   for name in ('r1', 'r2'):
@@ -42,13 +43,17 @@ def _relativistic(config):
 
 
 def get_config(variant: str = ''):
-  """Returns the config; see above for its variants."""
+  """Returns the config.
+
+  Args:
+    variant: '', 'rpgan', or 'test' for a smoke test of two steps.
+  """
   config = common.base(variant, allowed=('', 'rpgan', 'test'))
   config.data.name = 'stacked_mnist'
   config.data.stacked_mnist.update(
     dataset='mnist',
     size=28,
-    stacks=0,  # 128,000, and 26,000 to test
+    stacks=0,  # 128,000, and 26,000 for testing
     seed=0,
   )
   common.dcgan(config, width=64, d_norm='batch', r1=0.0)

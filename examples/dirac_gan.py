@@ -1,12 +1,13 @@
-"""The Dirac-GAN under losses, a penalty and update rules: docs/dirac.png.
+"""Trains the Dirac-GAN with several losses, R1, and update rules.
 
   python examples/dirac_gan.py --out=dirac.png     (needs matplotlib)
 
-Data at 0, the generator a single point theta, D(x) = psi x. The equilibrium is
-(0, 0); what a method does from (1, 1) is known from theory, and printed beside
-what the training step does. The eigenvalues are those of the game's Jacobian
-at the equilibrium: imaginary ones turn in circles, negative real parts pull
-inwards.
+The data are a point at 0, the generator is a point theta, and D(x) = psi x. The
+equilibrium is (0, 0). For each method, prints how the distance from it changes
+in 500 train steps from (1, 1), and the eigenvalues of the game's Jacobian at
+the equilibrium, which determine the behavior in theory: imaginary eigenvalues
+mean rotation, negative real parts mean convergence. Plots the trajectories as
+in docs/dirac.png.
 
 Reference: Mescheder et al., Which Training Methods for GANs do actually
 Converge?, https://arxiv.org/abs/1801.04406, 2018.
@@ -21,12 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-# Not needed where gan_jax is installed.
+# Not needed if gan_jax is installed.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from gan_jax import diagnostics, losses, networks, training  # noqa: E402
 
-RATE = 0.1
+LEARNING_RATE = 0.1
 # Title -> loss, update rule, weight of R1.
 METHODS = {
   'minimax, simultaneous': ('minimax', 'simultaneous', 0.0),
@@ -40,45 +41,46 @@ METHODS = {
 }
 
 
-def make_game(loss, r1_weight):
-  """The Dirac-GAN as two networks of one parameter each."""
-  one = lambda name: lambda key, x, label: ({name: jnp.float32(1)}, {})
+def make_gan(loss, r1_weight):
+  """Builds the Dirac-GAN: two networks of one parameter each, from 1."""
+  init = lambda name: lambda key, x, label: ({name: jnp.float32(1)}, {})
+  generate = lambda p, s, z, label, **_: (
+    jnp.broadcast_to(p['theta'], z.shape),
+    s,
+  )
+  discriminate = lambda p, s, x, label, **_: (p['psi'] * x[:, 0], s)
   return training.GAN(
-    generator=networks.Network(
-      one('theta'),
-      lambda p, s, z, label, **_: (jnp.broadcast_to(p['theta'], z.shape), s),
-    ),
-    discriminator=networks.Network(
-      one('psi'), lambda p, s, x, label, **_: (p['psi'] * x[:, 0], s)
-    ),
+    generator=networks.Network(init('theta'), generate),
+    discriminator=networks.Network(init('psi'), discriminate),
     loss=losses.LOSSES[loss],
     latent_dim=1,
-    g_optimizer=optax.sgd(RATE),
-    d_optimizer=optax.sgd(RATE),
+    g_optimizer=optax.sgd(LEARNING_RATE),
+    d_optimizer=optax.sgd(LEARNING_RATE),
     d_terms={'r1': training.make_term('r1')} if r1_weight else {},
   )
 
 
 def trajectory(loss, rule, r1_weight, num_steps=500):
-  """(theta, psi) from (1, 1) on, `[num_steps + 1, 2]`."""
-  gan = make_game(loss, r1_weight)
+  """Trains from (1, 1); returns (theta, psi), `[num_steps + 1, 2]`."""
+  gan = make_gan(loss, r1_weight)
   hparams = {'ema_decay': 0.0, 'r1_weight': r1_weight}
   data = jnp.zeros((1, 1, 1))  # one D step, one example at 0
-  now = training.init_state(gan, jax.random.key(0), {'x': data[0]}, hparams)
+  state = training.init_state(gan, jax.random.key(0), {'x': data[0]}, hparams)
   step = training.make_train_step(gan, rule=rule)
 
-  def body(now, _):
-    now, _ = step(now, {'x': data}, jax.random.key(0))
-    return now, (now.generator.params['theta'], now.discriminator.params['psi'])
+  def body(state, _):
+    state, _ = step(state, {'x': data}, jax.random.key(0))
+    g_params, d_params = state.generator.params, state.discriminator.params
+    return state, (g_params['theta'], d_params['psi'])
 
-  _, path = jax.jit(lambda s: jax.lax.scan(body, s, length=num_steps))(now)
+  _, path = jax.jit(lambda s: jax.lax.scan(body, s, length=num_steps))(state)
   return np.concatenate([np.ones((1, 2)), np.stack(path, axis=1)])
 
 
 def eigenvalues(loss, r1_weight):
-  """Of the Jacobian of the game's vector field at (0, 0)."""
+  """Computes the eigenvalues of the game's Jacobian at (0, 0)."""
   pair = losses.LOSSES[loss]
-  real = jnp.zeros(())  # D at the data, psi * 0
+  real = jnp.zeros(())  # logit of the data, psi * 0
 
   def d_loss(theta, psi):
     penalty = r1_weight * psi**2 / 2
@@ -92,7 +94,7 @@ def eigenvalues(loss, r1_weight):
 
 
 def plot(paths, out):
-  """One panel per method."""
+  """Plots one panel per method."""
   import matplotlib
 
   matplotlib.use('Agg')
@@ -114,7 +116,7 @@ def plot(paths, out):
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--out', type=pathlib.Path, default=None)
+  parser.add_argument('--out', type=pathlib.Path, help='file of the plot')
   out = parser.parse_args().out
   paths = {title: trajectory(*spec) for title, spec in METHODS.items()}
   print(f'{"":30} {"distance from the equilibrium":>30}  eigenvalues')

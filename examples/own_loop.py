@@ -1,10 +1,11 @@
-"""Three functions of gan_jax in a training loop of one's own.
+"""Uses three functions of gan_jax in a custom training loop.
 
   python examples/own_loop.py
 
-A network of plain jax.numpy, gradient descent by hand, and from gan_jax a
-loss, a penalty and a moving average: nothing else. Learns four Gaussians on a
-square in twenty seconds on a CPU, and prints where the samples fall.
+The networks are plain jax.numpy and the updates are hand-written gradient
+descent. Only a loss, a penalty and the EMA come from gan_jax. The GAN learns
+four Gaussians on a square in twenty seconds on a CPU, and the program prints
+the share of samples at each.
 """
 
 import pathlib
@@ -13,15 +14,15 @@ import sys
 import jax
 import jax.numpy as jnp
 
-# Not needed where gan_jax is installed.
+# Not needed if gan_jax is installed.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from gan_jax.losses import relativistic  # noqa: E402
 from gan_jax.penalties import r1  # noqa: E402
 from gan_jax.training import ema_update  # noqa: E402
 
-CENTRES = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-SIGMA, BATCH, RATE = 0.1, 128, 0.1
+CENTERS = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+SIGMA, BATCH, LEARNING_RATE = 0.1, 128, 0.1
 
 
 def init(key, sizes):
@@ -45,9 +46,10 @@ def discriminate(params, x):
 
 
 def sample_data(key):
-  which, noise = jax.random.split(key)
-  centres = CENTRES[jax.random.randint(which, (BATCH,), 0, len(CENTRES))]
-  return centres + SIGMA * jax.random.normal(noise, (BATCH, 2))
+  mode_key, noise_key = jax.random.split(key)
+  modes = jax.random.randint(mode_key, (BATCH,), 0, len(CENTERS))
+  noise = jax.random.normal(noise_key, (BATCH, 2))
+  return CENTERS[modes] + SIGMA * noise
 
 
 def d_loss(d_params, g_params, real, latents):
@@ -65,18 +67,18 @@ def g_loss(g_params, d_params, real, latents):
 
 @jax.jit
 def step(players, key):
-  g_params, d_params, average = players
+  g_params, d_params, ema = players
   data_key, d_key, g_key = jax.random.split(key, 3)
   real = sample_data(data_key)
-  draw = lambda key: jax.random.normal(key, (BATCH, 4))
+  sample_latents = lambda key: jax.random.normal(key, (BATCH, 4))
   descend = lambda params, grads: jax.tree.map(
-    lambda p, g: p - RATE * g, params, grads
+    lambda p, g: p - LEARNING_RATE * g, params, grads
   )
-  grads = jax.grad(d_loss)(d_params, g_params, real, draw(d_key))
+  grads = jax.grad(d_loss)(d_params, g_params, real, sample_latents(d_key))
   d_params = descend(d_params, grads)
-  grads = jax.grad(g_loss)(g_params, d_params, real, draw(g_key))
+  grads = jax.grad(g_loss)(g_params, d_params, real, sample_latents(g_key))
   g_params = descend(g_params, grads)
-  return g_params, d_params, ema_update(average, g_params, decay=0.999)
+  return g_params, d_params, ema_update(ema, g_params, decay=0.999)
 
 
 def main(num_steps=10_000):
@@ -86,11 +88,11 @@ def main(num_steps=10_000):
   for t in range(num_steps):
     players = step(players, jax.random.fold_in(run_key, t))
   samples = apply(players[2], jax.random.normal(jax.random.key(1), (2000, 4)))
-  distances = jnp.linalg.norm(samples[:, None] - CENTRES[None], axis=-1)
+  distances = jnp.linalg.norm(samples[:, None] - CENTERS[None], axis=-1)
   shares = jnp.bincount(distances.argmin(axis=1), length=4) / len(samples)
   near = (distances.min(axis=1) < 3 * SIGMA).mean()
   print(f'share of samples at each mode: {shares}')
-  print(f'share within 3 sigma of one: {near:.2f}')
+  print(f'share within 3 sigma of a mode: {near:.2f}')
   return shares, near
 
 

@@ -1,7 +1,7 @@
-"""Reductions over the mapped axis of devices, or over none.
+"""Reductions over the mapped device axis, if there is one.
 
-Each function takes `axis_name`, the name of the mapped axis; None stands for
-a single device and leaves the input as it is.
+Each function takes `axis_name`, the name of the mapped axis. None stands for a
+single device and leaves the input unchanged.
 """
 
 from typing import Any
@@ -20,9 +20,8 @@ def axis_index(axis_name: str | None = None) -> Array | int:
     axis_name: name of the mapped axis; None for a single device.
 
   Returns:
-    int32 scalar. It is the Python integer 0 for a single device: otherwise
-    XLA does not know that the index is constant, and does not fuse a small
-    loop into one kernel.
+    int32 scalar; the Python integer 0 for a single device, so that XLA knows
+    that the index is constant and fuses a small loop into one kernel.
   """
   if axis_name is None or jax.lax.axis_size(axis_name) == 1:
     return 0
@@ -60,9 +59,9 @@ def pmean_floats(tree: PyTree, axis_name: str | None) -> PyTree:
   """Averages the floating-point leaves of a tree over devices.
 
   Args:
-    tree: arrays; integer leaves are left as they are.
-    axis_name: name of the mapped axis; None, or an axis of one device,
-      returns the tree.
+    tree: tree of arrays; integer leaves are left unchanged.
+    axis_name: name of the mapped axis. With None, or an axis of one device,
+      the tree is returned unchanged.
 
   Returns:
     The tree, the same on all devices.
@@ -85,7 +84,7 @@ def global_mean(x: Array, axis_name: str | None) -> Array:
     ValueError: if x has no elements.
   """
   if not x.size:
-    raise ValueError(f'no logits have no mean: they are of shape {x.shape}')
+    raise ValueError(f'array of shape {x.shape}: must not be empty')
   return pmean(x.mean(), axis_name)
 
 

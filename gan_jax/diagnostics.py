@@ -1,12 +1,12 @@
-"""For the study of a game: its vector field, and how well D tells apart.
+"""Diagnostics of a GAN: its vector field, and discriminator accuracy.
 
-Pure functions, none of which training needs. Parameters are trees of float
-arrays, the generator's before the discriminator's; losses are what the
-players minimise, (g_params, d_params) -> scalar. Logits are positive for real.
+Pure functions that training does not need. Parameters are trees of float
+arrays, the generator's before the discriminator's. Losses are minimized and
+are functions (g_params, d_params) -> scalar. Logits are positive for real.
 
-Near a stationary point simultaneous gradient descent of small steps converges
-where every eigenvalue of the field's Jacobian has a negative real part; with
-an imaginary part it turns as it goes, and on the imaginary axis it circles.
+Near a stationary point, simultaneous gradient descent with small steps
+converges if every eigenvalue of the field's Jacobian has a negative real part.
+With an imaginary part it spirals, and on the imaginary axis it circles.
 """
 
 from typing import Any, Callable
@@ -31,26 +31,26 @@ PyTree = Any
 Loss = Callable[[PyTree, PyTree], Array]
 Field = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
-_MAX_PARAMETERS = 2000  # a dense matrix of 16 MB, seconds for its eigenvalues
+_MAX_PARAMETERS = 2000  # a dense 16 MB matrix, whose eigenvalues take seconds
 
 
 def vector_field(d_loss: Loss, g_loss: Loss) -> Field:
-  """The direction in which gradient descent moves both players at once.
+  """Builds the vector field of simultaneous gradient descent.
 
   v(g, d) = (-d g_loss / d g, -d d_loss / d d)
 
   Args:
-    d_loss: what the discriminator minimises, (g_params, d_params) -> scalar,
-      its penalties included.
-    g_loss: what the generator minimises, of the same arguments.
+    d_loss: loss of the discriminator, (g_params, d_params) -> scalar, including
+      its penalties.
+    g_loss: loss of the generator, with the same arguments.
 
   Returns:
-    (g_params, d_params) -> trees like them. It raises TypeError where a loss
-    is not a scalar.
+    Function (g_params, d_params) -> trees of the same structure. It raises
+    TypeError if a loss is not a scalar.
 
   References:
     Mescheder et al., The Numerics of GANs, https://arxiv.org/abs/1705.10461,
-    2017, eq. 2 (there as utilities that the players maximise).
+    2017, eq. 2 (there with utilities that the players maximize).
   """
 
   def field(g_params, d_params):
@@ -62,21 +62,21 @@ def vector_field(d_loss: Loss, g_loss: Loss) -> Field:
 
 
 def game_jacobian(field: Field, g_params: PyTree, d_params: PyTree) -> Array:
-  """Jacobian of a vector field over all parameters, as one matrix.
+  """Computes the Jacobian of a vector field over all parameters.
 
-  Row i holds the derivatives of the field's i-th entry. Trees are laid out as
-  `jax.flatten_util.ravel_pytree` does, the generator's entries first.
+  Row i holds the derivatives of the field's i-th entry. Trees are flattened by
+  `jax.flatten_util.ravel_pytree`, the generator's entries first.
 
   Args:
-    field: as vector_field makes it.
-    g_params: the generator's parameters, where to differentiate.
-    d_params: the discriminator's.
+    field: vector field from vector_field.
+    g_params: generator parameters at which to differentiate.
+    d_params: discriminator parameters at which to differentiate.
 
   Returns:
-    `[n, n]`, n the number of parameters of both players.
+    Matrix `[n, n]`, n the number of parameters of both players.
 
   Raises:
-    ValueError: for more than 2000 parameters.
+    ValueError: if there are more than 2000 parameters.
 
   References:
     Mescheder et al., Which Training Methods for GANs do actually Converge?,
@@ -85,39 +85,39 @@ def game_jacobian(field: Field, g_params: PyTree, d_params: PyTree) -> Array:
   flat, unravel = jax.flatten_util.ravel_pytree((g_params, d_params))
   if flat.size > _MAX_PARAMETERS:
     raise ValueError(
-      f'the players have {flat.size} parameters: the Jacobian is a full '
-      f'matrix, of at most {_MAX_PARAMETERS} rows'
+      f'the networks have {flat.size} parameters: the Jacobian is a dense '
+      f'matrix, with at most {_MAX_PARAMETERS} rows'
     )
 
   def flat_field(parameters):
     return jax.flatten_util.ravel_pytree(field(*unravel(parameters)))[0]
 
-  # Reverse mode: on CPU our convolutions have no other.
+  # Reverse mode: on CPU, layers.convolution supports no other.
   return jax.jacrev(flat_field)(flat)
 
 
 def eigenvalues(field: Field, g_params: PyTree, d_params: PyTree) -> np.ndarray:
-  """Eigenvalues of a vector field's Jacobian, computed on the host.
+  """Computes the eigenvalues of a vector field's Jacobian, on the host.
 
   Args:
-    field: as vector_field makes it.
-    g_params: the generator's parameters, where to differentiate.
-    d_params: the discriminator's.
+    field: vector field from vector_field.
+    g_params: generator parameters at which to differentiate.
+    d_params: discriminator parameters at which to differentiate.
 
   Returns:
-    `[n]` complex128, sorted by real part and then by imaginary part: the last
-    one decides on convergence. The Jacobian is of the parameters' precision,
-    the eigenvalues of it are computed in float64; a double eigenvalue is right
-    to the square root of that precision.
+    Eigenvalues, `[n]`, complex128, sorted by real part and then by imaginary
+    part: the last one determines convergence. The Jacobian has the precision
+    of the parameters, and its eigenvalues are computed in float64. A double
+    eigenvalue is accurate to the square root of that precision.
 
   Raises:
-    ValueError: for more than 2000 parameters, or a Jacobian that is not
+    ValueError: if there are more than 2000 parameters, or the Jacobian is not
       finite.
 
   References:
     Mescheder et al., Which Training Methods for GANs do actually Converge?,
-    https://arxiv.org/abs/1801.04406, 2018, sections 2 and 3: those of the
-    Dirac-GAN, with and without penalties.
+    https://arxiv.org/abs/1801.04406, 2018, sections 2 and 3 (eigenvalues of
+    the Dirac-GAN, with and without penalties).
   """
   matrix = np.asarray(game_jacobian(field, g_params, d_params), np.float64)
   if not np.isfinite(matrix).all():
@@ -126,25 +126,25 @@ def eigenvalues(field: Field, g_params: PyTree, d_params: PyTree) -> np.ndarray:
 
 
 def density_ratio_error(logits: Array, log_p: Array, log_q: Array) -> Array:
-  """How far logits are from the optimal discriminator's.
+  """Computes the distance of logits from those of the optimal discriminator.
 
   |logits - (log p(x) - log q(x))|
 
-  The cross-entropy game's optimal discriminator of data p and generator q has
-  the logit log p(x) / q(x). Where both densities are known, this is how much
-  the discriminator still has to learn.
+  For the cross-entropy loss, the optimal discriminator of data p and generator
+  q has the logit log p(x) / q(x). If both densities are known, this distance
+  measures how much the discriminator has left to learn.
 
   Args:
-    logits: the discriminator at some points, `[B]`, float.
-    log_p: log density of the data at the same points, `[B]`, float, in nats.
-    log_q: log density of the generator, likewise.
+    logits: discriminator logits of some points, `[B]`, float.
+    log_p: log density of the data at these points, `[B]`, float, in nats.
+    log_q: log density of the generator at these points, `[B]`, float, in nats.
 
   Returns:
-    The distance at each point, `[B]`, in nats, at least 0; NaN where both
-    densities are 0.
+    Distance at each point, `[B]`, in nats, at least 0; NaN if both densities
+    are 0.
 
   Raises:
-    AssertionError: for other or different shapes, or not floating point.
+    AssertionError: if an argument is not `[B]` or not floating point.
 
   References:
     Goodfellow et al., Generative Adversarial Nets,
@@ -157,22 +157,22 @@ def density_ratio_error(logits: Array, log_p: Array, log_q: Array) -> Array:
 
 
 def cosine_similarity(tree_a: PyTree, tree_b: PyTree) -> Array:
-  """Cosine of the angle between two trees, each taken as one long vector.
+  """Computes the cosine similarity of two trees, each taken as one vector.
 
-  Of the gradients of two losses: 1 where they pull the same way, -1 where
-  each undoes the other.
+  For gradients of two losses it is 1 if they have the same direction and -1 if
+  they have opposite directions.
 
   Args:
     tree_a: tree of float arrays.
     tree_b: tree of the same structure and shapes.
 
   Returns:
-    Scalar in [-1, 1], in at least float32; 0 where either tree is zero
-    throughout, or empty, and NaN where one is not finite.
+    Scalar in [-1, 1], in at least float32; 0 if either tree is all zeros or
+    empty, and NaN if one is not finite.
 
   Raises:
-    AssertionError: where the trees differ in structure, shapes or types, or
-      have leaves that are not floating point.
+    AssertionError: if the trees differ in structure, shapes or types, or have
+      leaves that are not floating point.
   """
   chex.assert_trees_all_equal_shapes_and_dtypes(tree_a, tree_b)
   chex.assert_type(jax.tree.leaves(tree_a), float)
@@ -186,10 +186,10 @@ def cosine_similarity(tree_a: PyTree, tree_b: PyTree) -> Array:
 
 
 def _scaled_to_unit(x: Array) -> Array:
-  """A vector with a largest entry of about 1, lest squares end at 0 or inf."""
+  """Scales the largest entry to about 1, so that squares stay in range."""
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   _, exponent = jnp.frexp(jnp.abs(x).max(initial=0))
-  # A power of two: it rounds nothing.
+  # A power of two scales without rounding.
   return x * jnp.ldexp(jnp.ones((), x.dtype), -jnp.clip(exponent, -120, 120))
 
 
@@ -200,31 +200,33 @@ def discriminator_accuracy(
   *,
   decision_threshold: float = 0.0,
 ) -> dict[str, Array]:
-  """Share of examples on the right side; with held-out ones, overfitting.
+  """Computes the discriminator's accuracy and, if possible, overfitting.
 
   overfitting = (E[real] - E[held_out]) / (E[real] - E[fake])
 
-  A discriminator that has learnt its examples by heart takes held-out real
-  ones for fakes: `d_accuracy_real` well above `d_accuracy_held_out`, and the
-  ratio, r_v of the paper, near 1. Without it the ratio is about 0; on few
-  examples it scatters round that, below 0 too.
+  A discriminator that has memorized its training examples classifies held-out
+  real examples as fake. Then `d_accuracy_real` is well above
+  `d_accuracy_held_out`, and the ratio, r_v of the paper, is near 1. Without
+  overfitting the ratio is about 0; with few examples it scatters around 0.
 
   Args:
-    real_logits: the discriminator on training examples, `[...]`, float.
-    fake_logits: on generated ones, `[...]`, float, of any other shape.
-    held_out_logits: on real examples that it was not trained on, or None.
-    decision_threshold: logits above count as real, those below as fake, one that is
-      equal as neither. 0 is the cross-entropy game's; a game that depends on
-      differences of logits alone has none.
+    real_logits: discriminator logits of training examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, `[...]`, float,
+      of any shape.
+    held_out_logits: discriminator logits of real examples that it was not
+      trained on, `[...]`, float, or None.
+    decision_threshold: logits above it count as real, logits below it as fake,
+      equal ones as neither. It is 0 for the cross-entropy; losses that depend
+      only on differences of logits have none.
 
   Returns:
     Float32 scalars: 'd_accuracy_real', 'd_accuracy_fake' in [0, 1], and with
-    held-out examples 'd_accuracy_held_out' in [0, 1] and 'overfitting', 0
-    where the means of real and fake are equal.
+    held-out examples 'd_accuracy_held_out' in [0, 1] and 'overfitting', 0 if
+    the means of real and fake logits are equal.
 
   Raises:
-    AssertionError: for logits not floating point.
-    ValueError: for no logits.
+    AssertionError: if logits are not floating point.
+    ValueError: if there are no logits.
 
   References:
     Karras et al., Training Generative Adversarial Networks with Limited Data,
@@ -233,7 +235,7 @@ def discriminator_accuracy(
   chex.assert_type([real_logits, fake_logits], float)
   for logits in (real_logits, fake_logits, held_out_logits):
     if logits is not None and not logits.size:
-      raise ValueError(f'no share of no logits, of shape {logits.shape}')
+      raise ValueError(f'logits of shape {logits.shape}: must not be empty')
   share = lambda right: right.mean(dtype=jnp.float32)
   metrics = {
     'd_accuracy_real': share(real_logits > decision_threshold),

@@ -1,12 +1,12 @@
-"""The two pure functions a network is, and how to get them from Flax.
+"""Networks as two pure functions, and their construction from Flax modules.
 
   init(key, x, label) -> (params, batch_stats)
   apply(params, batch_stats, x, label, *, train, key, axis_name) -> (y, batch_stats)
 
-A generator maps latents `[B, Z]` to examples `[B, ...]`, a discriminator maps
-examples to logits `[B]` (`[B, h, w]` for patches), or, where its features are
-wanted beside them, to `Scores`. Any pair of functions will do: a renderer, a
-formula, another library. Only `from_linen` knows Flax.
+A generator maps latents `[B, Z]` to examples `[B, ...]`. A discriminator maps
+examples to logits `[B]` (`[B, h, w]` for patches), or to `DiscriminatorOutput`
+if its features are needed too. Any pair of functions can be used: a renderer,
+a formula, another library. Only `from_linen` depends on Flax.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -25,11 +25,11 @@ PyTree = Any
 
 
 class DiscriminatorOutput(NamedTuple):
-  """What a discriminator returns that gives its features beside its logits.
+  """Logits of a discriminator together with its features.
 
   Attributes:
-    logits: `[B]`, or `[B, h, w]` for patches: what a discriminator without
-      features returns by itself.
+    logits: logits `[B]`, or `[B, h, w]` for patches; a discriminator without
+      features returns these alone.
     features: activations of the last hidden layer, `[B, F]`, float.
   """
 
@@ -41,14 +41,14 @@ class Network(NamedTuple):
   """A network as two pure functions.
 
   Attributes:
-    init: (key, x, label) -> (params, batch_stats). Params are what an optimizer
-      changes; batch_stats are arrays that change as a side effect of training
+    init: function (key, x, label) -> (params, batch_stats). Optimizers update
+      params; batch_stats are arrays that change as a side effect of training
       (running means, power-iteration vectors), `{}` for none.
-    apply: (params, batch_stats, x, label, *, train, key, axis_name) -> (y, batch_stats).
-      With train=False the statistics come back as they were. axis_name is the
-      mapped axis of devices (or None), for statistics over the whole batch.
-      The key, for dropout, is another on each device and in each micro-batch:
-      unlike latents, dropout depends on their number.
+    apply: function (params, batch_stats, x, label, *, train, key, axis_name) ->
+      (y, batch_stats). With train=False it returns the statistics unchanged.
+      axis_name is the name of the mapped device axis (or None), for statistics
+      over the whole batch. The key, for dropout, differs per device and
+      micro-batch. Unlike latents, dropout depends on their number.
   """
 
   init: Callable[..., tuple[PyTree, PyTree]]
@@ -56,20 +56,18 @@ class Network(NamedTuple):
 
 
 def from_linen(module: nn.Module) -> Network:
-  """Makes a Network of a Flax Linen module.
+  """Converts a Flax Linen module to a Network.
 
   The module's `__call__(x, label, *, train)` may use the collections `params`
-  and `batch_stats` and the random stream `dropout`. A module with a field
-  `axis_name` (for `nn.BatchNorm(axis_name=...)`) gets it set at apply.
+  and `batch_stats` and the random stream `dropout`. If the module has a field
+  `axis_name` (for `nn.BatchNorm(axis_name=...)`), `apply` sets it.
 
   Args:
     module: an unbound Linen module.
 
   Returns:
-    The Network.
-
-  Raises:
-    ValueError: at init, where the module makes other collections.
+    The network. Its `init` raises ValueError if the module creates other
+    collections.
   """
 
   def init(key, x, label=None):
@@ -80,7 +78,7 @@ def from_linen(module: nn.Module) -> Network:
     batch_stats = variables.pop('batch_stats', {})
     if variables:
       raise ValueError(
-        f'{type(module).__name__} makes the collections {sorted(variables)}; '
+        f'{type(module).__name__} creates the collections {sorted(variables)}; '
         "allowed are 'params' and 'batch_stats'"
       )
     return params, batch_stats

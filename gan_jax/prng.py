@@ -1,9 +1,9 @@
-"""Random numbers per example: the same for any number of devices.
+"""Random numbers per example, independent of the number of devices.
 
-What is random per example (latents, noise, augmentation) draws from a key
-folded with the example's global index in the batch, so that one device with
-B examples and n devices with B / n draw the same numbers (to the rounding of
-the last bit), and no two devices draw the same ones.
+Per-example randomness (latents, noise, augmentation) uses a key folded with
+the example's global index in the batch. One device with B examples and n
+devices with B / n then draw the same numbers (up to rounding of the last bit),
+and no two devices draw the same ones.
 """
 
 import chex
@@ -19,28 +19,28 @@ Array = jax.Array
 
 
 def per_example_keys(key: Array, indices: Array) -> Array:
-  """One key per example, a function of the key and the global index.
+  """Returns one key per example: the key folded with its global index.
 
   Args:
-    key: a typed key, `jax.random.key(seed)`.
-    indices: `[B]` integers.
+    key: typed key, `jax.random.key(seed)`.
+    indices: global indices of the examples, `[B]`, integers.
 
   Returns:
-    `[B]` keys.
+    Typed keys, `[B]`.
   """
   chex.assert_rank(indices, 1)
   return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)
 
 
 def sample_normal(keys: Array, dim: int | tuple[int, ...]) -> Array:
-  """Latents z ~ N(0, I), one per key.
+  """Draws latents z ~ N(0, I), one per key.
 
   Args:
-    keys: `[B]` keys, as example_keys makes them.
-    dim: length of each latent, or a shape.
+    keys: typed keys, such as those from per_example_keys, `[B]`.
+    dim: length, or shape, of each latent.
 
   Returns:
-    `[B, dim]`, or `[B, *shape]`, float32.
+    Latents, `[B, dim]` or `[B, *shape]`, float32.
   """
   chex.assert_rank(keys, 1)
   shape = (dim,) if isinstance(dim, int) else dim

@@ -1,9 +1,9 @@
-"""Which examples make batch t: a pure function of (seed, t).
+"""Shuffling: the examples of batch t as a pure function of (seed, t).
 
-Every epoch is a new permutation of the data, computed by a small keyed
-cipher (an unbalanced Feistel network with cycle walking) rather than stored.
-Any process computes any batch at once, so resuming is "start at batch t",
-and numpy on the host gives the same bits as jax on the device.
+Every epoch is a new permutation of the data, computed by a small keyed cipher
+(an unbalanced Feistel network with cycle walking) rather than stored. Any
+process computes any batch directly, so resuming means starting at batch t.
+Numpy on the host gives the same bits as JAX on the device.
 """
 
 import functools
@@ -12,36 +12,36 @@ import jax
 import numpy as np
 
 _ROUNDS = 8
-_CACHED_SIZE = 2**20  # epochs up to this size are kept, 4 MiB each
+_CACHED_SIZE = 2**20  # epochs up to this size are cached, 4 MiB each
 
 
 def _mix(xp, x):
-  """Scrambles uint32 (the finaliser of MurmurHash3, public domain)."""
+  """Scrambles uint32 (the finalizer of MurmurHash3, public domain)."""
   x = (x ^ (x >> xp.uint32(16))) * xp.uint32(0x85EBCA6B)
   x = (x ^ (x >> xp.uint32(13))) * xp.uint32(0xC2B2AE35)
   return x ^ (x >> xp.uint32(16))
 
 
 def reseed(seed: int, rollbacks: int) -> int:
-  """The seed of the order after some rollbacks of a run, below 2^32."""
+  """Returns the shuffling seed after rollbacks of a run, below 2^32."""
   return (seed + rollbacks * 0x9E3779B9) % 2**32
 
 
 def permuted_index(seed: int, epoch, positions, size: int, xp=np):
-  """Where positions go in the epoch's permutation of range(size).
+  """Maps positions by the epoch's permutation of range(size).
 
   Args:
-    seed: non-negative integer below 2^32, may be traced under jax.
-    epoch: which permutation; integer, may be traced under jax.
-    positions: `[n]` integers in [0, size).
+    seed: non-negative integer below 2^32, may be traced under JAX.
+    epoch: index of the permutation, integer, may be traced under JAX.
+    positions: positions in the epoch, `[n]`, integers in [0, size).
     size: number of examples, at least 1 and at most 2^31.
     xp: numpy or jax.numpy.
 
   Returns:
-    `[n]` int32 in [0, size); positions 0..size-1 give each value once.
+    Indices, `[n]`, int32 in [0, size); positions 0..size-1 give each once.
 
   Raises:
-    ValueError: for a size out of range.
+    ValueError: if size is out of range.
   """
   if not 1 <= size <= 2**31:
     raise ValueError(f'size={size}: must be between 1 and 2^31')
@@ -49,7 +49,7 @@ def permuted_index(seed: int, epoch, positions, size: int, xp=np):
   low_bits = bits // 2
   low_mask = xp.uint32((1 << low_bits) - 1)
   high_mask = xp.uint32((1 << (bits - low_bits)) - 1)
-  # Arrays throughout: numpy warns of wrapping scalars, and means to wrap here.
+  # Arrays throughout: numpy warns when scalars wrap, which is intended here.
   if isinstance(seed, int):
     seed = np.uint32(seed % 2**32)
   seed = xp.asarray(seed, dtype=xp.uint32).reshape(1)
@@ -69,7 +69,7 @@ def permuted_index(seed: int, epoch, positions, size: int, xp=np):
       high = high ^ (_mix(xp, low ^ keys[r + 1]) & high_mask)
     return (high << xp.uint32(low_bits)) | low
 
-  # The cipher permutes [0, 2^bits): walk on until back inside [0, size).
+  # The cipher permutes [0, 2^bits): repeat it until back inside [0, size).
   bound = xp.uint32(size)
   x = cipher(xp.asarray(positions).astype(xp.uint32))
   step = lambda x: xp.where(x >= bound, cipher(x), x)
@@ -89,24 +89,24 @@ def _epoch(seed: int, epoch: int, size: int) -> np.ndarray:
 
 
 def batch_indices(seed: int, step, size: int, batch: int, xp=np):
-  """Indices of the examples of one batch.
+  """Returns the indices of the examples of one batch.
 
-  An epoch is size // batch batches without repetition; the remainder, another
-  one each epoch, is left out.
+  An epoch is size // batch batches without repetition. The remaining examples,
+  different ones each epoch, are left out.
 
   Args:
-    seed: non-negative integer below 2^32, may be traced under jax.
-    step: number of the batch since the start; may be traced under jax.
+    seed: non-negative integer below 2^32, may be traced under JAX.
+    step: index of the batch since the start, may be traced under JAX.
     size: number of examples.
-    batch: examples per batch.
+    batch: number of examples per batch.
     xp: numpy or jax.numpy; both give the same bits.
 
   Returns:
-    `[batch]` int32 in [0, size), no two equal.
+    Indices, `[batch]`, int32 in [0, size), no two equal.
 
   Raises:
-    ValueError: where the data are fewer than one batch, or for numbers that
-      are no integers.
+    ValueError: if there are fewer examples than one batch, or an argument is
+      not an integer.
   """
   given = {'seed': seed, 'step': step, 'size': size, 'batch': batch}
   for name, value in given.items():

@@ -1,22 +1,22 @@
-"""Options of a part: checked by name and type, and filled in."""
+"""Checks options by name and type, and fills in defaults."""
 
 import difflib
 import inspect
 from typing import Any, Callable, Iterable, Mapping
 
-_MAX_INT = 2**31 - 1  # what a device counts with, and seeds do not repeat
+_MAX_INT = 2**31 - 1  # devices count in int32; seeds are distinct up to here
 
 
 def unknown_name_message(name: str, allowed: Iterable[str], what: str) -> str:
-  """Message for a name that is not among the allowed ones.
+  """Returns the error message for a name that is not allowed.
 
   Args:
     name: the offending name.
-    allowed: the names there are.
-    what: what it should have been.
+    allowed: the allowed names.
+    what: kind of name, such as 'loss'.
 
   Returns:
-    One line, with the nearest match where one is near.
+    One line, with the closest allowed name if one is similar.
   """
   allowed = sorted(allowed)
   near = difflib.get_close_matches(name, allowed, n=1)
@@ -30,13 +30,13 @@ def lookup(table: Any, name: Any, what: str) -> Any:
   Args:
     table: mapping from names to entries, or a collection of names.
     name: the name to look up.
-    what: what the name stands for, used in the error message.
+    what: kind of name, for the error message.
 
   Returns:
-    The table's entry, or the name itself if the table is no mapping.
+    The table's entry, or the name itself if the table is not a mapping.
 
   Raises:
-    ValueError: for an unknown name; the message has the nearest and all
+    ValueError: if the name is unknown; the message has the closest and all
       allowed names.
   """
   if not isinstance(name, str) or name not in table:
@@ -47,19 +47,19 @@ def lookup(table: Any, name: Any, what: str) -> Any:
 def fill_options(
   what: str, given: Mapping[str, Any], allowed: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Checks options against those a part has, and fills in the rest.
+  """Checks options against the allowed ones and fills in defaults.
 
   Args:
-    what: the part, for messages ('generator dcgan').
-    given: option -> value.
-    allowed: option -> default, which also gives the type.
+    what: owner of the options, for messages ('generator dcgan').
+    given: mapping from option to value.
+    allowed: mapping from option to default, which also determines the type.
 
   Returns:
-    All options, ints made floats and lists tuples where the default is one;
-    entries of a tuple are of the type of the default's first.
+    All options. Ints become floats and lists become tuples if the default is
+    one. Entries of a tuple have the type of the default's first entry.
 
   Raises:
-    ValueError: for an unknown option or a value of another type.
+    ValueError: if an option is unknown or a value has another type.
   """
   checked = dict(allowed)
   if not isinstance(given, Mapping):
@@ -76,7 +76,7 @@ def fill_options(
 def _typed(where: str, value: Any, default: Any) -> Any:
   kind = type(default)
   if kind is tuple and isinstance(value, tuple | list):
-    # Entries are of the type of the default's; an empty one says nothing.
+    # Entries have the type of the default's first; an empty default allows any.
     like = default[:1] * len(value) or value
     return tuple(
       _typed(f'{where}[{i}]', *pair) for i, pair in enumerate(zip(value, like))
@@ -98,7 +98,7 @@ def _typed(where: str, value: Any, default: Any) -> Any:
 
 
 def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
-  """The keyword-only parameters of a function and their defaults."""
+  """Returns the keyword-only parameters of a function with their defaults."""
   parameters = inspect.signature(function).parameters.values()
   return {
     p.name: p.default

@@ -22,16 +22,16 @@ not listed here may change without notice. (Written by
 """
 
 
-def first_line(found) -> str:
-  """Returns the first line of a docstring; '' for data."""
-  if not callable(found) or isinstance(found, types.GenericAlias):
-    return type(found).__name__
-  return (inspect.getdoc(found) or '').partition('\n')[0]
+def first_line(value) -> str:
+  """Returns the first line of a docstring, or the type of data."""
+  if not callable(value) or isinstance(value, types.GenericAlias):
+    return type(value).__name__
+  return (inspect.getdoc(value) or '').partition('\n')[0]
 
 
-def place(found) -> str:
-  """Returns the file that defines something, relative to the page; or ''."""
-  module = sys.modules.get(getattr(found, '__module__', ''), None)
+def defining_file(value) -> str:
+  """Returns the file that defines a value, relative to the page, or ''."""
+  module = sys.modules.get(getattr(value, '__module__', ''), None)
   path = getattr(module, '__file__', None)
   if not path or not pathlib.Path(path).is_relative_to(ROOT):
     return ''
@@ -39,16 +39,16 @@ def place(found) -> str:
 
 
 def rows(module, names):
-  """Yields the rows of a table of names."""
+  """Yields the rows of the table of a module's names."""
   for name in names:
-    found = getattr(module, name)
-    where = place(found)
-    shown = f'[`{name}`]({where})' if where else f'`{name}`'
-    yield f'| {shown} | {first_line(found)} |'
+    value = getattr(module, name)
+    path = defining_file(value)
+    link = f'[`{name}`]({path})' if path else f'`{name}`'
+    yield f'| {link} | {first_line(value)} |'
 
 
 def table(module, names):
-  """Returns the lines of a table of names."""
+  """Returns the lines of the table of a module's names."""
   return ['', '| name | |', '|---|---|', *rows(module, names)]
 
 
@@ -63,8 +63,8 @@ def page() -> str:
   lines += ['', '## gan_jax', *table(gan_jax, functions)]
   for name in modules:
     module = getattr(gan_jax, name)
-    about = module.__doc__.partition('\n')[0]
-    lines += ['', f'## gan_jax.{name}', '', about]
+    summary = module.__doc__.partition('\n')[0]
+    lines += ['', f'## gan_jax.{name}', '', summary]
     lines += table(module, module.__all__)
   return '\n'.join(lines) + '\n'
 

@@ -4,9 +4,9 @@
   python scripts/train_mnist_classifier.py --data_dir=... --out=DIR
 
 Writes DIR/mnist_classifier.npz (float16) and DIR/mnist_classifier.json, the
-record of the training. The 10,000 test digits take no part in it: the number
-of epochs is fixed, and the last weights are kept. They measure the result, as
-it is read back from the file.
+record of the training. The 10,000 test digits are not used for training or
+model selection: the number of epochs is fixed, and the last weights are kept.
+They measure the accuracy of the weights as read back from the file.
 """
 
 import argparse
@@ -33,7 +33,7 @@ LEARNING_RATE, WEIGHT_DECAY, SHIFT = 2e-3, 0.02, 2
 
 
 def init(key):
-  """He-normal kernels and zero biases."""
+  """Returns He-normal kernels and zero biases."""
   kernel = jax.nn.initializers.he_normal()
   shapes = mnist_classifier.shapes()
   return {
@@ -45,21 +45,21 @@ def init(key):
 
 
 def shift(x, offsets):
-  """Moves each picture `[B, 28, 28, 1]` by its own offset, black coming in."""
+  """Shifts each image `[B, 28, 28, 1]` by its own offset, padded with black."""
   margin = ((SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0))
 
-  def one(picture, offset):
-    wide = jnp.pad(picture, margin, constant_values=-1)
+  def shift_one(image, offset):
+    padded = jnp.pad(image, margin, constant_values=-1)
     start = (offset[0] + SHIFT, offset[1] + SHIFT, 0)
-    return jax.lax.dynamic_slice(wide, start, picture.shape)
+    return jax.lax.dynamic_slice(padded, start, image.shape)
 
-  return jax.vmap(one)(x, offsets)
+  return jax.vmap(shift_one)(x, offsets)
 
 
 def make_step(optimizer):
-  """(params, optimizer's state, pixels, labels, key) -> the next, the loss."""
+  """Builds (params, opt_state, x, label, key) -> (params, opt_state, loss)."""
 
-  def loss_of(params, x, label):
+  def loss_fn(params, x, label):
     logits = mnist_classifier.digit_logits(params, x)
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
     return loss.mean()
@@ -68,7 +68,7 @@ def make_step(optimizer):
   def step(params, opt_state, x, label, key):
     offsets = jax.random.randint(key, (len(x), 2), -SHIFT, SHIFT + 1)
     x = shift(to_float(x), offsets)
-    loss, gradient = jax.value_and_grad(loss_of)(params, x, label)
+    loss, gradient = jax.value_and_grad(loss_fn)(params, x, label)
     updates, opt_state = optimizer.update(gradient, opt_state, params)
     return optax.apply_updates(params, updates), opt_state, loss
 
@@ -76,7 +76,7 @@ def make_step(optimizer):
 
 
 def train(source, epochs):
-  """Trains on a source of digits; returns the parameters."""
+  """Trains on a source of digits, and returns the parameters."""
   per_epoch = len(source) // BATCH
   schedule = optax.warmup_cosine_decay_schedule(
     0.0, LEARNING_RATE, per_epoch // 2, epochs * per_epoch
@@ -106,25 +106,27 @@ def train(source, epochs):
 
 
 def accuracy(params, source):
-  """Share of a source that is recognised, and its binomial standard error."""
-  logits = jax.jit(mnist_classifier.digit_logits)
-  right = []
+  """Computes the accuracy on a source, and its binomial standard error."""
+  logits_fn = jax.jit(mnist_classifier.digit_logits)
+  correct = []
   for start in range(0, len(source), 500):
     batch = source[np.arange(start, min(start + 500, len(source)))]
-    found = logits(params, to_float(jnp.asarray(batch['x']))).argmax(axis=-1)
-    right.append(np.asarray(found) == batch['label'])
-  share = float(np.concatenate(right).mean())
+    logits = logits_fn(params, to_float(jnp.asarray(batch['x'])))
+    correct.append(np.asarray(logits.argmax(axis=-1)) == batch['label'])
+  share = float(np.concatenate(correct).mean())
   error = float(np.sqrt(share * (1 - share) / len(source)))
   return {'accuracy': share, 'standard_error': round(error, 6)}
 
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--data_dir', default='', help='where TFDS keeps MNIST')
-  parser.add_argument('--out', required=True, help='directory for the result')
+  parser.add_argument(
+    '--data_dir', default='', help='directory of TFDS datasets'
+  )
+  parser.add_argument('--out', required=True, help='directory to write to')
   parser.add_argument('--epochs', type=int, default=EPOCHS)
   parser.add_argument(
-    '--machine', default='', help='what it ran on, for the record'
+    '--machine', default='', help='description of the machine, for the record'
   )
   args = parser.parse_args()
   spec = {

@@ -1,8 +1,8 @@
 """Augmentations of discriminator inputs, keyed per example.
 
 An augmentation is a function `(x, keys, *, strength, policy) -> x` of images
-`[B, H, W, C]` in [-1, 1] and one typed key per image. `AUGMENTS` maps the names
-that a config may use to functions.
+`[B, H, W, C]` in [-1, 1] and one typed key per image. `AUGMENTS` maps config
+names to functions.
 """
 
 from gan_jax.augment.ada_controller import init_ada, update_ada

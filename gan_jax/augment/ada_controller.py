@@ -1,7 +1,7 @@
-"""Augmentation that changes as training goes on: ADA's strength, and noise.
+"""Adaptive strength of ADA.
 
-The controller's memory is a flat dict of float32 scalars, to be carried in
-the train state: nothing is read on the host.
+The controller's state is a flat dict of float32 scalars, carried in the train
+state. Nothing is read on the host.
 """
 
 import chex
@@ -15,20 +15,20 @@ AdaState = dict[str, Array]
 
 
 def init_ada(strength: float = 0.0) -> AdaState:
-  """Memory of the controller before the first step.
+  """Returns the initial state of the ADA controller.
 
   Args:
-    strength: to begin with, in [0, 1].
+    strength: initial strength, in [0, 1].
 
   Returns:
-    'strength', and the 'sign_sum' and 'count' of the examples seen since it
-    last moved: float32 scalars.
+    Float32 scalars: 'strength', and 'sign_sum' and 'count' of the examples
+    since its last update.
 
   Raises:
-    ValueError: for a strength outside [0, 1].
+    ValueError: if strength is outside [0, 1].
   """
   if not 0 <= strength <= 1:
-    raise ValueError(f'strength={strength!r}: a probability, in [0, 1]')
+    raise ValueError(f'strength={strength!r}: must be in [0, 1]')
   zero = lambda: jnp.zeros((), jnp.float32)
   return {
     'strength': jnp.asarray(strength, jnp.float32),
@@ -46,33 +46,35 @@ def update_ada(
   interval_examples: int,
   axis_name: str | None = None,
 ) -> AdaState:
-  """Moves the strength to hold the sign of real logits at the target.
+  """Adjusts the strength to hold the mean sign of real logits at the target.
 
-  r = mean of sign(real_logits) since the last move
+  r = mean of sign(real_logits) since the last update
   strength += sign(r - target) * count / speed, clipped to [0, 1]
 
-  once count, the examples since the last move, reaches interval_examples.
-  Near 0 the discriminator cannot tell its training set from generated
-  examples; near 1 it overfits. For a patch discriminator a logit's sign is
-  the mean of its patches' signs.
+  The update takes place once count, the number of examples since the last
+  update, reaches interval_examples. With r near 0 the discriminator cannot
+  distinguish its training set from generated examples; with r near 1 it
+  overfits. For a patch discriminator the sign of an example is the mean of
+  its patches' signs.
 
   Args:
-    memory: of init_strength, the same on every device.
-    real_logits: of this device's (augmented) real examples, `[B]` or
-      `[B, h, w]`, float, positive means real.
-    target: of r, in (-1, 1).
-    speed: examples in which the strength goes from 0 to 1 at the fastest.
-    interval_examples: over all devices, between moves; the paper moves after
-      every 4 batches.
-    axis_name: the mapped axis of devices; None for a single one.
+    memory: state of the controller, from init_ada or an earlier update, the
+      same on every device.
+    real_logits: discriminator logits of this device's (augmented) real
+      examples, `[B]` or `[B, h, w]`, float; positive means real.
+    target: target of r, in (-1, 1).
+    speed: minimum number of examples for the strength to go from 0 to 1.
+    interval_examples: number of examples over all devices between updates;
+      the paper updates every 4 batches.
+    axis_name: name of the mapped device axis, or None for a single device.
 
   Returns:
-    The new memory, the same on every device.
+    The new state, the same on every device.
 
   Raises:
-    AssertionError: for logits of other rank or not floating point.
-    ValueError: for no logits, a target outside (-1, 1), or a speed or an
-      interval not above 0.
+    AssertionError: if the logits have another rank or are not floating point.
+    ValueError: if there are no logits, target is outside (-1, 1), or speed or
+      interval_examples is not above 0.
 
   References:
     Karras et al., Training Generative Adversarial Networks with Limited Data,
@@ -81,7 +83,7 @@ def update_ada(
   chex.assert_rank(real_logits, {1, 3})
   chex.assert_type(real_logits, float)
   if not real_logits.size:
-    raise ValueError(f'no logits: they are of shape {real_logits.shape}')
+    raise ValueError(f'real_logits is empty: of shape {real_logits.shape}')
   if not (-1 < target < 1 and speed > 0 and interval_examples > 0):
     raise ValueError(
       f'target={target}, speed={speed}, interval_examples={interval_examples}: '

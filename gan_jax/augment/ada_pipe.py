@@ -1,14 +1,15 @@
-"""Augmentations of batches for the discriminator, keyed per example.
+"""The augmentation pipeline of StyleGAN2-ADA, keyed per example.
 
-An augmentation is `(x, keys, *, strength, policy) -> x`: images
-`[B, H, W, C]` in [-1, 1] (results are not clipped), one typed key for each
-(`prng.per_example_keys`), and a scalar strength in [0, 1], which may be
-traced: the probability, for each image and transform by itself, that the
-transform is applied. Strength 0 gives the images back bit for bit. Gradients
+An augmentation is `(x, keys, *, strength, policy) -> x`. It takes images
+`[B, H, W, C]` in [-1, 1], one typed key for each (`prng.per_example_keys`),
+and a scalar strength in [0, 1], which may be traced: the probability,
+independent for each image and transform, that the transform is applied.
+Results are not clipped. Strength 0 returns the images bit for bit. Gradients
 flow to the images.
 
 Each transform draws from its own fold of the example's key, so that leaving
-one out of the policy changes no other's draws. Its order has no meaning.
+one out of the policy does not change the draws of the others. The order of the
+policy does not matter.
 
   >>> keys = jax.random.split(jax.random.key(0), 2)
   >>> diff_augment(jnp.zeros((2, 8, 8, 3)), keys, policy=('cutout',)).shape
@@ -37,7 +38,7 @@ Scalar = Array | float
 
 
 def _ada_geometry(x: Array, draws: RandomDraws, policy: Iterable[str]) -> Array:
-  """All of the geometry in the policy, in the paper's order, as one map."""
+  """Applies the geometry of the policy, in the paper's order, as one map."""
   u = {name: numbers for name, (_, numbers) in draws.items()}
   eighths = jnp.array(x.shape[:2], jnp.float32) / 8
   whole = jnp.round((2 * u['integer_translation'][:2] - 1) * eighths)
@@ -88,7 +89,7 @@ ADA_POLICY = (
   'noise',
   'cutout',
 )
-# What the paper's final experiments apply.
+# Transforms of the paper's final experiments.
 ADA_DEFAULT = tuple(n for n in ADA_POLICY if n not in ('noise', 'cutout'))
 
 
@@ -99,39 +100,43 @@ def ada(
   strength: Scalar,
   policy: tuple[str, ...] = ADA_DEFAULT,
 ) -> Array:
-  """The augmentations of StyleGAN2-ADA: geometry, colour, corruption.
+  """Applies the augmentations of StyleGAN2-ADA: geometry, color, corruption.
 
-  In this order, sizes relative to the image's sides:
-    flip: or not. rotate90: 0 to 3 quarters of a turn. integer_translation:
-      U(-1/8, 1/8), rounded to pixels.
-    scale: 2^N(0, 0.2^2). anisotropic_scale: the same of x, 1 over it of y.
-    rotate: U(-pi, pi), before the anisotropic scaling and after it, each with
+  Transforms in the order of application, sizes relative to the image's sides:
+    flip: probability 1/2. rotate90: 0 to 3 quarter turns.
+      integer_translation: U(-1/8, 1/8), rounded to pixels.
+    scale: 2^N(0, 0.2^2). anisotropic_scale: x by 2^N(0, 0.2^2), y by its
+      inverse.
+    rotate: U(-pi, pi), before and after the anisotropic scaling, each with
       probability 1 - sqrt(1 - strength): at least one with `strength`.
     fractional_translation: N(0, 1/8^2). brightness: N(0, 0.2^2).
-    contrast: times 2^N(0, 0.5^2) about 0. luma_flip: or not.
-    hue: U(-pi, pi). saturation: times 2^N(0, 1). noise: sigma |N(0, 0.1^2)|.
-    cutout: zeros in a rectangle of half of each side, centred anywhere.
+    contrast: factor 2^N(0, 0.5^2) about 0. luma_flip: probability 1/2.
+    hue: U(-pi, pi). saturation: factor 2^N(0, 1). noise: sigma |N(0, 0.1^2)|.
+    cutout: zeros in a rectangle of half of each side, centered anywhere.
 
-  Flips, quarter turns and luma flips may come out as doing nothing: they
-  change 1/2, 3/4 and 1/2 of the images they are applied to.
+  Flips, quarter turns and luma flips can be the identity: they change 1/2, 3/4
+  and 1/2 of the images they are applied to.
 
-  What differs from the paper: one bilinear resampling in place of its
-  supersampling through wavelet filters, and no filters of image frequencies.
+  Differences from the paper: a single bilinear resampling instead of
+  supersampling with wavelet filters, and no image-space filtering.
 
   Args:
-    x: `[B, H, W, C]`, float, in [-1, 1].
-    keys: `[B]` typed keys.
-    strength: scalar in [0, 1], the paper's p, which `adaptive` controls.
-    policy: some of ADA_POLICY; the default leaves out noise and cutout.
+    x: images, `[B, H, W, C]`, float, in [-1, 1].
+    keys: typed keys, one per image, `[B]`.
+    strength: probability p of the paper, scalar in [0, 1], adapted by
+      `update_ada`.
+    policy: names of transforms from ADA_POLICY; the default leaves out noise
+      and cutout.
 
   Returns:
-    `[B, H, W, C]`, of the dtype of x.
+    Augmented images, `[B, H, W, C]`, of the dtype of x.
 
   Raises:
-    AssertionError: for integers, another number of keys, or a strength that
-      is no scalar.
-    ValueError: for other ranks, unknown entries, 'rotate90' not square, or a
-      strength out of range where it is not traced.
+    AssertionError: if x has integers, the number of keys differs, or strength
+      is not a scalar.
+    ValueError: if x has another rank, the policy has an unknown entry or
+      'rotate90' for images that are not square, or strength is not traced and
+      out of range.
 
   References:
     Karras et al., Training Generative Adversarial Networks with Limited Data,

@@ -29,7 +29,7 @@ def _diff_translation(x: Array, u: Array) -> Array:
 
 def _diff_cutout(x: Array, u: Array) -> Array:
   height, width = holes = [(size + 1) // 2 for size in x.shape[:2]]
-  # At centres such that the hole is of whole pixels.
+  # Centers are such that the hole covers whole pixels.
   centres = [
     to_integer(v, size + 1 - hole % 2) + hole % 2 / 2
     for v, size, hole in zip(u, x.shape, holes)
@@ -56,29 +56,29 @@ def diff_augment(
   strength: Scalar = 1.0,
   policy: tuple[str, ...] = DIFF_AUGMENT_POLICY,
 ) -> Array:
-  """DiffAugment: colour, translation and cutout of every image.
+  """Applies DiffAugment: color, translation and cutout of every image.
 
-  The policy's entries, applied in this order:
+  Entries of the policy in the order of application:
     color: brightness + U(-0.5, 0.5); saturation times U(0, 2) about the mean
       of the channels; contrast times U(0.5, 1.5) about the image's mean
-      (three transforms, each applied or not by itself).
-    translation: up to 1/8 of each side (rounded), zeros from outside.
-    cutout: zeros in a rectangle of half of each side, centred anywhere.
+      (three transforms, each applied independently).
+    translation: up to 1/8 of each side (rounded), filled with zeros.
+    cutout: zeros in a rectangle of half of each side, centered anywhere.
 
   Args:
-    x: `[B, H, W, C]`, float, in [-1, 1].
-    keys: `[B]` typed keys.
-    strength: scalar in [0, 1], the probability of each; the paper's is 1.
-    policy: some of DIFF_AUGMENT_POLICY.
+    x: images, `[B, H, W, C]`, float, in [-1, 1].
+    keys: typed keys, one per image, `[B]`.
+    strength: probability of each transform, scalar in [0, 1]; the paper's is 1.
+    policy: names of transforms from DIFF_AUGMENT_POLICY.
 
   Returns:
-    `[B, H, W, C]`, of the dtype of x.
+    Augmented images, `[B, H, W, C]`, of the dtype of x.
 
   Raises:
-    AssertionError: for integers, another number of keys, or a strength that
-      is no scalar.
-    ValueError: for an array of other rank, an unknown policy entry, or a
-      strength out of range where it is not traced.
+    AssertionError: if x has integers, the number of keys differs, or strength
+      is not a scalar.
+    ValueError: if x has another rank, the policy has an unknown entry, or
+      strength is not traced and out of range.
 
   References:
     Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training,

@@ -1,4 +1,4 @@
-"""Instance noise on all inputs of the discriminator, and its decay."""
+"""Instance noise on all discriminator inputs, and its decay."""
 
 import chex
 import jax
@@ -12,18 +12,19 @@ Array = jax.Array
 def instance_noise(x: Array, keys: Array, *, sigma: Array | float) -> Array:
   """Adds N(0, sigma^2) to every value of real and generated examples.
 
-  It gives both distributions full support, so that they overlap.
+  The noise gives both distributions full support, so that they overlap.
 
   Args:
-    x: `[B, ...]`, float; images or not.
-    keys: `[B]` typed keys, one per example.
-    sigma: standard deviation, scalar, at least 0; 0 gives x back.
+    x: examples, `[B, ...]`, float; images or not.
+    keys: typed keys, one per example, `[B]`.
+    sigma: standard deviation, scalar, at least 0; 0 returns x unchanged.
 
   Returns:
     The noisy examples, of the shape and dtype of x.
 
   Raises:
-    AssertionError: for a vector, integers, or another number of keys.
+    AssertionError: if x is a vector or has integers, or the number of keys
+      differs.
 
   References:
     Sonderby et al., Amortised MAP Inference for Image Super-resolution,
@@ -42,19 +43,19 @@ def instance_noise(x: Array, keys: Array, *, sigma: Array | float) -> Array:
 def linear_decay(
   step: Array | int, *, start: float, steps: Array | int
 ) -> Array:
-  """Line from `start` at step 0 to 0 at `steps`, and 0 from then on.
+  """Decays linearly from `start` at step 0 to 0 at `steps` and later.
 
   Args:
-    step: scalar integer, at least 0.
+    step: current step, scalar integer, at least 0.
     start: value at step 0.
-    steps: when 0 is reached; 0 for the constant `start`.
+    steps: step at which 0 is reached; 0 for the constant `start`.
 
   Returns:
-    float32 scalar.
+    The value at this step, float32 scalar.
 
   Raises:
-    AssertionError: for what is no scalar.
-    ValueError: for steps below 0, where they are not traced.
+    AssertionError: if step or steps is not a scalar.
+    ValueError: if steps is not traced and below 0.
   """
   chex.assert_rank([step, steps], 0)
   if isinstance(steps, int | float) and not steps >= 0:

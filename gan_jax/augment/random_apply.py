@@ -25,25 +25,25 @@ def check_augment(
 
   Args:
     x: images, `[B, H, W, C]`, float.
-    keys: `[B]` typed keys.
+    keys: typed keys, one per image, `[B]`.
     strength: probability of each transform, a scalar in [0, 1].
     policy: names of transforms.
-    allowed: names that the policy may have.
+    allowed: names that the policy may contain.
 
   Raises:
-    AssertionError: for integers, another number of keys, or a strength that is
-      no scalar.
-    ValueError: for an array of another rank, an unknown name, or a strength
-      out of range.
+    AssertionError: if x has integers, the number of keys differs, or strength
+      is not a scalar.
+    ValueError: if x has another rank, the policy has an unknown name, or
+      strength is out of range.
   """
   if x.ndim != 4:
-    raise ValueError(f'augmentation is for images [B, H, W, C], not {x.shape}')
+    raise ValueError(f'x must be images [B, H, W, C], not {x.shape}')
   chex.assert_type(x, float)
   chex.assert_shape(keys, (x.shape[0],))
   _check_strength(strength)
   if not isinstance(policy, tuple | list):
     raise ValueError(
-      f'policy={policy!r}: must be a tuple of {", ".join(allowed)}'
+      f'policy={policy!r}: must be a tuple of names from {", ".join(allowed)}'
     )
   for name in policy:
     if name not in allowed:
@@ -63,12 +63,13 @@ def _check_strength(strength: Scalar) -> None:
 
 
 def draw_random(key: Array, chances: Mapping[str, Scalar]) -> RandomDraws:
-  """For each name: whether it is applied, and four numbers U(0, 1).
+  """Draws, for each name, whether it is applied and four numbers U(0, 1).
 
-  A name's place is what is folded into the key: append, never reorder.
+  The position of a name is folded into the key: append names, never reorder
+  them.
   """
-  # Never 0, so that _normal is finite, and below 1, so that strength 1 means
-  # always. One call for all rows is quick to compile.
+  # Never 0, so that to_normal is finite; below 1, so that strength 1 means
+  # always. A single call for all rows is quick to compile.
   draw = lambda row: jax.random.uniform(
     jax.random.fold_in(key, row), (5,), minval=2.0**-24
   )
@@ -84,7 +85,7 @@ def to_normal(u: Array) -> Array:
 
 
 def to_integer(u: Array, count: int) -> Array:
-  """Uniform in 0 .. count - 1."""
+  """Maps u ~ U(0, 1) to a uniform integer in 0 .. count - 1."""
   return jnp.floor(u * count).astype(jnp.int32)
 
 
@@ -98,7 +99,7 @@ def apply_transforms(
 
 
 def per_image(function: Transform, x: Array, keys: Array) -> Array:
-  """Vmaps over images and keys; arithmetic in float32, the dtype kept."""
+  """Vmaps over images and keys in at least float32; keeps the dtype."""
   x = jnp.asarray(x)
   precise = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   return jax.vmap(function)(precise, keys).astype(x.dtype)

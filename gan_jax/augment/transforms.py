@@ -1,13 +1,13 @@
-"""Transforms of one image, differentiable, with traced parameters.
+"""Differentiable transforms of one image, with parameters that may be traced.
 
-An image is `[H, W, C]`, float, in [-1, 1], of any number of channels; results
-are not clipped and keep the dtype. Colour transforms leave the last of four
-channels (alpha) alone. Geometry counts pixels, y down and x right.
+An image is `[H, W, C]`, float, in [-1, 1], with any number of channels. Results
+are not clipped and keep the dtype. Color transforms leave the last of four
+channels (alpha) unchanged. Geometry is in pixels, y down and x right.
 
-Matrices `[3, 3]` are inverse maps: of the place (y, x, 1) of a pixel of the
-result to the place in the image that it shows, both counted from the image's
-centre. Those of several transforms make one by `compose`, so that the image
-is resampled once.
+Matrices `[3, 3]` are inverse maps: they take the position (y, x, 1) of a pixel
+in the result to its position in the input, both relative to the image's
+center. `compose` multiplies the matrices of several transforms into one, so
+that the image is resampled only once.
 """
 
 from typing import Callable
@@ -26,17 +26,17 @@ def _check(x: Array) -> None:
 
 
 def check_square(shape: tuple[int, ...]) -> None:
-  """Refuses to turn an image that would change its shape.
+  """Checks that images are square, so that quarter turns keep their shape.
 
   Args:
-    shape: `[..., H, W, C]`.
+    shape: shape of the images, `[..., H, W, C]`.
 
   Raises:
-    ValueError: where H is not W.
+    ValueError: if H is not W.
   """
   if shape[-3] != shape[-2]:
     raise ValueError(
-      f'rotate90 turns square images, not {tuple(shape)}: '
+      f'rotate90 requires square images, not {tuple(shape)}: '
       "leave 'rotate90' out of the policy"
     )
 
@@ -45,20 +45,20 @@ def check_square(shape: tuple[int, ...]) -> None:
 
 
 def flip(x: Array, on: Array | bool) -> Array:
-  """Mirrors left and right where `on`; its own inverse."""
+  """Mirrors left and right if `on`. It is its own inverse."""
   _check(x)
   return jnp.where(on, x[:, ::-1], x)
 
 
 def rotate90(x: Array, quarters: Array | int) -> Array:
-  """Turns counter-clockwise by quarters of a turn, any integer.
+  """Rotates counterclockwise by any integer number of quarter turns.
 
   Raises:
-    ValueError: for an image that is not square.
+    ValueError: if the image is not square.
   """
   _check(x)
   check_square(x.shape)
-  # Three selects cost less than jax.lax.switch, which vmap runs in full.
+  # Three selects cost less than jax.lax.switch, whose branches all run in vmap.
   quarters = quarters % 4
   x = jnp.where(quarters % 2 == 1, x.swapaxes(0, 1), x)
   x = jnp.where((quarters == 1) | (quarters == 2), x[::-1], x)
@@ -66,7 +66,7 @@ def rotate90(x: Array, quarters: Array | int) -> Array:
 
 
 def _reflect(places: Array, size: int) -> Array:
-  """Folds places into [0, size - 1], about the centres of the end pixels."""
+  """Folds positions into [0, size - 1], about the centers of end pixels."""
   if size == 1:
     return jnp.zeros_like(places)
   period = 2 * (size - 1)
@@ -75,7 +75,7 @@ def _reflect(places: Array, size: int) -> Array:
 
 
 def translate_zero(x: Array, dy: Array | int, dx: Array | int) -> Array:
-  """Moves down and right by whole pixels; zeros come in from outside."""
+  """Shifts down and right by whole pixels, filling with zeros."""
   _check(x)
   for axis, shift in enumerate((dy, dx)):
     places = jnp.arange(x.shape[axis]) - shift
@@ -86,7 +86,7 @@ def translate_zero(x: Array, dy: Array | int, dx: Array | int) -> Array:
 
 
 def translate_reflect(x: Array, dy: Array | int, dx: Array | int) -> Array:
-  """Moves down and right by whole pixels; the image's reflection comes in."""
+  """Shifts down and right by whole pixels, filling with the reflection."""
   _check(x)
   for axis, shift in enumerate((dy, dx)):
     places = _reflect(jnp.arange(x.shape[axis]) - shift, x.shape[axis])
@@ -103,62 +103,62 @@ def _matrix(*rows: tuple[Scalar, Scalar, Scalar]) -> Array:
 
 
 def flip_matrix(on: Array | bool) -> Array:
-  """Matrix that mirrors left and right where `on`."""
+  """Returns the matrix that mirrors left and right if `on`."""
   return _matrix((1, 0, 0), (0, jnp.where(on, -1, 1), 0))
 
 
 def rotate90_matrix(quarters: Array | int) -> Array:
-  """Matrix of a turn as rotate90 does it, without rounding."""
+  """Returns the matrix of `rotate90`, without rounding."""
   cosine = jnp.array([1, 0, -1, 0])[quarters % 4]
   sine = jnp.array([0, 1, 0, -1])[quarters % 4]
   return _matrix((cosine, sine, 0), (-sine, cosine, 0))
 
 
 def rotate_matrix(angle: Scalar) -> Array:
-  """Matrix of a counter-clockwise turn about the centre, in radians."""
+  """Returns the matrix of a counterclockwise rotation in radians."""
   cosine, sine = jnp.cos(angle), jnp.sin(angle)
   return _matrix((cosine, sine, 0), (-sine, cosine, 0))
 
 
 def scale_matrix(y: Scalar, x: Scalar) -> Array:
-  """Matrix that enlarges by factors along each axis, both above 0."""
+  """Returns the matrix that enlarges each axis by a factor above 0."""
   return _matrix((1 / y, 0, 0), (0, 1 / x, 0))
 
 
 def translate_matrix(dy: Scalar, dx: Scalar) -> Array:
-  """Matrix that moves down and right, by fractions of a pixel too."""
+  """Returns the matrix that shifts down and right, by any real numbers."""
   return _matrix((1, 0, -dy), (0, 1, -dx))
 
 
 def compose(*matrices: Array) -> Array:
-  """Matrix that does as the given ones do, one after the other.
+  """Composes transforms into one matrix.
 
   Args:
-    *matrices: `[3, 3]` each, the first applied first.
+    *matrices: matrices `[3, 3]` in the order of application.
 
   Returns:
-    `[3, 3]`.
+    Matrix of the whole transform, `[3, 3]`.
   """
   whole = jnp.eye(3)
   for matrix in matrices:
     chex.assert_shape(matrix, (3, 3))
-    # In full precision: half a digit of a pixel's place is seen.
+    # In full precision: small errors in a pixel's position are visible.
     whole = jnp.matmul(whole, matrix, precision=jax.lax.Precision.HIGHEST)
   return whole
 
 
 def affine(x: Array, matrix: Array) -> Array:
-  """Resamples under an affine map: bilinear, reflected at the border.
+  """Resamples under an affine map: bilinear, with reflection at the border.
 
   The identity, mirrors, quarter turns and integer translations are exact.
 
   Args:
-    x: `[H, W, C]`.
-    matrix: `[2, 3]` or `[3, 3]`, the inverse map (see the module); the last
-      of three rows is not read.
+    x: image, `[H, W, C]`.
+    matrix: inverse map (see the module), `[2, 3]` or `[3, 3]`; a third row is
+      ignored.
 
   Returns:
-    `[H, W, C]`.
+    The resampled image, `[H, W, C]`.
   """
   _check(x)
   chex.assert_shape(matrix, ({2, 3}, 3))
@@ -167,7 +167,7 @@ def affine(x: Array, matrix: Array) -> Array:
   columns = (jnp.arange(width) - (width - 1) / 2).reshape(1, -1)
   ends, shares = [], []
   for entries, size in zip(matrix, (height, width)):
-    # Sums, not a matrix product, which some devices round to fewer bits.
+    # Not a matrix product, which some devices compute in fewer bits.
     place = entries[0] * rows + entries[1] * columns + entries[2]
     place = _reflect(place + (size - 1) / 2, size)
     low = jnp.floor(place)
@@ -182,11 +182,11 @@ def affine(x: Array, matrix: Array) -> Array:
   return (upper * (1 - down) + lower * down).astype(x.dtype)
 
 
-# ------------------------------------------------------------------- colour
+# -------------------------------------------------------------------- color
 
 
 def color_channels(x: Array) -> Array:
-  """The channels that colour transforms act on: the first three of four."""
+  """Returns the channels that color transforms change: alpha is left out."""
   return x[..., :3] if x.shape[-1] == 4 else x
 
 
@@ -203,40 +203,40 @@ def _gray(x: Array) -> Array:
 
 
 def brightness(x: Array, shift: Scalar) -> Array:
-  """Adds `shift` (black to white is 2); -shift undoes it."""
+  """Adds `shift` (black to white is 2); -shift is the inverse."""
   return _recolor(x, lambda colour: colour + shift)
 
 
 def contrast(x: Array, factor: Scalar, *, centre: Scalar = 0.0) -> Array:
-  """Moves values away from `centre` by a factor; 1 / factor undoes it.
+  """Scales values about `centre` by a factor; 1 / factor is the inverse.
 
   Args:
-    x: `[H, W, C]`.
-    factor: at least 0.
-    centre: the value that stays: 0 in ADA, the mean of the image's colour
-      channels in DiffAugment.
+    x: image, `[H, W, C]`.
+    factor: contrast factor, at least 0.
+    centre: fixed value: 0 in ADA, the mean of the image's color channels in
+      DiffAugment.
 
   Returns:
-    `[H, W, C]`.
+    The changed image, `[H, W, C]`.
   """
   return _recolor(x, lambda colour: (colour - centre) * factor + centre)
 
 
 def luma_flip(x: Array, on: Array | bool) -> Array:
-  """Turns light to dark where `on`, hue and saturation kept.
+  """Inverts luma if `on`, keeping hue and saturation.
 
-  Reflects each pixel's colour in the plane across the grey axis; its own
-  inverse, and the negative of an image of one channel.
+  Reflects each pixel's color in the plane orthogonal to the gray axis. It is
+  its own inverse, and the negative of an image with one channel.
   """
   flipped = lambda colour: colour - 2 * _gray(colour)
   return jnp.where(on, _recolor(x, flipped), x)
 
 
 def saturation(x: Array, factor: Scalar) -> Array:
-  """Moves colours away from grey by a factor; 1 / factor undoes it.
+  """Scales colors about gray by a factor; 1 / factor is the inverse.
 
-  Grey is the mean of the three colours; images of other than 3 or 4 channels
-  stay as they are.
+  Gray is the mean of the three colors. Images that do not have 3 or 4 channels
+  are returned unchanged.
   """
   _check(x)
   if x.shape[-1] not in (3, 4):
@@ -245,10 +245,11 @@ def saturation(x: Array, factor: Scalar) -> Array:
 
 
 def hue(x: Array, angle: Scalar) -> Array:
-  """Turns colours about the grey axis by radians; -angle undoes it.
+  """Rotates colors about the gray axis by an angle in radians.
 
-  Images of other than 3 or 4 channels stay as they are. A third of a turn
-  takes red to green, green to blue and blue to red.
+  -angle is the inverse. A third of a turn takes red to green, green to blue
+  and blue to red. Images that do not have 3 or 4 channels are returned
+  unchanged.
   """
   _check(x)
   if x.shape[-1] not in (3, 4):
@@ -281,17 +282,18 @@ def cutout(
   height: Scalar,
   width: Scalar,
 ) -> Array:
-  """Zeroes the pixels whose centre lies in a rectangle.
+  """Zeroes the pixels whose center lies in a rectangle.
 
   Args:
-    x: `[H, W, C]`.
-    centre_y: in pixels from the upper border, in [0, H]: 0 is the border.
-    centre_x: likewise from the left border, in [0, W].
-    height: of the rectangle in pixels; it may stick out of the image.
-    width: likewise.
+    x: image, `[H, W, C]`.
+    centre_y: distance in pixels of the rectangle's center from the upper
+      border, in [0, H].
+    centre_x: distance in pixels of its center from the left border, in [0, W].
+    height: height of the rectangle in pixels; it may extend past the image.
+    width: width of the rectangle in pixels; it may extend past the image.
 
   Returns:
-    `[H, W, C]`.
+    The changed image, `[H, W, C]`.
   """
   _check(x)
   rows = jnp.abs(jnp.arange(x.shape[0]) + 0.5 - centre_y) < height / 2

@@ -1,9 +1,9 @@
-"""Sources of examples, and the pipeline that feeds a step from them.
+"""Data sources, and the pipeline that feeds batches to a train step.
 
-A source is whatever has the shape of `Source`: a length, and whole batches by
-index array. `SOURCES` lists those that a config can name; each is a function
-(split, **options), split being 'train' or 'test', and imports its own library
-when called.
+A source is any object with the interface of `Source`: a length, and batches by
+index array. `SOURCES` lists the sources that a config can name. Each is a
+function (split, **options) with split 'train' or 'test', and imports its own
+library when called.
 """
 
 import inspect
@@ -36,12 +36,12 @@ __all__ = [
 
 
 class Source(Protocol):
-  """Examples in memory or on disk.
+  """Interface of a set of examples, in memory or on disk.
 
   Attributes:
-    shape: of one example: (size, size, channels) for images.
-    truth: the distribution itself, where it is known (data.synthetic), or
-      None.
+    shape: shape of one example; (size, size, channels) for images.
+    distribution: the exact distribution, if it is known (data.synthetic);
+      otherwise None.
   """
 
   shape: tuple[int, ...]
@@ -50,7 +50,7 @@ class Source(Protocol):
   def __len__(self) -> int: ...
 
   def __getitem__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-    """Examples `{'x': [n, *shape] uint8 or float32, 'label'?: [n] int32}`."""
+    """Returns `{'x': [n, *shape] uint8 or float32, 'label'?: [n] int32}`."""
 
 
 SOURCES = {
@@ -65,16 +65,17 @@ SOURCES = {
 
 
 def source_options(spec: Mapping[str, Any]) -> dict[str, Any]:
-  """A data spec with its options checked and filled in.
+  """Checks the options of a data spec and fills in the defaults.
 
   Args:
-    spec: {'name': a key of SOURCES, and that source's options}.
+    spec: {'name': a key of SOURCES, and options of that source}.
 
   Returns:
-    All options, 'name' among them.
+    All options, including 'name'.
 
   Raises:
-    ValueError: for an unknown source or option, or a value of another type.
+    ValueError: if the source or an option is unknown, or a value has the wrong
+      type.
   """
   name = spec.get('name')
   if name not in SOURCES:
@@ -92,15 +93,16 @@ def make_source(spec: Mapping[str, Any], split: str = 'train') -> Source:
   """Opens a source by name.
 
   Args:
-    spec: {'name': a key of SOURCES, and that source's options}.
+    spec: {'name': a key of SOURCES, and options of that source}.
     split: 'train' or 'test'.
 
   Returns:
     The source.
 
   Raises:
-    ValueError: for an unknown source, option or split, or a bad value.
-    FileNotFoundError: for data that are not there.
+    ValueError: if the source, an option or the split is unknown, or a value is
+      invalid.
+    FileNotFoundError: if the data do not exist.
   """
   if split not in ('train', 'test'):
     raise ValueError(f"split={split!r}: choose one of ('train', 'test')")

@@ -1,4 +1,4 @@
-"""A source held in memory."""
+"""A data source held in memory."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ class ArraySource:
 
   Attributes:
     x: `[N, ...]`, uint8 images or float32.
-    label: `[N]` int32, or None.
-    shape: of one example.
-    truth: the distribution they come from, where it is known.
-    class_names: of the labels, where they are known.
-    listing: stands for the files that they come from; '' for none.
+    label: classes, `[N]` int32, or None.
+    shape: shape of one example.
+    distribution: the exact distribution, if it is known; otherwise None.
+    class_names: names of the classes in the order of the labels; () for none.
+    listing: digest of the files the examples come from; '' for none.
   """
 
   class_names: tuple[str, ...] = ()
@@ -39,23 +39,27 @@ class ArraySource:
 
 
 def split_indices(size: int, split: str, fraction: float) -> np.ndarray:
-  """Indices of one half of a fixed random division of the data.
+  """Returns the indices of one split of a fixed random division of the data.
 
   Args:
-    size: number of examples in all.
+    size: total number of examples.
     split: 'train' or 'test'.
-    fraction: share held out as 'test', in (0, 1); at least one example.
+    fraction: fraction held out as 'test', in (0, 1); at least one example.
 
   Returns:
-    Sorted indices; those of the two splits are disjoint and together all.
+    Sorted indices. Those of the two splits are disjoint, and their union is
+    everything.
 
   Raises:
-    ValueError: for a fraction out of range, or too few examples to divide.
+    ValueError: if the fraction is out of range, or there are too few examples
+      to divide.
   """
   if not 0 < fraction < 1:
     raise ValueError(f'test_fraction={fraction}: must be between 0 and 1')
   if size < 2:
-    raise ValueError(f'{size} example(s): dividing needs at least 2')
+    raise ValueError(
+      f'{size} example(s): a division into splits needs at least 2'
+    )
   count = min(max(1, round(size * fraction)), size - 1)
   shuffled = shuffle.permuted_index(0, 0, np.arange(size), size)
   return np.sort(shuffled[:count] if split == 'test' else shuffled[count:])

@@ -1,4 +1,4 @@
-"""Batches of a source by step: a pure function of seed and step."""
+"""Batches of a source by step: pure functions of the seed and the step."""
 
 from typing import Any, Callable
 
@@ -9,13 +9,13 @@ from gan_jax.data.prefetch import Prefetcher
 
 
 class BatchIterator:
-  """Iterates over the batches of steps start, start + 1, ... without end.
+  """Infinite iterator over the batches of steps start, start + 1, ...
 
-  A thread reads and places the next ones while the device computes. What
-  step t gets is a pure function of (seed, t). Use as a context manager, or
-  call close().
+  A thread reads the next batches and places them on the devices while these
+  compute. The batch of step t is a pure function of (seed, t). Use as a context
+  manager, or call close().
 
-    with Pipeline(source, seed=0, batch_size=64) as batches:
+    with BatchIterator(source, seed=0, batch_size=64) as batches:
       batch = next(batches)  # {'x': [1, 64, ...], 'label': [1, 64]}
   """
 
@@ -34,17 +34,17 @@ class BatchIterator:
     """Starts reading.
 
     Args:
-      source: as data.Source.
-      seed: of the order.
+      source: source of the examples, a data.Source.
+      seed: seed of the order.
       batch_size: examples per discriminator step.
-      d_steps: batches per train step, the leading axis of what comes out.
-      start: train steps already done.
-      put: places a batch of numpy arrays on the devices.
-      ahead: batches to hold ready.
-      part: of each batch, as in `read`.
+      d_steps: batches per train step, the leading axis of the output.
+      start: number of train steps already done.
+      put: function that places a batch of numpy arrays on the devices.
+      ahead: number of batches to keep ready.
+      shard: part (i, n) of each batch, as in `read_batches`.
 
     Raises:
-      ValueError: where the source holds less than one batch.
+      ValueError: if the source has less than one batch of examples.
     """
     if not 1 <= batch_size <= len(source):
       raise ValueError(
@@ -58,7 +58,7 @@ class BatchIterator:
     self._ahead = Prefetcher(self._batches(start, put), ahead)
 
   def host_batch(self, step: int) -> dict[str, np.ndarray]:
-    """The batch of one train step, leaves `[d_steps, batch_size, ...]`."""
+    """Returns the batch of a step, leaves `[d_steps, batch_size, ...]`."""
     chunk = read_batches(self._source, step, 1, **self._options)
     return {name: x[0] for name, x in chunk.items()}
 
@@ -74,7 +74,7 @@ class BatchIterator:
     return next(self._ahead)
 
   def close(self) -> None:
-    """Stops the thread and waits for it."""
+    """Stops the thread and waits for it to end."""
     self._ahead.close()
 
   def __enter__(self):
@@ -94,17 +94,17 @@ def read_batches(
   d_steps: int,
   shard: tuple[int, int] = (0, 1),
 ) -> dict[str, np.ndarray]:
-  """The batches of `count` train steps from one on, out of a source.
+  """Reads the batches of `count` successive train steps from a source.
 
   Args:
-    source: as data.Source.
-    seed: of the order.
+    source: source of the examples, a data.Source.
+    step: first train step.
+    count: number of train steps.
+    seed: seed of the order.
     batch_size: examples per discriminator step.
     d_steps: discriminator steps per train step.
-    step: the first.
-    count: how many.
-    part: (i, n): of each batch the i-th of n parts alone, which follow one
-      another; n divides the batch.
+    shard: (i, n) for the i-th of n equal, consecutive parts of each batch; n
+      must divide batch_size.
 
   Returns:
     Leaves `[count, d_steps, batch_size / n, ...]`, numpy.

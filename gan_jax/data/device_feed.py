@@ -1,7 +1,8 @@
-"""What a fused program reads: a resident set of examples, or chunks of one.
+"""Feeds of a fused program: a resident set of examples, or chunks of batches.
 
-A feed answers `take(step, count, wait)`: the examples for the steps from
-`step` on, on the devices, and for how many of the `count` steps they last.
+The method `take(step, count, wait)` of a feed returns the examples for the
+steps from `step` on, on the devices, and the number of steps that they last, of
+the `count` requested.
 """
 
 import time
@@ -11,20 +12,20 @@ import numpy as np
 
 from gan_jax.data import batches, prefetch
 
-_AT_A_TIME = 2048  # examples, where all of a source is read
+_AT_A_TIME = 2048  # examples per read in read_all
 
 
 def source_nbytes(source: Any) -> int:
-  """Bytes that all examples of a source take, labels included."""
+  """Returns the size in bytes of all examples of a source, with labels."""
   example = source[np.zeros(1, np.int64)]
   return len(source) * sum(x.nbytes for x in example.values())
 
 
 def read_all(source: Any) -> dict[str, np.ndarray]:
-  """All examples of a source, read in parts.
+  """Reads all examples of a source, in parts.
 
   Args:
-    source: as data.Source.
+    source: source of the examples, a data.Source.
 
   Returns:
     Leaves `[N, ...]`.
@@ -36,10 +37,10 @@ def read_all(source: Any) -> dict[str, np.ndarray]:
 
 
 class ResidentFeed:
-  """A whole set on the devices; the program gathers its batches itself.
+  """A whole set on the devices; the program gathers the batches itself.
 
   Attributes:
-    waited: seconds that the device stood still for data: 0.
+    waited: seconds that the devices were idle for want of data: 0.
   """
 
   waited = 0.0
@@ -48,13 +49,13 @@ class ResidentFeed:
     """Reads all of a source.
 
     Args:
-      source: as data.Source.
-      put: places arrays on the devices.
+      source: source of the examples, a data.Source.
+      put: function that places arrays on the devices.
     """
     self.examples = put(read_all(source))
 
   def take(self, step: int, count: int, wait: Callable[[], Any]):
-    """The set, which lasts for any number of steps."""
+    """Returns the set, which lasts for any number of steps."""
     del step, wait
     return self.examples, count
 
@@ -66,10 +67,10 @@ class ResidentFeed:
 
 
 class ChunkedFeed:
-  """Batches of some steps at a time, copied while the device computes.
+  """Batches of several steps at a time, copied while the devices compute.
 
-  A thread reads and places the next chunk. All chunks have the same shape: a
-  shorter one repeats its last batch, which no step reads.
+  A thread reads and places the next chunk. All chunks have the same shape:
+  shorter ones are padded with copies of their last batch, which no step reads.
   """
 
   def __init__(
@@ -90,17 +91,19 @@ class ChunkedFeed:
     """Starts reading.
 
     Args:
-      source: as data.Source.
-      seed: of the order.
+      source: source of the examples, a data.Source.
+      seed: seed of the order.
       batch_size: examples per discriminator step.
       d_steps: discriminator steps per train step.
-      start: train steps already done.
-      size: the most steps of a chunk.
-      until: step -> number of steps until a call must end; 0 at the end.
-      put: places arrays `[size, d_steps, batch_size, ...]` on the devices.
-      ahead: chunks to hold ready.
-      shard: of each batch, as in batches.read_batches.
-      clock: returns the time in seconds.
+      start: number of train steps already done.
+      size: largest number of steps of a chunk.
+      steps_until_boundary: step -> number of steps until a call must end; 0 at
+        the end.
+      put: function that places arrays `[size, d_steps, batch_size, ...]` on the
+        devices.
+      ahead: number of chunks to keep ready.
+      shard: part (i, n) of each batch, as in batches.read_batches.
+      clock: function that returns the time in seconds.
     """
 
     options = dict(
@@ -122,28 +125,32 @@ class ChunkedFeed:
 
   @property
   def waited(self) -> float:
-    """Seconds that the device stood still for data."""
+    """Seconds that the devices were idle for want of data."""
     return self._ahead.waited
 
   def take(self, step: int, count: int, wait: Callable[[], Any]):
-    """The next chunk.
+    """Returns the next chunk.
 
     Args:
-      step: for which it must be.
-      count: ignored: the chunks were cut ahead.
-      wait: returns when the device has nothing left to do.
+      step: step at which the chunk must begin.
+      count: ignored, because the chunks are prepared ahead.
+      wait: function that returns when the devices are idle.
 
     Returns:
       Leaves `[size, d_steps, batch_size, ...]` on the devices, and the number
       of steps that they last.
 
     Raises:
-      ValueError: where steps are taken out of order; and as the source.
+      ValueError: if steps are taken out of order. Errors of the source are
+        raised here, too.
     """
     del count
     at, chunk, count = self._ahead.next_item(wait)
     if at != step:
-      raise ValueError(f'step {step} asked for the chunk of step {at}')
+      raise ValueError(
+        f'step={step}, but the next chunk begins at step {at}: chunks must be '
+        'taken in order'
+      )
     return chunk, count
 
   def __enter__(self):

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: real data, no download."""
+"""Handwritten digits included in scikit-learn: real data, no download."""
 
 import functools
 import importlib.util
@@ -17,13 +17,13 @@ def digits(
   channels: int = 1,
   test_fraction: float = 0.2,
 ) -> ArraySource:
-  """1,797 digits of 8 x 8 pixels and 17 greys, resized, with labels 0-9.
+  """Loads 1,797 digits of 8 x 8 pixels and 17 gray levels, labeled 0-9.
 
   Args:
     split: 'train' or 'test', a fixed random division.
-    size: side of the pictures, in pixels (bicubic).
+    size: side of the images after resizing (bicubic), in pixels.
     channels: 1, 3 or 4.
-    test_fraction: share held out as 'test'.
+    test_fraction: fraction held out as 'test'.
 
   Returns:
     `[N, size, size, channels]` uint8 with labels.
@@ -44,8 +44,8 @@ def digits(
 
 @functools.cache
 def _read() -> np.ndarray:
-  """Rows of 64 greys from 0 to 16 and the digit, `[1797, 65]` int64."""
-  # Its file by itself: importing scikit-learn takes most of a second.
+  """Reads rows of 64 gray levels in 0 .. 16 and a digit, `[1797, 65]` int64."""
+  # Reads the data file itself: importing scikit-learn takes most of a second.
   found = importlib.util.find_spec('sklearn')
   for folder in (found and found.submodule_search_locations) or []:
     path = pathlib.Path(folder, 'datasets', 'data', 'digits.csv.gz')

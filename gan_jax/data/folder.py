@@ -1,4 +1,4 @@
-"""Your own pictures: a directory of png, jpg, webp or bmp files."""
+"""Images of your own: a directory of png, jpg, webp or bmp files."""
 
 import concurrent.futures
 import contextlib
@@ -19,27 +19,30 @@ from gan_jax.io import files
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
 _FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')
-_MAX_BYTES = 2**30  # of a file
+_MAX_BYTES = 2**30  # per file
 
 
 @contextlib.contextmanager
 def open_image(
   path: pathlib.Path, *, verify: bool = False
 ) -> Iterator[Image.Image]:
-  """A picture, none of whose pixels is decoded yet.
+  """Opens an image without decoding its pixels.
 
   Args:
-    path: of a file in one of the four formats, whatever its suffix.
-    verify: whether to compare the checksums of a PNG; the other formats have
+    path: path of a file in one of the four formats, with any suffix.
+    verify: whether to verify the checksums of a PNG; the other formats have
       none.
 
+  Yields:
+    The image.
+
   Raises:
-    ValueError: naming the file, for whatever goes wrong while it is open; and
-      where it has more pixels than PIL.Image.MAX_IMAGE_PIXELS, more than 1 GiB
-      or is no regular file.
+    ValueError: if anything fails while the image is open, or if it has more
+      pixels than PIL.Image.MAX_IMAGE_PIXELS, more than 1 GiB or is not a
+      regular file. The message names the file.
   """
   try:
-    about = path.stat()  # to open a pipe would wait for ever
+    about = path.stat()  # opening a pipe would block forever
     if not stat.S_ISREG(about.st_mode):
       raise ValueError('it is not a regular file')
     if about.st_size > _MAX_BYTES:
@@ -47,7 +50,7 @@ def open_image(
     if verify:
       with Image.open(path, formats=_FORMATS) as image:
         _check_pixels(image)
-        image.verify()  # and is of no use afterwards
+        image.verify()  # the image is unusable afterwards
     with Image.open(path, formats=_FORMATS) as image:
       _check_pixels(image)
       yield image
@@ -55,19 +58,19 @@ def open_image(
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
   ) as error:
-    raise ValueError(f'picture {path} is too large: {error}') from error
+    raise ValueError(f'image {path} is too large: {error}') from error
   except Image.UnidentifiedImageError as error:
     raise ValueError(
-      f'broken picture {path}: it is none of {", ".join(_FORMATS)}'
+      f'broken image {path}: its format is none of {", ".join(_FORMATS)}'
     ) from error
-  except Exception as error:  # decoders and EXIF readers raise of any kind
+  except Exception as error:  # decoders and EXIF readers raise any type
     raise ValueError(
-      f'broken picture {path}: {files.short_message(error)}'
+      f'broken image {path}: {files.short_message(error)}'
     ) from error
 
 
 def _check_pixels(image: Image.Image) -> None:
-  """Pillow warns of what it takes for a bomb; here it is an error."""
+  """Raises an error for decompression bombs, for which Pillow only warns."""
   most = Image.MAX_IMAGE_PIXELS
   if most is not None and image.width * image.height > most:
     raise Image.DecompressionBombError(
@@ -84,11 +87,11 @@ def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
 
 
 def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
-  """The picture, True for one to be read later, None for one left out."""
+  """Returns the image, True if it is read later, or None if it is skipped."""
   try:
     if resident:
       return load(path)
-    if skip_broken:  # a truncated file shows itself only when decoded
+    if skip_broken:  # only decoding detects a truncated file
       load(path)
     else:
       with open_image(path):
@@ -101,14 +104,14 @@ def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
 
 
 class ImageFolderSource:
-  """Pictures decoded as they are asked for, by a pool of threads.
+  """Images decoded on access by a pool of threads.
 
   Attributes:
-    shape: of one picture.
-    truth: None.
-    class_names: of the labels, where there are any.
-    listing: stands for the files, by name and size.
-    fingerprint: changes when a file does.
+    shape: shape of one image.
+    distribution: None.
+    class_names: names of the classes in the order of the labels; () for none.
+    listing: digest of the names and sizes of the files.
+    fingerprint: digest that also changes when a file is modified.
   """
 
   distribution = None
@@ -123,7 +126,15 @@ class ImageFolderSource:
     shape: tuple[int, ...],
     threads: int,
   ):
-    """Takes their paths, `[n]` classes or None, and what decodes one."""
+    """Stores the paths and starts the threads.
+
+    Args:
+      paths: paths of the images.
+      labels: classes `[n]`, or None.
+      load: function that decodes the image at a path.
+      shape: shape of one image.
+      threads: number of threads that decode.
+    """
     self._paths, self._labels, self._load = paths, labels, load
     self.shape = shape
     facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
@@ -144,19 +155,19 @@ class ImageFolderSource:
 def list_images(
   root: pathlib.Path, *, follow_symlinks: bool = False
 ) -> list[pathlib.Path]:
-  """Paths of the pictures in a directory and below, in order of name.
+  """Returns the paths of the images in a directory and below, sorted.
 
-  Of what has the suffix of a picture, all but directories is listed, also
-  what can then not be opened. A directory is looked through once: a link to
-  one that was is left out.
+  Every entry with the suffix of an image is listed unless it is a directory,
+  including those that cannot be opened. A directory is visited once: links to a
+  directory already visited are skipped.
 
   Args:
-    root: the directory.
+    root: path of the directory.
     follow_symlinks: whether links may lead out of it.
 
   Raises:
-    FileNotFoundError: where it is no directory, or has none.
-    ValueError: naming a link that leads out of it.
+    FileNotFoundError: if root is not a directory or has no images.
+    ValueError: if a link leads out of it; the message names the link.
   """
   if not root.is_dir():
     raise FileNotFoundError(f'{str(root)!r} is not a directory')
@@ -175,8 +186,8 @@ def list_images(
       inside = not is_link or _within(path, real)
       if not inside and not follow_symlinks:
         raise ValueError(
-          f'{path} is a link to {os.path.realpath(path)}, out of {root}; to '
-          'read what is there, set follow_symlinks (train.py: '
+          f'{path} is a link to {os.path.realpath(path)}, outside of {root}; '
+          'to allow it, set follow_symlinks (train.py: '
           '--config.data.follow_symlinks, evaluate.py: --follow_symlinks)'
         )
       if not is_directory:
@@ -186,13 +197,13 @@ def list_images(
         waiting.append(path)
   if not paths:
     raise FileNotFoundError(
-      f'no pictures in {root} or below; looked for {", ".join(SUFFIXES)}'
+      f'no images in {root} or below; looked for {", ".join(SUFFIXES)}'
     )
   return sorted(paths)
 
 
 def _within(path: pathlib.Path, real: str) -> bool:
-  """Whether what a link leads to is in a directory, of which no part is one."""
+  """Returns whether a path leads into a directory given by its real path."""
   return pathlib.Path(os.path.realpath(path)).is_relative_to(real)
 
 
@@ -208,38 +219,39 @@ def folder(
   threads: int = 0,
   follow_symlinks: bool = False,
 ) -> ArraySource | ImageFolderSource:
-  """Pictures in a directory, turned upright, cropped square and resized.
+  """Opens a directory of images, turned upright, cropped square and resized.
 
-  Where every picture is in a sub-directory, the names of the first level are
-  the classes, in alphabetical order. Pictures that fit in `memory_mb` at
-  their final size are decoded once, at the start; more are decoded as needed,
-  and each is then opened once at the start to see that it can be.
+  If every image is in a sub-directory, the names of the first level of
+  sub-directories are the classes, in alphabetical order. Images that fit in
+  `memory_mb` at their final size are decoded once, at the start. Otherwise they
+  are decoded on access, and each is opened once at the start to check that it
+  can be.
 
   Args:
     split: 'train' or 'test', a fixed random division.
-    path: the directory.
-    size: side of the result, in pixels.
+    path: path of the directory.
+    size: side of the images after resizing, in pixels.
     channels: 1, 3 or 4.
-    test_fraction: share held out as 'test'.
-    skip_broken: whether to leave out files that cannot be decoded, with a
-      warning that counts and names them, rather than stop.
-    memory_mb: megabytes that decoded pictures may take.
-    threads: that decode; 0 for one per processor.
+    test_fraction: fraction held out as 'test'.
+    skip_broken: whether to skip files that cannot be decoded, with a warning
+      that counts and names them, instead of raising an error.
+    memory_mb: limit in megabytes for keeping the decoded images in memory.
+    threads: number of threads that decode; 0 for one per processor.
     follow_symlinks: whether links in the directory may lead out of it.
 
   Returns:
     The source.
 
   Raises:
-    FileNotFoundError: where path is no directory, or has no pictures.
-    ValueError: for a broken picture or one with more pixels than Pillow's
-      limit, a link that leads out of the directory (named), or a bad size or
-      channel count.
+    FileNotFoundError: if path is not a directory, or has no images.
+    ValueError: if an image is broken or has more pixels than the limit of
+      Pillow, a link leads out of the directory (the message names it), or the
+      size or the number of channels is out of range.
   """
   images.check_format(size, channels)
   if not path:
     raise FileNotFoundError(
-      'data.path is empty: name your directory of pictures '
+      'data.path is empty: set it to your directory of images '
       '(--config.data.path=DIR)'
     )
   if threads < 0:
@@ -254,7 +266,7 @@ def folder(
   examine = functools.partial(_examine, load, resident, skip_broken)
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
     examined = list(pool.map(examine, paths))
-  good = _readable(f'{split} pictures in {root}', paths, examined)
+  good = _readable(f'{split} images in {root}', paths, examined)
   labels = None if labels is None else labels[chosen][good]
   if resident:
     source = ArraySource(np.stack([examined[i] for i in good]), labels)
@@ -269,7 +281,7 @@ def folder(
 
 
 def _file_digest(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
-  """Stands for the names and sizes of files, wherever the directory is."""
+  """Returns a digest of names and sizes, whatever the parent directory."""
   facts = [(p.relative_to(root).as_posix(), _size(p)) for p in paths]
   return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
@@ -277,7 +289,7 @@ def _file_digest(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
 def _size(path: pathlib.Path) -> int:
   try:
     return path.stat().st_size
-  except OSError:  # one that is left out as broken
+  except OSError:  # a file that is skipped as broken
     return -1
 
 
@@ -297,9 +309,9 @@ def _readable(what: str, paths, examined) -> list[int]:
 def class_names(
   root: pathlib.Path, paths: list[pathlib.Path]
 ) -> tuple[str, ...]:
-  """Names of the first sub-directories of pictures, in order.
+  """Returns the sorted names of the first-level sub-directories of images.
 
-  Empty where some picture lies in the directory itself.
+  Returns () if some image is in the root directory itself.
   """
   parts = [p.relative_to(root).parts for p in paths]
   if any(len(part) == 1 for part in parts):
@@ -310,9 +322,9 @@ def class_names(
 def class_labels(
   root: pathlib.Path, paths: list[pathlib.Path]
 ) -> np.ndarray | None:
-  """Classes `[n]` int32 of pictures: the place of their class's name.
+  """Returns the classes of images, `[n]` int32 indices into class_names.
 
-  None where some picture lies in the directory itself.
+  Returns None if some image is in the root directory itself.
   """
   names = class_names(root, paths)
   if not names:

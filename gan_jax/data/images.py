@@ -1,31 +1,31 @@
-"""Pictures of any kind to uint8 [size, size, channels]."""
+"""Converts images of any format to uint8 [size, size, channels]."""
 
 import numpy as np
 from PIL import Image, ImageOps
 
 _MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
-_LARGEST = 8192  # pixels of a side
+_LARGEST = 8192  # pixels per side
 
 
 def check_format(size: int, channels: int) -> None:
-  """Refuses an image size or channel count that cannot be made.
+  """Checks an image size and a number of channels.
 
   Raises:
-    ValueError: naming the value and what is allowed.
+    ValueError: if either is out of range; the message has the allowed values.
   """
   if not 1 <= size <= _LARGEST:
     raise ValueError(f'size={size}: must be from 1 to {_LARGEST} pixels')
   if channels not in _MODES:
     raise ValueError(
-      f'channels={channels}: choose 1 (grey), 3 (RGB) or 4 (RGBA)'
+      f'channels={channels}: choose 1 (gray), 3 (RGB) or 4 (RGBA)'
     )
 
 
 def convert_mode(image: Image.Image, channels: int) -> Image.Image:
-  """Converts to grey, RGB or RGBA of 8 bits.
+  """Converts an image to 8-bit gray, RGB or RGBA.
 
-  Transparent pictures are laid on white before they lose their transparency;
-  16-bit grey keeps its upper 8 bits.
+  Transparent images are composited on white before the alpha channel is
+  dropped; 16-bit gray keeps its upper 8 bits.
 
   Args:
     image: any Pillow image.
@@ -49,7 +49,9 @@ def convert_mode(image: Image.Image, channels: int) -> Image.Image:
 
 
 def crop_and_resize(image: Image.Image, size: int, channels: int) -> np.ndarray:
-  """Turns upright, crops to the central square, resizes with antialiasing.
+  """Turns an image upright, crops its central square and resizes it.
+
+  The resizing is bicubic, with antialiasing.
 
   Args:
     image: any Pillow image.
@@ -68,7 +70,7 @@ def crop_and_resize(image: Image.Image, size: int, channels: int) -> np.ndarray:
 def crop_and_resize_arrays(
   x: np.ndarray, size: int, channels: int
 ) -> np.ndarray:
-  """`fit` for a stack of decoded pictures of one shape.
+  """Applies crop_and_resize to decoded images that all have one shape.
 
   Args:
     x: `[N, H, W, C]` uint8 with C in 1, 3, 4.

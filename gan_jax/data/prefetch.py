@@ -1,4 +1,4 @@
-"""Batches, made ahead of the step that needs them."""
+"""Prefetching: runs an iterator in a thread, ahead of its consumer."""
 
 import queue
 import threading
@@ -7,12 +7,12 @@ from typing import Any, Callable, Iterable, Iterator
 
 
 class Prefetcher:
-  """Runs an iterator in a thread, some items ahead of who asks for them.
+  """Runs an iterator in a thread, some items ahead of its consumer.
 
   Use as a context manager, or call close().
 
   Attributes:
-    waited: seconds that `__next__` or `after` have waited for an item.
+    waited: seconds that `__next__` or `next_item` have waited for an item.
   """
 
   def __init__(
@@ -25,10 +25,10 @@ class Prefetcher:
     """Starts the thread.
 
     Args:
-      items: what to hand on, without end; an exception of it is raised where
-        the item was asked for.
-      ahead: items to hold ready.
-      clock: returns the time in seconds.
+      items: infinite iterable of the items. An exception that it raises is
+        raised again where the item is requested.
+      ahead: number of items to keep ready.
+      clock: function that returns the time in seconds.
     """
     self.waited, self._clock = 0.0, clock
     self._ready: queue.Queue = queue.Queue(ahead)
@@ -42,7 +42,7 @@ class Prefetcher:
     while not self._closed.is_set():
       try:
         item = next(items)
-      except Exception as error:  # handed over to whoever asks for the item
+      except Exception as error:  # raised again where the item is requested
         item = error
       while not self._closed.is_set():
         try:
@@ -54,14 +54,18 @@ class Prefetcher:
         return
 
   def next_item(self, wait: Callable[[], Any]) -> Any:
-    """The next item; where none is ready, `wait` comes before the clock.
+    """Returns the next item; if none is ready, calls `wait` first.
 
     Args:
-      wait: returns when the device has nothing left to do, so that `waited`
-        is the time for which it had to stand still.
+      wait: function that returns when the device is idle. The clock starts
+        afterwards, so that `waited` is the time that the device is idle for
+        want of data.
+
+    Raises:
+      ValueError: if the prefetcher is closed.
     """
     if self._closed.is_set():
-      raise ValueError('the pipeline is closed')
+      raise ValueError('the prefetcher is closed')
     if self._ready.empty():
       wait()
     start = self._clock()
@@ -79,7 +83,7 @@ class Prefetcher:
     return self
 
   def close(self) -> None:
-    """Stops the thread and waits for it."""
+    """Stops the thread and waits for it to end."""
     self._closed.set()
     self._thread.join()
 

@@ -3,8 +3,8 @@
   python -m gan_jax.data.prepare mnist
   python -m gan_jax.data.prepare cifar10 --data_dir=DIR
 
-Done once for each dataset. Those in TENSORFLOW_FREE are prepared without
-TensorFlow; the others need it for this step alone.
+Run it once for each dataset. Those in TENSORFLOW_FREE are prepared without
+TensorFlow; the others need it for this step only.
 """
 
 import argparse
@@ -23,10 +23,10 @@ from PIL import Image
 from gan_jax.data import tfds
 
 _REMEDY = 'pip install tensorflow-cpu, then run the same command again'
-_UNSIGNED_BYTE = 8  # the type of an IDX file's numbers
+_UNSIGNED_BYTE = 8  # type code in the header of an IDX file
 
-# (key, example) as TFDS's own code makes them: it shuffles by the key, hence
-# the order of what is prepared here is that of what it prepares.
+# (key, example) with the same keys as in the code of TFDS, which shuffles by
+# key: the examples prepared here have the same order as its own.
 _Examples = Iterator[tuple[int, dict[str, Any]]]
 
 
@@ -34,19 +34,19 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
   """Reads a gzipped IDX file of bytes, the format of MNIST.
 
   Args:
-    path: the file.
+    path: path of the file.
 
   Returns:
-    uint8, of the shape that the file states.
+    uint8 array, of the shape in the header of the file.
 
   Raises:
-    ValueError: for another format, or a size other than stated.
+    ValueError: if the format is another, or the size is not that of the header.
   """
   content = gzip.decompress(path.read_bytes())
   if content[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
     raise ValueError(
-      f'{path.name} begins with the bytes {content[:3].hex()}, must be '
-      f'0000{_UNSIGNED_BYTE:02x}: an IDX file of unsigned bytes'
+      f'{path.name} begins with the bytes {content[:3].hex()}; an IDX file of '
+      f'unsigned bytes must begin with 0000{_UNSIGNED_BYTE:02x}'
     )
   rank = content[3]
   shape = np.frombuffer(content, '>u4', rank, offset=4)
@@ -77,7 +77,7 @@ def _cifar_examples(
 ) -> _Examples:
   """Yields the examples of a binary file of CIFAR.
 
-  A record has a byte for each label, then the image, `[3, 32, 32]`.
+  A record has one byte per label, then the image, `[3, 32, 32]`.
   """
   count = len(labels)
   records = np.frombuffer(content, np.uint8).reshape(-1, count + 3 * 32 * 32)
@@ -100,13 +100,13 @@ def _cifar_splits(
   """Downloads a variant of CIFAR.
 
   Args:
-    builder: of TFDS; is told the names of the classes.
-    downloads: TFDS's download manager.
+    builder: TFDS builder, in which the names of the classes are set.
+    downloads: download manager of TFDS.
     archive: name of the file to download.
-    folder: in the archive, where the files are.
-    files: split -> its binary files, which follow one another.
-    names: label -> the text file with the names of its classes, in the order
-      of the labels in a record.
+    folder: directory of the files in the archive.
+    files: split -> its binary files, which are concatenated.
+    names: label -> the text file with the names of its classes, in the order of
+      the labels in a record.
   """
   path = downloads.download(f'https://www.cs.toronto.edu/~kriz/{archive}')
   with tarfile.open(path) as opened:
@@ -160,20 +160,21 @@ def _has_tensorflow() -> bool:
 
 
 def _data_dir(builder) -> pathlib.Path:
-  """Returns the directory that holds the dataset's own, NAME/VERSION."""
+  """Returns the root directory, under which the dataset is in NAME/VERSION."""
   return pathlib.Path(builder.data_path).parents[1]
 
 
 def _without_tensorflow(builder):
   """Returns a builder of the same dataset that reads its files by itself.
 
-  TFDS's own has TensorFlow open the files and write PNG. Everything else is
-  TFDS's: features, version, download with its checksum, order, files.
+  TFDS's own builder opens the files and writes PNG with TensorFlow. Everything
+  else is that of TFDS: features, version, download with its checksum, order,
+  files.
   """
   parent = type(builder)
 
   class Builder(parent, skip_registration=True):  # pyright: ignore
-    name, __module__ = parent.name, parent.__module__  # what TFDS records
+    name, __module__ = parent.name, parent.__module__  # recorded by TFDS
 
     def _split_generators(self, dl_manager):
       return _SPLITS[self.name](self, dl_manager)
@@ -182,7 +183,7 @@ def _without_tensorflow(builder):
 
 
 def _check_reachable(builder) -> None:
-  """Asks for a file, unless some are there: TFDS would try for 3 minutes.
+  """Requests a file unless some are downloaded; TFDS would retry for 3 minutes.
 
   Raises:
     requests.RequestException: if there is no answer.
@@ -198,11 +199,11 @@ def prepare(builder) -> None:
   """Downloads a TFDS dataset and writes it as array_record.
 
   Args:
-    builder: of TFDS, as data.tfds.open_builder gives it; one opened later
-      knows of what is prepared here.
+    builder: TFDS builder, from data.tfds.open_builder. Open it again
+      afterwards: only a new builder knows of the prepared files.
 
   Raises:
-    RuntimeError: with one line that says why it cannot be done.
+    RuntimeError: if it fails; the message gives the reason on one line.
   """
   import tensorflow_datasets
 
@@ -210,7 +211,7 @@ def prepare(builder) -> None:
   if not free and not _has_tensorflow():
     raise RuntimeError(
       f'preparing {builder.name!r} needs TensorFlow, this once: {_REMEDY}. '
-      f'Without it: {", ".join(TENSORFLOW_FREE)}'
+      f'Datasets that do not need it: {", ".join(TENSORFLOW_FREE)}'
     )
   config = tensorflow_datasets.download.DownloadConfig(try_download_gcs=False)
   try:
@@ -220,7 +221,7 @@ def prepare(builder) -> None:
     builder.download_and_prepare(
       download_config=config, file_format='array_record'
     )
-  except Exception as error:  # TFDS and its datasets raise of any kind
+  except Exception as error:  # TFDS and its datasets raise any type
     raise RuntimeError(
       f'preparing {builder.name!r} failed: '
       f'{type(error).__name__}: {tfds.first_line(error)}'
@@ -238,24 +239,26 @@ def _config_line(builder, dataset: str, data_dir: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """The command.
+  """Runs the command-line program.
 
   Args:
-    argv: its arguments; those of the process by default.
+    argv: command-line arguments; those of the process by default.
 
   Raises:
-    SystemExit: with one line that says what went wrong.
+    SystemExit: with a one-line message, if it fails.
   """
   parser = argparse.ArgumentParser(
     prog='python -m gan_jax.data.prepare',
     description='Downloads a TFDS dataset and prepares it, once.',
   )
-  parser.add_argument('name', help='of the dataset in TFDS, such as mnist')
+  parser.add_argument('name', help='name of the dataset in TFDS, such as mnist')
   parser.add_argument(
-    '--data_dir', default='', help='where to keep it; default: as TFDS does'
+    '--data_dir',
+    default='',
+    help='root directory of TFDS datasets; default: that of TFDS',
   )
   args = parser.parse_args(argv)
-  # One error at the end, rather than a warning for every retry.
+  # A single error at the end instead of a warning for every retry.
   logging.getLogger('urllib3').setLevel(logging.ERROR)
   try:
     builder = tfds.open_builder(args.name, args.data_dir)

@@ -1,4 +1,4 @@
-"""Anybody's examples from disk, as they are: a folder, an .npz or an .npy."""
+"""Reads examples from disk unchanged: a directory, an .npz or an .npy file."""
 
 import collections
 import functools
@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from gan_jax import pixels
 from gan_jax.data import folder, images
 from gan_jax.data.array_source import ArraySource
 from gan_jax.io import files, npz
@@ -23,26 +24,27 @@ def open_samples(
   value_range: tuple[float, float] = (-1.0, 1.0),
   follow_symlinks: bool = False,
 ) -> ArraySource | folder.ImageFolderSource:
-  """Reads examples without cropping or resizing any.
+  """Opens examples on disk without cropping or resizing them.
 
   Args:
-    path: a directory of pictures of one size (in sub-directories that are
-      their classes, or not); an .npy; or an .npz, whose examples are under
-      'x', 'samples', 'images' or 'arr_0' and classes, where there are any,
-      under 'label', 'labels', 'y' or 'arr_1'. Arrays are images
-      `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points `[N, d]`.
-    value_range: what float images run from and to.
+    path: a directory of images of one size (in one sub-directory per class, or
+      not); an .npy file; or an .npz file, with the examples under 'x',
+      'samples', 'images' or 'arr_0' and optional classes under 'label',
+      'labels', 'y' or 'arr_1'. Arrays are images `[N, H, W, C]` or `[N, H, W]`,
+      uint8 or float, or float points `[N, d]`.
+    value_range: (lowest, highest) value of float images.
     follow_symlinks: whether links in a directory may lead out of it.
 
   Returns:
-    The source; float images are turned to uint8, as all images are scored.
+    The source. Float images are converted to uint8, because all images are
+    evaluated as uint8.
 
   Raises:
-    FileNotFoundError: where there is nothing.
-    ValueError: naming the file, for a broken one, one that claims to hold
-      much more than it does, a link that leads out of the directory, pictures
-      of several sizes, arrays of another shape or type, values that are not
-      finite or out of range.
+    FileNotFoundError: if the path does not exist.
+    ValueError: if a file is broken or declares much more data than it holds, a
+      link leads out of the directory, images have several sizes, arrays have
+      another shape or type, or values are not finite or out of range. The
+      message names the file.
   """
   path = pathlib.Path(path).expanduser()
   if path.is_dir():
@@ -51,7 +53,7 @@ def open_samples(
     raise FileNotFoundError(f'{path} is neither a directory nor a file')
   if path.suffix not in ('.npy', '.npz'):
     raise ValueError(
-      f'{path}: must be a directory of pictures, an .npz or an .npy'
+      f'{path}: must be a directory of images, an .npz file or an .npy file'
     )
   with path.open('rb') as file:
     try:
@@ -59,9 +61,10 @@ def open_samples(
         x, label = npz.read_npy(file), None
       else:
         x, label = _members(file)
-    except Exception as error:  # zipfile, zlib and numpy raise of any kind
+    except Exception as error:  # zipfile, zlib and numpy raise any type
       raise ValueError(
-        f'{path} cannot be read as an array of numbers: {files.short_message(error)}'
+        f'{path} cannot be read as an array of numbers: '
+        f'{files.short_message(error)}'
       ) from error
   return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
 
@@ -72,7 +75,7 @@ def _members(file):
   def choose(found):
     if first(_EXAMPLES, found) is None:
       raise ValueError(
-        f'it holds {found}; examples must be under one of {_EXAMPLES}'
+        f'it has the arrays {found}; examples must be in one of {_EXAMPLES}'
       )
     chosen = [first(names, found) for names in (_EXAMPLES, _LABELS)]
     return [name for name in chosen if name]
@@ -98,7 +101,7 @@ def _classes(path, x, label):
 
 
 def _checked(path, x, value_range):
-  """Images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
+  """Returns images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
   if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not x.size:
     raise ValueError(
       f'{path}: an array of type {x.dtype} and shape {x.shape}; must be images '
@@ -133,17 +136,16 @@ def _to_uint8(path, x, value_range):
     )
   if low < 0 <= least:
     raise ValueError(
-      f'{path}: values from {least:.4g} to {most:.4g}, of which none is below '
-      '0: float images from 0 to 1 need --value_range=0,1'
+      f'{path}: values from {least:.4g} to {most:.4g}, none of them negative: '
+      'float images from 0 to 1 need --value_range=0,1'
     )
-  scaled = (x.astype(np.float32) - low) * (255 / (high - low))
-  return np.round(scaled.clip(0, 255)).astype(np.uint8)
+  return pixels.to_uint8(x.astype(np.float32), value_range)
 
 
 def _read_folder(
   root: pathlib.Path, follow_symlinks: bool
 ) -> folder.ImageFolderSource:
-  """Pictures that are decoded when asked for; their headers are read now."""
+  """Opens images that are decoded on access; their headers are read now."""
   paths = folder.list_images(root, follow_symlinks=follow_symlinks)
   seen = collections.defaultdict(list)
   channels = 1
@@ -158,8 +160,8 @@ def _read_folder(
       for (width, height), of_size in commonest
     )
     raise ValueError(
-      f'{root} holds pictures of {len(seen)} sizes: {listed}; all must be of '
-      'one size, since resizing is a part of the protocol'
+      f'{root} has images of {len(seen)} sizes: {listed}; all images must have '
+      'the same size, because resizing is part of the protocol'
     )
   ((width, height),) = seen
   shape, threads = (height, width, channels), os.cpu_count() or 1
@@ -176,5 +178,4 @@ def _channels(image: Image.Image) -> int:
 
 def _load(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
   with folder.open_image(path, verify=True) as image:
-    pixels = np.asarray(images.convert_mode(image, shape[-1]))
-    return pixels.reshape(shape)
+    return np.asarray(images.convert_mode(image, shape[-1])).reshape(shape)

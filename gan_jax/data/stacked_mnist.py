@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits as the channels of one picture, 1,000 modes.
+"""Stacked MNIST: three digits as the channels of one image, 1,000 modes.
 
 References:
   Metz et al., Unrolled Generative Adversarial Networks,
@@ -17,11 +17,11 @@ _STACKS = {'train': 128_000, 'test': 26_000}
 
 
 class StackedMnistModes(NamedTuple):
-  """What is known of the distribution, for those who score it.
+  """Description of the distribution, for the mode-coverage metrics.
 
   Attributes:
-    dataset: in TFDS, that the channels are of.
-    modes: combinations of the channels' ten classes.
+    dataset: TFDS name of the dataset of the channels.
+    modes: number of combinations of the ten classes of three channels.
   """
 
   dataset: str
@@ -29,14 +29,14 @@ class StackedMnistModes(NamedTuple):
 
 
 class StackedSource:
-  """Stacks made as they are asked for, from pictures held in memory.
+  """Stacks composed on access from digits in memory.
 
   Attributes:
     digits: `[N, size, size, 1]` uint8.
-    classes: of the digits, `[N]` int32 in 0 .. 9.
-    index: `[n, 3]`, which digits a stack is made of.
-    shape: of one stack, (size, size, 3).
-    truth: a Stacked.
+    classes: classes of the digits, `[N]` int32 in 0 .. 9.
+    index: indices of the three digits of each stack, `[n, 3]`.
+    shape: shape of one stack, (size, size, 3).
+    distribution: a StackedMnistModes.
   """
 
   def __init__(
@@ -73,34 +73,34 @@ def stacked_mnist(
   seed: int = 0,
   dataset: str = 'mnist',
 ) -> StackedSource:
-  """Three digits, drawn independently with replacement, as channels.
+  """Stacks three digits, sampled independently with replacement, as channels.
 
-  Digits are drawn from the split's own: no stack of 'test' has a digit that
-  'train' has (PacGAN draws from all 70,000 of MNIST). Classes are as frequent
-  as in MNIST, so modes are not quite equally frequent.
+  The digits are those of the split: no digit of 'train' appears in 'test'
+  (PacGAN samples from all 70,000 of MNIST). Classes are as frequent as in
+  MNIST, so the modes are not exactly equally frequent.
 
   Args:
     split: 'train' or 'test'.
-    data_dir: where TFDS keeps datasets; '' for its default.
-    size: side of the pictures, in pixels (bicubic).
-    stacks: how many; 0 for the protocol's, 128,000 for 'train' and 26,000
-      for 'test'.
-    seed: of the draw.
-    dataset: of grey pictures in ten classes, its name in TFDS.
+    data_dir: root directory of TFDS datasets; '' for the default of TFDS.
+    size: side of the images after resizing (bicubic), in pixels.
+    stacks: number of stacks; 0 for that of the protocol, 128,000 for 'train'
+      and 26,000 for 'test'.
+    seed: seed of the stacks.
+    dataset: TFDS name of a dataset of gray images in ten classes.
 
   Returns:
-    `[stacks, size, size, 3]` uint8, with the label 100 a + 10 b + c of the
-    channels' classes.
+    `[stacks, size, size, 3]` uint8, with labels 100 a + 10 b + c where a, b and
+    c are the classes of the channels.
 
   Raises:
-    ValueError: for a negative number of stacks, or a dataset without labels
-      or of other than ten classes.
-    FileNotFoundError: for a dataset that is not prepared; the message has the
-      command that does it.
+    ValueError: if the number of stacks is negative, or the dataset has no
+      labels or a number of classes other than ten.
+    FileNotFoundError: if the dataset is not prepared; the message has the
+      command that prepares it.
   """
   if stacks < 0:
     raise ValueError(
-      f'stacks={stacks}: must be at least 1, or 0 for the usual number'
+      f'stacks={stacks}: must be at least 1, or 0 for the default number'
     )
   source = tfds.tfds(
     split, dataset=dataset, data_dir=data_dir, size=size, channels=1
@@ -108,9 +108,10 @@ def stacked_mnist(
   whole = source[np.arange(len(source))]
   if 'label' not in whole or not set(range(10)) >= set(whole['label'].tolist()):
     raise ValueError(
-      f'dataset={dataset!r} has not ten classes: a stack needs labels 0 to 9'
+      f'dataset={dataset!r} does not have ten classes: stacks need labels 0 to '
+      '9'
     )
-  # Splits are independent draws.
+  # The splits are independent samples.
   rng = np.random.default_rng([seed, ('train', 'test').index(split)])
   index = rng.integers(len(source), size=(stacks or _STACKS[split], 3))
   return StackedSource(

@@ -1,4 +1,4 @@
-"""2-D distributions that are known exactly: a Gaussian, a ring, a grid.
+"""Two-dimensional distributions known exactly: a Gaussian, a ring, a grid.
 
 References:
   Zhang et al., Dive into Deep Learning, chapter on generative adversarial
@@ -13,11 +13,11 @@ import numpy as np
 
 from gan_jax.data.array_source import ArraySource
 
-_FARTHEST = 1e18  # squares of more are infinite in float32
+_FARTHEST = 1e18  # the squares of larger values overflow float32
 
 
 class Gaussian(NamedTuple):
-  """x = u A + b with u ~ N(0, I).
+  """Distribution of x = u A + b with u ~ N(0, I).
 
   Attributes:
     mean: b, `[d]`.
@@ -28,25 +28,25 @@ class Gaussian(NamedTuple):
   covariance: np.ndarray
 
   def sample(self, size: int, seed: int) -> np.ndarray:
-    """Draws `[size, d]` float32."""
+    """Samples `[size, d]` float32."""
     noise = np.random.default_rng(seed).normal(size=(size, len(self.mean)))
     root = np.linalg.cholesky(self.covariance).T
     return (noise @ root + self.mean).astype(np.float32)
 
 
 class Mixture(NamedTuple):
-  """Equal mixture of round Gaussians.
+  """Mixture of isotropic Gaussians with equal weights.
 
   Attributes:
-    centres: `[modes, d]`.
-    sigma: standard deviation of each coordinate around the centre.
+    centres: means of the Gaussians, `[modes, d]`.
+    sigma: standard deviation of each coordinate around its mean.
   """
 
   centres: np.ndarray
   sigma: float
 
   def sample(self, size: int, seed: int) -> np.ndarray:
-    """Draws `[size, d]` float32."""
+    """Samples `[size, d]` float32."""
     rng = np.random.default_rng(seed)
     modes = rng.integers(len(self.centres), size=size)
     noise = rng.normal(size=(size, self.centres.shape[1]))
@@ -58,36 +58,38 @@ def _draw(distribution, split: str, size: int, seed: int) -> ArraySource:
     raise ValueError(f'size={size}: must be at least 1')
   if seed < 0:
     raise ValueError(f'seed={seed}: must be at least 0')
-  # Splits are independent draws.
+  # The splits are independent samples.
   x = distribution.sample(size, [seed, ('train', 'test').index(split)])
   return ArraySource(x, distribution=distribution)
 
 
 def _check_mixture(of: str, count: int, sigma: float, **lengths: float) -> None:
   if count < 1:
-    raise ValueError(f'{of}={count}, a mixture of 0 Gaussians: at least 1')
+    raise ValueError(f'{of}={count}: a mixture needs at least 1 Gaussian')
   if not 0 <= sigma < _FARTHEST:
     raise ValueError(
-      f'sigma={sigma}: must be at least 0, and less than {_FARTHEST:g}'
+      f'sigma={sigma}: must be at least 0 and less than {_FARTHEST:g}'
     )
   for name, value in lengths.items():
     if not np.abs(value) < _FARTHEST:
-      raise ValueError(f'{name}={value}: must be less than {_FARTHEST:g}')
+      raise ValueError(
+        f'{name}={value}: magnitude must be less than {_FARTHEST:g}'
+      )
 
 
 def gaussian(split: str, *, size: int = 1000, seed: int = 0) -> ArraySource:
-  """D2L's Gaussian: A = [[1, 2], [-0.1, 0.5]], b = [1, 2].
+  """Samples the Gaussian of D2L: A = [[1, 2], [-0.1, 0.5]], b = [1, 2].
 
   Args:
-    split: 'train' or 'test', independent draws.
+    split: 'train' or 'test', two independent samples.
     size: number of points.
-    seed: of the draw.
+    seed: seed of the samples.
 
   Returns:
     `[size, 2]` float32.
 
   Raises:
-    ValueError: for numbers out of range.
+    ValueError: if an argument is out of range.
   """
   a = np.array([[1, 2], [-0.1, 0.5]])
   distribution = Gaussian(mean=np.array([1.0, 2.0]), covariance=a.T @ a)
@@ -103,21 +105,21 @@ def ring(
   sigma: float = 0.01,
   seed: int = 0,
 ) -> ArraySource:
-  """Gaussians evenly on a circle; the defaults are PacGAN's.
+  """Samples Gaussians evenly spaced on a circle, by default as in PacGAN.
 
   Args:
-    split: 'train' or 'test', independent draws.
+    split: 'train' or 'test', two independent samples.
     size: number of points.
     modes: number of Gaussians.
-    radius: of the circle.
+    radius: radius of the circle.
     sigma: standard deviation of each Gaussian.
-    seed: of the draw.
+    seed: seed of the samples.
 
   Returns:
     `[size, 2]` float32.
 
   Raises:
-    ValueError: for numbers out of range.
+    ValueError: if an argument is out of range.
   """
   _check_mixture('modes', modes, sigma, radius=radius)
   angles = 2 * np.pi * np.arange(modes) / modes
@@ -134,21 +136,21 @@ def grid(
   sigma: float = 0.05,
   seed: int = 0,
 ) -> ArraySource:
-  """Gaussians on a square grid around 0; the defaults are PacGAN's.
+  """Samples Gaussians on a square grid around 0, by default as in PacGAN.
 
   Args:
-    split: 'train' or 'test', independent draws.
+    split: 'train' or 'test', two independent samples.
     size: number of points.
-    side: Gaussians along each side.
-    spacing: distance between neighbours.
+    side: number of Gaussians along each side.
+    spacing: distance between neighbors.
     sigma: standard deviation of each Gaussian.
-    seed: of the draw.
+    seed: seed of the samples.
 
   Returns:
     `[size, 2]` float32.
 
   Raises:
-    ValueError: for numbers out of range.
+    ValueError: if an argument is out of range.
   """
   _check_mixture('side', side, sigma, spacing=spacing)
   ticks = spacing * (np.arange(side) - (side - 1) / 2)

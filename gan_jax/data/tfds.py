@@ -1,4 +1,4 @@
-"""Any image dataset of TensorFlow Datasets, read without TensorFlow."""
+"""Image datasets of TensorFlow Datasets, read without TensorFlow."""
 
 import difflib
 import pathlib
@@ -19,16 +19,16 @@ def open_builder(dataset: str, data_dir: str):
 
   Args:
     dataset: 'mnist', 'cifar10', 'celeb_a', ... with an optional ':version'.
-    data_dir: where TFDS keeps datasets; '' for its default.
+    data_dir: root directory of TFDS datasets; '' for the default of TFDS.
 
   Returns:
     The TFDS builder, prepared or not.
 
   Raises:
-    ModuleNotFoundError: without tensorflow-datasets, or another package that
-      this dataset asks for.
-    ValueError: for an unknown dataset, with the nearest names, or an unknown
-      version or variant of one.
+    ModuleNotFoundError: if tensorflow-datasets, or a package that this dataset
+      needs, is not installed.
+    ValueError: if the dataset is unknown (the message has the nearest names),
+      or its version or variant is.
   """
   try:
     import tensorflow_datasets as tfds
@@ -45,7 +45,7 @@ def open_builder(dataset: str, data_dir: str):
   try:
     return tfds.builder(dataset, data_dir=directory)
   except tfds.core.DatasetNotFoundError:
-    # The list of community datasets is out of reach without TensorFlow.
+    # The list of community datasets is unavailable without TensorFlow.
     known = tfds.list_builders(with_community_datasets=False)
     near = difflib.get_close_matches(dataset, known, n=3)
     hint = f' Did you mean {" or ".join(map(repr, near))}?' if near else ''
@@ -60,15 +60,15 @@ def open_builder(dataset: str, data_dir: str):
 
 
 def first_line(error: BaseException) -> str:
-  """The message of an error on a single line."""
+  """Returns the message of an error on a single line."""
   return ' '.join(str(error).split())
 
 
 def is_prepared(builder) -> bool:
-  """Whether a TFDS dataset is on disk, readable without TensorFlow.
+  """Returns whether a TFDS dataset is on disk, readable without TensorFlow.
 
   Raises:
-    ValueError: for one prepared in a format that only TensorFlow reads.
+    ValueError: if it is prepared in a format that only TensorFlow can read.
   """
   if not builder.info.splits or not pathlib.Path(builder.data_path).is_dir():
     return False
@@ -76,14 +76,14 @@ def is_prepared(builder) -> bool:
   if file_format != 'array_record':
     raise ValueError(
       f'{builder.name!r} in {builder.data_path} is prepared as {file_format}; '
-      'must be array_record. Prepare it once more in another directory: '
+      'must be array_record. Prepare it again in another directory: '
       f'{_prepare_command(builder.name, "DIR")}'
     )
   return True
 
 
 class _Streamed:
-  """Records read and decoded as they are asked for."""
+  """Records that are read and decoded on access."""
 
   distribution = None
 
@@ -109,16 +109,16 @@ class _Streamed:
 
 
 def feature_names(builder) -> tuple[str, str | None]:
-  """Names of the features that hold the image and the class.
+  """Returns the names of the image feature and of the class feature.
 
   Args:
-    builder: of TFDS, prepared or not.
+    builder: TFDS builder, prepared or not.
 
   Returns:
-    The two names; None for the class where there is none.
+    The two names; None for the class if the dataset has no labels.
 
   Raises:
-    ValueError: for a dataset without images.
+    ValueError: if the dataset has no images.
   """
   import tensorflow_datasets as tfds
 
@@ -162,28 +162,28 @@ def tfds(
   test_split: str = '',
   memory_mb: int = 2048,
 ) -> ArraySource | _Streamed:
-  """Images of a prepared TFDS dataset, cropped square and resized.
+  """Opens a prepared TFDS dataset of images, cropped square and resized.
 
   Args:
     split: 'train' or 'test'.
-    dataset: its name in TFDS.
-    data_dir: where TFDS keeps datasets; '' for its default.
-    size: side of the result, in pixels.
+    dataset: name of the dataset in TFDS.
+    data_dir: root directory of TFDS datasets; '' for the default of TFDS.
+    size: side of the images after resizing, in pixels.
     channels: 1, 3 or 4.
-    train_split: TFDS split that 'train' means.
-    test_split: TFDS split that 'test' means; '' takes 'test' or 'validation'
-      where there is one, else the last tenth of train_split is held out.
-    memory_mb: megabytes that decoded images may take; a larger set is read
-      as needed.
+    train_split: TFDS split used as 'train'.
+    test_split: TFDS split used as 'test'; '' takes 'test' or 'validation' if
+      one exists, and otherwise holds out the last tenth of train_split.
+    memory_mb: limit in megabytes for keeping the decoded images in memory; a
+      larger set is read on access.
 
   Returns:
     The source.
 
   Raises:
-    ValueError: for an unknown dataset or split, one without images, or one
-      prepared in a format that only TensorFlow reads.
-    FileNotFoundError: for a dataset that is not prepared; the message has the
-      command that does it.
+    ValueError: if the dataset or split is unknown, has no images, or is
+      prepared in a format that only TensorFlow can read.
+    FileNotFoundError: if the dataset is not prepared; the message has the
+      command that prepares it.
   """
   images.check_format(size, channels)
   builder = open_builder(dataset, data_dir)

@@ -1,6 +1,6 @@
 """Devices, processes, signals and XLA settings.
 
-The rest of the package sees devices through this one only.
+All other packages access devices through this one.
 """
 
 from gan_jax.distributed.devices import emulate_devices, parallelize_step

@@ -1,9 +1,9 @@
-"""One step on several devices; the only module that names devices.
+"""Runs one step on several devices; the only module that names devices.
 
-A step here is any function (state, batch, key) -> (state, metrics) written
-for one device with an axis name. The state goes in and comes out whole, the
-same on every device; the batch is split along one axis. The devices may belong
-to several processes, each of which then gives its own part of the batch.
+A step here is any function (state, batch, key) -> (state, metrics) written for
+one device with an axis name. The state is replicated: it goes in and comes out
+equal on all devices. The batch is split along one axis. The devices may belong
+to several processes, each of which then provides its own part of the batch.
 """
 
 import functools
@@ -19,10 +19,10 @@ BACKENDS = ('pmap', 'shard_map')
 
 
 def local_devices(count: int = 0) -> list[jax.Device]:
-  """The first `count` devices of this process; 0 for all.
+  """Returns the first `count` devices of this process; 0 for all.
 
   Raises:
-    ValueError: where there are fewer; it names both numbers.
+    ValueError: if the process has fewer; the message has both numbers.
   """
   devices = jax.local_devices()
   if not 0 <= count <= len(devices):
@@ -34,13 +34,14 @@ def local_devices(count: int = 0) -> list[jax.Device]:
 
 
 def global_devices(count: int = 0) -> list[jax.Device]:
-  """The first `count` devices of every process, those of one after another.
+  """Returns the first `count` devices of every process, in order of process.
 
   Args:
-    count: of each process; 0 for all.
+    count: number of devices per process; 0 for all.
 
   Raises:
-    ValueError: where this process has fewer, or another has more or fewer.
+    ValueError: if this process has fewer devices, or another process has more
+      or fewer than this one.
   """
   own = local_devices(count)
   if jax.process_count() == 1:
@@ -53,63 +54,65 @@ def global_devices(count: int = 0) -> list[jax.Device]:
     if len(devices) != len(own):
       raise ValueError(
         f'num_devices={count}: process {process} has {len(devices)} devices, '
-        f'process {jax.process_index()} {len(own)}; must be as many on each'
+        f'process {jax.process_index()} has {len(own)}; must be equal'
       )
   return sum(chosen, [])
 
 
 def addressable_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
-  """Those of this process."""
+  """Returns the devices of this process."""
   return [d for d in devices if d.process_index == jax.process_index()]
 
 
 def addressable_state(tree: PyTree) -> PyTree:
-  """A tree that is whole on every device, without those of other processes."""
+  """Returns a replicated tree with only the arrays of this process."""
   return jax.tree.map(
     lambda x: x if x.is_fully_addressable else x.addressable_data(0), tree
   )
 
 
 def check_divisible(batch_size: int, num_devices: int) -> None:
-  """Refuses a batch that cannot be shared out evenly.
+  """Checks that a batch can be split evenly over devices.
 
   Raises:
-    ValueError: naming both numbers and the nearest sizes that fit.
+    ValueError: if it cannot; the message has both numbers and the nearest batch
+      sizes that can.
   """
   if batch_size < 1 or batch_size % num_devices:
     low = batch_size // num_devices * num_devices
     near = [n for n in (low, low + num_devices) if n > 0]
     raise ValueError(
-      f'batch_size={batch_size} does not divide by the {num_devices} devices; '
-      f'nearest that do: {" and ".join(map(str, near))}'
+      f'batch_size={batch_size} is not a positive multiple of the number of '
+      f'devices, {num_devices}; the nearest are {" and ".join(map(str, near))}'
     )
 
 
 def check_axis_name(step: Callable[..., Any], parts: int) -> None:
-  """Refuses a step that would see one device's part of the batch alone.
+  """Checks that a step averages over all parts of the batch.
 
   Raises:
-    ValueError: where the step says that it has no axis name, and there is
-      more than one part.
+    ValueError: if the step has no axis name, and there is more than one part.
   """
   if parts > 1 and getattr(step, 'axis_name', AXIS_NAME) != AXIS_NAME:
     raise ValueError(
-      f'the step was made with axis_name={step.axis_name!r}: on {parts} devices '
-      'gradients, losses and terms that mix a batch would be those of one part '
-      "of it; make it with axis_name=devices.AXIS_NAME ('batch')"
+      f'the step was built with axis_name={step.axis_name!r}: on {parts} '
+      'devices, its gradients and losses would be those of one part of the '
+      "batch; build it with axis_name=devices.AXIS_NAME ('batch')"
     )
 
 
 class ParallelStep(NamedTuple):
-  """A step on several devices, and how its arguments get there.
+  """A step on several devices, and the functions that place its arguments.
 
   Attributes:
     step: (state, batch, key, ...) -> (state, metrics), compiled; the state is
       donated.
-    put: a tree to every device, whole (states, keys). The step must not be
-      given the original afterwards: it may share memory with the copy.
-    put_batch: a host batch to the devices, split (or whole, for a step that
-      picks its own part); of several processes each gives its own part.
+    put: function that replicates a tree (a state, a key) on all devices. The
+      original must not be passed to the step afterwards, because it may share
+      buffers with the copy.
+    put_batch: function that splits a host batch over the devices (or replicates
+      it, for a step that selects its own part). Each of several processes
+      passes its own part of the batch.
   """
 
   step: Callable[..., Any]
@@ -125,30 +128,30 @@ def parallelize_step(
   batch_axis: int | None = 1,
   arguments: int = 3,
 ) -> ParallelStep:
-  """Runs a step on devices, through pmap or shard_map.
+  """Runs a step on several devices, through pmap or shard_map.
 
   Args:
-    step: (state, batch, key, ...) -> (state, metrics), made with
+    step: function (state, batch, key, ...) -> (state, metrics), built with
       `axis_name=devices.AXIS_NAME`.
-    devices: of this process; of several, as many of each (job_devices).
-    backend: 'pmap' or 'shard_map': the same program by either door.
-    batch_axis: the axis of the batch's leaves to split (a train step's
-      leaves are `[d_steps, B, ...]`: 1); None for a batch that every device
-      gets whole.
-    arguments: number of arguments of the step; all but the batch are the
-      same on every device.
+    devices: devices of this process; with several processes, those of
+      global_devices().
+    backend: 'pmap' or 'shard_map'. Both compile the same program.
+    batch_axis: axis along which the leaves of the batch are split; 1 for the
+      leaves of a train step, `[d_steps, B, ...]`. None replicates the batch.
+    arguments: number of arguments of the step; all but the batch are
+      replicated.
 
   Returns:
     The compiled step and the two functions that place its arguments.
 
   Raises:
-    ValueError: for an unknown backend, or a step made without an axis name on
-      several devices.
+    ValueError: if the backend is unknown, or the step was built without an axis
+      name and there are several devices.
   """
   check_axis_name(step, len(devices))
   if backend not in BACKENDS:
     raise ValueError(f'parallel={backend!r}: choose one of {BACKENDS}')
-  # pmap takes what is on this process, and gives it back.
+  # pmap takes and returns the arrays of this process.
   own = addressable_devices(devices) if backend == 'pmap' else devices
   mesh = Mesh(np.asarray(own), (AXIS_NAME,))
   whole = batch_axis is None
@@ -156,7 +159,7 @@ def parallelize_step(
   rest = arguments - 2
   put, place_split = _place(mesh, PartitionSpec()), _place(mesh, split)
   if backend == 'shard_map':
-    # check_vma=True would sum the gradients of replicated parameters itself.
+    # check_vma=True would itself sum the gradients of replicated parameters.
     mapped = jax.shard_map(
       step,
       mesh=mesh,
@@ -181,7 +184,7 @@ def parallelize_step(
       devices=devices,
     )
     return ParallelStep(mapped, put, put_batch)
-  # Something must be mapped, and a batch that is whole on every device is not.
+  # pmap needs a mapped argument, and a replicated batch is not one.
   mapped = jax.pmap(
     lambda _, *arguments: step(*arguments),
     AXIS_NAME,
@@ -197,16 +200,17 @@ def parallelize_step(
 def shard_members(
   run: Callable[..., Any], devices: Sequence[jax.Device]
 ) -> ParallelStep:
-  """Shares the members of an ensemble out over devices.
+  """Distributes the members of an ensemble over devices.
 
   Args:
-    run: (states, feed, draws, count) -> (states, metrics), of which states,
-      draws and metrics have a first axis of members.
-    devices: of this process; their number divides that of the members.
+    run: function (states, feed, streams, count) -> (states, metrics), where
+      states, streams and metrics have a first axis of members.
+    devices: devices of this process; their number must divide that of the
+      members.
 
   Returns:
-    The compiled program; `put` splits members, `put_batch` gives the feed to
-    every device. No device waits for another.
+    The compiled program; `put` splits members, `put_batch` replicates the feed.
+    No device waits for another.
   """
   mesh = Mesh(np.asarray(devices), ('members',))
   split, whole = PartitionSpec('members'), PartitionSpec()
@@ -237,12 +241,13 @@ def _place(mesh: Mesh, spec: PartitionSpec) -> Callable[[PyTree], PyTree]:
 
 
 class ExampleSharding(NamedTuple):
-  """Where a function of independent examples runs, under plain jit.
+  """Functions that place the arguments of a function of independent examples.
 
   Attributes:
-    put: a tree to every device, whole.
-    put_batch: host arrays to the devices, split along their first axis; rows
-      that repeat the last one make it divide.
+    put: function that replicates a tree on all devices.
+    put_batch: function that splits host arrays over the devices along their
+      first axis, padded with copies of the last row to a multiple of the number
+      of devices.
   """
 
   put: Callable[[PyTree], PyTree]
@@ -250,14 +255,15 @@ class ExampleSharding(NamedTuple):
 
 
 def shard_examples(devices: Sequence[jax.Device]) -> ExampleSharding:
-  """Shares examples out over devices.
+  """Distributes examples over devices, for functions under plain jit.
 
   Args:
-    devices: of this process.
+    devices: devices of this process.
 
   Returns:
-    What places the arguments of a jitted function; where each row of its
-    result depends on one row of the batch, no device waits for another.
+    The functions that place the arguments of a jitted function. If each row of
+    its result depends on one row of the batch only, no device waits for
+    another.
   """
   mesh = Mesh(np.asarray(devices), (AXIS_NAME,))
   place = _place(mesh, PartitionSpec(AXIS_NAME))
@@ -276,7 +282,7 @@ def split_batch(batch: PyTree, parts: int, batch_axis: int = 1) -> PyTree:
   """Reshapes the batch axis to [parts, B / parts].
 
   Raises:
-    ValueError: where B does not divide.
+    ValueError: if `parts` does not divide B.
   """
 
   def split(x):
@@ -290,24 +296,25 @@ def split_batch(batch: PyTree, parts: int, batch_axis: int = 1) -> PyTree:
 def emulate_devices(
   step: Callable[..., Any], parts: int, *, batch_axis: int = 1
 ) -> Callable[..., Any]:
-  """Runs a step as if on several devices, on one, by vmap.
+  """Runs a step as if on several devices, on a single device, with vmap.
 
-  What pmap would hide raises here: an output that differs between devices
-  (a forgotten mean) cannot be returned.
+  Errors that pmap would hide are raised here: an output that differs between
+  devices (because of a forgotten mean) cannot be returned.
 
   Args:
-    step: made with `axis_name=devices.AXIS_NAME`.
+    step: function built with `axis_name=devices.AXIS_NAME`.
     parts: number of devices to emulate.
-    batch_axis: as in parallelise.
+    batch_axis: axis along which the leaves of the batch are split, as in
+      parallelize_step.
 
   Returns:
-    (state, whole batch, key) -> (state, metrics).
+    Function (state, whole batch, key) -> (state, metrics).
 
   Raises:
-    ValueError: for a step made without an axis name.
+    ValueError: if the step was built without an axis name and parts is above 1.
   """
   check_axis_name(step, parts)
-  # One part takes no means, so that its outputs count as mapped.
+  # With one part no means are taken, so that the outputs count as mapped.
   alone = parts == 1
   mapped = jax.vmap(
     step,

@@ -1,6 +1,6 @@
-"""Several processes as one: how they start, agree and wait for one another.
+"""Multi-process jobs: initialization, collectives and barriers of processes.
 
-Each function does nothing, at no cost, where there is one process.
+In a single-process job, each function does nothing, at no cost.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ PyTree = Any
 
 
 def detect_launcher(environment: Mapping[str, str] = os.environ) -> str:
-  """What started this process as one of several, by its environment.
+  """Detects the launcher of a multi-process job from the environment.
 
   Args:
-    environment: variables of the process.
+    environment: environment variables of the process.
 
   Returns:
-    'SLURM', 'Open MPI', 'TPU', or '' for nothing that is known.
+    'SLURM', 'Open MPI', 'TPU', or '' if none is recognized.
   """
   for name, present, count in (
     ('SLURM', 'SLURM_STEP_NODELIST', 'SLURM_NTASKS'),
@@ -33,7 +33,7 @@ def detect_launcher(environment: Mapping[str, str] = os.environ) -> str:
   ):
     if present in environment and int(environment.get(count, 1)) > 1:
       return name
-  # One that holds its TPU alone is told so by the runtime.
+  # The runtime tells a process that it does not share its TPU.
   devices = [*pathlib.Path('/dev').glob('accel*'), pathlib.Path('/dev/vfio')]
   on_tpu = any(path.exists() for path in devices)
   if on_tpu and importlib.util.find_spec('libtpu'):
@@ -48,20 +48,22 @@ def initialize(
   *,
   stall_seconds: int = 120,
 ) -> None:
-  """Joins the other processes of the job; before the first JAX call.
+  """Joins the other processes of the job; call it before the first JAX call.
 
   Args:
-    coordinator: host:port of process 0; '' with num_processes 0 to find all
-      three out from SLURM, Open MPI or the TPU's environment, if any.
-    num_processes: of the job; 1 is a job of its own, wherever it was started.
-    process_id: of this one, from 0.
-    stall_seconds: after which a watchdog gives up waiting for a train step.
-      The runtime, which takes a silent process for dead, leaves it the time.
+    coordinator: host:port of process 0; '' with num_processes 0 to detect all
+      three from the environment of SLURM, Open MPI or a TPU, if any.
+    num_processes: number of processes in the job; 1 for a single-process job,
+      whatever the environment.
+    process_id: index of this process, from 0.
+    stall_seconds: time after which a watchdog stops waiting for a train step.
+      The heartbeat timeout of the runtime, which considers a silent process
+      dead, is chosen larger.
 
   Raises:
-    ValueError: where some of the three are given and others not, or one is
-      out of range; where the launcher does not say enough; where one process
-      has more devices than another.
+    ValueError: if only some of the three are given, one is out of range, the
+      launcher does not provide enough information, or processes have different
+      numbers of devices.
   """
   given = bool(coordinator), num_processes > 0, process_id >= 0
   if num_processes == 1:
@@ -69,7 +71,7 @@ def initialize(
   if any(given) and not all(given):
     raise ValueError(
       f'coordinator={coordinator!r}, num_processes={num_processes}, '
-      f'process_id={process_id}: must all be given, or none'
+      f'process_id={process_id}: give all three or none'
     )
   if all(given) and process_id >= num_processes:
     raise ValueError(
@@ -87,36 +89,36 @@ def initialize(
   try:
     jax.distributed.initialize(
       **(named if all(given) else {}),
-      # Beats are half of it apart, so it may be over after half of it.
+      # Heartbeats are half of it apart: it may expire after half of it.
       heartbeat_timeout_seconds=2 * stall_seconds + 20,
     )
   except ValueError as error:
     if launcher != 'TPU':
       raise ValueError(f'{launcher or coordinator}: {error}') from error
-    # A TPU that nobody else shares, as in a notebook.
-  devices_lib.global_devices()  # or refuses: what they agree by needs as many of each
+    # A TPU that is not shared with other processes, as in a notebook.
+  devices_lib.global_devices()  # collectives need equal numbers of devices
 
 
 def process_count() -> int:
-  """How many processes there are."""
+  """Returns the number of processes."""
   return jax.process_count()
 
 
 def process_index() -> int:
-  """The number of this one, from 0."""
+  """Returns the index of this process, from 0."""
   return jax.process_index()
 
 
 def is_chief() -> bool:
-  """Whether this process is the one that writes and prints."""
+  """Returns whether this process is process 0, which writes and prints."""
   return process_index() == 0
 
 
 def allgather(values: Any) -> np.ndarray:
-  """Numbers of all processes, which must all ask; a row for each.
+  """Gathers numbers from all processes; all of them must call it.
 
   Args:
-    values: `[n]`, of this process.
+    values: `[n]`, numbers of this process.
 
   Returns:
     `[processes, n]` float32.
@@ -128,17 +130,18 @@ def allgather(values: Any) -> np.ndarray:
 
 
 def broadcast_from_chief(tree: PyTree) -> PyTree:
-  """The arrays of process 0, on every process; all must ask.
+  """Broadcasts arrays from process 0; all processes must call it.
 
   Args:
-    tree: of arrays; elsewhere than on process 0 only shapes and types count.
+    tree: tree of arrays; only shapes and dtypes matter on processes other than
+      0.
 
   Returns:
-    The tree, of numpy arrays; with one process, as it is.
+    The tree of process 0, as numpy arrays; with one process, the tree itself.
   """
   if process_count() == 1:
     return tree
-  # As bytes: it adds zeros, which would make +0 of -0.
+  # As bytes: the broadcast adds zeros, which would turn -0 into +0.
   flat, structure = jax.tree.flatten(jax.device_get(tree))
   flat = [np.asarray(x) for x in flat]
   sent = [np.frombuffer(x.tobytes(), np.uint8) for x in flat]
@@ -151,21 +154,22 @@ def broadcast_from_chief(tree: PyTree) -> PyTree:
 
 
 def barrier(name: str) -> None:
-  """Waits until every process is here."""
+  """Waits until every process has reached the barrier."""
   if process_count() > 1:
     multihost_utils.sync_global_devices(name)
 
 
 @contextlib.contextmanager
 def raise_together(what: str, *kinds: type[Exception]) -> Iterator[None]:
-  """Where one process fails at something, all fail.
+  """Raises an error on all processes if the block fails on one of them.
 
   Args:
-    what: they do, for the message.
-    *kinds: of errors to tell the others of.
+    what: action of the block, for the message ("process 0 could not ...").
+    *kinds: types of errors that are propagated.
 
   Raises:
-    ValueError: on those that did not fail, naming the first that did.
+    ValueError: on the processes that did not fail; the message has the index of
+      the first one that did.
   """
   try:
     yield
@@ -176,5 +180,5 @@ def raise_together(what: str, *kinds: type[Exception]) -> Iterator[None]:
   done = allgather([1])[:, 0]
   if not done.all():
     raise ValueError(
-      f'process {int(np.argmin(done))} could not {what}; it says why'
+      f'process {int(np.argmin(done))} could not {what}; see its output'
     )

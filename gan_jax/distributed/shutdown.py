@@ -1,4 +1,4 @@
-"""How a program ends: exit statuses, signals, one-line errors."""
+"""Ending a program: exit statuses, signals, one-line errors."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ import traceback
 from typing import Any, Callable, Iterator
 
 EXIT_RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
-EXIT_PEER_LOST = 76  # another process died or hangs
+EXIT_PEER_LOST = 76  # another process of the job died or hangs
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError)
-# Beginnings of runtime errors that are not caused by another process.
+# Prefixes of runtime errors that are not caused by another process.
 _BUG_ERRORS = ('RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT', 'UNIMPLEMENTED')
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -34,14 +34,14 @@ class GracefulShutdown:
 
     Args:
       should_stop: another source of requests to stop.
-      quiet: whether to print nothing when a signal comes.
+      quiet: whether to print nothing when a signal arrives.
     """
     self.signal: int | None = None
     self._should_stop, self._quiet = should_stop, quiet
     self._before: dict[int, Any] = {}
 
   def __call__(self) -> bool:
-    """Returns whether a signal came or `should_stop` says so."""
+    """Returns whether a signal has arrived or `should_stop` returns True."""
     return self.signal is not None or bool(self._should_stop())
 
   def __enter__(self) -> 'GracefulShutdown':
@@ -56,7 +56,7 @@ class GracefulShutdown:
   def _restore(self) -> None:
     while self._before:
       number, handler = self._before.popitem()
-      # None: the handler was not installed from Python.
+      # None means that the handler was not installed from Python.
       signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
   def _on_signal(self, number, _):
@@ -64,7 +64,7 @@ class GracefulShutdown:
     self._restore()
     if self._quiet:
       return
-    # Not print, which the signal may have interrupted.
+    # os.write instead of print, which the signal may have interrupted.
     message = f'\n{signal.Signals(number).name}: saving after this step\n'
     with contextlib.suppress(OSError):  # the reader of a pipe may be gone
       os.write(1, message.encode())
@@ -92,8 +92,8 @@ def abort_job_on_error(program: str) -> Iterator[None]:
   """Terminates this process immediately on an unhandled error.
 
   Otherwise its peers would block in a collective. Normal exits and coordinated
-  preemption go through the JAX runtime's shutdown barrier. Does nothing in a
-  single-process job.
+  preemption go through the shutdown barrier of the JAX runtime. Does nothing in
+  a single-process job.
 
   Args:
     program: name of the program, for the message.

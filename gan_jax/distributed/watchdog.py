@@ -1,4 +1,4 @@
-"""Ends a process that waits for others which died or hang."""
+"""Terminates a process that waits for other processes which died or hang."""
 
 import contextlib
 import faulthandler
@@ -10,10 +10,11 @@ from typing import Any, Callable, Iterator
 
 
 def dump_stacks() -> None:
-  """Writes the Python stacks of all threads to the standard error output.
+  """Writes the Python stacks of all threads to the standard error stream.
 
-  Where sys.stderr is no file, to that of the start; where neither is,
-  nowhere: no error may keep the process from being ended.
+  If sys.stderr has no file descriptor, writes to the original one,
+  sys.__stderr__. If neither works, writes nothing: no error may prevent the
+  termination of the process.
   """
   streams = [s for s in (sys.stderr, sys.__stderr__) if s is not None]
   for stream in streams:
@@ -23,12 +24,13 @@ def dump_stacks() -> None:
 
 
 class Watchdog:
-  """Ends the process where no sign of life came for too long.
+  """Terminates the process when heartbeats stop.
 
-  A step of several processes never ends where one of them does not take it,
-  and nothing can be raised in a thread that waits for the device: hence the
-  process is ended as a whole, and the stacks of its threads show where it
-  stood. Use as a context manager, again if need be.
+  A step of several processes never returns if one of them does not take it, and
+  no exception can be raised in a thread that waits for the device. The watchdog
+  therefore terminates the whole process, after writing the stacks of its
+  threads, which show where it was blocked. Use as a context manager; it can be
+  entered again.
   """
 
   def __init__(
@@ -42,19 +44,20 @@ class Watchdog:
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
   ):
-    """Describes it; a thread starts when it is entered.
+    """Initializes the watchdog; entering the context starts a thread.
 
     Args:
-      seconds: without a sign of life; 0 for ever.
-      last_words: (step, seconds) says why the process ends: after which step
-        nothing came for how long.
-      status: that it ends with.
-      patience: how many times as long it waits before the first sign of life,
-        and where it is told of a rest or a pause.
-      end: ends the process.
-      clock: tells the time, in seconds.
-      wait: (closed, seconds) waits for the event or as long, and says whether
-        it is set.
+      seconds: longest time without a heartbeat; 0 for no limit.
+      on_timeout: function (step, seconds) that reports the reason for the
+        termination: the last step, and for how long no heartbeat has followed
+        it.
+      status: exit status of the process.
+      slow_factor: factor on `seconds` before the first heartbeat, after
+        allow_slow() and within paused().
+      end: function that terminates the process.
+      clock: function that returns the time in seconds.
+      wait: function (closed, seconds) that waits until the event is set or the
+        time is over, and returns whether the event is set.
     """
     self._seconds, self._slow = seconds, slow_factor * seconds
     self._on_timeout, self._status, self._end = on_timeout, status, end
@@ -67,33 +70,33 @@ class Watchdog:
     self._waits = self._clock(), seconds  # both at once, for the thread
 
   def heartbeat(self, step: int) -> None:
-    """A sign of life.
+    """Records a heartbeat.
 
     Args:
-      step: train steps done.
+      step: number of train steps done.
     """
     self._step = step
     self._expect(self._seconds)
 
   def allow_slow(self) -> None:
-    """What comes before the next sign of life may take long."""
+    """Allows more time, slow_factor * seconds, until the next heartbeat."""
     self._expect(self._slow)
 
   @contextlib.contextmanager
   def paused(self) -> Iterator[None]:
-    """What is done within may take long."""
+    """Allows the enclosed block to take slow_factor * seconds."""
     _, before = self._waits
     self.allow_slow()
     yield
     self._expect(before)
 
   def check(self) -> bool:
-    """Ends the process if the last sign of life is too long ago.
+    """Terminates the process if the last heartbeat is too long ago.
 
-    The thread calls it several times in the seconds given.
+    The thread calls it several times per `seconds`.
 
     Returns:
-      Whether it is, where `end` returns.
+      Whether it is too long ago, in case `end` returns.
     """
     since, most = self._waits
     if not self._seconds or self._clock() - since <= most:

@@ -1,4 +1,4 @@
-"""What a program does before its first JAX call: devices, programs, memory."""
+"""Process-wide settings before the first JAX call: XLA, cache, malloc."""
 
 import ctypes
 import hashlib
@@ -11,38 +11,38 @@ import jax
 
 from gan_jax.io import cache_dir
 
-# Whether this XLA has the flags that are set here and in tests: it ends the
-# process for one that it does not know.
+# Whether this version of XLA has the flags that are set here and in tests: an
+# unknown flag terminates the process.
 XLA_FLAGS_KNOWN = (0, 10) <= jax.__version_info__ < (0, 13)
 _FUSION_FLAG = (
   '--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536'
 )
-# Products by Eigen: in fusions of YNNPACK, JAX 0.10's default, those of a
-# network of 400 units took 1.3 times as long.
+# Matrix products by Eigen: in fusions of YNNPACK, the default of JAX 0.10,
+# those of a network of 400 units took 1.3 times as long.
 _DOT_FLAG = '--xla_cpu_experimental_ynn_fusion_type='
-# The same algorithms, in the same order, in each process: none by trial.
+# The same algorithms in the same order in every process, without autotuning.
 DETERMINISTIC = (
   '--xla_gpu_deterministic_ops=true',
   '--xla_gpu_autotune_level=0',
 )
-_MIN_COMPILE_SECONDS = 0.1  # seconds of a compilation that is worth keeping
+_MIN_COMPILE_SECONDS = 0.1  # shortest compilation worth caching
 _M_ARENA_MAX = -8  # of malloc.h
 
 
 def _cores() -> int:
-  """How many this process may use."""
+  """Returns the number of processor cores that this process may use."""
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
 def limit_malloc_arenas() -> None:
-  """Keeps the memory of a long run level, where malloc is glibc's.
+  """Limits the number of malloc arenas, with glibc, to bound memory use.
 
-  glibc gives threads up to eight heaps for each core, and JAX, its data and
-  its checkpoints have dozens of threads, which come and go: over hours, memory
-  that is free in one heap is taken anew in another. More heaps than cores are
-  no faster. What the environment says (MALLOC_ARENA_MAX) goes first.
+  glibc gives threads up to eight arenas per core, and JAX, its data and its
+  checkpoints have dozens of threads, which come and go. Over hours, memory that
+  is free in one arena is allocated again in another. More arenas than cores are
+  not faster. Environment variables (MALLOC_ARENA_MAX) take precedence.
   """
   tuned = 'arena_max' in os.environ.get('GLIBC_TUNABLES', '')
   if tuned or 'MALLOC_ARENA_MAX' in os.environ:
@@ -52,23 +52,23 @@ def limit_malloc_arenas() -> None:
 
 
 def configure_cpu(*, members: bool = False) -> None:
-  """Sets XLA's CPU backend up; before the first JAX call.
+  """Configures the CPU backend of XLA; call it before the first JAX call.
 
-  Loops that touch little memory become one kernel, which runs the toys
-  several times as fast, and products go by Eigen. Several CPU devices are
-  kept from dead-locking: XLA's collectives wait for threads that a machine of
-  few cores may not have (an abort after 40 seconds on JAX 0.10 and 0.11).
-  What the environment says goes first.
+  Loops that touch little memory become one kernel, which runs toy problems
+  several times as fast, and matrix products use Eigen. With several CPU
+  devices, deadlocks are avoided: the collectives of XLA wait for threads that a
+  machine with few cores may not have (it aborts after 40 seconds on JAX 0.10
+  and 0.11). Environment variables take precedence.
 
   Args:
-    members: whether the members of an ensemble will be shared out over
-      devices: then a CPU has one for each of its cores.
+    members: whether the members of an ensemble will be distributed over
+      devices; if so, the CPU has one device per core.
   """
   given = os.environ.get('XLA_FLAGS', '')
   forced = 'xla_force_host_platform_device_count' in given
   share = members and not forced and 'JAX_NUM_CPU_DEVICES' not in os.environ
   wanted = [_FUSION_FLAG, _DOT_FLAG] if XLA_FLAGS_KNOWN else []
-  if share:  # a thread for each member at a time, which waits for no other
+  if share:  # one thread per member at a time, waiting for no other
     wanted.append('--xla_cpu_multi_thread_eigen=false')
     jax.config.update('jax_num_cpu_devices', _cores())
   _add_flags(wanted)
@@ -78,7 +78,10 @@ def configure_cpu(*, members: bool = False) -> None:
 
 
 def _machine() -> str:
-  """Stands for a processor: what is compiled for one may not run on another."""
+  """Returns a hash of the processor model, for code compiled on it.
+
+  Compiled code may not run on another model.
+  """
   cpuinfo = pathlib.Path('/proc/cpuinfo')
   text = cpuinfo.read_text() if cpuinfo.exists() else ''
   lines = text.splitlines()
@@ -89,10 +92,11 @@ def _machine() -> str:
 
 
 def enable_compilation_cache() -> pathlib.Path:
-  """Keeps compiled programs, so that a second start is quick.
+  """Enables the persistent compilation cache, so that later starts are fast.
 
-  In `xla/` of GAN_JAX_CACHE (~/.cache/gan_jax), by processor; where JAX has
-  been given a directory (JAX_COMPILATION_CACHE_DIR), there.
+  The cache is in `xla/` of GAN_JAX_CACHE (~/.cache/gan_jax), in one directory
+  per processor model; if JAX has been given a directory
+  (JAX_COMPILATION_CACHE_DIR), it is there.
 
   Returns:
     The directory.
@@ -109,8 +113,8 @@ def enable_compilation_cache() -> pathlib.Path:
 
 
 def is_backend_initialized() -> bool:
-  """Returns whether JAX has started, so that XLA's flags come too late."""
-  from jax._src import xla_bridge  # there is no public way to ask
+  """Returns whether JAX has started, which makes XLA flags ineffective."""
+  from jax._src import xla_bridge  # there is no public function for it
 
   return xla_bridge.backends_are_initialized()
 
@@ -125,11 +129,11 @@ def are_flags_set() -> bool:
 def configure_xla(
   *, members: bool = False, deterministic: bool = False
 ) -> None:
-  """Sets XLA's flags; call it before JAX's first computation.
+  """Sets flags of XLA; call it before the first computation of JAX.
 
   Args:
-    members: whether members of an ensemble are shared out over devices, see
-      configure_cpu.
+    members: whether the members of an ensemble will be distributed over
+      devices, see configure_cpu.
     deterministic: whether a GPU must give the same bits each time
       (DETERMINISTIC); a CPU always does.
   """
@@ -146,14 +150,14 @@ def configure_jax(
 ) -> None:
   """Prepares JAX for fast starts and runs; call it before JAX computes.
 
-  Sets XLA's flags and enables the persistent compilation cache.
+  Sets flags of XLA and enables the persistent compilation cache.
 
   Args:
-    members: whether members of an ensemble are shared out over devices, see
-      configure_cpu.
+    members: whether the members of an ensemble will be distributed over
+      devices, see configure_cpu.
     deterministic: whether a GPU must give the same bits each time
       (DETERMINISTIC); a CPU always does.
-    limit_malloc: whether to limit malloc's arenas for the whole process (see
+    limit_malloc: whether to limit the malloc arenas of the whole process (see
       limit_malloc_arenas), for programs that run for hours.
   """
   if limit_malloc:

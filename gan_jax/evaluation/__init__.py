@@ -1,4 +1,4 @@
-"""Scores generated examples beside the baseline of real ones."""
+"""Evaluates generated examples against baselines of real examples."""
 
 from gan_jax.evaluation.evaluator import Evaluator, make_evaluator
 from gan_jax.evaluation.feature_extractors import (

@@ -1,10 +1,12 @@
-"""Scores of a generator's examples beside those of real data.
+"""Evaluates generated examples with metrics and baselines.
 
-  judge = evaluator.Evaluator(reference_data.train_test_references(train, test), ['prdc', 'c2st'])
-  rows = judge(source)          # any data.Source: generated, from files, ...
+  evaluator = Evaluator(
+    reference_data.train_test_references(train, test), ['prdc', 'c2st']
+  )
+  rows = evaluator(source)  # any data.Source: generated, from files, ...
 
-Each row has a standard error and a baseline: the same score of held-out real
-data in place of generated, at the same size where there are enough.
+Each row has a standard error and a baseline: the same metric of held-out real
+examples in place of generated ones, at the same size if there are enough.
 """
 
 from typing import Any, Mapping, Sequence
@@ -32,16 +34,16 @@ from gan_jax.evaluation.results import (
 
 
 class Evaluator:
-  """Scores any source of examples against real data.
+  """Evaluates any source of examples against real data.
 
-  What is computed of the real data is kept for the next call.
+  Results for the real data are cached for the next call.
 
   Attributes:
-    names: of the scores, in METRICS.
-    extractor: of the features that they are on.
-    count: examples that are scored.
-    seed: of what is random in scores.
-    notes: sentences that go with the scores.
+    names: names of the metrics, keys of METRICS.
+    extractor: extractor of the features that the metrics use.
+    count: number of examples to evaluate.
+    seed: seed of the random parts of metrics.
+    notes: remarks on the scores, one sentence each.
   """
 
   def __init__(
@@ -58,26 +60,28 @@ class Evaluator:
     store: feature_cache.FeatureCache | None = None,
     track: features.ProgressFn | None = None,
   ):
-    """Checks that the scores can be computed; computes nothing.
+    """Checks that the metrics can be computed; computes nothing.
 
     Args:
-      real: what to compare with, by split.
-      names: of the scores; none for those that fit the data.
-      extractor: of the features; None for pixels.
-      count: examples to score.
-      real_count: examples of the reference; 0 for all.
-      reference_split: split to compare with; '' as each score has it.
-      seed: of what is random in scores, and of fresh draws.
-      devices: that share the work; none for the default one.
-      store: where features of real data are kept, or None.
-      track: for a progress bar, see FeatureSet.
+      real: reference data by split.
+      names: names of the metrics; () for those that suit the data.
+      extractor: extractor of the features; None for pixels.
+      count: number of examples to evaluate.
+      real_count: number of examples of the reference; 0 for all.
+      reference_split: split to compare with; '' for the default split of each
+        metric.
+      seed: seed of the random parts of metrics and of fresh samples of a known
+        distribution.
+      devices: devices that share the work; () for the default device.
+      store: cache of the features of real data, or None.
+      track: progress callback, see FeatureSet.
 
     Raises:
-      ValueError: for a score that is unknown or does not fit the features or
-        the data, or counts out of range.
+      ValueError: if a metric is unknown or does not suit the features or the
+        data, or a count is out of range.
     """
     if count < 2:
-      raise ValueError(f'{count} examples to score: must be at least 2')
+      raise ValueError(f'count={count}: must be at least 2 examples')
     if real_count < 0 or real_count == 1:
       raise ValueError(
         f'num_real={real_count}: must be at least 2, or 0 for all'
@@ -95,12 +99,12 @@ class Evaluator:
     if track is not None:
       self._options['track'] = track
     self._store, self.seed = store, seed
-    # Where some score wants all features, the others take them too.
+    # If one metric needs all features in memory, the others use them as well.
     self._options['keep_in_memory'] = any(
       METRICS[name].features and METRICS[name].needs_all_features
       for name in self.names
     )
-    # Where all compare as many real ones as generated, no more are needed.
+    # If all metrics compare equal numbers of examples, no more are needed.
     if all(METRICS[name].max_examples for name in self.names):
       self._real_count = min(count, real_count or count)
     self._sets: dict[Any, FeatureSet] = {}
@@ -118,12 +122,12 @@ class Evaluator:
     )
 
   def _feature_set(self, metric, source, name, *, count, facts) -> FeatureSet:
-    """Features of real examples, kept for the next metric and call."""
+    """Returns features of real examples, cached for later metrics and calls."""
     known = metric.features is False
     extractor = feature_extractors.pixel_features() if known else self.extractor
     key = id(source), count, extractor.name
     if key not in self._sets:
-      # Others than Inception's are computed faster than read.
+      # Features of other extractors are computed faster than they are read.
       store = self._store if extractor.name == 'inception' else None
       self._sets[key] = FeatureSet(
         source,
@@ -153,7 +157,7 @@ class Evaluator:
     return jax.device_get(list(metric.function(fake, real, key, n)))
 
   def _baseline(self, name: str, count: int):
-    """The score of real examples, and the sets it is of; kept."""
+    """Returns the cached score of real examples, with the two sets compared."""
     if (name, count) not in self._baselines:
       metric = METRICS[name]
       of = self._real[self._split(metric)]
@@ -174,25 +178,26 @@ class Evaluator:
     return self._baselines[name, count]
 
   def __call__(self, source: data.Source) -> list[MetricResult]:
-    """Scores examples.
+    """Evaluates examples.
 
     Args:
-      source: of the examples; where it holds several times `count`, scores
-        that are cheap are means over as many draws.
+      source: source of the examples. If it has several times `count`, cheap
+        metrics are means over several disjoint subsets.
 
     Returns:
-      One row or more for each of `names`.
+      One or more rows for each of `names`.
 
     Raises:
-      ValueError: for examples of another shape than the features can compare,
-        or without the classes that a score needs.
+      ValueError: if the shape of the examples does not suit the features, or
+        classes that a metric needs are missing.
     """
     self.notes = []
     rows = []
     count = min(self.count, len(source))
     if count < self.count:
       self.notes.append(
-        f'scored {count} examples, all there are, not {self.count}'
+        f'evaluated on all {count} examples of the source instead of '
+        f'{self.count}'
       )
     fake = FeatureSet(
       source, self.extractor, count=count, name='generated', **self._options
@@ -228,7 +233,7 @@ class Evaluator:
     ]
 
   def baselines(self) -> list[MetricResult]:
-    """The rows of the scores with baselines alone: `value` is None."""
+    """Returns rows with baselines only: `value` is None."""
     return [
       row
       for name in self.names
@@ -261,20 +266,21 @@ class Evaluator:
       return
     if METRICS[name].features is False:
       raise ValueError(
-        f'the examples are of shape {tuple(fake)}, the data of {tuple(real)}: '
-        f'must be equal for {name!r}'
+        f'the examples have shape {tuple(fake)}, the data {tuple(real)}: the '
+        f'shapes must be equal for the metric {name!r}'
       )
     dtype = np.uint8 if len(fake) == 3 else np.float32
     feature_extractors.feature_dim(self.extractor, tuple(fake), dtype)
     resized = self.extractor.name in ('inception', 'mnist')
     if not resized or len(fake) != len(real):
       raise ValueError(
-        f'the examples are of shape {tuple(fake)}, the data of {tuple(real)}: '
-        f'must be equal for {name!r} on {self.extractor.name!r} features'
+        f'the examples have shape {tuple(fake)}, the data {tuple(real)}: the '
+        f'shapes must be equal for the metric {name!r} on '
+        f'{self.extractor.name!r} features'
       )
     self._note(
-      f'the examples are of shape {tuple(fake)}, the data of {tuple(real)}; '
-      'each is resized for the features'
+      f'the examples have shape {tuple(fake)}, the data {tuple(real)}; both '
+      'are resized for the features'
     )
 
   def _note(self, sentence: str) -> None:
@@ -286,15 +292,15 @@ def _compare_to_baseline(fake: FeatureSet, baseline: FeatureSet) -> list[str]:
   if baseline.count >= fake.count:
     return []
   return [
-    f'the baseline is of {baseline.count:,} real examples, all there are, not '
-    f'{fake.count:,}, and scores depend on the number (FID falls with it)'
+    f'the baseline uses all {baseline.count:,} real examples instead of '
+    f'{fake.count:,}, and scores depend on that number (FID decreases with it)'
   ]
 
 
 def _as_counts(
   metric: Metric, *sides: tuple[str, FeatureSet]
 ) -> dict[str, int]:
-  """How many examples of each side a score is of."""
+  """Returns the number of examples used of each side."""
   counts = {name: of.count for name, of in sides}
   if not metric.max_examples:
     return counts
@@ -319,7 +325,7 @@ def make_evaluator(
   """Builds an evaluator from the section `eval` of a config.
 
   Args:
-    real: what to compare with, by split.
+    real: reference data by split.
     options: `config.eval`.
     extractor: extractor of features; None for the one that the options name.
     **more: `devices`, `seed`, `store` and `track` of the Evaluator.
@@ -328,8 +334,8 @@ def make_evaluator(
     The evaluator.
 
   Raises:
-    ValueError: as the Evaluator does.
-    OSError: if Inception's weights are needed and cannot be had.
+    ValueError: see Evaluator.
+    OSError: if the weights of Inception are needed but not available.
   """
   names = parse_metrics(options.metrics)
   inception = any(METRICS[name].features == 'inception' for name in names)

@@ -1,8 +1,8 @@
-"""How a game goes, and plain sentences where it goes wrong.
+"""Detects failure modes of a GAN and describes them in plain sentences.
 
-The numbers are computed now and then, where a picture is drawn, and cost
-about as much as a train step or two. A sentence is a hint, no verdict: the
-thresholds are in `LIMITS`.
+The numbers are computed when samples are drawn, and cost about as much as one
+or two train steps. A warning is a hint, not a verdict: the thresholds are in
+`THRESHOLDS`.
 """
 
 import math
@@ -16,16 +16,18 @@ from gan_jax import diagnostics, losses, sampling, training
 from gan_jax.training import GANState
 
 THRESHOLDS = {
-  # D has won: it is right about this share of real and of generated examples.
-  'won': 0.99,
-  # ... and the loss passes less than this on to G, per unit of the logit.
+  # The discriminator dominates if its accuracy on real and on generated
+  # examples is at least this.
+  'discriminator_dominates': 0.99,
+  # The gradient of G's loss by a fake logit is small if it is below this.
   'signal': 0.05,
-  # D overfits: it takes so many more of its training examples for real than of
-  # held-out ones,
+  # The discriminator overfits if it classifies a larger fraction of its
+  # training examples as real than of held-out ones, by more than this,
   'gap': 0.3,
-  # ... and r_v of Karras et al. 2020 (diagnostics.discriminator_accuracy) is above.
+  # and r_v of Karras et al. 2020 (diagnostics.discriminator_accuracy) is above
+  # this.
   'overfitting': 0.2,
-  # G has collapsed: samples are so much nearer one another than real ones.
+  # The generator has collapsed if nearest_neighbor_diversity is below this.
   'diversity': 0.2,
 }
 
@@ -33,11 +35,12 @@ THRESHOLDS = {
 def nearest_neighbor_diversity(
   samples: jax.Array, real: jax.Array
 ) -> jax.Array:
-  """How far samples are from one another, as a share of what real ones are.
+  """Computes the nearest-neighbor distance of samples relative to real ones.
 
-  The median distance to the nearest other sample, divided by the same of as
-  many real examples: about 1 where samples are as different as real ones, 0
-  where they are all one, low where they crowd round few.
+  The median distance of samples to their nearest other sample, divided by that
+  of equally many real examples: about 1 if samples are as diverse as real
+  examples, 0 if all samples are equal, and low if they cluster around a few
+  points.
 
   Args:
     samples: `[n, ...]` float.
@@ -47,17 +50,17 @@ def nearest_neighbor_diversity(
     Scalar, at least 0.
 
   Raises:
-    ValueError: for other shapes, or fewer than 2 examples.
+    ValueError: if the shapes differ, or there are fewer than 2 examples.
   """
   if samples.shape != real.shape or len(samples) < 2:
     raise ValueError(
-      f'samples of shape {samples.shape} and real examples of {real.shape}: '
-      'must be alike, and 2 or more'
+      f'samples of shape {samples.shape} and real examples of shape '
+      f'{real.shape}: must be equal, with at least 2 examples'
     )
 
   def nearest(x):
     x = x.reshape(len(x), -1)
-    x = x - x.mean(axis=0, keepdims=True)  # products round less near 0
+    x = x - x.mean(axis=0, keepdims=True)  # less rounding in products near 0
     norms = jnp.square(x).sum(axis=1)
     squares = norms[:, None] + norms[None, :] - 2 * x @ x.T
     others = jnp.where(jnp.eye(len(x), dtype=bool), jnp.inf, squares)
@@ -75,25 +78,26 @@ def make_health_probe(
   *,
   batch_size: int,
 ) -> Callable[[GANState], dict[str, float]]:
-  """Makes the function that asks both players how they do.
+  """Builds a function that measures both players in evaluation mode.
 
-  In evaluation mode, without augmentation or noise, D in batches of the size
-  it is trained on (minibatch statistics see that). Where a loss has no
-  threshold between real and fake logits, it is the middle of their means.
+  Augmentation and noise are off. D is applied in batches of its training size,
+  on which minibatch statistics depend. If a loss has no threshold between real
+  and fake logits, the threshold is the midpoint of their means.
 
   Args:
-    gan: the game.
+    gan: the GAN.
     train: real examples that D is trained on, `[n, ...]` float32.
-    held_out: real ones that it is not, `[m, ...]`; of both, as many whole
-      batches are taken as the smaller one has.
-    like: shapes and types of the state.
-    batch_size: of a device in training.
+    held_out: real examples that D is not trained on, `[m, ...]`. Both sets are
+      cut to the number of whole batches of the smaller one.
+    like: state with the shapes and dtypes of later ones.
+    batch_size: batch size of a device in training.
 
   Returns:
-    state -> the scalars of diagnostics.discriminator_accuracy, of these and of as many
-    samples; 'diversity' of the samples; and 'g_signal', the mean size of the
-    gradient of G's loss by the fake logits. For a loss on features, which has
-    no logit, the diversity alone; for data of less than a batch, nothing.
+    Function state -> scalars: those of diagnostics.discriminator_accuracy, on
+    these examples and as many samples; 'diversity' of the samples; and
+    'g_signal', the mean magnitude of the gradient of G's loss with respect to
+    the fake logits. For a loss on features, which has no logits, only the
+    diversity; for less than one batch of data, none.
   """
   available = min(len(train), len(held_out))
   count = available // batch_size * batch_size
@@ -139,24 +143,26 @@ def make_health_probe(
     found = jax.device_get(measure(state, fake, train, held_out))
     return {name: float(value) for name, value in found.items()}
 
-  jax.eval_shape(measure, like, train, train, held_out)  # or refuses
+  jax.eval_shape(measure, like, train, train, held_out)  # raises shape errors
   return check
 
 
 def diagnose(facts: Mapping[str, float]) -> dict[str, str]:
-  """What goes wrong in a game.
+  """Describes detected failure modes.
 
   Args:
-    facts: of make_check; what is missing is not judged.
+    facts: scalars from the function of make_health_probe; failure modes whose
+      scalars are missing are not checked.
 
   Returns:
-    'won', 'overfits', 'collapsed' -> a sentence for a person.
+    'discriminator_dominates', 'discriminator_overfits', 'mode_collapse' -> a
+    warning in one or more sentences, for each that is detected.
   """
   facts = {name: x for name, x in facts.items() if math.isfinite(x)}
   findings = (
-    ('won', _discriminator_dominates),
-    ('overfits', _discriminator_overfits),
-    ('collapsed', _mode_collapse),
+    ('discriminator_dominates', _discriminator_dominates),
+    ('discriminator_overfits', _discriminator_overfits),
+    ('mode_collapse', _mode_collapse),
   )
   said = {kind: find(facts) for kind, find in findings}
   return {kind: text for kind, text in said.items() if text}
@@ -164,19 +170,20 @@ def diagnose(facts: Mapping[str, float]) -> dict[str, str]:
 
 def _discriminator_dominates(facts):
   right = facts.get('d_accuracy_real', 0), facts.get('d_accuracy_fake', 0)
-  if min(right) < THRESHOLDS['won']:
+  if min(right) < THRESHOLDS['discriminator_dominates']:
     return ''
   signal = facts.get('g_signal', 1.0)
   left = ''
   if signal < THRESHOLDS['signal']:
     left = (
-      f', and the loss passes {signal:.2g} of a change of its logits on to G: '
-      "there is nothing left to learn from; take loss='non_saturating'"
+      f". The gradient of G's loss by the logits is only {signal:.2g}, too "
+      "small to learn from: use loss='non_saturating'"
     )
   return (
-    f'D has won: it is right about {right[0]:.1%} of real and {right[1]:.1%} '
-    f'of generated examples{left}. A lower d_optimizer.learning_rate, a '
-    'gradient penalty (penalties.r1) or a smaller D keeps the game open.'
+    f'The discriminator dominates: it classifies {right[0]:.1%} of real and '
+    f'{right[1]:.1%} of generated examples correctly{left}. A lower '
+    'd_optimizer.learning_rate, a gradient penalty (penalties.r1) or a smaller '
+    'discriminator may restore the balance.'
   )
 
 
@@ -186,9 +193,10 @@ def _discriminator_overfits(facts):
   if over <= THRESHOLDS['overfitting'] or real - held <= THRESHOLDS['gap']:
     return ''
   return (
-    f'D overfits: it takes {real:.1%} of its training examples for real and '
-    f'{held:.1%} of held-out ones (r_v {over:.2f}). Augmentation '
-    "(augment.name='ada'), a gradient penalty or more data help."
+    f'The discriminator overfits: it classifies {real:.1%} of its training '
+    f'examples and {held:.1%} of held-out examples as real (r_v {over:.2f}). '
+    "Augmentation (augment.name='ada'), a gradient penalty or more data may "
+    'help.'
   )
 
 
@@ -197,8 +205,7 @@ def _mode_collapse(facts):
   if share >= THRESHOLDS['diversity']:
     return ''
   return (
-    'G makes the same again and again (mode collapse): its samples are '
-    f'{share:.2f} times as far from one another as real examples are. '
-    'Another loss (rpgan with penalties.r1 and r2), packing or lower learning '
-    'rates may spread them.'
+    'Possible mode collapse: the median nearest-neighbor distance among '
+    f'samples is {share:.2f} of that among real examples. Another loss (rpgan '
+    'with penalties.r1 and r2), packing or lower learning rates may help.'
   )

@@ -1,8 +1,8 @@
-"""Features of reference data, kept between programs.
+"""Cache of features of reference data on disk.
 
-An entry's key is a dict of facts: data set, split, sizes, protocol, hash of
-the weights, a digest of some examples. Its name is a hash of them; they lie
-beside the arrays in a JSON file, for a person to read.
+The key of an entry is a dict of facts: dataset, split, sizes, protocol, hash of
+the weights, a digest of the examples. The file name is a hash of the key. The
+key itself is stored next to the arrays in a readable JSON file.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from gan_jax.io import cache_dir, npz
 
 
 class FeatureCache:
-  """A directory of arrays under keys."""
+  """Directory of arrays by key."""
 
   def __init__(self, directory: str | pathlib.Path):
-    """Names the directory; it is made when something is put into it."""
+    """Sets the directory, which is created when an entry is first written."""
     self._directory = pathlib.Path(directory).expanduser()
 
   def _path(self, key: Mapping[str, Any]) -> pathlib.Path:
@@ -31,7 +31,7 @@ class FeatureCache:
     return self._directory / f'{key["kind"]}-{digest}.npz'
 
   def get(self, key: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
-    """The arrays under a key, or None; a damaged entry is as if not there."""
+    """Returns the arrays of a key, or None if missing or damaged."""
     path = self._path(key)
     try:
       described = json.loads(path.with_suffix('.json').read_text())
@@ -39,14 +39,14 @@ class FeatureCache:
         return None
       with path.open('rb') as file:
         return npz.read_npz(file)
-    except Exception:  # missing, truncated, of another version
+    except Exception:  # missing, truncated, or of another version
       return None
 
   def put(self, key: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Writes arrays under a key, whole or not at all.
+    """Writes the arrays of a key atomically.
 
-    A disk that is full or cannot be written to is a warning, no more: the entry
-    would only have saved time.
+    If the disk is full or read-only, only warns, because the entry would merely
+    have saved time.
     """
     path = self._path(key)
     try:
@@ -59,9 +59,9 @@ class FeatureCache:
         description.write_text(json.dumps(key, indent=2, sort_keys=True))
         os.replace(description, path.with_suffix('.json'))
     except OSError as error:
-      warnings.warn(f'features are not kept: {error}', stacklevel=2)
+      warnings.warn(f'features are not cached: {error}', stacklevel=2)
 
 
 def default_feature_cache() -> FeatureCache:
-  """The store in the cache directory of evaluation.weights."""
+  """Returns the feature cache in io.cache_dir.cache_directory()."""
   return FeatureCache(cache_dir.cache_directory() / 'features')

@@ -1,7 +1,8 @@
-"""What turns examples into the rows that scores compare, by name.
+"""Feature extractors by name: functions from examples to feature vectors.
 
-An `Extractor` is a function of a batch, with the facts that a record needs:
-its weights' hash and the protocol that images are prepared by.
+A `FeatureExtractor` is a function of a batch, with the facts that an evaluation
+record needs: the hash of its weights and the protocol by which images are
+preprocessed.
 """
 
 import functools
@@ -24,19 +25,20 @@ PyTree = Any
 
 
 class FeatureExtractor(NamedTuple):
-  """A function of examples that scores are computed on.
+  """Function of examples whose output metrics compare.
 
   Attributes:
-    name: 'inception', 'pixels', 'mnist', or your own.
+    name: 'inception', 'pixels', 'mnist', or a name of your own.
     apply: (params, batch) -> `[B, d]`, where the batch is uint8 images
       `[B, H, W, C]` or float points `[B, k]`.
-    params: its weights.
+    params: weights of the network.
     batch_size: examples per device and call.
-    protocol: how images are prepared, for Inception; else ''.
-    sha256: of its weights; '' where it has none.
+    protocol: preprocessing protocol of images, for Inception; otherwise ''.
+    sha256: hash of the weights; '' without weights.
     logits: (params, features) -> class logits `[B, classes]`, or None.
-    is_fid: whether distances of these features may be called FID and KID.
-    channels: that images may have; none for examples of any shape.
+    is_reference_inception: whether distances of these features may be called
+      FID and KID.
+    channels: allowed numbers of image channels; () for examples of any shape.
   """
 
   name: str
@@ -59,12 +61,12 @@ def from_function(
   name: str = 'own',
   batch_size: int = 64,
 ) -> FeatureExtractor:
-  """An extractor from any function of examples.
+  """Builds an extractor from any function of examples.
 
   Args:
-    feature_fn: traceable by JAX: images `[B, H, W, C]` in [-1, 1], of 256
-      levels, or points `[B, k]`, to `[B, d]`.
-    name: for tables and records.
+    feature_fn: function traceable by JAX, from images `[B, H, W, C]` in [-1, 1]
+      of 256 levels, or points `[B, k]`, to `[B, d]`.
+    name: name for tables and records.
     batch_size: examples per device and call.
 
   Returns:
@@ -77,23 +79,25 @@ def from_function(
 
 @functools.cache
 def pixel_features() -> FeatureExtractor:
-  """The examples themselves, flattened; images in [-1, 1]."""
+  """Returns an extractor of flattened examples; images are in [-1, 1]."""
   return from_function(lambda x: x.reshape(len(x), -1), 'pixels', 256)
 
 
 def inception_v3_features(path: str = '', protocol: str = 'legacy_tensorflow'):
-  """The 2,048 features of FID.
+  """Returns the extractor of the 2,048 features of FID.
 
   Args:
-    path: of the weights; '' as inception_weights.load_weights has it.
-    protocol: a name in preprocess.PREPROCESSORS.
+    path: path of the weights; '' for the default of
+      inception_weights.load_weights.
+    protocol: a key of preprocess.PREPROCESSORS.
 
   Returns:
-    The extractor; `is_fid` where the weights are those published.
+    The extractor; `is_reference_inception` is True if the weights are the
+    published ones.
 
   Raises:
-    ValueError: for an unknown protocol, or a file of other weights.
-    OSError: where the weights are not there and cannot be downloaded.
+    ValueError: if the protocol is unknown, or the file contains other weights.
+    OSError: if the weights are missing and cannot be downloaded.
   """
   if protocol not in preprocess.PREPROCESSORS:
     raise ValueError(
@@ -110,7 +114,7 @@ def inception_v3_features(path: str = '', protocol: str = 'legacy_tensorflow'):
     'inception',
     apply,
     loaded.params,
-    # Larger batches leave a CPU's cache, smaller ones a GPU idle.
+    # Larger batches exceed the cache of a CPU, smaller ones leave a GPU idle.
     batch_size=16 if jax.default_backend() == 'cpu' else 128,
     protocol=protocol,
     sha256=inception_weights.content_hash(
@@ -123,7 +127,14 @@ def inception_v3_features(path: str = '', protocol: str = 'legacy_tensorflow'):
 
 
 def mnist_classifier_features(path: str = '') -> FeatureExtractor:
-  """128 features of a digit classifier, for small grey pictures; not FID."""
+  """Returns 128 features of a digit classifier, for small gray images; not FID.
+
+  Args:
+    path: path of its weights; '' for those included in the package.
+
+  Returns:
+    The extractor.
+  """
   params, sha256 = mnist_classifier.load_digit_classifier(path)
 
   def apply(params, x):
@@ -134,7 +145,15 @@ def mnist_classifier_features(path: str = '') -> FeatureExtractor:
 
 @functools.cache
 def stacked_digit_features(path: str = '') -> FeatureExtractor:
-  """The digits that a classifier sees in three channels, `[B, 3]`."""
+  """Returns an extractor of the digits classified in three channels, `[B, 3]`.
+
+  Args:
+    path: path of the weights of the classifier; '' for those included in the
+      package.
+
+  Returns:
+    The extractor.
+  """
   params, sha256 = mnist_classifier.load_digit_classifier(path)
 
   def apply(params, x):
@@ -147,19 +166,19 @@ def stacked_digit_features(path: str = '') -> FeatureExtractor:
 def feature_dim(
   extractor: FeatureExtractor, shape: tuple[int, ...], dtype: Any
 ) -> int:
-  """How many features an example has, computing nothing.
+  """Returns the number of features of an example, without computing them.
 
   Args:
-    extractor: of the features.
-    shape: of an example.
-    dtype: of examples: uint8 for images.
+    extractor: extractor of the features.
+    shape: shape of an example.
+    dtype: dtype of examples; uint8 for images.
 
   Returns:
-    The number.
+    The number of features.
 
   Raises:
-    ValueError: where the extractor does not take such examples, or its result
-      is not `[B, d]`.
+    ValueError: if the extractor does not take such examples, or its result is
+      not `[B, d]`.
   """
   batch = jax.ShapeDtypeStruct((3, *shape), dtype)
   what = f'{extractor.name!r} features of examples of shape {tuple(shape)}'
@@ -174,7 +193,7 @@ def feature_dim(
   given = getattr(found, 'shape', None)
   if given is None or len(given) != 2 or given[0] != 3:
     raise ValueError(
-      f'{what}: of 3 examples the result is {given}; must be [3, features]'
+      f'{what}: the output for 3 examples has shape {given}; must be (3, d)'
     )
   return given[1]
 
@@ -185,19 +204,19 @@ FEATURE_EXTRACTORS = ('pixels', 'inception', 'mnist')
 def make_feature_extractor(
   name: str, *, path: str = '', protocol: str = 'legacy_tensorflow'
 ) -> FeatureExtractor:
-  """An extractor by name.
+  """Returns an extractor by name.
 
   Args:
-    name: in EXTRACTORS.
-    path: of its weights; '' for the usual ones.
-    protocol: for 'inception'.
+    name: one of FEATURE_EXTRACTORS.
+    path: path of its weights; '' for the default ones.
+    protocol: preprocessing protocol, for 'inception'.
 
   Returns:
     The extractor.
 
   Raises:
-    ValueError: for an unknown name, and as inception_v3.
-    OSError: as inception_v3.
+    ValueError: if the name is unknown; see also inception_v3_features.
+    OSError: see inception_v3_features.
   """
   if name == 'inception':
     return inception_v3_features(path, protocol)

@@ -1,4 +1,4 @@
-"""Features of the examples of a source, computed once, on all devices."""
+"""Features of the examples of a source, each computed once, on all devices."""
 
 import functools
 import hashlib
@@ -15,9 +15,10 @@ from gan_jax.evaluation.networks import preprocess
 from gan_jax.metrics import checks, frechet
 
 ProgressFn = Callable[[str, int], Any]
-_CHUNK = 512  # rows that are added to moments at a time
-KEEP_BYTES = 20_000  # sets of up to so many examples are kept in memory whole
-SCHEMA = 1  # of stored features; another one where the same facts give others
+_CHUNK = 512  # rows added to the moments at a time
+KEEP_BYTES = 20_000  # largest set, in examples, whose features stay in memory
+# Version of cached features; change it when the same key gives other features.
+SCHEMA = 1
 
 
 def _no_progress(what, total):
@@ -26,10 +27,11 @@ def _no_progress(what, total):
 
 
 def source_digest(source: data.Source) -> str:
-  """What tells the examples of a source from others under the same name.
+  """Computes a content hash of a source.
 
-  Of all of them where they are in memory; else of 64 spread over the source,
-  and of its `fingerprint` where it has one (the files of a folder).
+  Hashes all examples of an in-memory source; otherwise 64 evenly spaced
+  examples plus the file fingerprint of the source, if it has one
+  (`fingerprint`, for a directory of images).
   """
   found = getattr(source, 'x', None)
   if not isinstance(found, np.ndarray):
@@ -45,9 +47,9 @@ class FeatureSet:
   """Features of some examples of a source, each computed once.
 
   Attributes:
-    source: of the examples.
-    extractor: what computes the features.
-    count: how many examples.
+    source: source of the examples.
+    extractor: extractor of the features.
+    count: number of examples.
   """
 
   def __init__(
@@ -64,20 +66,21 @@ class FeatureSet:
     facts: dict[str, Any] | None = None,
     keep_in_memory: bool = False,
   ):
-    """Describes the set; nothing is computed yet.
+    """Initializes the set; nothing is computed yet.
 
     Args:
-      source: of the examples, which are taken in a fixed random order.
-      extractor: what computes the features.
-      count: how many; 0 for all that follow `start`.
-      start: place of the first one in that order.
-      devices: that share each batch; none for the default one.
-      name: for the progress bar.
-      track: (name, total) -> what is called with each number done.
-      store: where features are kept between programs, or None.
-      facts: what the source is, for the key in the store.
-      whole: whether to keep the features of any number in memory, as someone
-        will ask for them.
+      source: source of the examples, which are taken in a fixed random order.
+      extractor: extractor of the features.
+      count: number of examples; 0 for all from `start` on.
+      start: position of the first example in that order.
+      devices: devices that share each batch; () for the default device.
+      name: name in the progress bar.
+      track: progress callback (name, total) -> function that is called with
+        each number of examples done.
+      store: cache of the features between programs, or None.
+      facts: description of the source, part of the key in the cache.
+      keep_in_memory: whether to keep the features of any number of examples in
+        memory, because a metric needs all of them.
     """
     self.source, self.extractor = source, extractor
     self._start, self._name, self._track = start, name, track
@@ -94,11 +97,11 @@ class FeatureSet:
     return self.count
 
   def other(self, extractor: FeatureExtractor) -> 'FeatureSet':
-    """The same examples under another extractor; nothing is stored."""
+    """Returns the same examples under another extractor, without a cache."""
     return self._like(extractor, self._start, self.count)
 
   def draws(self, size: int, limit: int = 20) -> list['FeatureSet']:
-    """Disjoint sets of `size` examples, as many as the source has."""
+    """Returns disjoint sets of `size` examples, at most `limit` of them."""
     starts = range(self._start, len(self.source) - size + 1, size)
     return [self._like(self.extractor, s, size) for s in starts[:limit]]
 
@@ -115,7 +118,7 @@ class FeatureSet:
 
   @functools.cached_property
   def features(self) -> np.ndarray:
-    """`[count, d]`, held in memory."""
+    """Features of all examples, `[count, d]`, kept in memory."""
     found = self._stored('features')
     if found is None:
       parts = list(self._batches())
@@ -124,13 +127,16 @@ class FeatureSet:
     return found['features']
 
   def moments(self, groups: int = 10) -> list[frechet.Moments]:
-    """Moments of groups of the examples, of about equal size.
+    """Returns the moments of groups of examples of about equal size.
 
-    Of more than KEEP examples, unless the set was made `whole`, one batch of
-    features at a time is held.
+    For more than KEEP_BYTES examples, only one batch of features at a time is
+    in memory, unless the set was created with `keep_in_memory`.
 
     Args:
-      groups: how many, at most one for each example.
+      groups: number of groups, at most the number of examples.
+
+    Returns:
+      The moments of each group.
     """
     if groups not in self._moments:
       kind = f'moments-{groups}'
@@ -146,7 +152,7 @@ class FeatureSet:
     return self._moments[groups]
 
   def _sum_up(self, groups: int) -> dict[str, np.ndarray]:
-    """Moments of groups of equal size, or one apart, stacked by field."""
+    """Computes stacked moments of groups whose sizes differ by at most 1."""
     batches = [self.features] if self._whole else self._batches()
     edges = [i * self.count // groups for i in range(groups + 1)]
     owners = [
@@ -167,10 +173,10 @@ class FeatureSet:
 
   @functools.cached_property
   def logits(self) -> np.ndarray:
-    """Class logits, `[count, classes]`.
+    """Class logits of all examples, `[count, classes]`.
 
     Raises:
-      ValueError: for an extractor without classes.
+      ValueError: if the extractor has no classes.
     """
     logits_fn, params = self.extractor.logits, self.extractor.params
     if logits_fn is None:
@@ -182,7 +188,7 @@ class FeatureSet:
 
   @functools.cached_property
   def labels(self) -> np.ndarray | None:
-    """Classes `[count]` of the source, or None."""
+    """Classes `[count]` of the examples, or None."""
     if not self.count or 'label' not in self.source[self._order[:1]]:
       return None
     parts = np.array_split(self._order, -(-self.count // 1024))
@@ -198,11 +204,11 @@ class FeatureSet:
     before = None
     for start in range(0, self.count, size):
       indices = self._order[start : start + size]
-      # The last batch is filled up, so that nothing is compiled twice.
+      # The last batch is padded, so that nothing is compiled twice.
       filled = np.resize(indices, size)
       x = _as_evaluated(self.source[filled]['x'])
       now = compute(params, self._spread.put_batch(x)), len(indices)
-      if before is not None:  # the device works while we load the next
+      if before is not None:  # the device computes while the next one loads
         yield np.asarray(before[0])[: before[1]]
         advance(before[1])
       before = now
@@ -242,14 +248,14 @@ def _compiled(apply):
 
 
 def _as_evaluated(x: np.ndarray) -> np.ndarray:
-  """Images of 256 levels, as all are scored; points as they are."""
+  """Quantizes images to 256 levels, for all metrics; keeps points as is."""
   if x.ndim == 4 and x.dtype != np.uint8:
-    checks.check_finite(examples=x)  # a NaN would become some level
-    return np.asarray(_quantise(x))
+    checks.check_finite(examples=x)  # a NaN would become an arbitrary level
+    return np.asarray(_quantize(x))
   return x
 
 
-_quantise = jax.jit(preprocess.quantize)
+_quantize = jax.jit(preprocess.quantize)
 
 
 def _regroup(parts, sizes):

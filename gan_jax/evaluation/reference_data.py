@@ -1,4 +1,4 @@
-"""Real examples to compare with, and those that make the baseline."""
+"""Real examples to compare with, and real examples for the baseline."""
 
 from typing import Any, Mapping, NamedTuple
 
@@ -11,14 +11,14 @@ _NUM_BASELINE_SUBSETS = 20
 
 
 class ReferenceData(NamedTuple):
-  """What to compare with, and the two sets whose score is the baseline.
+  """A reference, and the two real sets whose score is the baseline.
 
   Attributes:
     reference: real examples that generated ones are compared with.
-    baseline: real examples in the place of generated ones.
-    floor_reference: what those are compared with.
-    facts: of the reference, for the key of stored features.
-    floor_facts: of `baseline`.
+    baseline: real examples used in place of generated ones.
+    baseline_reference: real examples that `baseline` is compared with.
+    facts: description of `reference`, part of the key of cached features.
+    baseline_facts: description of `baseline`.
   """
 
   reference: data.Source
@@ -31,13 +31,14 @@ class ReferenceData(NamedTuple):
 def train_test_references(
   train: data.Source, test: data.Source, facts: Mapping[str, Any] | None = None
 ) -> dict[str, ReferenceData]:
-  """Both splits of a data set as references, each the baseline of the other.
+  """Builds references of both splits, each the baseline of the other.
 
   Args:
-    train: the training split.
-    test: the held-out split; where their distribution is known (`truth`), the
-      baseline is 20 fresh draws of it instead.
-    facts: what the data are, for the key of stored features.
+    train: training split.
+    test: held-out split. If the distribution of the data is known
+      (`distribution`), the baseline is averaged over 20 fresh samples of it
+      instead.
+    facts: description of the data, part of the key of cached features.
 
   Returns:
     {'train': ..., 'test': ...}.
@@ -57,17 +58,17 @@ def train_test_references(
 def split_half_reference(
   source: data.Source, facts: Mapping[str, Any]
 ) -> dict[str, ReferenceData]:
-  """One real set as the reference; the baseline is one half against the other.
+  """Builds a reference of one set; the baseline compares its two halves.
 
   Args:
-    source: the set.
-    facts: what it is, for the key of stored features.
+    source: real examples.
+    facts: description of the data, part of the key of cached features.
 
   Returns:
     {'all': ...}.
 
   Raises:
-    ValueError: for fewer than 4 examples.
+    ValueError: if there are fewer than 4 examples.
   """
   if len(source) < 4:
     raise ValueError(
@@ -87,7 +88,7 @@ def split_half_reference(
 
 
 class _Subset:
-  """Some examples of a source."""
+  """Subset of the examples of a source."""
 
   def __init__(self, source, indices):
     self._source, self._indices = source, indices
@@ -104,7 +105,16 @@ class _Subset:
 def sample_distribution(
   distribution: Any, count: int, seed: int
 ) -> data.Source:
-  """Examples of the truth itself: what a perfect generator would draw."""
+  """Samples the true distribution, as a perfect generator would.
+
+  Args:
+    distribution: distribution with a method sample(size, seed).
+    count: number of examples to evaluate; 20 times as many are sampled.
+    seed: seed of the samples.
+
+  Returns:
+    The samples as a source.
+  """
   size = _NUM_BASELINE_SUBSETS * count
   return ArraySource(
     distribution.sample(size, [seed, 2]), distribution=distribution

@@ -1,9 +1,9 @@
-"""The scores by name.
+"""Metrics by name.
 
-The baseline of a score is the same function of two real sets, so each is written
-once, in measures.py. What a score needs of its sets (Inception's features,
-labels, a known truth) is in the table, and is checked before anything is
-computed.
+The baseline of a metric is the same function of two real sets, so each metric
+is written once, in scorers.py. The table also has the requirements of each
+metric (features of Inception, labels, a known distribution), which are checked
+before anything is computed.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -17,26 +17,29 @@ from gan_jax.evaluation.features import FeatureSet
 from gan_jax.metrics import resampling
 
 Result = list[resampling.Estimate | resampling.TestResult]
-_TEST_SIZE = 1000  # examples a side of the tests whose cost is quadratic
+_TEST_SIZE = 1000  # examples per side of tests with quadratic cost
 
 
 class Metric(NamedTuple):
-  """A score, or several that come from one computation.
+  """A metric, or several that share one computation.
 
   Attributes:
     function: (generated set, real set, key, n) -> one result for each name.
-    names: of the results, for tables.
-    better: of each, 'lower', 'higher', or 'near 0.5'.
-    against: the split that generated examples are compared with: 'train', as
-      the literature has it, or 'test', so that copies do not pay.
-    error: what the standard error is over.
-    features: whether on features (of --features), or 'inception', or False.
-    labels: whether both sets need classes.
-    logits: whether the features need a class head.
-    truth: the type of a known distribution that it is of, or None.
-    whole: whether all features of a set are wanted at once.
-    cap: where both sides must be of one size n, the largest; else 0.
-    explain: (generated set, real set) -> sentences that go with the scores.
+    names: names of the results, for tables.
+    better: for each result, 'lower', 'higher' or 'near 0.5'.
+    reference_split: split that generated examples are compared with: 'train',
+      as in the literature, or 'test', so that copies of training examples do
+      not score well.
+    error_over: quantity over which the standard error is computed.
+    features: True for any features, 'inception' for those of FID, False for no
+      features.
+    needs_labels: whether both sets need classes.
+    needs_logits: whether the features need a class head.
+    distribution: type of the known distribution that the metric needs, or None.
+    needs_all_features: whether all features of a set must be in memory.
+    max_examples: for metrics that need equally many examples on both sides, the
+      largest number; otherwise 0.
+    explain: (generated set, real set) -> sentences that explain the scores.
   """
 
   function: Callable[[FeatureSet, FeatureSet, jax.Array, int], Result]
@@ -54,8 +57,8 @@ class Metric(NamedTuple):
 
 
 _PRDC = ('precision', 'recall', 'density', 'coverage')
-_GROUPS = 'jackknife over 10 groups of the examples scored'
-_DRAWS = 'draws of examples, or a jackknife where there is one draw'
+_GROUPS = 'jackknife over 10 groups of the evaluated examples'
+_DRAWS = 'subsets of examples, or a jackknife if there is a single subset'
 METRICS: dict[str, Metric] = {
   'fid': Metric(
     scorers.frechet_distance,
@@ -81,7 +84,7 @@ METRICS: dict[str, Metric] = {
     ('KID',),
     ('lower',),
     'train',
-    'random subsets, for the chance of both sets',
+    'random subsets of both sets',
     features='inception',
   ),
   'kd': Metric(
@@ -89,7 +92,7 @@ METRICS: dict[str, Metric] = {
     ('kernel distance',),
     ('lower',),
     'train',
-    'random subsets, for the chance of both sets',
+    'random subsets of both sets',
   ),
   'is': Metric(
     scorers.inception_score,
@@ -105,7 +108,7 @@ METRICS: dict[str, Metric] = {
     _PRDC,
     ('higher',) * 4,
     'train',
-    'examples, the other set given',
+    'examples, with the other set fixed',
     max_examples=50_000,
   ),
   'swd': Metric(

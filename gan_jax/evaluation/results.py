@@ -1,4 +1,4 @@
-"""Rows of scores: which to compute, what they hold, how they are ranked."""
+"""Results of metrics: selection, checks, ranking and records."""
 
 import math
 import sys
@@ -15,27 +15,27 @@ from gan_jax.evaluation.networks import inception
 from gan_jax.evaluation.registry import METRICS
 from gan_jax.validation import unknown_name_message
 
-MAX_DIM = 4096  # of a covariance in float64, 134 MB
-NUM_SUBSETS = 5  # sets that a cheap score of a generator is a mean over
+MAX_DIM = 4096  # largest covariance: float64, 134 MB
+NUM_SUBSETS = 5  # subsets that a cheap metric of a generator is averaged over
 _CHEAP = 5000
 
 
 class MetricResult(NamedTuple):
-  """One score.
+  """Result of one metric.
 
   Attributes:
-    metric: its key in METRICS.
-    name: for a table.
-    value: of the generated examples; None for a baseline alone.
-    error: its standard error; None where there is none, or a p-value.
-    baseline: the same of real data; for a share, the ceiling.
-    baseline_error: its standard error, or None.
-    p_value: of a test, else None.
-    baseline_p_value: of the baseline's test, else None.
+    metric: key in METRICS.
+    name: name for tables.
+    value: score of the generated examples; None for baselines only.
+    error: standard error of the score; None if it has none, or a p-value.
+    baseline: score of real examples; for a share, the ceiling.
+    baseline_error: standard error of the baseline, or None.
+    p_value: p-value of a test; otherwise None.
+    baseline_p_value: p-value of the baseline; otherwise None.
     better: 'lower', 'higher' or 'near 0.5'.
-    error_is: what the error is over.
+    error_is: quantity over which the standard error is computed.
     counts: numbers of examples: 'generated', 'real', 'baseline', 'floor_real'.
-    real: which split they are compared with.
+    real: split of the reference, or 'truth' for a known distribution.
   """
 
   metric: str
@@ -53,7 +53,7 @@ class MetricResult(NamedTuple):
 
 
 def default_metrics(source: data.Source) -> tuple[str, ...]:
-  """What data are scored by where nothing is said: a known truth, or 1-NN."""
+  """Returns the default metrics: those of a known distribution, or 1-NN."""
   distribution = getattr(source, 'distribution', None)
   known = [
     name
@@ -65,10 +65,10 @@ def default_metrics(source: data.Source) -> tuple[str, ...]:
 
 
 def parse_metrics(text: str) -> tuple[str, ...]:
-  """Names of scores from 'fid,kid,prdc'.
+  """Parses names of metrics such as 'fid,kid,prdc'.
 
   Raises:
-    ValueError: for a name that is not in METRICS.
+    ValueError: if a name is not in METRICS.
   """
   names = tuple(n.strip() for n in text.split(',') if n.strip())
   for name in names:
@@ -80,51 +80,51 @@ def parse_metrics(text: str) -> tuple[str, ...]:
 def check_applicable(
   name: str, extractor: FeatureExtractor, real: data.Source
 ) -> None:
-  """Refuses a score that the features or the data are not for.
+  """Checks that a metric suits the features and the data.
 
   Args:
-    name: of the score, in METRICS.
-    extractor: of the features.
-    real: the data.
+    name: name of the metric, a key of METRICS.
+    extractor: extractor of the features.
+    real: real data.
 
   Raises:
-    ValueError: with the reason.
+    ValueError: if it does not; the message has the reason.
   """
   metric, shape = METRICS[name], tuple(real.shape)
   if metric.distribution is not None:
     if not isinstance(real.distribution, metric.distribution):
       raise ValueError(
-        f'the metric {name!r} is for data whose distribution is a known '
+        f'the metric {name!r} needs data whose distribution is known, a '
         f'{metric.distribution.__name__}'
       )
     return
   if metric.features == 'inception' and not extractor.is_reference_inception:
     general = {'fid': 'fd', 'kid': 'kd'}.get(name)
-    hint = f'; {general!r} is the same of any features' if general else ''
-    other = ', of other weights' if extractor.name == 'inception' else ''
+    hint = f'; {general!r} is the same for any features' if general else ''
+    other = ' with other weights' if extractor.name == 'inception' else ''
     raise ValueError(
-      f'the metric {name!r} is defined on the FID Inception network, and the '
-      f'features are {extractor.name!r}{other}{hint}'
+      f'the metric {name!r} needs the features of the FID Inception network; '
+      f'the features are {extractor.name!r}{other}{hint}'
     )
   if metric.needs_logits:
-    # Or says why there are none.
+    # Raises an error with the reason if there are no logits.
     features = jax.ShapeDtypeStruct((2, inception.FEATURES), np.float32)
     jax.eval_shape(extractor.logits, extractor.params, features)
   dtype = np.uint8 if len(shape) == 3 else np.float32
   dim = feature_extractors.feature_dim(extractor, shape, dtype)
   if name in ('fd', 'intra_fd') and dim > MAX_DIM:
     raise ValueError(
-      f'the metric {name!r} takes a covariance, of at most {MAX_DIM} features; '
-      f'{extractor.name!r} has {dim:,} of these examples: choose other '
-      'features'
+      f'the metric {name!r} computes a covariance of at most {MAX_DIM} '
+      f'features; {extractor.name!r} gives {dim:,} for these examples: choose '
+      'other features'
     )
 
 
 def check_labels(name: str, fake: FeatureSet, real: FeatureSet) -> None:
-  """Refuses sets without classes, or with others than the real ones.
+  """Checks that both sets have classes, and generated ones no others.
 
   Raises:
-    ValueError: naming them.
+    ValueError: if not; the message has the classes.
   """
   for side, of in (('generated', fake), ('real', real)):
     if of.labels is None:
@@ -136,49 +136,53 @@ def check_labels(name: str, fake: FeatureSet, real: FeatureSet) -> None:
     different = sorted(set(names[0]) ^ set(names[1]))
     raise ValueError(
       f'the metric {name!r} needs the same classes on both sides; '
-      f'{different} are on one alone'
+      f'{different} are on one side only'
     )
   classes = [np.unique(of.labels) for of in (fake, real)]
   strange = np.setdiff1d(*classes)
   if strange.size:
     raise ValueError(
-      f'the metric {name!r}: generated examples have the classes '
-      f'{strange.tolist()}; real ones have {classes[1].tolist()}'
+      f'the metric {name!r} needs the same classes on both sides: generated '
+      f'examples have {strange.tolist()}; real examples have '
+      f'{classes[1].tolist()}'
     )
 
 
 def ranking_key(rows: Sequence[MetricResult]) -> list[float]:
-  """What sorts checkpoints by their first metric: the best one is smallest.
+  """Returns the sort key of a checkpoint by its first metric, smallest best.
 
   Args:
-    rows: of one call of a Judge.
+    rows: results of one call of an Evaluator.
 
   Returns:
-    Numbers to compare from the left.
+    Numbers to compare lexicographically.
   """
   distance = {
     'near 0.5': lambda value: abs(value - 0.5),
     'lower': lambda value: value,
     'higher': lambda value: -value,
   }
-  # Not a number loses to any.
+  # NaN is worse than any number.
   order = lambda x: x if math.isfinite(x) else sys.float_info.max
   first = [row for row in rows if row.metric == rows[0].metric]
   return [order(distance[row.better](row.value)) for row in first]
 
 
 def num_samples_needed(count: int) -> int:
-  """How many samples a generator should have ready to be scored on `count`."""
+  """Returns how many samples a source needs for metrics of `count` samples.
+
+  Several times `count` if that is small, see NUM_SUBSETS.
+  """
   return count * (NUM_SUBSETS if count <= _CHEAP else 1)
 
 
 def scalars(rows: Sequence[MetricResult]) -> dict[str, float]:
-  """Values of rows under names for a plot."""
+  """Returns the values of rows by their names in plots."""
   return {f'scores/{row.metric}: {row.name}': row.value for row in rows}
 
 
 def as_json(rows: Sequence[MetricResult]) -> list[dict[str, Any]]:
-  """Rows as JSON has them: None for what is not finite."""
+  """Returns rows for JSON, with None for numbers that are not finite."""
   finite = lambda x: (
     None if isinstance(x, float) and not math.isfinite(x) else x
   )
@@ -191,13 +195,16 @@ def evaluation_record(
   devices: Sequence[jax.Device],
   **facts: Any,
 ) -> dict[str, Any]:
-  """All that someone needs to repeat the scores, for a JSON file.
+  """Returns everything needed to reproduce the scores, for a JSON file.
 
   Args:
-    rows: the scores.
-    judge: the evaluator.Evaluator that gave them.
-    devices: that were used.
-    **facts: of the samples, the data, the options.
+    rows: results of the metrics.
+    evaluator: the evaluator.Evaluator that computed them.
+    devices: devices that it used.
+    **facts: facts about the samples, the data and the options.
+
+  Returns:
+    The record.
   """
   extractor = evaluator.extractor
   return {

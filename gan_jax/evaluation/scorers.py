@@ -1,9 +1,9 @@
-"""What `registry.METRICS` computes: functions of a generated and a real set.
+"""Functions of `registry.METRICS`, of a generated and a real set.
 
-Each takes (generated, real, key, n), two features.FeatureSet, a typed key, and
-the number of examples where both sides must have as many, and returns one
-Estimate or Test for each name of its row in the table. Those that `explain`
-return sentences.
+Each takes (generated, real, key, n): two features.FeatureSet, a typed key, and
+the number of examples for metrics that need equally many on both sides. It
+returns one Estimate or TestResult for each name of its entry in the table.
+Functions named explain_... return sentences.
 """
 
 from typing import Any, Callable
@@ -37,19 +37,19 @@ def mean_over_subsets(
   *,
   shared: bool = False,
 ) -> list[resampling.Estimate]:
-  """Scores of a set, with errors over independent draws of such sets.
+  """Computes scores of a set, with errors over independent subsets.
 
   Args:
-    fake: the set; where its source holds more examples, disjoint sets of the
-      same size are scored, too.
-    scores: of features `[n, d]`, to a tuple of scalars.
-    size: n; 0 for that of the set.
-    shared: whether all draws are compared with one real set of their size,
-      whose chance is then as large as one draw's.
+    fake: set of examples; if its source has more examples, disjoint sets of the
+      same size are evaluated as well.
+    scores: function from features `[n, d]` to a tuple of scalars.
+    size: n; 0 for the size of the set.
+    shared: whether all subsets are compared with a single real set of their
+      size, whose sampling error is then as large as that of one subset.
 
   Returns:
-    Of each score the mean and its standard error over draws; where there is
-    one draw, its value and the error of a jackknife over 10 groups.
+    For each score, the mean and its standard error over subsets. With a single
+    subset, its value and the error of a jackknife over 10 groups.
   """
   draws = fake.draws(size or fake.count)
   if len(draws) > 1:
@@ -75,12 +75,12 @@ def _pair(fake, real, n):
 
 
 def frechet_distance(fake, real, key, n):
-  """Of the Gaussians fitted to features; FID on Inception's."""
+  """Computes the Frechet distance of features (FID on those of Inception)."""
   del key, n
   if min(fake.count, real.count) < 4:
     raise ValueError(
-      f'a Frechet distance of {fake.count} examples to {real.count}: must be '
-      'at least 4 each, for two covariances and an error'
+      f'Frechet distance of {fake.count} examples to {real.count}: needs at '
+      'least 4 of each, for two covariances and an error'
     )
   (reference,) = real.moments(1)
   groups = min(10, fake.count // 2)
@@ -88,22 +88,22 @@ def frechet_distance(fake, real, key, n):
 
 
 def kid(fake, real, key, n):
-  """The squared MMD of features; KID on Inception's."""
-  # Unbiased at any size; of one subset alone there is no error to be had.
+  """Computes the squared MMD of features (KID on Inception)."""
+  # Unbiased at any size; an error needs at least two subsets.
   size = max(2, min(1000, n // 2))
   sides = (jnp.asarray(side.features) for side in (real, fake))
   return [mmd_lib.kid(*sides, key, subset_size=size)]
 
 
 def inception_score(fake, real, key, n):
-  """Inception Score of the generated set alone."""
+  """Computes the Inception Score of the generated set."""
   del real, key, n
   splits = min(10, fake.count)
   return [inception_score_metric.inception_score(fake.logits, splits=splits)]
 
 
 def prdc(fake, real, key, n):
-  """Precision, recall, density and coverage."""
+  """Computes precision, recall, density and coverage."""
   del key
   first, second = _pair(fake, real, n)
   k = min(PRDC_NEAREST_K, n - 1)
@@ -111,7 +111,7 @@ def prdc(fake, real, key, n):
 
 
 def sliced_wasserstein(fake, real, key, n):
-  """Along random directions."""
+  """Computes the sliced Wasserstein distance along random directions."""
   return [
     sliced_wasserstein_distance.sliced_wasserstein_estimate(
       *_pair(fake, real, n), key
@@ -120,17 +120,17 @@ def sliced_wasserstein(fake, real, key, n):
 
 
 def mmd(fake, real, key, n):
-  """Permutation test with a Gaussian kernel."""
+  """Runs the MMD permutation test with a Gaussian kernel."""
   return [mmd_lib.mmd_test(*_pair(fake, real, n), key, permutations=999)]
 
 
 def c2st(fake, real, key, n):
-  """Accuracy of a classifier that is trained to tell the sets apart."""
+  """Computes the accuracy of a classifier trained to distinguish the sets."""
   return [two_sample.classifier_test(*_pair(fake, real, n), key)]
 
 
 def nearest_neighbor(fake, real, key, n):
-  """Leave-one-out 1-NN accuracy, over draws of the generated set."""
+  """Computes the leave-one-out 1-NN accuracy over generated subsets."""
   del key
   reference_split = jnp.asarray(real.features[:n])
   accuracy = two_sample.nearest_neighbor_accuracy
@@ -139,16 +139,16 @@ def nearest_neighbor(fake, real, key, n):
 
 
 def explain_nearest_neighbor(fake, real):
-  """What the number means."""
+  """Explains the scale of 1-NN accuracy."""
   del fake, real
   return [
-    '1-NN accuracy: 0.5 where generated and held-out examples are alike, 1 '
-    'where each has its nearest neighbour among its own'
+    '1-NN accuracy: 0.5 if generated and held-out examples are '
+    'indistinguishable, 1 if all nearest neighbors are on the same side'
   ]
 
 
 def intra_class_fid(fake, real, key, n):
-  """Frechet distance within classes."""
+  """Computes the mean Frechet distance within classes."""
   del key, n
   found = class_conditional.intra_class_fid(
     real.features, real.labels, fake.features, fake.labels
@@ -159,7 +159,7 @@ def intra_class_fid(fake, real, key, n):
 
 
 def classification_accuracy_score(fake, real, key, n):
-  """Accuracy on real examples of a classifier of generated ones."""
+  """Computes the accuracy on real data of a classifier of generated data."""
   del n
   classes = int(max(fake.labels.max(), real.labels.max())) + 1
   both = fake.features, fake.labels, real.features, real.labels
@@ -171,7 +171,7 @@ def classification_accuracy_score(fake, real, key, n):
 
 
 def gaussian_divergence(fake, real, key, n):
-  """KL and Wasserstein-2 of a fitted Gaussian to the true one."""
+  """Computes KL and Wasserstein-2 of a fitted Gaussian to the true one."""
   del key, n
   distribution = real.source.distribution
 
@@ -184,7 +184,7 @@ def gaussian_divergence(fake, real, key, n):
 
 
 def explain_gaussian_divergence(fake, real):
-  """The fitted and the true Gaussian."""
+  """Returns the parameters of the fitted and of the true Gaussian."""
   distribution = real.source.distribution
   mean, covariance = gaussian.fit_gaussian(fake.features)
   pairs = (
@@ -193,26 +193,26 @@ def explain_gaussian_divergence(fake, real):
   )
   rounded = lambda x: np.round(np.asarray(x, np.float64), 3).tolist()
   return [
-    f'fitted {what} {rounded(fitted)}, truth {rounded(true)}'
+    f'{what}: fitted {rounded(fitted)}, true {rounded(true)}'
     for what, fitted, true in pairs
   ]
 
 
 def explain_frechet_distance(fake, real):
-  """What too few examples do to it."""
+  """Warns if there are fewer examples than features."""
   del real
   dim = fake.moments(min(10, fake.count // 2))[0].mean.shape[0]
   if fake.count > dim:
     return []
   return [
-    f'{fake.count} examples of {dim} features: their '
-    'covariance is singular and the Frechet distance far too high; compare it '
-    'with its baseline, and at one number of examples (10,000 or 50,000 are usual)'
+    f'{fake.count} examples of {dim} features: their covariance is singular '
+    'and the Frechet distance far too high; compare it only with its baseline '
+    'and at equal numbers of examples (10,000 or 50,000 are common)'
   ]
 
 
 def mixture_modes(fake, real, key, n):
-  """Modes, their share and balance, of a known mixture."""
+  """Computes the modes, their share and their balance, of a known mixture."""
   del key, n
   distribution = real.source.distribution
   scores = lambda x: mode_coverage.mode_scores(
@@ -222,7 +222,7 @@ def mixture_modes(fake, real, key, n):
 
 
 def stacked_mnist_modes(fake, real, key, n):
-  """Modes of Stacked MNIST."""
+  """Computes the modes of Stacked MNIST."""
   del real, key, n
   digits = fake.other(feature_extractors.stacked_digit_features())
   return mean_over_subsets(digits, stacked_mnist.stacked_modes)

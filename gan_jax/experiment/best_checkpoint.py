@@ -1,6 +1,6 @@
-"""The best checkpoint of a run, and the history of its scores.
+"""Tracks the best checkpoint of a run, and the history of its scores.
 
-The best before the best is kept as well: a run may go back to before the last.
+The second best is kept as well, since a run may go back to before the best.
 """
 
 import json
@@ -15,7 +15,7 @@ SCORES_FILE = 'scores.jsonl'
 
 
 def _quarantine_damaged(directory: pathlib.Path) -> list[str]:
-  """What is wrong with which checkpoints, which are moved out of the way."""
+  """Moves damaged checkpoints out of the way; returns what is wrong."""
   found = []
   paths = list(directory.iterdir()) if directory.is_dir() else []
   for path in sorted(path for path in paths if path.name.isdigit()):
@@ -30,8 +30,8 @@ class BestCheckpointTracker:
   """The checkpoint with the best scores so far, and the history of scores.
 
   Attributes:
-    step: of the best; None before there is one.
-    damaged: what is wrong with those that were moved out of the way.
+    step: step of the best checkpoint; None before there is one.
+    damaged: descriptions of checkpoints that were moved out of the way.
   """
 
   def __init__(
@@ -44,11 +44,11 @@ class BestCheckpointTracker:
     """Reads the history; lines later than `start` are dropped.
 
     Args:
-      workdir: the run's directory.
-      options: of the scores; those under others are not comparable, so that
-        a run continued with others looks for a new best. The old one stays
-        until there is one.
-      start: steps already done.
+      workdir: directory of the run.
+      options: options of the scores. Scores under other options are not
+        comparable: a run that continues with others looks for a new best, and
+        keeps the old one until it is found.
+      start: number of train steps done.
     """
     self._options = dict(options)
     self._lines = jsonl.JsonlWriter(
@@ -73,27 +73,27 @@ class BestCheckpointTracker:
     return line['options'] == json.loads(json.dumps(self._options))
 
   def is_evaluated(self, step: int) -> bool:
-    """Whether the scores of a step are noted."""
+    """Returns whether the scores of a step are in the history."""
     return step in self._done
 
   def update(
     self, step: int, state: Any, rows: list[results.MetricResult]
   ) -> bool:
-    """Notes scores, and saves the state where they are the best so far.
+    """Adds scores to the history, and saves the state if they are the best.
 
     Args:
-      step: of the state.
-      state: arrays.
-      rows: its scores; checkpoints are compared by results.ranking_key of them.
+      step: number of train steps done.
+      state: train state.
+      rows: its scores, compared by results.ranking_key.
 
     Returns:
-      Whether they are the best.
+      Whether they are the best so far.
     """
     rank, scores = results.ranking_key(rows), results.as_json(rows)
     better = self._rank is None or rank < self._rank
     if better:
       self._saved.save(step, state)
-      self._saved.wait()  # the line below must not be without it
+      self._saved.wait()  # before the line below is written
       self._rank, self.step = rank, step
     line = {'step': step, 'rank': rank, 'options': self._options}
     self._lines.write({**line, 'scores': scores})

@@ -1,4 +1,4 @@
-"""What a run will cost, by shapes alone: nothing is trained or written."""
+"""Estimates what a run will cost, from shapes; nothing is trained."""
 
 from typing import Any, NamedTuple
 
@@ -10,18 +10,18 @@ from gan_jax.experiment import build_gan, program
 
 
 class StepCost(NamedTuple):
-  """Of one train step on one device, and of what lives there.
+  """Cost of one train step on one device, and of its data there.
 
   Attributes:
-    g_parameters: trained numbers of the generator.
-    d_parameters: of the discriminator.
-    state_bytes: both networks, optimizers, the average, memories of terms.
-    resident_bytes: examples that live on the device; 0 where they stream.
-    moved_bytes: copied from the host to this device for a step.
-    reduced_bytes: averaged over devices in a step; 0 on one device.
+    g_parameters: number of parameters of the generator.
+    d_parameters: number of parameters of the discriminator.
+    state_bytes: bytes of both networks, optimizers, EMA and auxiliary arrays.
+    resident_bytes: bytes of the examples on the device; 0 if they are streamed.
+    moved_bytes: bytes copied from the host to this device for a step.
+    reduced_bytes: bytes averaged over devices in a step; 0 on one device.
     flops: floating-point operations, as XLA counts them before optimizing.
-    accessed_bytes: memory read and written, likewise: an upper bound.
-    temporary_bytes: largest memory beside arguments and results, as compiled
+    accessed_bytes: bytes read and written, counted likewise: an upper bound.
+    temporary_bytes: largest memory besides arguments and results, as compiled
       for this machine.
   """
 
@@ -46,10 +46,10 @@ def _float_bytes(tree: Any) -> int:
 
 
 def lower_train_step(experiment: Any) -> jax.stages.Lowered:
-  """One train step on one device, for its share of the batch, not compiled.
+  """Lowers one train step on one device, for its share of the batch.
 
   Args:
-    built: an experiment.Experiment.
+    experiment: an experiment.Experiment.
   """
   share = lambda x: x.update(
     shape=(x.shape[0], x.shape[1] // len(experiment.devices), *x.shape[2:])
@@ -63,15 +63,15 @@ def lower_train_step(experiment: Any) -> jax.stages.Lowered:
 
 
 def count_flops(lowered: jax.stages.Lowered) -> float:
-  """Floating-point operations, as XLA counts them before it optimizes."""
+  """Returns floating-point operations, as XLA counts them unoptimized."""
   return (lowered.cost_analysis() or {}).get('flops', float('nan'))
 
 
 def estimate_cost(experiment: Any) -> StepCost:
-  """Compiles one step for shapes of the experiment and reads what XLA says.
+  """Compiles one step for the experiment's shapes and reads XLA's analysis.
 
   Args:
-    built: an experiment.Experiment.
+    experiment: an experiment.Experiment.
 
   Returns:
     The cost for one device, with its share of the batch.
@@ -103,7 +103,7 @@ def estimate_cost(experiment: Any) -> StepCost:
 
 
 def _units(number: float, base: int, unit: str) -> str:
-  """1.91 MB, 0.916 GFLOP and the like."""
+  """Formats a number as in 1.91 MB or 0.916 GFLOP."""
   prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
   while number >= base and len(prefixes) > 1:
     number /= base
@@ -112,15 +112,15 @@ def _units(number: float, base: int, unit: str) -> str:
 
 
 def format_cost(cost: StepCost, experiment: Any, members: int = 1) -> list[str]:
-  """What there is to say of a cost.
+  """Describes a cost for a person.
 
   Args:
-    cost: of one step on one device.
-    built: its experiment.
-    members: of an ensemble.
+    cost: cost of one step on one device.
+    experiment: its experiment.
+    members: number of members of an ensemble.
 
   Returns:
-    Sentences, a line each.
+    Lines of text.
   """
   size, flop = lambda n: _units(n, 1024, 'B'), lambda n: _units(n, 1000, 'FLOP')
   share = experiment.config.batch_size // len(experiment.devices)

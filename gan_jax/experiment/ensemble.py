@@ -1,9 +1,8 @@
-"""An ensemble with all that it needs: many runs as one program.
+"""Builds an ensemble: many runs as one program.
 
-from gan_jax import team
-crew = ensemble.build_ensemble({'data': {'name': 'ring'}, 'ensemble': {
+ensemble = build_ensemble({'data': {'name': 'ring'}, 'ensemble': {
   'seeds': 4, 'sweep': 'penalties.r1.weight=logspace(-3,0,4)'}})
-crew.members[5].point  # {'penalties.r1.weight': 0.01}
+ensemble.members[5].point  # {'penalties.r1.weight': 0.01}
 """
 
 import dataclasses
@@ -27,11 +26,10 @@ class EnsembleExperiment:
   """Many runs as one program.
 
   Attributes:
-    base: the experiment that the members vary; its settings are those of the
-      ensemble.
-    members: in the order of the states' first axis.
+    base: experiment that the members vary; its config is that of the ensemble.
+    members: members in the order of the states' first axis.
     hparams: starting values of `state.hparams`, `[M]` each.
-    devices: that share the members.
+    devices: devices that share the members.
   """
 
   base: experiment.Experiment
@@ -41,33 +39,33 @@ class EnsembleExperiment:
 
   @property
   def config(self) -> config_lib.Config:
-    """Of the ensemble."""
+    """Config of the ensemble."""
     return self.base.config
 
   @property
   def shape(self) -> tuple[int, ...]:
-    """Of one example."""
+    """Shape of one example."""
     return self.base.shape
 
   @property
   def train(self) -> data.Source:
-    """The training source, which all members share."""
+    """Source of the training examples, which all members share."""
     return self.base.train
 
   @property
   def test(self) -> data.Source:
-    """The held-out source."""
+    """Source of the held-out examples."""
     return self.base.test
 
   @property
   def streams(self) -> fused.RandomStreams:
-    """What everything random of the members comes from, `[M]`."""
+    """Sources of all randomness of the members, `[M]`."""
     return ensemble.stack_members(
       [fused.make_streams(member.config.seed) for member in self.members]
     )
 
   def init_state(self) -> training.GANState:
-    """The members' states at step 0, `[M, ...]`; each as its run alone has."""
+    """Returns the members' states at step 0, `[M, ...]`, as of single runs."""
     experiment, seeds = self.base, [m.config.seed for m in self.members]
     init = build_gan.compile_init(
       build_gan.build_init(
@@ -83,13 +81,13 @@ class EnsembleExperiment:
     return states.replace(hparams=hparams)
 
   def abstract_state(self) -> training.GANState:
-    """Shapes and types of the states, computing nothing."""
+    """Returns the shapes and types of the states, without computing them."""
     return ensemble.stacked_member_shapes(
       self.base.abstract_state(), len(self.members)
     )
 
   def program(self, backend: str = '') -> program_lib.TrainProgram:
-    """Many train steps of all members as one compiled call, and its feed.
+    """Builds the program of many train steps of all members, and its feed.
 
     Args:
       backend: 'vmap' or 'map'; '' takes `config.ensemble.backend`.

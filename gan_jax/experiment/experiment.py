@@ -1,10 +1,7 @@
-"""From a plain mapping to everything that a program needs.
+"""Builds everything that a program needs from a config.
 
-A notebook, train.py and whatever reads a finished run share this builder:
-
-  built = experiment.build({'data': {'name': 'digits'}, 'num_steps': 100})
-  sample = run_dir.load_sampler('runs/digits')  # a finished run
-  images = sample(64)                      # [64, 16, 16, 1] in [-1, 1]
+experiment = build({'data': {'name': 'digits'}, 'num_steps': 100})
+state = experiment.init_state()
 """
 
 import dataclasses
@@ -14,40 +11,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import (
-  config as config_lib,
-)
-from gan_jax import (
-  data,
-  distributed,
-  evaluation,
-  pixels,
-  training,
-)
+from gan_jax import config as config_lib
+from gan_jax import data, distributed, evaluation, pixels, training
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
 from gan_jax.evaluation import failure_modes, reference_data
 from gan_jax.experiment import build_gan, build_hparams, compatibility
 from gan_jax.experiment import program as program_lib
-from gan_jax.experiment.run_dir import load_sampler
 from gan_jax.training import fused, nonfinite, update_rules
-
-__all__ = ['Experiment', 'build', 'take_examples', 'load_sampler']
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-  """What `build` makes.
+  """A config with its GAN, data, devices and train step.
 
   Attributes:
-    settings: checked, with every part's options filled in.
-    gan: the game.
+    config: resolved config.
+    gan: the GAN.
     hparams: starting values of `state.hparams`.
-    shape: of one example.
-    train: the training source.
-    test: the held-out source.
-    devices: that the train step will run on, of all processes.
-    train_step: written for one device, with `axis_name=devices.AXIS_NAME`.
+    shape: shape of one example.
+    train: source of the training examples.
+    test: source of the held-out examples.
+    devices: devices of all processes that the train step runs on.
+    train_step: train step for one device, with `axis_name=devices.AXIS_NAME`.
   """
 
   config: config_lib.Config
@@ -61,17 +47,17 @@ class Experiment:
 
   @property
   def local_devices(self) -> list[jax.Device]:
-    """Those of the devices that belong to this process."""
+    """Devices of this process."""
     return devices_lib.addressable_devices(self.devices)
 
   @property
   def key(self) -> jax.Array:
-    """The run's base key."""
+    """Base key of the run."""
     return self.streams.key
 
   @property
   def streams(self) -> fused.RandomStreams:
-    """What everything random of the run comes from."""
+    """Sources of all randomness in the run."""
     return fused.make_streams(self.config.seed)
 
   def init_state(self) -> training.GANState:
@@ -87,7 +73,7 @@ class Experiment:
     return build_gan.build_init(self.gan, self.config, self.shape, self.hparams)
 
   def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and types of a step's batch on all devices, uint8 or float."""
+    """Returns the shapes and types of a step's batch on all devices."""
     example = self.train[np.zeros(1, np.int64)]
     lead = (self.config.d_steps, self.config.batch_size)
     return {
@@ -96,13 +82,13 @@ class Experiment:
     }
 
   def parallel_train_step(self) -> devices_lib.ParallelStep:
-    """The train step on the devices, with what places its arguments."""
+    """Returns the train step on the devices, and how to place its arguments."""
     return distributed.parallelize_step(
       self.train_step, self.devices, backend=self.config.parallel
     )
 
   def program(self) -> program_lib.TrainProgram:
-    """Many train steps as one compiled call on the devices, and its feed."""
+    """Builds the program of many train steps in one call, and its feed."""
     return program_lib.make_train_program(
       self.train_step, self.train, self.config, self.devices
     )
@@ -110,7 +96,10 @@ class Experiment:
   def make_health_probe(
     self,
   ) -> Callable[[training.GANState], dict[str, float]]:
-    """State -> how both players do (health.py), of 256 examples or a batch."""
+    """Builds the function from a state to facts about both players.
+
+    See failure_modes.make_health_probe; it looks at 256 examples, or a batch.
+    """
     size = self.config.batch_size // len(self.devices)
     count = max(256, size)
     return failure_modes.make_health_probe(
@@ -122,14 +111,13 @@ class Experiment:
     )
 
   def make_evaluator(self, **more: Any) -> evaluation.Evaluator:
-    """What scores examples by `settings.eval` against this data.
+    """Builds the evaluator of `config.eval` with this data as reference.
 
     Args:
-      **more: `store`, `track` of evaluation.Evaluator.
+      **more: `store` and `track` of evaluation.Evaluator.
 
     Raises:
-      ValueError: as evaluation.Evaluator does, and for a score that needs classes,
-        which the samples of a run do not have.
+      ValueError: as evaluation.Evaluator does.
     """
     facts = data_identity(self.config)
     if self.test is self.train:  # none was held out
@@ -147,7 +135,12 @@ class Experiment:
   def batches(
     self, start: int = 0, put=lambda batch: batch
   ) -> data.BatchIterator:
-    """The training batches from a step on."""
+    """Returns an iterator over training batches.
+
+    Args:
+      start: number of train steps done before the first batch.
+      put: function that places a batch of numpy arrays.
+    """
     return data.BatchIterator(
       self.train,
       seed=self.config.seed,

@@ -2,8 +2,8 @@
 
   python -m gan_jax.experiment.extract_member runs/sweep 5 runs/member5
 
-The new run has the member's settings and its last checkpoint, so that it can
-be scored, sampled, and continued like any other.
+The new run has the member's config and its last checkpoint, so that it can be
+scored, sampled, and continued like any other run.
 """
 
 import argparse
@@ -17,34 +17,33 @@ from gan_jax.experiment import compatibility, run_dir
 from gan_jax.io import checkpoint, files
 
 
-def extract(
+def extract_member(
   workdir: str | pathlib.Path, member: int, out: str | pathlib.Path
 ) -> int:
   """Writes a member of an ensemble as a run.
 
   Args:
-    workdir: of the ensemble.
-    member: its number.
-    out: directory of the new run, which must not hold one.
+    workdir: directory of the ensemble.
+    member: index of the member.
+    out: directory of the new run; must be missing or empty.
 
   Returns:
-    Train steps of the checkpoint; fewer than the ensemble's where the member
-    diverged.
+    Number of train steps of the checkpoint; fewer than the ensemble's if the
+    member diverged.
 
   Raises:
-    FileNotFoundError: where there is no ensemble, or no checkpoint of it.
-    FileExistsError: where `out` holds anything.
-    ValueError: for a member that is not there.
+    FileNotFoundError: if there is no ensemble, or no checkpoint of it.
+    FileExistsError: if `out` is not empty.
+    ValueError: if there is no such member.
   """
   out = pathlib.Path(out)
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
-    raise FileExistsError(f'{out} is there already: name a new directory')
+    raise FileExistsError(f'{out} exists already: name a new directory')
   _, config, _, state = run_dir.restore(workdir, member=member)
   metadata = run_dir.read_config(workdir)
   step = int(state.step)
   out.mkdir(parents=True, exist_ok=True)
-  kept = config_lib.to_dict(config)
-  metadata = metadata | {'config': kept}
+  metadata = metadata | {'config': config_lib.to_dict(config)}
   directory = out / run_dir.CHECKPOINTS
   with checkpoint.RunCheckpointer(
     directory, keep=1, metadata=metadata
@@ -55,36 +54,39 @@ def extract(
 
 
 def main() -> None:
-  """Reads the command line."""
+  """Runs the command line program."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('workdir', help='of the ensemble')
-  parser.add_argument('member', type=int, help='its number, from 0')
+  parser.add_argument('workdir', help='directory of the ensemble')
+  parser.add_argument('member', type=int, help='index of the member, from 0')
   parser.add_argument('out', help='directory of the new run')
   options = parser.parse_args()
-  signal.signal(signal.SIGINT, signal.SIG_DFL)  # else JAX may lose it
-  logging.getLogger('absl').setLevel(logging.ERROR)  # orbax tells of all
+  signal.signal(signal.SIGINT, signal.SIG_DFL)  # a callback of JAX may lose it
+  logging.getLogger('absl').setLevel(
+    logging.ERROR
+  )  # orbax logs what it raises, too
   try:
-    step = extract(options.workdir, options.member, options.out)
+    step = extract_member(options.workdir, options.member, options.out)
   except (ValueError, OSError) as error:
-    sys.exit(f'extract: {error}')
-  told = f'{options.out}: member {options.member} at step {step}'
+    sys.exit(f'extract_member: {error}')
+  text = f'{options.out}: member {options.member} at step {step}'
   reached = run_dir.latest_step(options.workdir)
   if step < reached:
-    told += f', after which it diverged (the others are at {reached})'
-  print(told)
+    text += f', after which it diverged (the others are at {reached})'
+  print(text)
   before = config_lib.resolve(run_dir.read_config(options.workdir)['config'])
   after = config_lib.resolve(run_dir.read_config(options.out)['config'])
   changed = compatibility.incompatible_fields(
     config_lib.to_dict(before), config_lib.to_dict(after)
   )
-  given = ' '.join(
-    f'--config.{leaf}={new}'
-    for leaf, (_, new) in changed.items()
-    if not leaf.startswith('ensemble.')
+  overrides = ' '.join(
+    f'--config.{field}={new}'
+    for field, (_, new) in changed.items()
+    if not field.startswith('ensemble.')
   )
   print(
-    'to go on: the command of the ensemble without --config.ensemble, and with '
-    f'{given} --workdir={options.out}'
+    'to continue it: the command of the ensemble without --config.ensemble, '
+    f'with '
+    f'{overrides} --workdir={options.out}'
   )
 
 

@@ -1,4 +1,4 @@
-"""The compiled program of a run: how its steps are fused, fed and paced."""
+"""The compiled program of a run: many train steps per call, and their data."""
 
 from typing import Any, Callable, NamedTuple
 
@@ -13,20 +13,20 @@ from gan_jax.experiment import schedule
 from gan_jax.training import fused
 
 _CHUNK_BYTES = 64 * 2**20
-_CHUNK_STEPS = 16  # of a streamed chunk, where nobody says
-_RESIDENT_STEPS = 1000  # the most of one call
+_CHUNK_STEPS = 16  # in a streamed chunk, by default
+_RESIDENT_STEPS = 1000  # in a call, at most
 
 
 class TrainProgram(NamedTuple):
-  """Many train steps as one compiled call, and how its arguments get there.
+  """Many train steps as one compiled call, and how to place its arguments.
 
   Attributes:
-    run: (state, feed, draws, count) -> (state, metrics), compiled; the state
-      is donated. See training.fuse_steps.
-    put: states and draws to the devices, whole.
-    feed: (start, rollbacks=0) -> the feed from a step on, to be used as a
+    run: compiled function (state, data, streams, count) -> (state, metrics),
+      which donates the state. See training.fuse_steps.
+    put: places states and streams on the devices, unsplit.
+    feed: function (start, rollbacks=0) -> feed of the data from a step on, a
       context manager; rollbacks as in fused.make_streams.
-    limit: the most steps of one call.
+    max_steps: largest number of steps in one call.
   """
 
   run: Callable[..., Any]
@@ -36,7 +36,7 @@ class TrainProgram(NamedTuple):
 
 
 def fits_on_device(source: data.Source, config: config_lib.Config) -> bool:
-  """Whether all of a source fits on each device, by `resident_mb`."""
+  """Returns whether a source may live on each device, by `resident_mb`."""
   return _fits(device_feed.source_nbytes(source), config)
 
 
@@ -45,17 +45,17 @@ def _fits(nbytes: int, config: config_lib.Config) -> bool:
 
 
 def choose_max_steps(config: config_lib.Config, nbytes: int, size: int) -> int:
-  """The most steps of one call of the program.
+  """Chooses the largest number of steps in one call of the program.
 
   Args:
-    config: the settings; `steps_per_call` above 0 is the answer.
-    nbytes: of all training examples.
-    size: number of them.
+    config: resolved config; a `steps_per_call` above 0 is the result.
+    nbytes: bytes of all training examples.
+    size: number of training examples.
 
   Returns:
-    At least 1. A resident set needs no more than are between two lines of
-    the log; a chunk is bounded by its bytes, and on CPU, where nothing is
-    copied, by 1.
+    At least 1. With resident data a call needs no more steps than there are
+    between two lines of the log. A streamed chunk is bounded by its bytes, and
+    by 1 step on CPU, where nothing is copied.
   """
   if config.steps_per_call:
     return config.steps_per_call
@@ -76,16 +76,16 @@ def make_train_program(
   *,
   many: Callable[[fused.FusedSteps], fused.FusedSteps] | None = None,
 ) -> TrainProgram:
-  """Makes the program of one run, or of many, on their devices.
+  """Builds the program of one run, or of many, on their devices.
 
   Args:
-    step: a train step, made with `axis_name=devices.AXIS_NAME`; for many runs,
-      without an axis.
-    source: of the training examples.
-    config: the settings.
-    devices: that share the batch; for many runs, the runs.
-    many: makes the program of many runs from that of one (training.vectorize_members);
-      None for one run.
+    step: train step with `axis_name=devices.AXIS_NAME`; without an axis for
+      many runs.
+    source: source of the training examples.
+    config: resolved config.
+    devices: devices that share the batch, or the runs if there are many.
+    many: function from the program of one run to that of many, see
+      training.vectorize_members; None for one run.
 
   Returns:
     The program; nothing is compiled or placed yet.

@@ -1,4 +1,4 @@
-"""How a run is taken up again: from its newest good checkpoint."""
+"""Resumes a run from its newest good checkpoint, or starts a new one."""
 
 import json
 import os
@@ -17,14 +17,14 @@ from gan_jax.io import checkpoint
 
 
 class ResumePoint(NamedTuple):
-  """What a run begins with.
+  """State that a run starts from.
 
   Attributes:
-    state: its state, on the host or the first device.
-    step: train steps done; a frozen member's state may have done fewer.
-    rollbacks: how often it has gone back to a checkpoint for a NaN.
-    note: a sentence that says where the state comes from. Checkpoints that
-      are damaged are named in it and set aside, in `damaged/`.
+    state: train state, on the host or the first device.
+    step: number of train steps done; a frozen member may have done fewer.
+    rollbacks: number of times the run has gone back to a checkpoint.
+    note: sentence that says where the state comes from; it names damaged
+      checkpoints, which are moved to `damaged/`.
   """
 
   state: training.GANState
@@ -38,22 +38,25 @@ def restore_or_initialize(
   workdir: pathlib.Path | None,
   init_from: str | os.PathLike = '',
 ) -> ResumePoint:
-  """What a run begins with: its own checkpoint, or a fresh state.
+  """Reads the newest good checkpoint of a run, or makes a new state.
 
-  Of several processes the first one reads, and tells the others.
+  In a job of several processes, process 0 reads and broadcasts the state.
 
   Args:
-    built: the experiment.Experiment.
+    experiment: an experiment.Experiment, or an ensemble.
     workdir: the run's directory, made if missing; None for a run that writes
       nothing.
     init_from: directory of another run, whose weights (not its optimizer or
-      step) a fresh run takes; '' for none.
+      step) a new run takes; '' for none.
+
+  Returns:
+    The resume point.
 
   Raises:
-    ValueError: where the directory holds a run of another config, or
-      init_from one of other networks; the leaves that differ are named. Where
-      all checkpoints are damaged.
-    FileNotFoundError: where init_from holds no run.
+    ValueError: if the directory holds a run of another config, or init_from one
+      of other networks (the message names the fields that differ), or if all
+      checkpoints are damaged.
+    FileNotFoundError: if init_from holds no run.
   """
   found = None
   with multihost.raise_together('start', ValueError, OSError):
@@ -74,7 +77,7 @@ def restore_or_initialize(
 
 
 def _check_same_config(experiment) -> None:
-  """Refuses processes that were given other configs, data or versions."""
+  """Refuses processes with different configs, data or versions."""
   if multihost.process_count() == 1:
     return
   metadata = run_dir.run_metadata(experiment)
@@ -87,7 +90,7 @@ def _check_same_config(experiment) -> None:
   if other.any():
     raise ValueError(
       f'process {int(np.argmax(other))} has another config, other data or '
-      'versions than process 0: all must be started alike (runs of their own '
+      'versions than process 0: all must be started alike (independent runs '
       'take --num_processes=1)'
     )
 
@@ -106,10 +109,10 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
     found = _restore_newest(experiment, workdir)
   if found is not None:
     total = experiment.config.num_steps
-    told = f'continues from the checkpoint of step {found.step} of {total}'
+    note = f'continues from the checkpoint of step {found.step} of {total}'
     if init_from:
-      told += ' (its own weights, not once more those of --init_from)'
-    return found._replace(note=found.note + told)
+      note += ' (with its own weights; --init_from is for new runs)'
+    return found._replace(note=found.note + note)
   if workdir is not None:
     _check_no_results_lost(experiment, workdir)
   fresh = experiment.init_state()
@@ -126,7 +129,7 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
       facts(other, shape), facts(experiment.config, experiment.shape)
     ),
     f'the networks of {init_from} do not fit; they differ in',
-    'Weights can be taken from the same networks alone.',
+    'Weights can be taken from the same networks only.',
   )
   take = lambda new, old: new.replace(
     params=old.params, batch_stats=old.batch_stats
@@ -141,10 +144,10 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
 
 
 def _check_no_results_lost(experiment, workdir) -> None:
-  """Refuses to write over what a run of another config left, but no checkpoint.
+  """Refuses to overwrite files of another config's run without a checkpoint.
 
-  Killed before its first checkpoint, the same run begins anew, and writes the
-  same again.
+  A run of the same config that was killed before its first checkpoint starts
+  again and writes the same files.
   """
   lines = any(path.stat().st_size for path in workdir.glob('*.jsonl'))
   left = lines or (workdir / run_dir.BEST).is_dir()
@@ -153,7 +156,7 @@ def _check_no_results_lost(experiment, workdir) -> None:
 
 
 def _restore_newest(experiment, workdir) -> ResumePoint | None:
-  """The newest good checkpoint, with what is to be said of newer ones."""
+  """Reads the newest good checkpoint, and quarantines damaged newer ones."""
   kept = workdir / run_dir.CHECKPOINTS
   if not kept.is_dir():
     return None
@@ -175,15 +178,15 @@ def _restore_newest(experiment, workdir) -> ResumePoint | None:
           f'{kept} to start anew'
         )
       return None
-  said = ''.join(
+  notes = ''.join(
     f'{checkpoint.quarantine(kept / str(number), text)}; '
     for number, text in damaged.items()
   )
-  return ResumePoint(restored, step, metadata.get('rollbacks', 0), said)
+  return ResumePoint(restored, step, metadata.get('rollbacks', 0), notes)
 
 
 def _check_continues(experiment, workdir, step, metadata) -> None:
-  """Refuses a checkpoint of another run, or beyond the end of this."""
+  """Refuses a checkpoint of another config, or beyond the end of this run."""
   _raise_incompatible(
     compatibility.incompatible_fields(
       metadata['config'] | {'examples': metadata['examples']},
@@ -205,7 +208,7 @@ def _raise_incompatible(
 ) -> None:
   if different:
     listed = ''.join(
-      f'\n  {leaf}: {old!r} there, {new!r} now'
-      for leaf, (old, new) in different.items()
+      f'\n  {field}: checkpoint has {old!r}, config has {new!r}'
+      for field, (old, new) in different.items()
     )
     raise ValueError(f'{reason}{listed}\n{advice}')

@@ -1,4 +1,4 @@
-"""What a run keeps in its directory, and how that is read."""
+"""Files of a run's directory, and how they are read."""
 
 import pathlib
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 from gan_jax import __version__, sampling, training
 from gan_jax import config as config_lib
 from gan_jax.experiment import build_gan, build_hparams, sweep
-from gan_jax.io import checkpoint, files
+from gan_jax.io import checkpoint as checkpoint_lib
+from gan_jax.io import files
 from gan_jax.sampling import standing_stats
 from gan_jax.training import ensemble
 
@@ -20,10 +21,10 @@ _MAX_CONFIG_BYTES = 2**20  # side, or channels, of an example
 
 
 def run_metadata(experiment: Any) -> dict[str, Any]:
-  """What a run's config.json holds: settings, shape of the data, versions.
+  """Returns the content of config.json: config, data, versions.
 
   Args:
-    built: an experiment.Experiment.
+    experiment: an experiment.Experiment, or an ensemble.
   """
   return {
     'config': config_lib.to_dict(experiment.config),
@@ -38,7 +39,7 @@ def run_metadata(experiment: Any) -> dict[str, Any]:
 
 
 def data_fingerprint(experiment: Any) -> dict[str, Any]:
-  """Sizes of the two splits of an experiment's data, and which files it has."""
+  """Returns the sizes of both splits, and a digest of the files, if any."""
   metadata = {'train': len(experiment.train), 'test': len(experiment.test)}
   listing = getattr(experiment.train, 'listing', '')
   return metadata | ({'files': listing} if listing else {})
@@ -47,25 +48,29 @@ def data_fingerprint(experiment: Any) -> dict[str, Any]:
 def latest_step(
   workdir: str | pathlib.Path, of: str = CHECKPOINTS
 ) -> int | None:
-  """Step of the newest checkpoint in a run's directory; None for none.
+  """Returns the step of the newest checkpoint of a run, None if none.
 
   Args:
-    workdir: the run's directory.
-    of: CHECKPOINTS, or BEST, of which there is one.
+    workdir: directory of the run.
+    of: CHECKPOINTS or BEST.
   """
   directory = pathlib.Path(workdir) / of
   if not directory.is_dir():
     return None
-  with checkpoint.RunCheckpointer(directory, read_only=True) as saved:
+  with checkpoint_lib.RunCheckpointer(directory, read_only=True) as saved:
     return saved.latest()
 
 
 def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
-  """Reads what a run's directory says of it.
+  """Reads the config.json of a run.
+
+  Args:
+    workdir: directory of the run.
 
   Raises:
-    FileNotFoundError: where the directory holds no run.
-    ValueError: where the file is not as it was written.
+    FileNotFoundError: if the directory holds no run.
+    ValueError: if the file is not as it was written, or of another version of
+      this library.
   """
   path = pathlib.Path(workdir) / CONFIG_FILE
   if not path.exists():
@@ -83,32 +88,34 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
 
 def open_checkpoints(
   experiment: Any, workdir: pathlib.Path, rollbacks: int = 0
-) -> checkpoint.RunCheckpointer:
-  """The checkpoints of a run, to write; each says of which run it is.
+) -> checkpoint_lib.RunCheckpointer:
+  """Opens the checkpoints of a run for writing, with the run's metadata.
 
   Args:
-    built: the experiment.Experiment, or ensemble.EnsembleExperiment.
-    workdir: the run's directory.
-    rollbacks: how often the run has gone back.
+    experiment: an experiment.Experiment, or an ensemble.
+    workdir: directory of the run.
+    rollbacks: number of times the run has gone back to a checkpoint.
   """
-  return checkpoint.RunCheckpointer(
+  return checkpoint_lib.RunCheckpointer(
     workdir / CHECKPOINTS,
     keep=experiment.config.keep_checkpoints,
     metadata=run_metadata(experiment) | {'rollbacks': rollbacks},
   )
 
 
-def _restore_member(
+def _config_of_member(
   config: config_lib.Config, workdir: Any, member: int | None
 ) -> config_lib.Config:
-  """The settings of a run, or of a member of an ensemble."""
+  """Returns the config of a run, or of a member of an ensemble."""
   if not config_lib.is_ensemble(config):
     if member is not None:
-      raise ValueError(f'member={member}: {workdir} holds one run, no ensemble')
+      raise ValueError(
+        f'member={member}: {workdir} holds a single run, not an ensemble'
+      )
     return config
   found = sweep.expand_sweep(config)
   if member is None or not 0 <= member < len(found):
-    given = 'no member was named' if member is None else f'member={member}'
+    given = 'no member is named' if member is None else f'member={member}'
     raise ValueError(
       f'{given}: {workdir} holds an ensemble; its members are 0 to '
       f'{len(found) - 1}'
@@ -118,29 +125,29 @@ def _restore_member(
 
 def restore(
   workdir: str | pathlib.Path,
-  which: str = 'latest',
+  checkpoint: str = 'latest',
   *,
   member: int | None = None,
 ) -> tuple[training.GAN, config_lib.Config, tuple[int, ...], training.GANState]:
   """Reads a checkpoint of a run.
 
   Args:
-    workdir: the run's directory.
-    which: 'latest', 'best' (by the first of the run's scores), or a step.
-    member: of an ensemble, its number.
+    workdir: directory of the run.
+    checkpoint: 'latest', 'best' (by the first of the run's scores), or a step.
+    member: index of a member of an ensemble.
 
   Returns:
-    The game, its settings, the shape of one example, and the state.
+    The GAN, its config, the shape of one example, and the state.
 
   Raises:
-    FileNotFoundError: where there is no run, or it has no such checkpoint.
-    ValueError: for another `which`, a member that is not there, or a
-      checkpoint that is damaged.
+    FileNotFoundError: if there is no run, or it has no such checkpoint.
+    ValueError: for another `checkpoint`, a member that does not exist, or a
+      damaged checkpoint.
   """
   metadata = read_config(workdir)
   kept = config_lib.resolve(metadata['config'])
   shape = tuple(metadata['shape'])
-  config = _restore_member(kept, workdir, member)
+  config = _config_of_member(kept, workdir, member)
   gan = build_gan.build_gan(config, shape)
   hparams = build_hparams.build_hparams(config)
   like = build_gan.abstract_state(
@@ -148,31 +155,33 @@ def restore(
   )
   if member is not None:
     like = ensemble.stacked_member_shapes(like, len(sweep.expand_sweep(kept)))
-  of = BEST if which == 'best' else CHECKPOINTS
-  if which not in ('best', 'latest') and not which.isdigit():
+  of = BEST if checkpoint == 'best' else CHECKPOINTS
+  if checkpoint not in ('best', 'latest') and not checkpoint.isdigit():
     raise ValueError(
-      f"checkpoint={which!r}: must be 'latest', 'best' or a step"
+      f"checkpoint={checkpoint!r}: must be 'latest', 'best' or a step"
     )
   if latest_step(workdir, of) is None:
     hint = ''
     if of == BEST:
       hint = '; one is kept with --config.eval.every, but not of an ensemble'
-    raise FileNotFoundError(f'{workdir} has no {which} checkpoint yet{hint}')
-  with checkpoint.RunCheckpointer(
+    raise FileNotFoundError(
+      f'{workdir} has no {checkpoint} checkpoint yet{hint}'
+    )
+  with checkpoint_lib.RunCheckpointer(
     pathlib.Path(workdir) / of, read_only=True
   ) as saved:
-    step = int(which) if which.isdigit() else saved.latest()
+    step = int(checkpoint) if checkpoint.isdigit() else saved.latest()
     if step not in saved.steps():
       raise FileNotFoundError(
         f'{workdir} has no checkpoint of step {step}; it has {saved.steps()}'
       )
     try:
       state = saved.restore(like, step)
-    except checkpoint.CorruptCheckpointError as error:
+    except checkpoint_lib.CorruptCheckpointError as error:
       others = [other for other in saved.steps() if other != step]
       if of == BEST or not others:
         raise
-      raise checkpoint.CorruptCheckpointError(
+      raise checkpoint_lib.CorruptCheckpointError(
         f'{error}. There are others, of the steps {others}'
       ) from error
   if member is not None:
@@ -184,29 +193,28 @@ def load_sampler(
   workdir: str | pathlib.Path,
   *,
   weights: str = 'ema',
-  which: str = 'latest',
+  checkpoint: str = 'latest',
   member: int | None = None,
 ) -> sampling.Sampler:
-  """The sampling function of a run.
+  """Loads the generator of a run as a sampling function.
 
   Args:
-    workdir: the run's directory.
-    weights: 'ema', the moving average, or 'raw'; with batch norm's statistics
-      recomputed for either.
-    which: the checkpoint: 'latest', 'best' or a step.
-    member: of an ensemble, its number.
+    workdir: directory of the run.
+    weights: 'ema' or 'raw'; batch norm statistics are recomputed for either.
+    checkpoint: 'latest', 'best' or a step.
+    member: index of a member of an ensemble.
 
   Returns:
     The sampler: `load('runs/digits')(64)` is `[64, 16, 16, 1]`.
 
   Raises:
-    FileNotFoundError: where there is no run, or it has no such checkpoint.
-    ValueError: for other weights, another `which`, or a member that is not
-      there.
+    FileNotFoundError: if there is no run, or it has no such checkpoint.
+    ValueError: for other weights, another `checkpoint`, or a member that does
+      not exist.
   """
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
-  gan, config, shape, restored = restore(workdir, which, member=member)
+  gan, config, shape, restored = restore(workdir, checkpoint, member=member)
   raw = (restored.generator.params, restored.generator.batch_stats)
   picked = standing_stats.evaluation_weights(
     gan, restored.ema if weights == 'ema' else raw

@@ -1,4 +1,4 @@
-"""Which runs an ensemble holds: seeds, and values of hyper-parameters.
+"""Members of an ensemble: seeds, and values of hyper-parameters.
 
   >>> from gan_jax import config as config_lib
   >>> from gan_jax.experiment import sweep
@@ -10,9 +10,9 @@
   >>> sweep.expand_sweep(config)[3].point
   {'ema_decay': 0.9, 'label_smoothing': 0.1}
 
-A setting can be swept that is a number with a decimal point and lives in
-`state.hparams`: learning rates, betas, weights of penalties, decay of the
-average, label smoothing, strength of augmentation and the like.
+A field can be swept if it is a float and lives in `state.hparams`: learning
+rates, betas, penalty weights, EMA decay, label smoothing, strength of
+augmentation and the like.
 """
 
 import dataclasses
@@ -25,23 +25,14 @@ import numpy as np
 
 from gan_jax import config as config_lib
 from gan_jax import validation
+from gan_jax.config.sweeps import GRAMMAR, swept_names
 
 _SPACES = {
   'linspace': np.linspace,
   'logspace': np.logspace,
   'geomspace': np.geomspace,
 }
-_GRAMMAR = (
-  "must be like 'g_optimizer.learning_rate=1e-4,1e-3', "
-  "'penalties.r1.weight=logspace(-3,2,16)' (from 10^-3 to 10^2), also "
-  "geomspace and linspace; several with ';', and 'a+b=...' for settings that "
-  'have the same value'
-)
-
-
-MAX_MEMBERS = (
-  10_000  # members; of more, the states alone of a toy fill a machine
-)
+MAX_MEMBERS = 10_000  # the states of more, even of a toy, fill a machine
 
 
 class SweepAxis(NamedTuple):
@@ -49,7 +40,7 @@ class SweepAxis(NamedTuple):
 
   Attributes:
     fields: config fields that all take the values.
-    values: in order.
+    values: values in order.
   """
 
   fields: tuple[str, ...]
@@ -57,7 +48,7 @@ class SweepAxis(NamedTuple):
 
   @property
   def name(self) -> str:
-    """Of the axis, for tables and plots."""
+    """Name of the axis, for tables and plots."""
     return '+'.join(self.fields)
 
 
@@ -65,8 +56,8 @@ class SweepMember(NamedTuple):
   """One run of an ensemble.
 
   Attributes:
-    settings: of an ordinary run that is this member.
-    point: setting -> value, of what is swept.
+    config: config of an ordinary run that is this member.
+    point: values of the swept fields.
   """
 
   config: config_lib.Config
@@ -89,47 +80,45 @@ def _values(text: str, names: str) -> tuple[float, ...]:
     return tuple(float(x) for x in _SPACES[called[1]](low, high, count))
   except (ValueError, IndexError):
     raise ValueError(
-      f'ensemble.sweep: {names} has the values {text!r}: {_GRAMMAR}. What can '
-      'be swept are continuous settings'
+      f'ensemble.sweep: {names} has the values {text!r}: {GRAMMAR}. Only '
+      'continuous fields can be swept'
     ) from None
 
 
 def parse_sweep(text: str) -> tuple[SweepAxis, ...]:
-  """The dimensions of a sweep.
+  """Parses the dimensions of a sweep.
 
   Args:
-    text: 'setting=values', several separated by ';'. Values are numbers with
+    text: 'field=values', several separated by ';'. Values are numbers with
       commas, `linspace(low, high, count)`, `geomspace(low, high, count)` or
       `logspace(low, high, count)` with exponents of 10; 'a+b=values' gives
-      two settings the same value. '' is no sweep.
+      two fields the same value. '' is no sweep.
 
   Returns:
-    The dimensions; an ensemble has their product.
+    The dimensions; the members of an ensemble are their product.
 
   Raises:
-    ValueError: for anything else, with what is allowed.
+    ValueError: if the text is anything else; the message has the grammar.
   """
+  swept_names(text)  # or raises
   axes = []
   for part in filter(None, (p.strip() for p in text.split(';'))):
-    names, equals, values = part.replace(' ', '').partition('=')
-    if not equals or not all(names.split('+')):
-      raise ValueError(f'ensemble.sweep={part!r}: {_GRAMMAR}')
+    names, _, values = part.replace(' ', '').partition('=')
     axis = SweepAxis(tuple(names.split('+')), _values(values, names))
     if len(set(axis.values)) < len(axis.values):
-      raise ValueError(f'ensemble.sweep={part!r}: a value is there twice')
+      raise ValueError(f'ensemble.sweep={part!r}: a value is listed twice')
     axes.append(axis)
-  leaves = [field for axis in axes for field in axis.fields]
-  twice = sorted({leaf for leaf in leaves if leaves.count(leaf) > 1})
-  if twice:
-    raise ValueError(f'ensemble.sweep names {", ".join(twice)} twice')
   return tuple(axes)
 
 
 def check_size(config: config_lib.Config) -> None:
-  """Refuses an ensemble of too many members, before any is made.
+  """Checks the number of members, before any is made.
+
+  Args:
+    config: resolved config.
 
   Raises:
-    ValueError: naming the number; and as `parse`.
+    ValueError: if there are more than MAX_MEMBERS, or as parse_sweep.
   """
   sizes = [len(axis.values) for axis in parse_sweep(config.ensemble.sweep)]
   count = math.prod([*sizes, config.ensemble.seeds])

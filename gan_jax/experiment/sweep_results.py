@@ -1,4 +1,4 @@
-"""Scores of an ensemble by point of its sweep: means over seeds."""
+"""Aggregates the scores of an ensemble over seeds, by point of its sweep."""
 
 import math
 from typing import Any, NamedTuple, Sequence
@@ -8,19 +8,18 @@ import numpy as np
 from gan_jax.evaluation import results
 from gan_jax.experiment import sweep
 
-_MAX_LISTED = 16  # points that a table shows, the best
+_MAX_LISTED = 16  # points in a table, the best ones
 
 
 class SweepPoint(NamedTuple):
   """The members of one point of a sweep, which differ in their seeds.
 
   Attributes:
-    at: setting -> value; empty without a sweep.
-    members: their places.
-    diverged: of these, the ones that are frozen or whose scores are not
-      finite.
-    scores: name of a score -> (mean over the others, standard error).
-    values: name of a score -> its value for each of the others.
+    at: values of the swept fields; empty without a sweep.
+    members: indices of the members.
+    diverged: indices of those that are frozen or have non-finite scores.
+    scores: mean over the other members and its standard error, by score.
+    values: values of the other members, by score.
   """
 
   at: dict[str, float]
@@ -30,20 +29,21 @@ class SweepPoint(NamedTuple):
   values: dict[str, list[float]]
 
   def as_json(self) -> dict[str, Any]:
-    """For a JSON file: None for a mean of nothing."""
+    """Returns the point for a JSON file; an undefined mean becomes None."""
     known = lambda pair: [None if math.isnan(pair[0]) else pair[0], pair[1]]
     scores = {name: known(pair) for name, pair in self.scores.items()}
     return self._asdict() | {'scores': scores}
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-  """Mean of what is finite, and its standard error; NaN of nothing.
+  """Computes the mean of finite values, and its standard error.
 
   Args:
-    values: one per member.
+    values: one value per member; None is ignored.
 
   Returns:
-    The mean, and the standard error of the mean, None for less than two.
+    The mean (NaN without values) and its standard error (None for fewer than
+    two values).
   """
   good = np.asarray([v for v in values if v is not None and math.isfinite(v)])
   if not len(good):
@@ -56,14 +56,14 @@ def aggregate_seeds(
   members: Sequence[sweep.SweepMember],
   scores: Sequence[Sequence[results.MetricResult] | None],
 ) -> list[SweepPoint]:
-  """Scores by point of the sweep, over seeds.
+  """Groups the members by point of the sweep, and averages over seeds.
 
   Args:
-    members: of the ensemble.
-    scores: rows of each; None for one that diverged.
+    members: members of the ensemble.
+    scores: scores of each member; None for one that diverged.
 
   Returns:
-    The points, in order.
+    The points of the sweep, in order.
   """
   groups: dict[tuple, list[int]] = {}
   for i, member in enumerate(members):
@@ -86,13 +86,13 @@ def _is_finite(rows: Sequence[results.MetricResult] | None) -> bool:
 
 
 def rank_points(points: Sequence[SweepPoint], better: str) -> list[SweepPoint]:
-  """Points in the order of their first score; as they are where they are few.
+  """Sorts many points by their first score, and keeps the best.
 
-  Those of which fewer members diverged are before others.
+  Points with fewer diverged members come first. A few points stay as they are.
 
   Args:
-    points: of a sweep.
-    better: of the score, as results.MetricResult has it.
+    points: points of a sweep.
+    better: direction of the score, see results.MetricResult.
   """
   if len(points) <= _MAX_LISTED:
     return list(points)

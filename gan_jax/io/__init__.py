@@ -1,6 +1,7 @@
 """Files: checkpoints, locks, logs, and formats of other libraries.
 
-`save_state` and `restore_state` load on first use: they import orbax.
+`save_state` and `restore_state` are loaded on first use, because they import
+orbax.
 """
 
 import importlib

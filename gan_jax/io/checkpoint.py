@@ -1,9 +1,9 @@
-"""Checkpoints of a run; the only module that knows orbax.
+"""Checkpoints of a run; the only module that imports orbax.
 
-The state is the same on every process, so one of them writes it, alone. A
-checkpoint holds the state, what its writer says of itself (its config and
-versions), and a checksum of every file, so that one that was cut short or
-changed on the disk is found out before it is read.
+The state is the same on every process, so a single process writes it. A
+checkpoint holds the state, metadata (config and versions of the writer) and a
+checksum of every file, so that truncated or modified checkpoints are detected
+before they are read.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ from gan_jax.io import files
 PyTree = Any
 _DAMAGED = 'damaged'
 _SUMS = 'checksums.json'
-# Written at the end, once more: times, and that all is there.
+# Written by orbax after the checksums: times, and a marker of completeness.
 _NOT_SUMMED = ('_CHECKPOINT_METADATA', 'commit_success.txt')
 _MAX_NANOSECONDS = 2**62
 
 
 class CorruptCheckpointError(ValueError):
-  """A checkpoint does not read back as what was written."""
+  """Raised when a checkpoint does not read back as it was written."""
 
 
 def write_checksums(directory: pathlib.Path) -> None:
-  """Notes the size and CRC-32 of every file of a complete checkpoint."""
+  """Writes the size and CRC-32 of every file of a complete checkpoint."""
   sums = {
     name: checksum(directory / name) for name in sorted(_files(directory))
   }
@@ -40,13 +40,13 @@ def write_checksums(directory: pathlib.Path) -> None:
 
 
 def _files(directory: pathlib.Path) -> set[str]:
-  """Names of the files of a checkpoint, but for those that orbax adds."""
+  """Returns the names of a checkpoint's files except those orbax adds later."""
   found = (p for p in directory.rglob('*') if p.is_file() or p.is_symlink())
   return {str(p.relative_to(directory)) for p in found} - set(_NOT_SUMMED)
 
 
 def checksum(path: pathlib.Path) -> list[int]:
-  """Size and CRC-32 of a file."""
+  """Returns the size and CRC-32 of a file."""
   size = crc = 0
   with path.open('rb') as file:
     while part := file.read(2**20):
@@ -55,7 +55,7 @@ def checksum(path: pathlib.Path) -> list[int]:
 
 
 def quarantine(directory: pathlib.Path, why: str) -> str:
-  """Moves a checkpoint into `damaged/` of its run; `why`, and that it did."""
+  """Moves a checkpoint to the run's `damaged/`; returns `why` and a note."""
   aside = directory.parent.parent / _DAMAGED / directory.parent.name
   aside.mkdir(parents=True, exist_ok=True)
   shutil.rmtree(aside / directory.name, ignore_errors=True)
@@ -64,7 +64,7 @@ def quarantine(directory: pathlib.Path, why: str) -> str:
 
 
 def verify_checksums(directory: pathlib.Path) -> str:
-  """What is wrong with the files of a checkpoint; '' for nothing."""
+  """Returns a description of the first damaged file, or '' if there is none."""
   sums = directory / _SUMS
   if not sums.is_file():
     return f'{_SUMS} is missing'
@@ -72,12 +72,12 @@ def verify_checksums(directory: pathlib.Path) -> str:
     noted = json.loads(sums.read_text())
     unknown = _files(directory) - noted.keys() - {_SUMS}
     if unknown:
-      return f'{min(unknown)} is in no list'
+      return f'{min(unknown)} is not in the list of checksums'
     for name, sum_ in noted.items():
       if not (directory / name).is_file():
         return f'{name} is missing'
       if checksum(directory / name) != sum_:
-        return f'{name} is not what was written'
+        return f'{name} does not match its checksum'
   except (OSError, ValueError, AttributeError, RecursionError) as error:
     return f'{_SUMS} cannot be read: {files.short_message(error)}'
   return ''
@@ -85,18 +85,18 @@ def verify_checksums(directory: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def _writing(directory: pathlib.Path) -> Iterator[None]:
-  """Makes an OSError that names the directory of whatever happens within."""
+  """Turns every error in the context into an OSError naming the directory."""
   try:
     yield
-  except Exception as error:  # orbax and what is below it raise anything
+  except Exception as error:  # orbax and its dependencies raise any type
     raise OSError(
-      f'no checkpoint could be written to {directory}: {files.short_message(error)}'
+      f'cannot write a checkpoint to {directory}: {files.short_message(error)}'
     ) from error
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Keeps orbax from warning of what it was asked for."""
+  """Silences warnings of orbax about options that are set on purpose."""
   logger = logging.getLogger('absl')
   level = logger.level
   logger.setLevel(logging.ERROR)
@@ -107,7 +107,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _drop_bad_times(directory: pathlib.Path) -> None:
-  """Removes files of orbax that it cannot read, and does not need."""
+  """Removes files that orbax cannot read and does not need."""
   for path in directory.glob('*/_CHECKPOINT_METADATA'):
     try:
       found = files.read_json(path)
@@ -120,7 +120,10 @@ def _drop_bad_times(directory: pathlib.Path) -> None:
 
 
 def _single_process() -> dict[str, Any]:
-  """Keeps orbax from waiting for other processes; {} where there are none."""
+  """Returns options that keep orbax from waiting for other processes.
+
+  Returns {} if there are none.
+  """
   if jax.process_count() == 1:
     return {}
   own = jax.process_index()
@@ -134,10 +137,10 @@ def _single_process() -> dict[str, Any]:
 
 
 class RunCheckpointer:
-  """The checkpoints of one run, by step number; saving is asynchronous.
+  """Checkpoints of one run by step number, saved asynchronously.
 
-  What is being written has another name until it is complete: a process that
-  ends in the middle leaves the checkpoints before.
+  A checkpoint has a temporary name until it is complete: a process that ends
+  while saving leaves the previous checkpoints intact.
   """
 
   def __init__(
@@ -148,14 +151,14 @@ class RunCheckpointer:
     read_only: bool = False,
     metadata: Mapping[str, Any] | None = None,
   ):
-    """Opens the directory, or makes it.
+    """Opens the directory, which is created if it does not exist.
 
     Args:
-      directory: where they are.
-      keep: how many to keep, the newest.
-      read_only: to read beside a process that writes: nothing is made or
-        cleaned up.
-      about: what is written beside each state, JSON.
+      directory: directory of the checkpoints.
+      keep: number of newest checkpoints to keep.
+      read_only: whether to only read, while another process may write: nothing
+        is created or cleaned up.
+      metadata: JSON object stored with each state.
     """
     self.directory = pathlib.Path(directory).absolute()
     self._about, self._looked_at = dict(metadata or {}), set()
@@ -190,23 +193,23 @@ class RunCheckpointer:
         self._manager = open_()
 
   def latest(self) -> int | None:
-    """Step of the newest complete checkpoint; None where there is none."""
+    """Returns the step of the newest complete checkpoint, or None."""
     return self._manager.latest_step()
 
   def steps(self) -> list[int]:
-    """Steps of the complete checkpoints, in order."""
+    """Returns the sorted steps of the complete checkpoints."""
     return sorted(self._manager.all_steps())
 
   def delete(self, step: int) -> None:
-    """Removes a checkpoint."""
+    """Deletes a checkpoint."""
     self._manager.delete(step)
 
   def save(self, step: int, state: PyTree) -> None:
-    """Saves arrays under a step; returns before all is written.
+    """Starts saving a tree of arrays; returns before everything is written.
 
     Raises:
-      OSError: where this one, or the one before, cannot be written; it names
-        the directory.
+      OSError: if this checkpoint or the previous one cannot be written; the
+        message names the directory.
     """
     if step in self._manager.all_steps():
       return
@@ -223,31 +226,32 @@ class RunCheckpointer:
       )
 
   def _finalized(self) -> None:
-    # Still under its temporary name: it is moved, whole, into its place next.
+    # The checkpoint still has its temporary name; orbax renames it next.
     for directory in self.directory.glob('*.orbax-checkpoint-*'):
       write_checksums(directory)
 
   def metadata(self, step: int) -> dict[str, Any]:
-    """What was written beside a state.
+    """Returns the metadata of a checkpoint.
 
     Raises:
-      Damaged: where the checkpoint is not as it was written.
+      CorruptCheckpointError: if the checkpoint is damaged.
     """
     return self._read(step, about=ocp.args.JsonRestore())
 
   def restore(self, like: PyTree, step: int | None = None) -> PyTree:
-    """Reads a checkpoint.
+    """Restores the state of a checkpoint.
 
     Args:
-      like: a tree of arrays or ShapeDtypeStructs of the saved structure.
-      step: which one; None for the newest.
+      like: tree of arrays or ShapeDtypeStructs with the saved structure.
+      step: step of the checkpoint; None for the newest.
 
     Returns:
-      The tree, on the first local device, whatever it was saved on.
+      The tree, on the first local device, regardless of the devices it was
+      saved on.
 
     Raises:
-      FileNotFoundError: where there is none.
-      Damaged: where it is not as it was written.
+      FileNotFoundError: if there is no checkpoint.
+      CorruptCheckpointError: if the checkpoint is damaged.
     """
     step = self.latest() if step is None else step
     if step is None:
@@ -259,7 +263,7 @@ class RunCheckpointer:
     return self._read(step, state=ocp.args.StandardRestore(abstract))
 
   def _read(self, step: int, **item: Any) -> Any:
-    """One item of a checkpoint; before the first, a look at all its files."""
+    """Reads one item of a checkpoint, after verifying its checksums once."""
     directory = self.directory / str(step)
     if step not in self._looked_at:
       damage = verify_checksums(directory)
@@ -269,22 +273,22 @@ class RunCheckpointer:
     (name,) = item
     try:
       return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
-    except Exception as error:  # orbax and what is below it raise anything
+    except Exception as error:  # orbax and its dependencies raise any type
       raise CorruptCheckpointError(
         f'{directory} cannot be read: {files.short_message(error)}'
       ) from error
 
   def wait(self) -> None:
-    """Waits for what is being written.
+    """Waits until the current checkpoint is written.
 
     Raises:
-      OSError: where it could not be.
+      OSError: if it cannot be written; the message names the directory.
     """
     with _writing(self.directory):
       self._manager.wait_until_finished()
 
   def close(self) -> None:
-    """Waits for what is being written."""
+    """Waits until the current checkpoint is written, and closes the manager."""
     self.wait()
     self._manager.close()
 
@@ -292,7 +296,7 @@ class RunCheckpointer:
     return self
 
   def __exit__(self, kind, *unused):
-    # An error that is under way says more than what follows from it.
+    # The error being raised is more informative than one it causes here.
     with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
       self.close()
 
@@ -303,12 +307,13 @@ def save_state(
   """Saves a train state, or any tree of arrays, as a checkpoint.
 
   Args:
-    directory: directory of checkpoints, made if missing.
+    directory: directory of the checkpoints, created if it does not exist.
     state: tree of arrays.
-    step: number of the checkpoint.
+    step: step number of the checkpoint.
 
   Raises:
-    OSError: if it cannot be written; the message names the directory.
+    OSError: if the checkpoint cannot be written; the message names the
+      directory.
   """
   with RunCheckpointer(directory, keep=2**31 - 1) as checkpointer:
     checkpointer.save(step, state)
@@ -317,19 +322,19 @@ def save_state(
 def restore_state(
   directory: str | pathlib.Path, like: PyTree, step: int | None = None
 ) -> PyTree:
-  """Reads a state that `save_state`, or a run, has saved.
+  """Restores a state saved by `save_state` or by a run.
 
   Args:
-    directory: directory of checkpoints.
-    like: tree of arrays or ShapeDtypeStructs of the saved structure.
-    step: number of the checkpoint; None for the newest.
+    directory: directory of the checkpoints.
+    like: tree of arrays or ShapeDtypeStructs with the saved structure.
+    step: step of the checkpoint; None for the newest.
 
   Returns:
     The tree, on the first local device.
 
   Raises:
     FileNotFoundError: if there is no checkpoint.
-    CorruptCheckpointError: if it is not as it was written.
+    CorruptCheckpointError: if the checkpoint is damaged.
   """
   with RunCheckpointer(directory, read_only=True) as checkpointer:
     return checkpointer.restore(like, step)

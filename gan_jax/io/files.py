@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and directories of one process alone."""
+"""Atomic writes, bounded reads and short error messages of files."""
 
 import contextlib
 import json
@@ -17,17 +17,20 @@ def short_message(error: Exception) -> str:
 
 
 def read_bounded(path: pathlib.Path, *, most: int) -> bytes:
-  """The content of a regular file that is not too large.
+  """Reads a regular file of limited size.
 
   Args:
-    path: of the file.
-    most: bytes that it may have.
+    path: path of the file.
+    most: largest allowed size in bytes.
+
+  Returns:
+    The content.
 
   Raises:
-    OSError: where it cannot be read.
-    ValueError: where it is no regular file or larger.
+    OSError: if the file cannot be read.
+    ValueError: if it is not a regular file, or too large.
   """
-  about = path.stat()  # to open a pipe would wait for ever
+  about = path.stat()  # opening a pipe would block forever
   if not stat.S_ISREG(about.st_mode):
     raise ValueError(f'{path} is not a regular file')
   if about.st_size > most:
@@ -36,28 +39,29 @@ def read_bounded(path: pathlib.Path, *, most: int) -> bytes:
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
-  """The JSON object in a file.
+  """Reads a JSON object from a file.
 
   Raises:
-    OSError: where it cannot be read.
-    ValueError: naming the file, where it holds something else.
+    OSError: if the file cannot be read.
+    ValueError: if the file does not contain a JSON object; the message names
+      it.
   """
   content = read_bounded(path, most=_MAX_JSON)
   try:
     found = json.loads(content)
   except (ValueError, RecursionError) as error:
-    raise ValueError(f'{path} is not as it was written: {error}') from error
+    raise ValueError(f'{path} is not valid JSON: {error}') from error
   if not isinstance(found, dict):
-    raise ValueError(f'{path} is not as it was written: no JSON object')
+    raise ValueError(f'{path} does not contain a JSON object')
   return found
 
 
 @contextlib.contextmanager
 def add_path_to_errors(path: pathlib.Path) -> Iterator[None]:
-  """An OSError of what is done within names a file.
+  """Adds the path of a file to every OSError raised in the context.
 
   Args:
-    path: of the file.
+    path: path of the file.
   """
   try:
     yield
@@ -66,15 +70,15 @@ def add_path_to_errors(path: pathlib.Path) -> Iterator[None]:
 
 
 def atomic_write(path: pathlib.Path, content: str | bytes) -> None:
-  """Writes a file beside and moves it into place, whole or not at all.
+  """Writes a temporary file and renames it: the whole content or nothing.
 
   Args:
-    path: of the file.
-    content: all of it.
+    path: path of the file.
+    content: whole content of the file.
 
   Raises:
-    OSError: where it cannot be written; it names the file, which stays as it
-      was.
+    OSError: if writing fails. The message names the file, which stays
+      unchanged.
   """
   data = content.encode() if isinstance(content, str) else content
   beside = path.with_name(f'{path.name}.tmp')
@@ -88,13 +92,13 @@ def atomic_write(path: pathlib.Path, content: str | bytes) -> None:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON, whole or not at all."""
+  """Writes JSON atomically."""
   text = json.dumps(value, indent=2, sort_keys=True)
   atomic_write(path, text + '\n')
 
 
 def update_json(path: pathlib.Path, changes: Mapping[str, Any]) -> None:
-  """Writes entries into a JSON object; one that cannot be read begins anew."""
+  """Updates entries of a JSON file; an unreadable file is replaced."""
   found = {}
   with contextlib.suppress(FileNotFoundError, ValueError):
     found = read_json(path)

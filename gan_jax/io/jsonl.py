@@ -1,4 +1,4 @@
-"""Files of one JSON object a line, continued where a run is continued."""
+"""JSON Lines files: one JSON object per line, truncated when a run resumes."""
 
 import errno
 import json
@@ -15,15 +15,20 @@ _ANY: Mapping[str, type] = types.MappingProxyType({})
 def read_jsonl(
   path: pathlib.Path, kinds: Mapping[str, type] = _ANY
 ) -> list[dict[str, Any]]:
-  """The lines of a file; what a killed run was writing is left out.
+  """Reads the lines of a file; an incomplete last line is ignored.
+
+  An interrupted run can leave an incomplete last line.
 
   Args:
-    path: of the file.
-    kinds: name -> type of what each line must have, beside 'step'.
+    path: path of the file.
+    kinds: name -> type of the entries that each line must have besides 'step'.
+
+  Returns:
+    The JSON objects of the lines.
 
   Raises:
-    ValueError: naming the file, where a line that is not the last is no JSON
-      object with these.
+    ValueError: if a line other than the last is not a JSON object with these
+      entries; the message names the file.
   """
   found = []
   lines = path.read_bytes().split(b'\n')
@@ -31,26 +36,26 @@ def read_jsonl(
     try:
       value = json.loads(line)
       if type(value['step']) is not int:
-        raise TypeError(f'the step {value["step"]!r:.80} is no integer')
+        raise TypeError(f'the step {value["step"]!r:.80} is not an integer')
       for name, kind in kinds.items():
         if not isinstance(value[name], kind):
-          raise TypeError(f'{name} is no {kind.__name__}')
+          raise TypeError(f'{name} is not of type {kind.__name__}')
     except (ValueError, LookupError, TypeError, RecursionError) as error:
       if not any(lines[number:]):
         break
       raise ValueError(
-        f'line {number} of {path} is not as it was written: {error!r:.200}; '
-        'mend or remove the file'
+        f'line {number} of {path} is corrupt: {error!r:.200}; repair or remove '
+        'the file'
       ) from error
     found.append(value)
   return found
 
 
 class JsonlWriter:
-  """Lines with a 'step', each written by one call, whole or not at all.
+  """Writes lines with a 'step', each of them completely or not at all.
 
   Attributes:
-    kept: those that were there already, up to the step of the start.
+    existing: lines that were already in the file, up to the step `start`.
   """
 
   def __init__(
@@ -60,15 +65,15 @@ class JsonlWriter:
     start: int = 0,
     kinds: Mapping[str, type] = _ANY,
   ):
-    """Opens the file; lines later than `start` are dropped.
+    """Opens the file; lines of steps later than `start` are dropped.
 
     Args:
-      path: of the file, made if missing.
-      start: steps already done, those of the checkpoint that is continued.
-      kinds: name -> type of what each line has, beside 'step'.
+      path: path of the file, created if it does not exist.
+      start: number of steps already done, the step of the restored checkpoint.
+      kinds: name -> type of the entries of each line besides 'step'.
 
     Raises:
-      ValueError: as `read`.
+      ValueError: if an existing line is corrupt, see `read_jsonl`.
     """
     lines = read_jsonl(path, kinds) if path.exists() else []
     self.existing = [line for line in lines if line['step'] <= start]
@@ -82,8 +87,8 @@ class JsonlWriter:
     """Writes one line.
 
     Raises:
-      OSError: where it cannot be written, as on a full disk; it names the
-        file, which stays as it was.
+      OSError: if writing fails, for example on a full disk. The message names
+        the file, which stays unchanged.
     """
     line = (json.dumps(value) + '\n').encode()
     end = os.fstat(self._file.fileno()).st_size

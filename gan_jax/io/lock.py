@@ -12,25 +12,27 @@ except ImportError:  # Windows
 
 
 class DirectoryLockedError(OSError):
-  """Another process holds the directory."""
+  """Raised when another process holds the lock on a directory."""
 
 
 class DirectoryLock:
-  """A directory that no other process may hold until this one ends or lets go.
+  """Exclusive, process-wide lock on a directory.
 
-  The system lets go when the process ends, however it ends. Where it cannot
-  lock files (some network file systems, Windows) nobody is refused.
+  Released on close or when the process exits, in whatever way. If the system
+  cannot lock files (some network file systems, Windows), the lock has no
+  effect.
   """
 
   def __init__(self, directory: pathlib.Path):
-    """Takes the directory, made if missing.
+    """Locks the directory, which is created if it does not exist.
 
     Args:
-      directory: to hold.
+      directory: path of the directory.
 
     Raises:
-      Busy: where another process holds it; it says which.
-      OSError: where nothing can be written there.
+      DirectoryLockedError: if another process holds the lock; the message names
+        it.
+      OSError: if the directory is not writable.
     """
     directory.mkdir(parents=True, exist_ok=True)
     self._file = (directory / '.lock').open('a+')
@@ -45,15 +47,15 @@ class DirectoryLock:
       raise DirectoryLockedError(
         f'{directory} is in use by {holder}'
       ) from error
-    except OSError:  # locks are not to be had here
+    except OSError:  # this file system does not support locks
       return
     holder = f'process {os.getpid()} on {socket.gethostname()}'
-    with contextlib.suppress(OSError):  # a full disk; it is held all the same
+    with contextlib.suppress(OSError):  # full disk; the lock is held anyway
       self._file.truncate(0)
       os.write(self._file.fileno(), holder.encode())
 
   def close(self) -> None:
-    """Lets go."""
+    """Releases the lock."""
     self._file.close()
 
   def __enter__(self):

@@ -1,8 +1,4 @@
-"""What a run leaves behind: scalars, pictures, its configuration.
-
-Files that someone may be reading are written beside and moved into place.
-Images are NHWC in [-1, 1].
-"""
+"""Writes scalar metrics of a run to JSONL and TensorBoard files."""
 
 import contextlib
 import math
@@ -17,10 +13,11 @@ _FLUSH_SECONDS = 30
 
 
 class _TensorBoardWriter:
-  """Scalars for TensorBoard, in a file of its own for each start of a run.
+  """Writes scalars for TensorBoard, to a new file at each start of a run.
 
-  Written here and not by a thread of SummaryWriter, whose errors reach nobody:
-  on a full disk it ends, and who has something to write waits for ever.
+  Writes synchronously instead of through the thread of SummaryWriter, whose
+  errors are never reported: on a full disk that thread dies, and later writes
+  block forever.
   """
 
   def __init__(self, directory: pathlib.Path, purge_step: int):
@@ -35,7 +32,7 @@ class _TensorBoardWriter:
     with files.add_path_to_errors(self._path):
       self._file = tensorboardX.RecordWriter(str(self._path))
     self._put(file_version='brain.Event:2')
-    # What a killed run wrote of the steps from here on is not shown.
+    # Hides later steps that an interrupted run has written.
     begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     self._put(step=purge_step, session_log=begin)
 
@@ -61,14 +58,14 @@ class _TensorBoardWriter:
 
 
 class MetricWriter:
-  """Scalars by step, to `metrics.jsonl` and TensorBoard event files."""
+  """Writes scalars by step to `metrics.jsonl` and TensorBoard event files."""
 
   def __init__(self, workdir: pathlib.Path, *, start: int = 0):
-    """Opens the files; lines later than `start` are dropped.
+    """Opens the files; lines of steps later than `start` are dropped.
 
     Args:
-      workdir: the run's directory.
-      start: steps already done, those of the checkpoint that is continued.
+      workdir: directory of the run.
+      start: number of steps already done, the step of the restored checkpoint.
     """
     self._lines = jsonl.JsonlWriter(workdir / 'metrics.jsonl', start=start)
     self._events = _TensorBoardWriter(workdir / 'tensorboard', start + 1)
@@ -77,21 +74,21 @@ class MetricWriter:
     """Writes one line of scalars; NaN and infinity become null in JSON.
 
     Raises:
-      OSError: where it cannot be written; it names the file.
+      OSError: if writing fails; the message names the file.
     """
     finite = {k: v if math.isfinite(v) else None for k, v in scalars.items()}
     self._lines.write({'step': step, **finite})
     self.write_events(step, scalars)
 
   def write_events(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes scalars for TensorBoard alone."""
+    """Writes scalars for TensorBoard only."""
     self._events.write(step, scalars)
 
   def flush(self) -> None:
-    """Hands the system what TensorBoard's file is yet to get.
+    """Flushes the TensorBoard file.
 
     Raises:
-      OSError: where it cannot be written; it names the file.
+      OSError: if writing fails; the message names the file.
     """
     self._events.flush()
 
@@ -104,6 +101,6 @@ class MetricWriter:
     return self
 
   def __exit__(self, kind, *unused):
-    # An error that is under way says more than what follows from it.
+    # The error being raised is more informative than one it causes here.
     with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
       self.close()

@@ -1,17 +1,17 @@
-"""Plays the pickle in a torch file, without unpickling it.
+"""Interprets the pickle in a torch file without unpickling it.
 
-A pickle is a program: to unpickle one may import and call anything. Only the
-few opcodes that `torch.save` writes for a dict of tensors are played here, by
-a loop that knows numbers, text, tuples, lists, dicts and descriptions of
+A pickle is a program: unpickling it may import and call anything. This module
+interprets only the few opcodes that `torch.save` writes for a dict of tensors,
+in a loop that knows numbers, text, tuples, lists, dicts and descriptions of
 tensors. It imports nothing, calls nothing that a file names and sets no
-attribute; any other opcode or name is refused.
+attribute. Any other opcode or name is rejected.
 """
 
 import itertools
 import pickletools
 from typing import Any, BinaryIO, NamedTuple
 
-# Storages and their numbers, as numpy names them.
+# Storage types and the numpy types of their numbers.
 TYPES = {
   'FloatStorage': '<f4',
   'DoubleStorage': '<f8',
@@ -24,7 +24,7 @@ TYPES = {
   'ByteStorage': '<u1',
   'BoolStorage': '?',
 }
-# What a file may name -> what it is called here.
+# Names that a file may import -> their kind here.
 _NAMES = {
   'torch._utils _rebuild_tensor': 'tensor',
   'torch._utils _rebuild_tensor_v2': 'tensor',
@@ -43,24 +43,24 @@ _VALUES = (
   *('FLOAT', 'BINFLOAT', 'STRING', 'BINSTRING', 'SHORT_BINSTRING'),
   *('UNICODE', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8'),
 )
-# Bounds, so that a small file cannot keep one busy for long.
+# Bounds, so that a small file cannot take long to interpret.
 _MAX_OPCODES = 10**6  # a tensor takes about 40
-_MAX_LETTERS = 1000  # of an imported name
-_MAX_BITS = 128  # of an integer
+_MAX_LETTERS = 1000  # length of an imported name
+_MAX_BITS = 128  # size of an integer
 
 
 class StorageType(NamedTuple):
-  """The type of a storage, by its name in `TYPES`."""
+  """Type of a storage, by its name in `TYPES`."""
 
   name: str
 
 
 class Module(dict):
-  """A module of TorchScript: its attributes by name."""
+  """A TorchScript module: its attributes by name."""
 
 
 class Tensor(NamedTuple):
-  """What a file says of a tensor; its numbers are looked up afterwards."""
+  """Description of a tensor in a file; its numbers are read afterwards."""
 
   type: StorageType
   key: str
@@ -70,22 +70,22 @@ class Tensor(NamedTuple):
 
 
 class _Function(NamedTuple):
-  """What a file may call, by the name in `_NAMES`."""
+  """A function that a file may call, by its name in `_NAMES`."""
 
   name: str
 
 
 class _Storage(NamedTuple):
-  """Numbers of one type, that tensors are parts of."""
+  """Numbers of one type, of which tensors are parts."""
 
   type: StorageType
   key: str
 
 
 def _named(module: Any, name: Any) -> StorageType | _Function:
-  """What stands for a name that a file imports."""
+  """Returns the stand-in of a name that a file imports."""
   if len(module) + len(name) > _MAX_LETTERS:
-    raise ValueError(f'it has a name of more than {_MAX_LETTERS} letters')
+    raise ValueError(f'it has a name of more than {_MAX_LETTERS} characters')
   if module == 'torch' and name in TYPES:
     return StorageType(name)
   if (found := _NAMES.get(f'{module} {name}')) is not None:
@@ -93,12 +93,12 @@ def _named(module: Any, name: Any) -> StorageType | _Function:
   if f'{module}.'.startswith('__torch__.'):
     return _Function('module')
   raise ValueError(
-    f'it wants to import {f"{module}.{name}"[:80]}, which is refused'
+    f'it imports {f"{module}.{name}"[:80]}, which is not allowed'
   )
 
 
 def _made(function: Any, arguments: Any) -> Any:
-  """What stands for the result of a call that a file asks for."""
+  """Returns the stand-in of the result of a call in a file."""
   match function, arguments:
     case _Function('dict'), ():
       return {}
@@ -115,35 +115,35 @@ def _made(function: Any, arguments: Any) -> Any:
       (_Storage() as storage, int(offset), tuple(size), tuple(stride), *_),
     ):
       return Tensor(*storage, offset, size, stride)
-  raise ValueError('it calls something else than torch.save does')
+  raise ValueError('it has a call that torch.save does not write')
 
 
 def _filled(target: Any, items: Any) -> dict:
-  """A dict with keys and values, in turn, put into it."""
+  """Adds alternating keys and values to a dict and returns it."""
   items = list(items)
   if type(target) is not dict or len(items) % 2:
-    raise ValueError('it fills something else than a dict')
+    raise ValueError('it adds items to something other than a dict')
   for key, value in zip(items[::2], items[1::2]):
     if not isinstance(key, (str, int)):
-      raise ValueError(f'it has a {type(key).__name__} for a name')
+      raise ValueError(f'it has a {type(key).__name__} as a name')
     target[key] = value
   return target
 
 
 def _storage(described: Any, types: dict[str, StorageType]) -> _Storage:
-  """What stands for a storage, noting its type."""
+  """Returns the stand-in of a storage and records its type."""
   match described:
     case ('storage', StorageType() as kind, str() | int() as key, _, _) | (
       ('storage', StorageType() as kind, str() | int() as key, _, _, None)
     ):
       if types.setdefault(str(key), kind) != kind:
-        raise ValueError(f'the storage {key!r:.80} is of two types')
+        raise ValueError(f'its storage {key!r:.80} has two types')
       return _Storage(kind, str(key))
-  raise ValueError('it refers to something else than a storage of numbers')
+  raise ValueError('it refers to something other than a storage of numbers')
 
 
 class _Stack:
-  """The values that a pickle has made so far, and those it has named."""
+  """Stack of values of a pickle, with its marks and memo."""
 
   def __init__(self):
     self._values, self._marks, self.memo = [], [], {}
@@ -163,7 +163,7 @@ class _Stack:
     return self._values[-1]
 
   def take(self, count: int | None = None) -> list:
-    """The last values, without them; None for those since the last mark."""
+    """Pops `count` values; None for all since the last mark."""
     if count is None:
       start = self._marks.pop()
     else:
@@ -175,23 +175,24 @@ class _Stack:
 
   def _above(self, count: int) -> None:
     if len(self._values) - (self._marks or [0])[-1] < count:
-      raise ValueError('it takes what it has not made')
+      raise ValueError('it pops more values than it has pushed')
 
 
 def interpret(
   stream: BinaryIO, types: dict[str, StorageType] | None = None
 ) -> Any:
-  """The value that the pickle at a place of a stream describes.
+  """Returns the value described by the pickle at the position of a stream.
 
   Args:
-    stream: of the file; left after the pickle.
-    types: of the storages it refers to, by key; added to.
+    stream: file, positioned at the pickle; left positioned after it.
+    types: key -> type of the storages that the pickle refers to; updated in
+      place.
 
   Returns:
     Numbers, text, tuples, lists, dicts and `Tensor`s; nothing else.
 
   Raises:
-    ValueError: where it holds, names or calls anything else.
+    ValueError: if the pickle contains, names or calls anything else.
   """
   stack, types = _Stack(), {} if types is None else types
   operations = pickletools.genops(stream)
@@ -227,7 +228,7 @@ def _checked(value: Any) -> Any:
 
 
 def _contain(stack: _Stack, name: str) -> None:
-  """Plays an opcode of containers or calls."""
+  """Interprets an opcode of containers or calls."""
   match name:
     case 'EMPTY_TUPLE' | 'EMPTY_LIST' | 'EMPTY_DICT':
       stack.push({'TUPLE': tuple, 'LIST': list, 'DICT': dict}[name[6:]]())
@@ -240,7 +241,7 @@ def _contain(stack: _Stack, name: str) -> None:
     case 'APPEND' | 'APPENDS':
       items = stack.take(1 if name == 'APPEND' else None)
       if type(stack.top()) is not list:
-        raise ValueError('it fills something else than a list')
+        raise ValueError('it adds items to something other than a list')
       stack.top().extend(items)
     case 'SETITEM' | 'SETITEMS':
       items = stack.take(2 if name == 'SETITEM' else None)
@@ -253,7 +254,7 @@ def _contain(stack: _Stack, name: str) -> None:
       attributes = stack.pop()
       if isinstance(stack.top(), Module) and type(attributes) is dict:
         stack.top().update(attributes)
-      else:  # versions and the like of a state dict, which are left out
+      else:  # attributes of a state dict such as versions, ignored
         _filled(stack.top(), ())
     case _:
-      raise ValueError(f'it has the operation {name}, which is refused')
+      raise ValueError(f'it has the operation {name}, which is not allowed')

@@ -1,7 +1,7 @@
-"""Reads the tensors of a torch file, without torch and without its risks.
+"""Reads the tensors of a torch file without torch and without unpickling it.
 
-A `.pth` file is a pickle, and to unpickle it may run any code. Nothing is
-unpickled here: see torch_opcodes.
+A `.pth` file is a pickle, and unpickling it may run any code. Nothing is
+unpickled here: see pickle_opcodes.
 """
 
 import io
@@ -14,11 +14,11 @@ import numpy as np
 
 from gan_jax.io import files, pickle_opcodes
 
-_MAGIC = 0x1950A86A20F9469CFC6C  # of files before torch 1.6
-# Bounds, far above any state dict of the networks that scores need.
-_MAX_BYTES = 2**30  # of a file
-_MAX_COPIES = 4  # bytes of all tensors, in sizes of the file
-_MAX_LETTERS = 1000  # of the path of a tensor
+_MAGIC = 0x1950A86A20F9469CFC6C  # files written before torch 1.6
+# Bounds, far above any state dict of the networks that metrics need.
+_MAX_BYTES = 2**30  # size of a file
+_MAX_COPIES = 4  # bytes of all tensors, relative to the size of the file
+_MAX_LETTERS = 1000  # length of the path of a tensor
 
 
 def _array(tensor, storages):
@@ -27,7 +27,7 @@ def _array(tensor, storages):
     raise ValueError(f'its storage {key!r:.80} is missing')
   dtype, data = np.dtype(pickle_opcodes.TYPES[kind.name]), storages[key]
   if len(data) % dtype.itemsize:
-    raise ValueError(f'the storage {key!r:.80} is cut off')
+    raise ValueError(f'its storage {key!r:.80} is truncated')
   values = np.frombuffer(data, dtype)
   if (
     len(size) != len(stride)
@@ -39,7 +39,7 @@ def _array(tensor, storages):
     or (count and _last(offset, size, stride) >= len(values))
   ):
     raise ValueError(
-      f'its tensor of {len(size)} dimensions is not within its storage of '
+      f'its tensor of {len(size)} dimensions does not fit in its storage of '
       f'{len(values)} numbers'
     )
   steps = [step * dtype.itemsize for step in stride]
@@ -56,12 +56,12 @@ def _read_zip(data):
   archive = zipfile.ZipFile(io.BytesIO(data))
   names = archive.namelist()
   if len(set(names)) < len(names):
-    raise ValueError('it has an entry twice')
+    raise ValueError('it has duplicate entries')
   stored = [
     e for e in archive.infolist() if e.compress_type == zipfile.ZIP_STORED
   ]
   if sum(entry.file_size for entry in stored) > len(data):
-    raise ValueError('its entries are larger than itself')
+    raise ValueError('its entries are larger than the file')
 
   def read(name):
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
@@ -70,9 +70,9 @@ def _read_zip(data):
 
   root = next((n[:-8] for n in names if n.endswith('data.pkl')), None)
   if root is None:
-    raise ValueError('a zip file without data.pkl, not one of torch.save')
+    raise ValueError('a zip file without data.pkl, not written by torch.save')
   if f'{root}byteorder' in names and read(f'{root}byteorder') != b'little':
-    raise ValueError('its byte order is not little')
+    raise ValueError('its byte order is not little-endian')
   types: dict[str, pickle_opcodes.StorageType] = {}
   found = pickle_opcodes.interpret(io.BytesIO(read(f'{root}data.pkl')), types)
   keys = [key for key in types if f'{root}data/{key}' in names]
@@ -82,9 +82,9 @@ def _read_zip(data):
 def _read_legacy(data):
   stream = io.BytesIO(data)
   if pickle_opcodes.interpret(stream) != _MAGIC:
-    raise ValueError('it does not begin like a torch file')
-  pickle_opcodes.interpret(stream)  # version
-  pickle_opcodes.interpret(stream)  # of the machine
+    raise ValueError('it does not begin with the magic number of torch')
+  pickle_opcodes.interpret(stream)  # protocol version
+  pickle_opcodes.interpret(stream)  # facts about the machine
   types: dict[str, pickle_opcodes.StorageType] = {}
   found = pickle_opcodes.interpret(stream, types)
   storages = {}
@@ -93,7 +93,7 @@ def _read_legacy(data):
     length = count * np.dtype(pickle_opcodes.TYPES[types[key].name]).itemsize
     storages[key] = stream.read(length)
     if len(storages[key]) != length:
-      raise ValueError('it is cut off')
+      raise ValueError('it is truncated')
   return found, storages
 
 
@@ -104,7 +104,7 @@ def _tensors(found: Any, storages, most: int) -> dict[str, np.ndarray]:
       'python -m gan_jax.evaluation.networks.convert_weights --help'
     )
   if not isinstance(found, dict):
-    raise ValueError(f'it holds a {type(found).__name__}, not a state dict')
+    raise ValueError(f'it contains a {type(found).__name__}, not a state dict')
   views = {}
   for name, value in found.items():
     if not isinstance(name, str) or not isinstance(
@@ -116,7 +116,7 @@ def _tensors(found: Any, storages, most: int) -> dict[str, np.ndarray]:
       )
     views[name] = _array(value, storages)
   if sum(view.nbytes for view in views.values()) > most:
-    raise ValueError(f'its tensors have more than {most:,} bytes together')
+    raise ValueError(f'its tensors have more than {most:,} bytes in total')
   return {
     name: _numbers(view, found[name].type.name) for name, view in views.items()
   }
@@ -129,14 +129,14 @@ def _numbers(view, kind):
 
 
 def _flat(module: Any) -> dict[str, pickle_opcodes.Tensor]:
-  """The tensors in a tree of modules, by their path."""
+  """Returns the tensors in a tree of modules by their path."""
   if not isinstance(module, pickle_opcodes.Module):
-    raise ValueError(f'it holds a {type(module).__name__}, not a module')
+    raise ValueError(f'it contains a {type(module).__name__}, not a module')
   found, seen, waiting = {}, set(), [('', module)]
   while waiting:
     name, value = waiting.pop()
     if len(name) > _MAX_LETTERS:
-      raise ValueError(f'a name has more than {_MAX_LETTERS} letters')
+      raise ValueError(f'a name has more than {_MAX_LETTERS} characters')
     if isinstance(value, pickle_opcodes.Tensor):
       found[name] = value
     elif isinstance(value, pickle_opcodes.Module) and id(value) not in seen:
@@ -147,35 +147,35 @@ def _flat(module: Any) -> dict[str, pickle_opcodes.Tensor]:
 
 
 def read_torchscript(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-  """The tensors of the modules in a TorchScript file; its code is not read.
+  """Reads the tensors of the modules in a TorchScript file, not its code.
 
   Args:
-    path: of a file of torch.jit.save, of at most 1 GiB.
+    path: path of a file written by torch.jit.save, of at most 1 GiB.
 
   Returns:
-    Path of modules and name, with dots between -> array, in the order of the
-    file.
+    Dotted path of modules and name -> array, in the order of the file.
 
   Raises:
-    OSError: where it cannot be opened.
-    ValueError: naming the file and what is wrong with it.
+    OSError: if the file cannot be opened.
+    ValueError: if the file is invalid; the message gives its name and the
+      reason.
   """
   return _read(path, 'TorchScript file', _flat)
 
 
 def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-  """The tensors of a state dict in a torch file.
+  """Reads the tensors of a state dict in a torch file.
 
   Args:
-    path: of a `.pth` or `.pt` file of any torch, of at most 1 GiB.
+    path: path of a `.pth` or `.pt` file of any torch version, of at most 1 GiB.
 
   Returns:
     Name -> array, in the order of the file; bfloat16 becomes float32.
 
   Raises:
-    OSError: where it cannot be opened.
-    ValueError: naming the file, where it is no torch file, is damaged, or
-      holds anything beside tensors.
+    OSError: if the file cannot be opened.
+    ValueError: if the file is not a torch file, is damaged, or contains
+      anything other than tensors; the message names it.
   """
   return _read(path, 'torch state dict', lambda found: found)
 
@@ -186,6 +186,6 @@ def _read(path, what, tensors_of):
     read = _read_zip if data.startswith(b'PK') else _read_legacy
     found, storages = read(data)
     return _tensors(tensors_of(found), storages, _MAX_COPIES * len(data))
-  except Exception as error:  # what is damaged can raise anything
+  except Exception as error:  # damaged files can raise any type
     reason = files.short_message(error)
     raise ValueError(f'{path} is not a readable {what}: {reason}') from error

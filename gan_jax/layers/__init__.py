@@ -1,4 +1,4 @@
-"""Layers that the architectures share, in Flax Linen."""
+"""Layers shared by the architectures, in Flax Linen."""
 
 from gan_jax.layers.activations import ACTIVATIONS
 from gan_jax.layers.embedding import Embed

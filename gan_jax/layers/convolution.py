@@ -1,18 +1,19 @@
-"""Convolution and transposed convolution that own their gradients on CPU.
+"""Convolution and transposed convolution with hand-written gradients on CPU.
 
 XLA's CPU backend runs some convolution gradients far below the speed of the
 forward pass: the weight gradient of a transposed convolution 20 times slower,
-and inside a scan that of any strided convolution 90 times. Written by hand in
-one canonical form they keep their speed. Convolution, input gradient and
-weight gradient are bilinear, and the derivative of each is made of the other
-two; so three `custom_vjp` functions that call one another give derivatives of
-every
-Under vmap of the kernel (many members at once) XLA would make a grouped
-convolution, several times slower than a loop; here it is a loop.
+and inside a scan that of any strided convolution 90 times slower. Hand-written
+in one canonical form, they keep the speed of the forward pass. Convolution,
+input gradient and weight gradient are bilinear, and the derivative of each
+consists of the other two. Three `custom_vjp` functions that call one another
+therefore give derivatives of every order at full speed (R1 needs the second).
 
-On GPU and TPU these functions are XLA's own convolutions and gradients. On CPU
-forward-mode differentiation (`jax.jvp`, `jax.jacfwd`) of them is refused by
-JAX, as for every `custom_vjp`; pass `own_gradients=False` where you need it.
+Under vmap over kernels (ensemble members) XLA would use a grouped convolution,
+several times slower than a loop; here it is a loop.
+
+On GPU and TPU these functions are XLA's own convolutions and gradients. On CPU,
+JAX does not support forward-mode differentiation (`jax.jvp`, `jax.jacfwd`) of
+them, as for every `custom_vjp`; pass `own_gradients=False` to use it.
 
 Images are NHWC, kernels HWIO, both floating point.
 """
@@ -29,11 +30,11 @@ from gan_jax.layers import winograd
 
 Array = jax.Array
 _DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-_WIDE = 32  # channels, in and out, from which on winograd is faster on CPU
+_WIDE = 32  # channels, in and out, at which winograd becomes faster on CPU
 
 
 class _Geometry(NamedTuple):
-  """Of a convolution [N, height, width, I] -> [N, out_h, out_w, O]."""
+  """Geometry of a convolution [N, height, width, I] -> [N, out_h, out_w, O]."""
 
   size: tuple[int, int]  # height, width of the input
   out: tuple[int, int]
@@ -68,7 +69,7 @@ def _raw_input_gradient(geometry: _Geometry, dy: Array, kernel: Array) -> Array:
 
 
 def _raw_weight_gradient(geometry: _Geometry, x: Array, dy: Array) -> Array:
-  # Examples take the role of channels: the output is [I, kh, kw, O].
+  # Examples act as channels: the output is [I, kh, kw, O].
   dilated = [(n - 1) * geometry.stride + 1 for n in geometry.out]
   padding = [
     (geometry.padding, k - 1 + d - size - geometry.padding)
@@ -86,10 +87,10 @@ def _raw_weight_gradient(geometry: _Geometry, x: Array, dy: Array) -> Array:
 
 
 def _saves(geometry: _Geometry, dtype, channels: tuple[int, ...]) -> bool:
-  """Whether winograd can do it, in less time and without loss."""
+  """Returns whether winograd applies, is faster and is accurate enough."""
   fits = geometry.kernel == (4, 4) and geometry[3:] == (2, 1)
   even = all(side % 2 == 0 for side in geometry.size)
-  # Its sums round: in 16 bits that would show.
+  # Rounding in its sums would be visible in 16 bits.
   return fits and even and min(channels) >= _WIDE and dtype.itemsize >= 4
 
 
@@ -113,7 +114,7 @@ def _fast_weight_gradient(geometry: _Geometry, x: Array, dy: Array) -> Array:
   return _raw_weight_gradient(geometry, x, dy)
 
 
-# sequential_vmap takes arrays alone, hence one wrapped function per geometry.
+# sequential_vmap takes arrays only, hence one wrapped function per geometry.
 @functools.cache
 def _looped(function, geometry: _Geometry):
   return sequential_vmap(functools.partial(function, geometry))
@@ -165,7 +166,7 @@ def _check(x: Array, kernel: Array, channel_axis: int) -> None:
   chex.assert_type([x, kernel], float)
   if x.shape[3] != kernel.shape[channel_axis]:
     raise ValueError(
-      f'x has {x.shape[3]} channels and the kernel {kernel.shape} takes '
+      f'x has {x.shape[3]} channels but the kernel {kernel.shape} takes '
       f'{kernel.shape[channel_axis]}'
     )
 
@@ -182,22 +183,23 @@ def convolve(
   padding: int = 0,
   own_gradients: bool | None = None,
 ) -> Array:
-  """Convolution (cross-correlation, as networks use it).
+  """Convolves images (cross-correlation, as is usual for neural networks).
 
   Args:
-    x: `[N, H, W, I]`, float.
-    kernel: `[kh, kw, I, O]`, float.
-    stride: step between windows, in pixels, the same both ways.
-    padding: zeros at each of the four sides, in pixels.
-    own_gradients: hand-written gradients or XLA's; None takes the first on
-      CPU alone.
+    x: images, `[N, H, W, I]`, float.
+    kernel: kernel, `[kh, kw, I, O]`, float.
+    stride: step between windows in pixels, the same along both axes.
+    padding: number of pixels of zeros on each of the four sides.
+    own_gradients: whether to use the hand-written gradients instead of XLA's;
+      None uses them on CPU only.
 
   Returns:
-    `[N, (H + 2 padding - kh) // stride + 1, ..., O]`.
+    Images, `[N, (H + 2 padding - kh) // stride + 1, ..., O]`.
 
   Raises:
-    ValueError: for channels that do not fit, or an image below the kernel.
-    AssertionError: for other ranks or integers.
+    ValueError: if the channels do not match, or the image is smaller than the
+      kernel.
+    AssertionError: if ranks differ from these, or inputs are integers.
   """
   _check(x, kernel, channel_axis=2)
   size, window = x.shape[1:3], kernel.shape[:2]
@@ -220,30 +222,32 @@ def convolve_transpose(
   padding: int = 0,
   own_gradients: bool | None = None,
 ) -> Array:
-  """Transposed convolution: the input gradient of `convolve`.
+  """Applies a transposed convolution: the input gradient of `convolve`.
 
   Args:
-    x: `[N, H, W, I]`, float.
-    kernel: `[kh, kw, O, I]`, float: the kernel of the convolution that this
-      is the transpose of.
-    stride: as in convolve; here the factor by which the image grows.
-    padding: as in convolve; here pixels cut off at each side.
-    own_gradients: as in convolve.
+    x: images, `[N, H, W, I]`, float.
+    kernel: kernel of the convolution that is transposed, `[kh, kw, O, I]`,
+      float.
+    stride: stride of that convolution, the factor by which the image grows.
+    padding: padding of that convolution, the number of pixels cropped on each
+      side.
+    own_gradients: whether to use the hand-written gradients instead of XLA's;
+      None uses them on CPU only.
 
   Returns:
-    `[N, (H - 1) stride + kh - 2 padding, ..., O]`.
+    Images, `[N, (H - 1) stride + kh - 2 padding, ..., O]`.
 
   Raises:
-    ValueError: for channels that do not fit, or padding that leaves nothing.
-    AssertionError: for other ranks or integers.
+    ValueError: if the channels do not match, or padding crops the whole image.
+    AssertionError: if ranks differ from these, or inputs are integers.
   """
   _check(x, kernel, channel_axis=3)
   out, window = x.shape[1:3], kernel.shape[:2]
   size = tuple((n - 1) * stride + k - 2 * padding for n, k in zip(out, window))
   if min(size) < 1:
     raise ValueError(
-      f'padding {padding} leaves nothing of an image of {out} and a kernel '
-      f'of {window}'
+      f'padding {padding} crops the whole output of an image of {out} with a '
+      f'kernel of {window}'
     )
   geometry = _Geometry(size, out, window, stride, padding)
   own = _own_gradients(own_gradients)

@@ -14,11 +14,11 @@ Array = jax.Array
 
 
 class Embed(nn.Module):
-  """A learnt vector for each class: labels `[B]` to `[B, features]`.
+  """Learned vector per class: maps labels `[B]` to `[B, features]`.
 
-  A label outside 0 .. num_embeddings - 1 gives NaN, so that it is noticed:
-  clipping would train another class. With `spectral` the whole table, not the
-  rows looked up, is divided by its largest singular value.
+  A label outside 0 .. num_embeddings - 1 gives NaN, so that the error is
+  noticed: clipping would train another class. With `spectral`, the whole table
+  and not only the rows in use is divided by its largest singular value.
   """
 
   num_embeddings: int

@@ -1,8 +1,8 @@
-"""Layers that the architectures share: Flax Linen on gan_jax's convolutions.
+"""Linear layers in Flax Linen, on the convolutions of gan_jax.
 
-Each computes in its `dtype`, to which input and parameters are cast where they
-are used. Parameters, spectral norm, and the statistics of normalisation and
-of the minibatch are float32 whatever it is.
+Each layer computes in its `dtype`, to which input and parameters are cast on
+use. Parameters, spectral norm, and the statistics of normalization and of the
+minibatch are always float32.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.spectral_norm import SpectralNorm
 
 Array = jax.Array
-_TINY, _FEW = 64, 256  # weights, and examples, that need no matrix product
+_TINY, _FEW = 64, 256  # weights and examples below which Dense sums products
 
 
 class _Layer(nn.Module):
-  """What the linear layers share: fields and how their kernel is made."""
+  """Base class of the linear layers: their fields, kernel and bias."""
 
   features: int
   use_bias: bool = True
@@ -49,7 +49,7 @@ class _Layer(nn.Module):
 
 
 class Dense(_Layer):
-  """Affine map of the last axis: `[B, I]` to `[B, features]`."""
+  """Affine map of the last axis, `[B, I]` to `[B, features]`."""
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool = False) -> Array:
@@ -57,13 +57,13 @@ class Dense(_Layer):
     x = x.astype(self.dtype)
     if x.ndim == 2 and kernel.size <= _TINY and x.shape[0] <= _FEW:
       # Sums of products instead of a matrix product: XLA:CPU fuses them, and
-      # makes one kernel of a whole training loop of such layers.
+      # compiles a whole training loop of such layers to one kernel.
       return self.add_bias((x[:, :, None] * kernel[None]).sum(axis=1))
     return self.add_bias(x @ kernel)
 
 
 class Conv(_Layer):
-  """Convolution, `[B, H, W, I]` to `[B, H', W', features]`; see models.conv."""
+  """Convolution, `[B, H, W, I]` to `[B, H', W', features]`."""
 
   size: int = 4
   stride: int = 1
@@ -99,20 +99,21 @@ class ConvTranspose(_Layer):
 def discriminator_head(
   last: Dense, x: Array, features: Array | None, *, train: bool
 ) -> Array | networks.DiscriminatorOutput:
-  """Applies the last layer of a discriminator and shapes what it returns.
+  """Applies the last layer of a discriminator and shapes its output.
 
   Args:
-    last: the layer; its features are the discriminator's `outputs`.
-    x: what it is applied to, `[B, ...]`, flattened here.
-    features: `[B, ...]`, to return beside the logits, or None.
-    train: whether spectral norm iterates.
+    last: last layer; its `features` is the discriminator's `outputs`.
+    x: input of the layer, `[B, ...]`; flattened here.
+    features: features to return with the logits, `[B, ...]`, or None.
+    train: whether spectral norm updates its power iteration.
 
   Returns:
-    Logits `[B]` for one output, else `[B, outputs]`; with features,
-    networks.DiscriminatorOutput of these and the features as `[B, F]`. All are float32.
+    Logits `[B]` for one output, else `[B, outputs]`, float32. If features are
+    given, a networks.DiscriminatorOutput of these logits and of the features
+    as `[B, F]`, float32.
 
   Raises:
-    ValueError: for outputs below 1.
+    ValueError: if the layer has less than 1 output.
   """
   if last.features < 1:
     raise ValueError(f'outputs={last.features}: must be at least 1')

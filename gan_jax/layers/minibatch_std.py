@@ -12,19 +12,20 @@ Array = jax.Array
 
 
 class MinibatchStd(nn.Module):
-  """Appends one feature: how much the examples of a group differ.
+  """Appends a feature: the standard deviation across a group of examples.
 
-  The standard deviation of each feature over the group, averaged over all
-  features: 1e-4, the root of 1e-8, for equal examples, by which D knows a
-  generator that makes only one. Groups are contiguous and must divide a
-  device's part of the batch, so n devices compute what one would, without
-  communication. At init, where shapes alone matter, any batch will do.
+  The feature is the standard deviation of each input feature over the group,
+  averaged over all features. It lets the discriminator detect mode collapse:
+  for equal examples it is 1e-4, the root of 1e-8. Groups are contiguous and
+  must divide a device's part of the batch, so that the result does not depend
+  on the number of devices and needs no communication. At init, which uses only
+  shapes, any batch size is allowed.
 
   Attributes:
-    group_size: examples in a group, at least 2; -1, as in the paper, for the
-      whole batch, of all devices where axis_name is set.
-    axis_name: the mapped axis of devices, or None.
-    dtype: of what it returns.
+    group_size: number of examples in a group, at least 2; -1, as in the paper,
+      for the whole batch, over all devices if axis_name is set.
+    axis_name: name of the mapped device axis, or None.
+    dtype: dtype of the output.
 
   References:
     Karras et al., Progressive Growing of GANs,
@@ -48,7 +49,7 @@ class MinibatchStd(nn.Module):
     groups = x.reshape(batch // size, size, *x.shape[1:]).astype(jnp.float32)
     mean = collectives.pmean(groups.mean(axis=1, keepdims=True), over)
     variance = collectives.pmean(jnp.square(groups - mean).mean(axis=1), over)
-    # The root has no derivative at 0, where the generator has collapsed.
+    # The root has no derivative at 0, which is reached on mode collapse.
     deviation = jnp.sqrt(variance + 1e-8).reshape(batch // size, -1)
     column = jnp.repeat(deviation.mean(axis=1), size).reshape(
       batch, *[1] * (x.ndim - 1)

@@ -14,15 +14,15 @@ NORMS = ('none', 'batch', 'layer', 'spectral')
 
 
 class Norm(nn.Module):
-  """Normalisation of activations by name; nothing for 'none', 'spectral'.
+  """Normalization of activations; the identity for 'none' and 'spectral'.
 
-  'batch' is over the batch of all devices when axis_name is set; 'layer' is
-  over everything but the batch, with scale and bias per channel.
+  'batch' normalizes over the batch, of all devices if axis_name is set. 'layer'
+  normalizes over all axes but the batch, with scale and bias per channel.
 
   Attributes:
-    kind: one of NORMS.
-    axis_name: the mapped axis of devices, or None.
-    dtype: of what it returns.
+    kind: a name in NORMS.
+    axis_name: name of the mapped device axis, or None.
+    dtype: dtype of the output.
   """
 
   kind: str

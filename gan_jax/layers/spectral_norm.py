@@ -1,8 +1,8 @@
-"""Spectral normalisation of a kernel, in float32.
+"""Spectral normalization of a kernel, in float32.
 
-A spectrally normalised layer keeps its power-iteration vectors among the
-statistics, and what it last divided by: one iteration per application in
-training, none at evaluation.
+A spectrally normalized layer keeps its power-iteration vectors and its last
+divisor in `batch_stats`. It makes one iteration per application in training
+and none in evaluation.
 """
 
 from typing import Any, Mapping
@@ -18,10 +18,10 @@ Array = jax.Array
 class SpectralNorm(nn.Module):
   """Divides a kernel by an estimate of its largest singular value.
 
-  The kernel, output channels last, is taken as a matrix of [all else, output].
-  The estimate v' W u is the PyTorch one: one power iteration per application
+  The kernel, output channels last, is reshaped to a matrix [other axes,
+  output]. The estimate v' W u is PyTorch's: one power iteration per application
   in training, which stores the estimate, and no gradient through u and v.
-  Evaluation computes it anew, from u, v and the kernel it is given.
+  Evaluation recomputes it from u, v and the given kernel.
 
   References:
     Miyato et al., Spectral Normalization for Generative Adversarial
@@ -33,7 +33,7 @@ class SpectralNorm(nn.Module):
     matrix = kernel.reshape(-1, kernel.shape[-1])
     unit = lambda x: x / (jnp.linalg.norm(x) + 1e-12)
     draw = lambda: jax.random.normal(self.make_rng('params'), matrix.shape[1:])
-    # 'power_': a moving average of the network copies these, see ema.py.
+    # The prefix 'power_' tells the EMA of the network to copy these.
     u = self.variable('batch_stats', 'power_u', lambda: unit(draw()))
     v = self.variable('batch_stats', 'power_v', lambda: unit(matrix @ u.value))
     estimate = lambda: jnp.maximum(v.value @ matrix @ u.value, 1e-12)
@@ -49,17 +49,19 @@ class SpectralNorm(nn.Module):
 
 
 def spectral_norms(batch_stats: Mapping[str, Any]) -> dict[str, Array]:
-  """What each spectrally normalised layer last divided its kernel by.
+  """Returns the last divisor of each spectrally normalized layer.
 
-  That is the estimate of its largest singular value, from below. In BigGAN
-  some of the generator's grow throughout training and explode at collapse.
+  The divisor estimates the layer's largest singular value from below. In
+  BigGAN, some of the generator's singular values grow throughout training and
+  explode at collapse.
 
   Args:
     batch_stats: statistics of a network.
 
   Returns:
-    Path of the layer, joined with '/', to a scalar above 0 (`[N]` for the
-    stacked statistics of N networks). Empty without spectral normalisation.
+    Mapping from the path of a layer, joined by '/', to a scalar above 0 (`[N]`
+    for the stacked statistics of N networks). Empty if no layer is spectrally
+    normalized.
 
   References:
     Brock et al., BigGAN, https://arxiv.org/abs/1809.11096, 2019, section 4.1.

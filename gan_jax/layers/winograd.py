@@ -1,19 +1,19 @@
-"""4 x 4 convolutions of stride 2 and padding 1, by 9/16 of the products.
+"""4 x 4 convolutions of stride 2 and padding 1, with 9/16 of the products.
 
-Cut the padded image into blocks of 2 x 2 pixels, as channels, and such a
-convolution is a 2 x 2 convolution of stride 1 over blocks. Two neighbouring
-outputs of it along one axis take three products, not four:
+With the padded image cut into blocks of 2 x 2 pixels, taken as channels, such
+a convolution is a 2 x 2 convolution of stride 1 over blocks. Two neighboring
+outputs along one axis need three products instead of four:
 
   y0 = x0 k0 + x1 k1 = (x0 - x1) k0 + x1 (k0 + k1)
   y1 = x1 k0 + x2 k1 = x1 (k0 + k1) + (x2 - x1) k1
 
-and along both axes nine, not sixteen. Each product is one matrix product over
-all tiles of 2 x 2 outputs, at which XLA's CPU backend is as fast as at its
-best convolutions, in a scan too. The gradients are the transposes of the same
+and along both axes nine instead of sixteen. Each product is one matrix product
+over all tiles of 2 x 2 outputs, which XLA's CPU backend computes as fast as its
+best convolutions, also in a scan. The gradients are the transposes of the same
 three steps: differences of the image, sums of the kernel, sums of products.
 
 Images are NHWC with even sides, kernels HWIO. Sides of 4 n + 2 pixels are
-computed as 4 n + 4.
+padded to 4 n + 4.
 
 References:
   Lavin and Gray, Fast Algorithms for Convolutional Neural Networks,
@@ -28,7 +28,7 @@ Nine = list[list[Array]]
 
 
 def _padded(x: Array, axis: int, high: int = 1, low: int = 0) -> Array:
-  """Zeros before and after x along an axis."""
+  """Pads x with zeros before and after along an axis."""
   zeros = lambda n: jnp.zeros(
     (*x.shape[:axis], n, *x.shape[axis + 1 :]), x.dtype
   )
@@ -37,7 +37,7 @@ def _padded(x: Array, axis: int, high: int = 1, low: int = 0) -> Array:
 
 
 def _differences(x: Array, axis: int) -> list[Array]:
-  """Blocks x0, x1, x2 of every tile to x0 - x1, x1, x2 - x1."""
+  """Maps blocks x0, x1, x2 of every tile to x0 - x1, x1, x2 - x1."""
   last = x.shape[axis] - 2
   take = lambda i: jax.lax.slice_in_dim(x, i, last + i, 2, axis)
   x0, x1, x2 = take(0), take(1), jax.lax.slice_in_dim(x, 2, None, 2, axis)
@@ -45,7 +45,7 @@ def _differences(x: Array, axis: int) -> list[Array]:
 
 
 def _image(x: Array) -> Nine:
-  """`[N, H, W, I]` to nine of `[N T S, 4I]`, for T x S tiles."""
+  """Maps `[N, H, W, I]` to nine of `[N T S, 4I]`, for T x S tiles."""
   n, height, width, channels = x.shape
   x = _padded(x, 2, 1 + width % 4, low=1)
   x = _padded(x, 1, 1 + height % 4, low=1)
@@ -61,7 +61,7 @@ def _pair_sums(y: Array, axis: int) -> list[Array]:
 
 
 def _outputs(y: Array) -> Nine:
-  """`[N, 2T, 2S, O]` to nine of `[N T S, O]`; or one row or column less."""
+  """Maps `[N, 2T, 2S, O]`, or 2T - 1 or 2S - 1, to nine of `[N T S, O]`."""
   for axis in (1, 2):
     y = _padded(y, axis, y.shape[axis] % 2)
   n, height, width, channels = y.shape
@@ -71,7 +71,7 @@ def _outputs(y: Array) -> Nine:
 
 
 def _kernel(kernel: Array) -> Nine:
-  """`[4, 4, I, O]` to nine of `[4I, O]`."""
+  """Maps `[4, 4, I, O]` to nine of `[4I, O]`."""
   channels, features = kernel.shape[2:]
   kernel = kernel.reshape(2, 2, 2, 2, channels, features)
   flat = lambda k: k.reshape(4 * channels, features)
@@ -81,19 +81,19 @@ def _kernel(kernel: Array) -> Nine:
 
 
 def _joined(a: Array, b: Array, c: Array, axis: int) -> Array:
-  """Transpose of _pair_sums."""
+  """Applies the transpose of _pair_sums."""
   return jnp.stack([a + b, b + c], axis)
 
 
 def convolve(x: Array, kernel: Array) -> Array:
-  """The convolution.
+  """Convolves images with stride 2 and padding 1.
 
   Args:
-    x: `[N, H, W, I]`, float.
-    kernel: `[4, 4, I, O]`, float.
+    x: images, `[N, H, W, I]`, float.
+    kernel: kernel, `[4, 4, I, O]`, float.
 
   Returns:
-    `[N, H / 2, W / 2, O]`.
+    Images, `[N, H / 2, W / 2, O]`.
   """
   tiles = [-(-side // 4) for side in x.shape[1:3]]
   split = lambda y: y.reshape(-1, *tiles, kernel.shape[3])
@@ -107,7 +107,7 @@ def convolve(x: Array, kernel: Array) -> Array:
 
 
 def _shifted(x: Array, by: int, axis: int) -> Array:
-  """Moves along an axis by one, filling with zeros."""
+  """Shifts along an axis by one, filling with zeros."""
   size = x.shape[axis]
   if by > 0:
     return _padded(jax.lax.slice_in_dim(x, 0, size - 1, axis=axis), axis, 0, 1)
@@ -115,14 +115,14 @@ def _shifted(x: Array, by: int, axis: int) -> Array:
 
 
 def _pixels(z0: Array, z1: Array, z2: Array, axis: int, pixel: int):
-  """Transpose of _differences: the four pixels of every tile along an axis.
+  """Applies the transpose of _differences: four pixels of each tile's axis.
 
   Args:
-    z0: at the first block of every tile.
-    z1: at the second.
-    z2: at the third, which is the first of the next tile.
-    axis: of tiles.
-    pixel: the axis of the two pixels of a block.
+    z0: values at the first block of every tile.
+    z1: values at the second block.
+    z2: values at the third block, the first of the next tile.
+    axis: axis of tiles.
+    pixel: axis of the two pixels of a block.
   """
   at = lambda z, i: jax.lax.index_in_dim(z, i, pixel, keepdims=False)
   middle = z1 - z0 - z2
@@ -135,14 +135,16 @@ def _pixels(z0: Array, z1: Array, z2: Array, axis: int, pixel: int):
 
 
 def input_gradient(dy: Array, kernel: Array) -> Array:
-  """Gradient of `convolve` by x: the transposed convolution.
+  """Computes the gradient of `convolve` with respect to x.
+
+  This is the transposed convolution.
 
   Args:
-    dy: `[N, h, w, O]`, float.
-    kernel: `[4, 4, I, O]`, float.
+    dy: gradient with respect to the output, `[N, h, w, O]`, float.
+    kernel: kernel, `[4, 4, I, O]`, float.
 
   Returns:
-    `[N, 2h, 2w, I]`.
+    Gradient with respect to x, `[N, 2h, 2w, I]`.
   """
   tiles = [-(-side // 2) for side in dy.shape[1:3]]
   channels = kernel.shape[2]
@@ -158,17 +160,17 @@ def input_gradient(dy: Array, kernel: Array) -> Array:
 
 
 def weight_gradient(x: Array, dy: Array) -> Array:
-  """Gradient of `convolve` by the kernel.
+  """Computes the gradient of `convolve` with respect to the kernel.
 
   Args:
-    x: `[N, H, W, I]`, float.
-    dy: `[N, H / 2, W / 2, O]`, float.
+    x: images, `[N, H, W, I]`, float.
+    dy: gradient with respect to the output, `[N, H / 2, W / 2, O]`, float.
 
   Returns:
-    `[4, 4, I, O]`.
+    Gradient with respect to the kernel, `[4, 4, I, O]`.
   """
   channels, features = x.shape[3], dy.shape[3]
-  # Output channels first: XLA multiplies a' b slowly where a is the wide one.
+  # Output channels first: XLA computes a' b slowly if a is the wider one.
   split = lambda product: product.reshape(features, 2, 2, channels)
   rows = [
     _joined(*(split(b.T @ a) for a, b in zip(*row)), axis=2)

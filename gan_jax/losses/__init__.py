@@ -1,11 +1,11 @@
 """Adversarial losses: functions of logits, one value per logit.
 
-A logit is what the discriminator returns: the larger, the more real (for the
+A logit is the discriminator's output: larger means more real (for the
 cross-entropy its sigmoid is the probability of real). Logits are floating
 point, `[B]`, or `[B, h, w]` for a patch discriminator. No loss reduces; the
-caller takes the mean. A value too large for its type (a square, or the
-exponentials of f-GAN) is infinite; for finite logits up to half the largest
-number neither a loss nor its gradient is NaN.
+caller takes the mean. Values that overflow their type (squares, the
+exponentials of f-GAN) are infinite. For finite logits up to half the largest
+representable number, neither a loss nor its gradient is NaN.
 
   >>> import jax.numpy as jnp
   >>> logits = jnp.zeros(3)
@@ -39,8 +39,8 @@ number neither a loss nor its gradient is NaN.
   `dual_contrastive`                  Dual contrastive loss           Yu et al., 2021
   `feature_matching`                  Feature matching                Salimans et al., 2016
 
-docs/losses.md has their formulas. `FACTORIES[name]` builds those that have
-options.
+docs/losses.md lists their formulas. `FACTORIES[name]` builds the losses that
+have options.
 """
 
 from typing import Callable
@@ -195,7 +195,7 @@ LOSSES: dict[str, AdversarialLoss] = {
   'feature_matching': feature_matching,
 }
 
-# Losses with options of their own: name -> keyword options to the losses.
+# Losses that have options: name -> function from the options to the losses.
 FACTORIES: dict[str, Callable[..., AdversarialLoss]] = {
   'least_squares': least_squares,
   'mmd_gaussian': mmd_gaussian,

@@ -1,4 +1,4 @@
-"""What a loss is, and what the losses share."""
+"""The type of a loss, and helpers that the losses share."""
 
 import inspect
 from typing import Any, Callable, NamedTuple
@@ -9,29 +9,29 @@ import jax
 Array = jax.Array
 PlayerLoss = Callable[..., Array]
 
-# What a discriminator must return for a loss.
+# Discriminator outputs that a loss can require.
 OUTPUTS = ('logits', 'features', 'scores')
 
 
 class AdversarialLoss(NamedTuple):
-  """The losses of the two players, each (real_logits, fake_logits) -> losses.
+  """Losses of the two players, each (real_logits, fake_logits) -> losses.
 
   Attributes:
-    discriminator: what the discriminator minimises.
-    generator: what the generator minimises; one that reads the fake logits
+    discriminator: loss that the discriminator minimizes.
+    generator: loss that the generator minimizes. A loss of the fake logits
       alone ignores its first argument.
-    coupled: whether a loss mixes the examples of a batch (a mean, a kernel).
-      Both functions must then take a keyword `axis_name`, the mapped axis of
-      devices, and see the batch of all devices through it.
-    decision_threshold: the logit above which the discriminator says real; None where
-      only differences of logits mean something.
-    output: what the discriminator must return: 'logits' `[B]` (or
+    coupled: whether a loss mixes the examples of a batch (by a mean or a
+      kernel). Both functions must then take a keyword `axis_name`, the name of
+      the mapped device axis, and reduce over the batch of all devices.
+    decision_threshold: logit above which an example counts as real; None if
+      only differences of logits are meaningful.
+    output: required output of the discriminator: 'logits' `[B]` (or
       `[B, h, w]`); 'features' `[B, F]` (or `[B]`); 'scores', a
       networks.DiscriminatorOutput with logits and features.
-    witness: for 'features', the function whose sign tells real from fake:
+    witness: for 'features', the function whose sign separates real from fake:
       (features `[n, F]`, real_features, fake_features, *, own, axis_name) ->
-      `[n]`, where own is 'real' or 'fake' for those very features, else
-      'none'. Penalties on gradients act on it.
+      `[n]`. `own` is 'real' or 'fake' if `features` is that same set, else
+      'none'. Gradient penalties apply to it.
   """
 
   discriminator: PlayerLoss
@@ -43,10 +43,10 @@ class AdversarialLoss(NamedTuple):
 
 
 def check_logits(*logits: Array) -> None:
-  """Refuses logits of different shapes or of integers.
+  """Checks that logits have equal shapes and are floating point.
 
   Raises:
-    AssertionError: naming the shapes or types.
+    AssertionError: if they do not; the message has the shapes or types.
   """
   for x in logits:
     if not hasattr(x, 'shape'):
@@ -56,7 +56,7 @@ def check_logits(*logits: Array) -> None:
 
 
 def accepts(function: Callable, name: str) -> bool:
-  """Whether a function takes a keyword argument of this name."""
+  """Returns whether a function takes a keyword argument of this name."""
   parameters = inspect.signature(function).parameters
   return name in parameters or any(
     p.kind == p.VAR_KEYWORD for p in parameters.values()
@@ -64,25 +64,25 @@ def accepts(function: Callable, name: str) -> bool:
 
 
 def check_loss(loss: AdversarialLoss) -> None:
-  """Refuses a loss that says of itself what its functions do not keep.
+  """Checks that the functions of a loss match its declared properties.
 
   Raises:
-    ValueError: for a coupled loss whose functions have no `axis_name`, an
-      unknown output, or features without a witness.
+    ValueError: if the functions of a coupled loss take no `axis_name`, the
+      output is unknown, or a loss on features has no witness.
   """
   if loss.output not in OUTPUTS:
     raise ValueError(f'output={loss.output!r}: choose one of {OUTPUTS}')
   if loss.output == 'features' and loss.witness is None:
     raise ValueError(
       "a loss of output='features' needs a witness: the function of features "
-      'that penalties and metrics take for the logit'
+      'that penalties and metrics use in place of the logit'
     )
   for player in ('discriminator', 'generator'):
     if loss.coupled and not accepts(getattr(loss, player), 'axis_name'):
       raise ValueError(
         f'the loss mixes the examples of a batch (coupled=True), but its '
         f"{player}'s function takes no axis_name: on several devices each "
-        'would see its own part alone'
+        'would see only its own part of the batch'
       )
 
 
@@ -94,15 +94,15 @@ def player_loss(
   axis_name: Any,
   **options,
 ) -> Array:
-  """One player's loss, with the axis name where the loss wants it.
+  """Computes the loss of one player, passing `axis_name` if it is coupled.
 
   Args:
-    loss: the losses.
+    loss: losses of both players.
     player: 'discriminator' or 'generator'.
-    real: what the discriminator returned for real examples.
-    fake: the same for generated ones.
-    axis_name: the mapped axis of devices, or None.
-    **options: the function's own.
+    real: discriminator output for real examples.
+    fake: discriminator output for generated examples.
+    axis_name: name of the mapped device axis, or None.
+    **options: further keyword arguments of the loss function.
 
   Returns:
     The losses, one per logit.

@@ -18,24 +18,24 @@ Array = jax.Array
 def cross_entropy_discriminator(
   real_logits: Array, fake_logits: Array, *, smoothing: Array | float = 0.0
 ) -> Array:
-  """Cross-entropy of telling real from generated.
+  """Computes the cross-entropy of classifying examples as real or generated.
 
   -log sigmoid(real_logits) - log(1 - sigmoid(fake_logits))
 
-  Its minimum over all discriminators is log p / q, where it has the mean
-  2 log 2 - 2 JS(p, q). Dive into Deep Learning takes half of it. With one-sided
-  label smoothing the target of real examples is 1 - smoothing.
+  The discriminator log p / q minimizes it, with the mean 2 log 2 - 2 JS(p, q).
+  Dive into Deep Learning takes half of it. With one-sided label smoothing the
+  target of real examples is 1 - smoothing.
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-    smoothing: scalar in [0, 1); 0.1 is usual.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
+    smoothing: amount of label smoothing, scalar in [0, 1); 0.1 is common.
 
   Returns:
-    The losses, of the logits' shape, in nats.
+    Losses with the shape of the logits, in nats.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Goodfellow et al., Generative Adversarial Nets,
@@ -53,21 +53,21 @@ def cross_entropy_discriminator(
 
 
 def minimax_value(real_logits: Array, fake_logits: Array) -> Array:
-  """Value of the minimax game, what D maximises and G minimises.
+  """Computes the value of the minimax game: D maximizes it, G minimizes it.
 
   log sigmoid(real_logits) + log(1 - sigmoid(fake_logits))
 
   Its mean at the optimal discriminator is 2 JS(p, q) - log 4.
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
 
   Returns:
-    The values, of the logits' shape, in nats, at most 0.
+    Values with the shape of the logits, in nats, at most 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Goodfellow et al., Generative Adversarial Nets,
@@ -77,21 +77,21 @@ def minimax_value(real_logits: Array, fake_logits: Array) -> Array:
 
 
 def minimax_generator(real_logits: Array, fake_logits: Array) -> Array:
-  """Generator's part of the minimax value (the saturating loss).
+  """Computes the generator's part of the minimax value (saturating loss).
 
   log(1 - sigmoid(fake_logits))
 
   The gradient vanishes as the discriminator wins (fake_logits -> -inf).
 
   Args:
-    real_logits: ignored but for its shape, `[...]`, float.
-    fake_logits: the discriminator on generated examples, of the same shape.
+    real_logits: ignored except for its shape, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
 
   Returns:
-    The losses, of the logits' shape, in nats, at most 0.
+    Losses with the shape of the logits, in nats, at most 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Goodfellow et al., Generative Adversarial Nets,
@@ -102,21 +102,21 @@ def minimax_generator(real_logits: Array, fake_logits: Array) -> Array:
 
 
 def non_saturating_generator(real_logits: Array, fake_logits: Array) -> Array:
-  """Cross-entropy of passing for real (the non-saturating loss).
+  """Computes the cross-entropy of fakes labeled real (non-saturating loss).
 
   -log sigmoid(fake_logits)
 
   The gradient tends to -1 as the discriminator wins (fake_logits -> -inf).
 
   Args:
-    real_logits: ignored but for its shape, `[...]`, float.
-    fake_logits: the discriminator on generated examples, of the same shape.
+    real_logits: ignored except for its shape, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
 
   Returns:
-    The losses, of the logits' shape, in nats, at least 0.
+    Losses with the shape of the logits, in nats, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Goodfellow et al., Generative Adversarial Nets,

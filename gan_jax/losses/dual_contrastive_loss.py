@@ -1,4 +1,4 @@
-"""Dual contrastive loss: compares each example with the other batch."""
+"""Dual contrastive loss: contrasts each example with the other batch."""
 
 import chex
 import jax
@@ -12,22 +12,22 @@ Array = jax.Array
 def dual_contrastive_discriminator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """Tells each real example from all fakes, and each fake from all reals.
+  """Contrasts each real example with all fakes and each fake with all reals.
 
   log(1 + sum_j exp(fake_j - real_i)) + log(1 + sum_j exp(fake_i - real_j))
 
-  where the sums go over the batch of all devices.
+  The sums run over the batch of all devices.
 
   Args:
-    real_logits: the discriminator on real examples, `[B]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-    axis_name: the mapped axis of devices.
+    real_logits: discriminator logits of real examples, `[B]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
+    axis_name: name of the mapped device axis, or None.
 
   Returns:
-    The losses, `[B]`, in nats, at least 0.
+    Losses, `[B]`, in nats, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes, of patches, or not
+    AssertionError: if the logits differ in shape, are patch maps, or are not
       floating point.
 
   References:
@@ -47,12 +47,12 @@ def dual_contrastive_discriminator(
 def dual_contrastive_generator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """What the discriminator minimises, negated: the game is zero-sum.
+  """Negates the discriminator's loss: the game is zero-sum.
 
-  Args, errors and source: as dual_contrastive_discriminator's.
+  Arguments, errors and reference as for dual_contrastive_discriminator.
 
   Returns:
-    The losses, `[B]`, in nats, at most 0.
+    Losses, `[B]`, in nats, at most 0.
   """
   return -dual_contrastive_discriminator(
     real_logits, fake_logits, axis_name=axis_name

@@ -1,11 +1,12 @@
 """The f-GAN family: a variational bound on each f-divergence.
 
-With T = activation(logit), the discriminator maximises
+With T = activation(logit), the discriminator maximizes
 
   E_p[T(x)] - E_q[f*(T(x))]  <=  D_f(p || q) = E_q[f(p / q)]
 
-where f* is the convex conjugate of f. The activation keeps T in the domain of
-f*; the bound is tight at T = f'(p / q). p is the data, q the generator.
+where f* is the convex conjugate of f, p the data distribution and q the
+generator's. The activation keeps T in the domain of f*. The bound is tight at
+T = f'(p / q).
 
 KL, reverse KL and squared Hellinger contain an exponential of the logit: in
 float32 their losses and gradients are finite for logits in [-80, 80].
@@ -24,14 +25,15 @@ SAFE_LOGIT = 80.0
 
 
 class Divergence(NamedTuple):
-  """One f-divergence, as its discriminator sees it.
+  """An f-divergence in terms of the discriminator's logit.
 
   Attributes:
-    activation: logit v to T.
-    conjugate: v to f*(T(v)), in one stable formula.
-    optimal_logit: p / q to the logit where the bound is tight.
-    divergence: (p, q) to D_f(p || q), of probabilities that sum to 1.
-    decision_threshold: the logit at p = q.
+    activation: function from a logit v to T.
+    conjugate: function from v to f*(T(v)), in one stable formula.
+    optimal_logit: function from p / q to the logit at which the bound is tight.
+    divergence: function from (p, q), probabilities that sum to 1, to
+      D_f(p || q).
+    decision_threshold: optimal logit at p = q.
   """
 
   activation: Callable[[Array], Array]
@@ -90,23 +92,23 @@ DIVERGENCES: dict[str, Divergence] = {
 def f_gan_discriminator(
   real_logits: Array, fake_logits: Array, *, divergence: Divergence
 ) -> Array:
-  """The variational bound on an f-divergence, negated.
+  """Computes the negated variational bound on an f-divergence.
 
   -T(real_logits) + f*(T(fake_logits))
 
   Its mean at the optimal discriminator is -D_f(p || q).
 
   Args:
-    real_logits: the discriminator before its activation, on real examples,
+    real_logits: discriminator outputs before the activation for real examples,
       `[...]`, float; for KL, reverse KL and squared Hellinger in [-80, 80].
-    fake_logits: the same on generated examples, of the same shape.
+    fake_logits: the same for generated examples, same shape.
     divergence: an entry of DIVERGENCES.
 
   Returns:
-    The losses, of the logits' shape.
+    Losses with the shape of the logits.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Nowozin et al., f-GAN, https://arxiv.org/abs/1606.00709, 2016, eq. 4 and
@@ -120,21 +122,21 @@ def f_gan_discriminator(
 def f_gan_generator(
   real_logits: Array, fake_logits: Array, *, divergence: Divergence
 ) -> Array:
-  """Generator's part of the bound, which it minimises.
+  """Computes the generator's part of the bound, which it minimizes.
 
   -f*(T(fake_logits))
 
   Args:
-    real_logits: ignored but for its shape, `[...]`, float.
+    real_logits: ignored except for its shape, `[...]`, float.
     fake_logits: the discriminator before its activation, on generated
       examples, of the same shape.
     divergence: an entry of DIVERGENCES.
 
   Returns:
-    The losses, of the logits' shape.
+    Losses with the shape of the logits.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Nowozin et al., f-GAN, https://arxiv.org/abs/1606.00709, 2016, algorithm 1.
@@ -146,21 +148,21 @@ def f_gan_generator(
 def f_gan_non_saturating_generator(
   real_logits: Array, fake_logits: Array, *, divergence: Divergence
 ) -> Array:
-  """The generator's loss that does not saturate: T itself, negated.
+  """Computes the generator's non-saturating loss: -T of the fake logits.
 
   -T(fake_logits)
 
   Args:
-    real_logits: ignored but for its shape, `[...]`, float.
+    real_logits: ignored except for its shape, `[...]`, float.
     fake_logits: the discriminator before its activation, on generated
       examples, of the same shape.
     divergence: an entry of DIVERGENCES.
 
   Returns:
-    The losses, of the logits' shape.
+    Losses with the shape of the logits.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Nowozin et al., f-GAN, https://arxiv.org/abs/1606.00709, 2016, section 3.2.
@@ -170,7 +172,7 @@ def f_gan_non_saturating_generator(
 
 
 def f_gan(divergence: Divergence) -> AdversarialLoss:
-  """The losses of one divergence, G minimising what D maximises.
+  """Builds the losses of one divergence; G minimizes the bound D maximizes.
 
   Args:
     divergence: an entry of DIVERGENCES, or one of your own.
@@ -182,7 +184,7 @@ def f_gan(divergence: Divergence) -> AdversarialLoss:
 
 
 def f_gan_non_saturating(divergence: Divergence) -> AdversarialLoss:
-  """The losses of one divergence with the non-saturating generator.
+  """Builds the losses of one divergence with the non-saturating generator.
 
   Args:
     divergence: an entry of DIVERGENCES, or one of your own.

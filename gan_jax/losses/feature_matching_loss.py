@@ -1,4 +1,4 @@
-"""Losses that compare whole batches: dual contrastive, feature matching."""
+"""Feature matching: compares the mean features of real and fake batches."""
 
 import chex
 import jax
@@ -14,21 +14,22 @@ Array = jax.Array
 def feature_matching_generator(
   real_features: Array, fake_features: Array, *, axis_name: str | None = None
 ) -> Array:
-  """Squared distance of the mean features of real and generated examples.
+  """Computes the squared distance between mean real and mean fake features.
 
   |mean f(x) - mean f(G(z))|^2, the means over the batch of all devices
 
   Args:
-    real_features: of a layer of the discriminator, `[B, F]`, float.
-    fake_features: the same on generated examples, of the same shape.
-    axis_name: the mapped axis of devices.
+    real_features: activations of a discriminator layer for real examples,
+      `[B, F]`, float.
+    fake_features: the same for generated examples, same shape.
+    axis_name: name of the mapped device axis, or None.
 
   Returns:
     The same value for each example, `[B]`, at least 0.
 
   Raises:
-    AssertionError: for features of different shapes or ranks, or not
-      floating point.
+    AssertionError: if the features differ in shape, are not of rank 2, or are
+      not floating point.
 
   References:
     Salimans et al., Improved Techniques for Training GANs,

@@ -9,22 +9,22 @@ Array = jax.Array
 
 
 def hinge_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-  """Hinge loss of the discriminator, with a margin of 1.
+  """Computes the hinge loss of the discriminator, with a margin of 1.
 
   max(0, 1 - real_logits) + max(0, 1 + fake_logits)
 
-  Its minimum over all discriminators is sign(p - q), where its mean is
-  2 - 2 TV(p, q), TV the total variation distance in [0, 1].
+  The discriminator sign(p - q) minimizes it, with the mean 2 - 2 TV(p, q). TV
+  is the total variation distance, in [0, 1].
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
 
   Returns:
-    The losses, of the logits' shape, at least 0.
+    Losses with the shape of the logits, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Lim and Ye, Geometric GAN, https://arxiv.org/abs/1705.02894, 2017.

@@ -1,7 +1,7 @@
-"""Least squares, hinge and Wasserstein losses: no logarithm in them.
+"""Least squares losses.
 
-The discriminator's output has no sigmoid on it in any of these papers; it is
-called a logit all the same.
+The paper's discriminator output is not passed through a sigmoid. It is called
+a logit here all the same.
 """
 
 import math
@@ -23,27 +23,27 @@ def least_squares_discriminator(
   fake_target: float = 0.0,
   smoothing: Array | float = 0.0,
 ) -> Array:
-  """Squared distance of logits to the targets b of real and a of fake.
+  """Computes the squared distances of logits to their targets b and a.
 
   (real_logits - b)^2 / 2 + (fake_logits - a)^2 / 2
 
-  Its minimum over all discriminators is (b p + a q) / (p + q). With a = -1,
-  b = 1 and a generator's target of 0, the generator then minimises Pearson's
-  chi-squared of p + q to 2 q, halved. With one-sided label smoothing the
-  target of real examples is b - smoothing.
+  The discriminator (b p + a q) / (p + q) minimizes it. With a = -1, b = 1 and
+  a generator's target of 0, the generator then minimizes half of Pearson's
+  chi-squared divergence between p + q and 2 q. With one-sided label smoothing
+  the target of real examples is b - smoothing.
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-    real_target: b.
-    fake_target: a.
-    smoothing: scalar in [0, 1).
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
+    real_target: target b of real logits.
+    fake_target: target a of fake logits.
+    smoothing: amount of label smoothing, scalar in [0, 1).
 
   Returns:
-    The losses, of the logits' shape, at least 0.
+    Losses with the shape of the logits, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Mao et al., Least Squares Generative Adversarial Networks,
@@ -63,20 +63,20 @@ def least_squares_discriminator(
 def least_squares_generator(
   real_logits: Array, fake_logits: Array, *, generator_target: float = 1.0
 ) -> Array:
-  """Squared distance of fake logits to the generator's target c.
+  """Computes the squared distance of fake logits to the target c.
 
   (fake_logits - c)^2 / 2
 
   Args:
-    real_logits: ignored but for its shape, `[...]`, float.
-    fake_logits: the discriminator on generated examples, of the same shape.
-    generator_target: c.
+    real_logits: ignored except for its shape, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
+    generator_target: target c of fake logits.
 
   Returns:
-    The losses, of the logits' shape, at least 0.
+    Losses with the shape of the logits, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Mao et al., Least Squares Generative Adversarial Networks,
@@ -92,18 +92,18 @@ def least_squares(
   fake_target: float = 0.0,
   generator_target: float = 1.0,
 ) -> AdversarialLoss:
-  """The least squares losses with these targets.
+  """Builds the least squares losses with the given targets.
 
   Args:
-    real_target: b.
-    fake_target: a.
-    generator_target: c.
+    real_target: the discriminator's target b of real logits.
+    fake_target: the discriminator's target a of fake logits.
+    generator_target: the generator's target c of fake logits.
 
   Returns:
-    The losses of both players; real lies beyond the middle of a and b.
+    The losses of both players. The decision threshold is (a + b) / 2.
 
   Raises:
-    ValueError: where real_target is not above fake_target, or a target is not
+    ValueError: if real_target is not above fake_target, or a target is not
       finite.
   """
   targets = real_target, fake_target, generator_target

@@ -1,6 +1,6 @@
-"""MMD-GAN: the discriminator's features, compared by a kernel.
+"""MMD-GAN: compares the discriminator's features by a kernel.
 
-Features are `[B, F]`; logits `[B]` count as one feature. The sums go over the
+Features are `[B, F]`; logits `[B]` count as one feature. Sums run over the
 batch of all devices.
 """
 
@@ -25,16 +25,16 @@ QUADRATIC_ALPHAS = (0.2, 0.5, 1.0, 2.0, 5.0)
 def gaussian_kernel(
   squared_distances: Array, *, sigmas: tuple[float, ...] = GAUSSIAN_SIGMAS
 ) -> Array:
-  """Mixture of Gaussian kernels.
+  """Evaluates a mixture of Gaussian kernels.
 
   sum over sigma of exp(-d^2 / (2 sigma^2))
 
   Args:
     squared_distances: d^2, `[...]`, at least 0.
-    sigmas: the widths, each above 0.
+    sigmas: widths of the kernels, each above 0.
 
   Returns:
-    The kernel's values, of the same shape.
+    Kernel values, of the same shape.
 
   References:
     Li et al., MMD GAN, https://arxiv.org/abs/1705.08584, 2017.
@@ -45,16 +45,16 @@ def gaussian_kernel(
 def rational_quadratic_kernel(
   squared_distances: Array, *, alphas: tuple[float, ...] = QUADRATIC_ALPHAS
 ) -> Array:
-  """Mixture of rational quadratic kernels; its tails are heavy.
+  """Evaluates a mixture of rational quadratic kernels (heavy-tailed).
 
   sum over alpha of (1 + d^2 / (2 alpha))^-alpha
 
   Args:
     squared_distances: d^2, `[...]`, at least 0.
-    alphas: the exponents, each above 0.
+    alphas: exponents of the kernels, each above 0.
 
   Returns:
-    The kernel's values, of the same shape.
+    Kernel values, of the same shape.
 
   References:
     Binkowski et al., Demystifying MMD GANs,
@@ -70,26 +70,27 @@ def mmd_discriminator(
   kernel: Kernel = rational_quadratic_kernel,
   axis_name: str | None = None,
 ) -> Array:
-  """Minus the squared maximum mean discrepancy of the two sets of features.
+  """Computes the negated squared MMD between real and fake features.
 
   -MMD^2 = -E k(x, x') - E k(y, y') + 2 E k(x, y),  x != x', y != y'
 
-  The mean over the examples is minus the unbiased estimate (a U-statistic),
-  whose expectation is zero for equal distributions.
+  MMD is the maximum mean discrepancy. The mean over the examples is minus the
+  unbiased estimate (a U-statistic), whose expectation is zero for equal
+  distributions.
 
   Args:
-    real_features: the discriminator on real examples, `[B, F]` or `[B]`.
-    fake_features: the same on generated examples, of the same shape.
-    kernel: squared distances to values.
-    axis_name: the mapped axis of devices, over which the sums go.
+    real_features: discriminator features of real examples, `[B, F]` or `[B]`.
+    fake_features: discriminator features of generated examples, same shape.
+    kernel: function from squared distances to kernel values.
+    axis_name: name of the mapped device axis over which the sums run, or None.
 
   Returns:
-    One value per example, `[B]`: its part of the mean.
+    Contribution of each example to the mean, `[B]`.
 
   Raises:
-    AssertionError: for features of different shapes, none of them, or not
+    AssertionError: if the features differ in shape, are empty, or are not
       floating point.
-    ValueError: for a batch of one or none, which has no pairs.
+    ValueError: if the batch has fewer than 2 examples, hence no pairs.
 
   References:
     Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, lemma 6.
@@ -112,11 +113,12 @@ def mmd_generator(
   kernel: Kernel = rational_quadratic_kernel,
   axis_name: str | None = None,
 ) -> Array:
-  """The squared maximum mean discrepancy of the two sets of features.
+  """Computes the squared MMD between real and fake features.
 
   MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y),  x != x', y != y'
 
-  Args, returns, errors and source: as mmd_discriminator's, negated.
+  The negation of mmd_discriminator, with the same arguments, errors and
+  references.
   """
   return -mmd_discriminator(
     real_features, fake_features, kernel=kernel, axis_name=axis_name
@@ -132,27 +134,26 @@ def mmd_witness(
   kernel: Kernel = rational_quadratic_kernel,
   axis_name: str | None = None,
 ) -> Array:
-  """The witness function: positive where real features are denser.
+  """Evaluates the witness function: positive where real features are denser.
 
   E k(features, x) - E k(features, y), x real, y generated
 
   Args:
-    features: where to ask, `[n, F]` or `[n]`.
-    real_features: `[B, F]` or `[B]`.
-    fake_features: likewise.
-    own: 'real' or 'fake' where `features` are that set itself: each is then
-      left out of its own mean, lest it count as real for being itself.
-    kernel: squared distances to values.
-    axis_name: the mapped axis of devices, over which the means go.
+    features: points at which to evaluate, `[n, F]` or `[n]`.
+    real_features: features of real examples, `[B, F]` or `[B]`.
+    fake_features: features of generated examples, `[B, F]` or `[B]`.
+    own: 'real' or 'fake' if `features` is that same set, else 'none'. Each
+      point is then left out of its own mean, to avoid a bias towards its set.
+    kernel: function from squared distances to kernel values.
+    axis_name: name of the mapped device axis for the means, or None.
 
   Returns:
-    `[n]`, a score that penalties on gradients take for a logit.
+    Scores that gradient penalties use in place of logits, `[n]`.
 
   Raises:
-    AssertionError: for features of different lengths, none of them, or not
+    AssertionError: if the features differ in length, are empty, or are not
       floating point.
-    ValueError: for its own set of one example, which has no other, or a set
-      of none.
+    ValueError: if the `own` set has only one example, or a set has none.
 
   References:
     Binkowski et al., Demystifying MMD GANs,
@@ -176,7 +177,7 @@ def mmd_witness(
 def _features(x: Array) -> Array:
   chex.assert_type(x, float)
   chex.assert_rank(x, {1, 2})
-  # Differences of means of kernels cancel: not in less than float32.
+  # Differences of kernel means cancel: use at least float32.
   x = jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
   x = x if x.ndim == 2 else x[:, None]
   chex.assert_axis_dimension_gt(x, 1, 0)
@@ -185,16 +186,16 @@ def _features(x: Array) -> Array:
 
 def _squared_distances(x: Array, y: Array) -> Array:
   chex.assert_equal_shape_suffix([x, y], 1)
-  # Not |x|^2 - 2 xy + |y|^2, which rounds to below 0 for close features. Of
-  # halves: a gradient of twice the difference may overflow, times a kernel's 0.
+  # Not |x|^2 - 2 xy + |y|^2, which rounds to below 0 for close features.
+  # Halves, because the gradient 2 (x - y) may overflow and meet a kernel's 0.
   return 4 * jnp.square(x[:, None] / 2 - y[None] / 2).sum(axis=-1)
 
 
 def mmd(kernel: Kernel = rational_quadratic_kernel) -> AdversarialLoss:
-  """The losses of MMD-GAN with a kernel.
+  """Builds the losses of MMD-GAN with the given kernel.
 
   Args:
-    kernel: squared distances to values.
+    kernel: function from squared distances to kernel values.
 
   Returns:
     The losses of both players, on features.
@@ -212,10 +213,10 @@ def mmd(kernel: Kernel = rational_quadratic_kernel) -> AdversarialLoss:
 def mmd_gaussian(
   *, sigmas: tuple[float, ...] = GAUSSIAN_SIGMAS
 ) -> AdversarialLoss:
-  """MMD-GAN with a mixture of Gaussian kernels of these widths.
+  """Builds the losses of MMD-GAN with a mixture of Gaussian kernels.
 
   Raises:
-    ValueError: for a width that is not from 1e-9 to 1e9.
+    ValueError: if a width is outside [1e-9, 1e9].
   """
   _check_range('sigmas', sigmas)
   return mmd(functools.partial(gaussian_kernel, sigmas=sigmas))
@@ -224,21 +225,19 @@ def mmd_gaussian(
 def mmd_rational_quadratic(
   *, alphas: tuple[float, ...] = QUADRATIC_ALPHAS
 ) -> AdversarialLoss:
-  """MMD-GAN with a mixture of rational quadratic kernels.
+  """Builds the losses of MMD-GAN with rational quadratic kernels.
 
   Raises:
-    ValueError: for an exponent that is not from 1e-9 to 1e9.
+    ValueError: if an exponent is outside [1e-9, 1e9].
   """
   _check_range('alphas', alphas)
   return mmd(functools.partial(rational_quadratic_kernel, alphas=alphas))
 
 
 def _check_range(name, values):
-  # Their squares are float32.
+  # Their squares must be representable in float32.
   good = lambda x: isinstance(x, numbers.Real) and 1e-9 <= x <= 1e9
   if not isinstance(values, tuple | list) or not values:
-    raise ValueError(f'{name}={values!r}: must be a tuple of at least one')
+    raise ValueError(f'{name}={values!r}: must be a non-empty tuple')
   if not all(map(good, values)):
-    raise ValueError(
-      f'{name}={values!r}: must all be above 0, from 1e-9 to 1e9'
-    )
+    raise ValueError(f'{name}={values!r}: must all be between 1e-9 and 1e9')

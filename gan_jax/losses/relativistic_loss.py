@@ -1,8 +1,8 @@
 """Relativistic losses: is a real example more real than a generated one?
 
-The paired losses see the logits of a real and a fake example side by side;
-the averaged ones compare each logit with the mean of the other kind, over the
-batch of all devices.
+The paired losses compare the logits of one real and one fake example. The
+averaged losses compare each logit with the mean logit of the other kind, over
+the batch of all devices.
 """
 
 import jax
@@ -15,22 +15,22 @@ Array = jax.Array
 
 
 def relativistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-  """Cross-entropy of telling the real one of a pair (RpGAN).
+  """Computes the cross-entropy of identifying the real one of a pair (RpGAN).
 
   -log sigmoid(real_logits - fake_logits)
 
-  Its minimum over all discriminators is log p / q plus any constant.
+  The discriminators log p / q plus any constant minimize it.
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape; each is
-      paired with the real one of its place.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape; each
+      is paired with the real logit at the same position.
 
   Returns:
-    The losses, of the logits' shape, in nats, at least 0.
+    Losses with the shape of the logits, in nats, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
@@ -43,19 +43,19 @@ def relativistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
 
 
 def relativistic_generator(real_logits: Array, fake_logits: Array) -> Array:
-  """Cross-entropy of passing for the real one of a pair (RpGAN).
+  """Computes the cross-entropy of the fake passing as the real one (RpGAN).
 
   -log sigmoid(fake_logits - real_logits)
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
 
   Returns:
-    The losses, of the logits' shape, in nats, at least 0.
+    Losses with the shape of the logits, in nats, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
@@ -68,20 +68,20 @@ def relativistic_generator(real_logits: Array, fake_logits: Array) -> Array:
 def relativistic_average_discriminator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """Cross-entropy against the mean logit of the other kind (RaGAN).
+  """Computes the cross-entropy against mean logits of the other kind (RaGAN).
 
   -log sigmoid(real - mean(fake)) - log(1 - sigmoid(fake - mean(real)))
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-    axis_name: the mapped axis of devices, over which the means go.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
+    axis_name: name of the mapped device axis for the means, or None.
 
   Returns:
-    The losses, of the logits' shape, in nats, at least 0.
+    Losses with the shape of the logits, in nats, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
@@ -94,12 +94,12 @@ def relativistic_average_discriminator(
 def relativistic_average_generator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """The averaged relativistic loss with real and fake exchanged (RaGAN).
+  """Computes the averaged loss with real and fake exchanged (RaGAN).
 
   -log sigmoid(fake - mean(real)) - log(1 - sigmoid(real - mean(fake)))
 
-  Args, returns, errors and source: as relativistic_average_discriminator's
-  own.
+  Arguments, returns, errors and reference as for
+  relativistic_average_discriminator.
   """
   return relativistic_average_discriminator(
     fake_logits, real_logits, axis_name=axis_name
@@ -109,20 +109,20 @@ def relativistic_average_generator(
 def relativistic_average_least_squares_discriminator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """Least squares against the mean logit of the other kind (RaLSGAN).
+  """Computes least squares against mean logits of the other kind (RaLSGAN).
 
   (real - mean(fake) - 1)^2 + (fake - mean(real) + 1)^2
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-    axis_name: the mapped axis of devices, over which the means go.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
+    axis_name: name of the mapped device axis for the means, or None.
 
   Returns:
-    The losses, of the logits' shape, at least 0.
+    Losses with the shape of the logits, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
@@ -135,12 +135,12 @@ def relativistic_average_least_squares_discriminator(
 def relativistic_average_least_squares_generator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """The same with real and fake exchanged (RaLSGAN).
+  """Computes the least squares loss with real and fake exchanged (RaLSGAN).
 
   (fake - mean(real) - 1)^2 + (real - mean(fake) + 1)^2
 
-  Args, returns, errors and source: as
-  relativistic_average_least_squares_discriminator's.
+  Arguments, returns, errors and reference as for
+  relativistic_average_least_squares_discriminator.
   """
   return relativistic_average_least_squares_discriminator(
     fake_logits, real_logits, axis_name=axis_name
@@ -150,20 +150,20 @@ def relativistic_average_least_squares_generator(
 def relativistic_average_hinge_discriminator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """Hinge loss against the mean logit of the other kind (RaHingeGAN).
+  """Computes the hinge loss against mean logits of the other kind (RaHinge).
 
   max(0, 1 - (real - mean(fake))) + max(0, 1 + (fake - mean(real)))
 
   Args:
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
-    axis_name: the mapped axis of devices, over which the means go.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
+    axis_name: name of the mapped device axis for the means, or None.
 
   Returns:
-    The losses, of the logits' shape, at least 0.
+    Losses with the shape of the logits, at least 0.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Jolicoeur-Martineau, The Relativistic Discriminator,
@@ -176,12 +176,12 @@ def relativistic_average_hinge_discriminator(
 def relativistic_average_hinge_generator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """The same with real and fake exchanged (RaHingeGAN).
+  """Computes the hinge loss with real and fake exchanged (RaHingeGAN).
 
   max(0, 1 - (fake - mean(real))) + max(0, 1 + (real - mean(fake)))
 
-  Args, returns, errors and source: as
-  relativistic_average_hinge_discriminator's.
+  Arguments, returns, errors and reference as for
+  relativistic_average_hinge_discriminator.
   """
   return relativistic_average_hinge_discriminator(
     fake_logits, real_logits, axis_name=axis_name

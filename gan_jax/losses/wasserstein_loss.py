@@ -9,23 +9,23 @@ Array = jax.Array
 
 
 def wasserstein_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-  """Difference of the critic's means, negated.
+  """Computes the negated difference of the critic's real and fake outputs.
 
   fake_logits - real_logits
 
-  Its minimum over 1-Lipschitz critics is minus the Wasserstein-1 distance;
-  without a constraint (a penalty, spectral norm, clipping) it has none. A
-  constant added to all logits changes nothing.
+  Its minimum over 1-Lipschitz critics is minus the Wasserstein-1 distance.
+  Without a constraint (a penalty, spectral norm, clipping) it is unbounded
+  below. Adding a constant to all logits does not change it.
 
   Args:
-    real_logits: the critic on real examples, `[...]`, float.
-    fake_logits: the same on generated examples, of the same shape.
+    real_logits: critic outputs for real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
 
   Returns:
-    The losses, of the logits' shape.
+    Losses with the shape of the logits.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Arjovsky et al., Wasserstein GAN, https://arxiv.org/abs/1701.07875, 2017,
@@ -36,19 +36,19 @@ def wasserstein_discriminator(real_logits: Array, fake_logits: Array) -> Array:
 
 
 def wasserstein_generator(real_logits: Array, fake_logits: Array) -> Array:
-  """The fake logit, negated: the generator of hinge and Wasserstein GANs.
+  """Negates the fake logits: the generator loss of hinge and Wasserstein GANs.
 
   -fake_logits
 
   Args:
-    real_logits: ignored but for its shape, `[...]`, float.
-    fake_logits: the discriminator on generated examples, of the same shape.
+    real_logits: ignored except for its shape, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, same shape.
 
   Returns:
-    The losses, of the logits' shape.
+    Losses with the shape of the logits.
 
   Raises:
-    AssertionError: for logits of different shapes or not floating point.
+    AssertionError: if the logits differ in shape or are not floating point.
 
   References:
     Arjovsky et al., Wasserstein GAN, https://arxiv.org/abs/1701.07875, 2017,

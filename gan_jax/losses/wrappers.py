@@ -1,4 +1,4 @@
-"""What can be put round a loss: label smoothing, top-k."""
+"""Wrappers of losses: label smoothing and top-k training."""
 
 import numbers
 
@@ -15,19 +15,20 @@ Array = jax.Array
 def smooth_labels(
   loss: AdversarialLoss, smoothing: Array | float
 ) -> AdversarialLoss:
-  """One-sided label smoothing: D's target of real examples is 1 - smoothing.
+  """Applies one-sided label smoothing: D's real target is 1 - smoothing.
 
   Args:
-    loss: one whose discriminator takes a keyword `smoothing` (cross-entropy
-      and least squares): it must have targets.
-    smoothing: scalar in [0, 1), which may be traced; 0.1 is usual.
+    loss: loss with targets, whose discriminator takes a keyword `smoothing`
+      (cross-entropy and least squares).
+    smoothing: amount of smoothing, scalar in [0, 1), may be traced; 0.1 is
+      common.
 
   Returns:
-    The loss with the smoothed discriminator; the generator's is as it was.
+    The loss with the smoothed discriminator and an unchanged generator.
 
   Raises:
-    ValueError: for a loss without targets, or a number out of range.
-    TypeError: for what is no number.
+    ValueError: if the loss has no targets, or smoothing is out of range.
+    TypeError: if smoothing is not a number.
 
   References:
     Salimans et al., Improved Techniques for Training GANs,
@@ -36,10 +37,10 @@ def smooth_labels(
   if not accepts(loss.discriminator, 'smoothing'):
     raise ValueError(
       'label smoothing is not defined for this loss: its discriminator has no '
-      'targets (cross-entropy and least squares have)'
+      'targets (cross-entropy and least squares do)'
     )
   if isinstance(smoothing, numbers.Real) and not 0 <= smoothing < 1:
-    raise ValueError(f'smoothing={smoothing}: must be at least 0, below 1')
+    raise ValueError(f'smoothing={smoothing}: must be in [0, 1)')
   if not isinstance(smoothing, numbers.Real) and not hasattr(
     smoothing, 'shape'
   ):
@@ -54,25 +55,25 @@ def smooth_labels(
 
 
 def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
-  """The generator learns from its k best fakes of the batch alone.
+  """Restricts the generator's loss to the k highest-scoring fakes.
 
-  The batch is that of all devices; ties go to the example that comes first.
-  Of a loss of each pair of logits, the mean over the batch becomes that over
-  the pairs of the k best: the others are 0, they are multiplied by batch / k.
-  For a loss that compares the whole batch, the k best are repeated in turn
-  until they fill it. Labels are smoothed before, not after.
+  The batch is that of all devices; ties go to the earlier example. For
+  per-example losses, all but the top k examples are masked to zero and the
+  rest scaled by batch / k, so that the batch mean is the mean over the top k.
+  For batch-coupled losses, the top k examples are tiled to fill the batch.
+  Apply label smoothing before top-k.
 
   Args:
-    loss: any on logits `[B]` or `[B, h, w]` (a patch map counts by its mean).
-    k: how many, from 1 to the global batch size; it may be traced.
+    loss: loss on logits, `[B]` or `[B, h, w]`; patch maps rank by their mean.
+    k: number of examples kept, from 1 to the global batch size; may be traced.
 
   Returns:
-    The loss with that generator; the discriminator's is as it was.
+    The loss with the top-k generator and an unchanged discriminator.
 
   Raises:
-    ValueError: for a loss on features, or a k below 1; in the loss, for a k
-      above the batch, or a batch of none.
-    TypeError: for a k that is no integer.
+    ValueError: if the loss is on features or k is below 1. The loss itself
+      raises it if k exceeds the batch size or the batch is empty.
+    TypeError: if k is not an integer.
 
   References:
     Sinha et al., Top-k Training of GANs: Improving GAN Performance by
@@ -80,7 +81,7 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
   """
   if loss.output != 'logits':
     raise ValueError(
-      'top-k ranks generated examples by their logits, and this loss is on '
+      'top-k ranks generated examples by their logits, but this loss is on '
       f'{loss.output}'
     )
   k = _checked_k(k)
@@ -89,7 +90,7 @@ def top_k(loss: AdversarialLoss, k: Array | int) -> AdversarialLoss:
   def of_pairs(real_logits, fake_logits, *, axis_name=None):
     mask = top_k_mask(fake_logits, k, axis_name=axis_name)
     mask = mask.reshape(-1, *(1,) * (fake_logits.ndim - 1))
-    # What is thrown away may be of any size: 0 times infinity is no 0.
+    # Discarded values may be infinite, and 0 times infinity is NaN.
     values = plain.generator(real_logits, jnp.where(mask > 0, fake_logits, 0))
     return jnp.where(mask > 0, values * mask, 0)
 
@@ -122,10 +123,10 @@ def _checked_k(k):
 
 
 def _order(logits, k, axis_name):
-  """Indices in the global batch from the largest logit to the smallest."""
+  """Returns indices in the global batch by decreasing logit."""
   chex.assert_rank(logits, {1, 3})
   if not logits.size:
-    raise ValueError(f'top-k of no logits: they are of shape {logits.shape}')
+    raise ValueError(f'logits of shape {logits.shape}: must not be empty')
   scores = jax.lax.stop_gradient(logits.reshape(len(logits), -1).mean(axis=1))
   everyone = all_gather(scores, axis_name)
   if isinstance(k, int) and k > len(everyone):
@@ -134,7 +135,7 @@ def _order(logits, k, axis_name):
 
 
 def _mine(x, size, axis_name):
-  """This device's part of what all devices have."""
+  """Returns this device's slice of an array over all devices."""
   if axis_name is None:
     return x
   start = jax.lax.axis_index(axis_name) * size
@@ -142,7 +143,7 @@ def _mine(x, size, axis_name):
 
 
 def _best_repeated(logits, k, axis_name):
-  """The k largest of all devices, repeated in turn; this device's part."""
+  """Tiles the top k logits of all devices; returns this device's slice."""
   order = _order(logits, k, axis_name)
   chosen = order[jnp.arange(len(order)) % k]
   mine = _mine(chosen, len(logits), axis_name)
@@ -152,21 +153,22 @@ def _best_repeated(logits, k, axis_name):
 def top_k_mask(
   logits: Array, k: Array | int, *, axis_name: str | None = None
 ) -> Array:
-  """batch / k for the k examples with the largest logits, 0 for the others.
+  """Returns batch / k for the k largest logits and 0 for the others.
 
   Args:
-    logits: `[B]` or `[B, h, w]`, float.
-    k: how many, from 1 to the batch size; it may be traced.
-    axis_name: the mapped axis of devices; B is then one device's part.
+    logits: discriminator logits, `[B]` or `[B, h, w]`, float.
+    k: number of examples kept, from 1 to the batch size; may be traced.
+    axis_name: name of the mapped device axis, or None. B is the batch size of
+      one device.
 
   Returns:
     `[B]`, with a mean of 1 over all devices and no gradient.
 
   Raises:
-    AssertionError: for logits of another rank.
-    ValueError: for a k below 1 or above the batch, where k is not traced, or
-      a batch of none.
-    TypeError: for a k that is no integer.
+    AssertionError: if the logits have another rank.
+    ValueError: if k is not traced and is below 1 or above the batch size, or
+      if the batch is empty.
+    TypeError: if k is not an integer.
   """
   k = _checked_k(k)
   order = _order(logits, k, axis_name)
@@ -179,22 +181,22 @@ def top_k_mask(
 def top_k_count(
   step: Array, *, batch_size: int, fraction: float, gamma: float, every: int
 ) -> Array:
-  """The annealed k of top-k training: from the batch down to a fraction.
+  """Anneals k of top-k training from the batch size down to a fraction.
 
   max(fraction, gamma^(step // every)) * batch_size, rounded up
 
   Args:
-    step: train steps done.
-    batch_size: examples of the global batch.
-    fraction: the smallest share kept, in (0, 1].
-    gamma: factor per period, in (0, 1].
-    every: steps in a period (the paper: one epoch).
+    step: number of training steps done.
+    batch_size: number of examples in the global batch.
+    fraction: smallest fraction of the batch to keep, in (0, 1].
+    gamma: decay factor per period, in (0, 1].
+    every: number of steps per period (one epoch in the paper).
 
   Returns:
     k, int32 scalar.
 
   Raises:
-    ValueError: for a fraction or gamma outside (0, 1], or an every below 1.
+    ValueError: if fraction or gamma is outside (0, 1], or every is below 1.
 
   References:
     Sinha et al., Top-k Training of GANs, https://arxiv.org/abs/2002.06224,
@@ -206,5 +208,5 @@ def top_k_count(
       'be in (0, 1], the last at least 1'
     )
   share = jnp.maximum(fraction, jnp.float32(gamma) ** (step // every))
-  # The small number keeps 0.3 * 10 from becoming 4.
+  # The offset keeps 0.3 * 10 from being rounded up to 4.
   return jnp.ceil(share * batch_size - 1e-4).astype(jnp.int32)

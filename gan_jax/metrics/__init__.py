@@ -1,7 +1,7 @@
 """Metrics: pure functions of samples or of their features.
 
-None reads files or runs a network; `gan_jax.evaluation` does, and puts every
-score beside its baseline.
+Metrics read no files and run no networks; `gan_jax.evaluation` does, and
+reports every score with its baseline.
 """
 
 from gan_jax.metrics.class_conditional import (

@@ -1,8 +1,8 @@
-"""What no score can be computed from is refused, not scored.
+"""Rejects inputs for which a metric is undefined.
 
-A NaN in a comparison is False and drops out of a count: it would come out as
-a score like any other. Values are looked at where there are any: under
-jax.jit shapes and types alone are checked.
+A comparison with NaN is False and silently drops out of a count, which would
+give a plausible score. Values are checked if they are known: under jax.jit
+only shapes and types are.
 """
 
 from typing import Any
@@ -16,19 +16,20 @@ Array = jax.Array
 
 
 class NonFiniteError(ValueError):
-  """Numbers that no score is of."""
+  """Raised when an input contains NaN or infinity."""
 
 
 def is_traced(*arrays: Any) -> bool:
-  """Whether any of these has no values yet, as under jax.jit."""
+  """Returns whether any array is traced, without values, as under jax.jit."""
   return any(isinstance(x, jax.core.Tracer) for x in arrays)
 
 
 def check_finite(**arrays: Array) -> None:
-  """Refuses arrays, by name, with a NaN or an infinity in them.
+  """Checks that arrays, given by name, are finite.
 
   Raises:
-    NotFinite: naming the array, and how many of its numbers are not finite.
+    NonFiniteError: if an array has a NaN or an infinity; the message has its
+      name and the number of such entries.
   """
   for name, x in arrays.items():
     if is_traced(x):
@@ -38,22 +39,22 @@ def check_finite(**arrays: Array) -> None:
     if bad:
       raise NonFiniteError(
         f'{name}: {bad} of {np.size(x)} numbers are not finite (NaN or '
-        'infinite), of which there is no score'
+        'infinite), so that no score is defined'
       )
 
 
 def check_feature_sets(*, least: int = 1, **sets: Array) -> None:
-  """Refuses sets of examples, by name, that no score is of.
+  """Checks that sets of examples, given by name, can be scored.
 
   Args:
-    least: examples that each must have.
-    **sets: `[n, ...]`, float.
+    least: minimum number of examples in each set.
+    **sets: sets of examples by name, `[n, ...]`, float.
 
   Raises:
-    AssertionError: for integers, a scalar, or examples of other shapes than
-      those of the first set.
-    ValueError: for too few examples, examples of no numbers, or numbers that
-      are not finite.
+    AssertionError: if a set is a scalar or has integers, or example shapes
+      differ between sets.
+    ValueError: if a set has too few examples, examples without elements, or
+      numbers that are not finite.
   """
   for name, x in sets.items():
     chex.assert_type(x, float)
@@ -64,24 +65,23 @@ def check_feature_sets(*, least: int = 1, **sets: Array) -> None:
     raise AssertionError(f'{" and ".join(sets)}: examples of shapes {shapes}')
   for name, x in sets.items():
     if len(x) < least:
-      raise ValueError(
-        f'{name}: {len(x)} examples, must be at least {least} of them'
-      )
+      raise ValueError(f'{name}: {len(x)} examples, must be at least {least}')
     if not x.size:
       raise ValueError(f'{name}: examples of shape {x.shape[1:]} are empty')
   check_finite(**sets)
 
 
 def check_score(what: str, value: Array, *sets: Array) -> None:
-  """Refuses a score that came out as NaN or infinite.
+  """Checks that a computed score is finite.
 
   Args:
-    what: the score.
-    value: what was computed.
-    *sets: that it was computed of.
+    what: name of the score.
+    value: the computed score.
+    *sets: inputs of the score.
 
   Raises:
-    ValueError: with the largest of their numbers.
+    ValueError: if the score is not finite; the message has the largest
+      absolute value of the inputs.
   """
   if is_traced(value) or bool(jnp.isfinite(value).all()):
     return
@@ -93,24 +93,24 @@ def check_score(what: str, value: Array, *sets: Array) -> None:
 
 
 def at_least_float32(x: Array) -> Array:
-  """x in float32, where it is in less."""
+  """Casts x to at least float32."""
   x = jnp.asarray(x)
   return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def power_of_two_scale(*sets: Array) -> Array:
-  """A power of two that brings the largest number to [1/2, 1], or nearer.
+  """Returns a power of two that scales the largest number to about [1/2, 1].
 
-  Multiplied by it, which rounds nothing, squares neither overflow nor vanish.
+  Scaling by it is exact, and keeps squares from overflowing or vanishing.
 
   Args:
-    *sets: any arrays, in at least float32.
+    *sets: arrays of any shapes, in at least float32.
 
   Returns:
     Scalar, from 2^-120 to 2^120.
   """
   largest = jnp.stack([jnp.abs(x).max() for x in sets]).max()
-  # In float32: newer JAX expands these later, where float64 may be off.
+  # In float32: newer JAX lowers these later, when float64 may be disabled.
   small = jnp.clip(largest, 2.0**-120, 2.0**120).astype(jnp.float32)
   _, exponent = jnp.frexp(small)
   scale = jnp.ldexp(jnp.ones_like(small), -jnp.clip(exponent, -120, 120))

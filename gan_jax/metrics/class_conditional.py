@@ -1,4 +1,4 @@
-"""Scores of generators that are given a class."""
+"""Metrics of class-conditional generators."""
 
 from typing import NamedTuple
 
@@ -15,12 +15,12 @@ Array = jax.Array
 
 
 class IntraClassFID(NamedTuple):
-  """What `intra_class_frechet` returns.
+  """Frechet distances per class, from `intra_class_fid`.
 
   Attributes:
-    classes: the labels that occur, sorted, `[c]`.
-    values: the distance of each, `[c]` float64.
-    mean: their mean.
+    classes: labels that occur, sorted, `[c]`.
+    values: Frechet distance of each class, `[c]`, float64.
+    mean: mean over classes.
   """
 
   classes: np.ndarray
@@ -34,23 +34,23 @@ def intra_class_fid(
   fake_features: Array,
   fake_labels: Array,
 ) -> IntraClassFID:
-  """Frechet distance within each class, and its mean (intra-FID).
+  """Computes the Frechet distance within each class, and the mean (intra-FID).
 
   Args:
-    real_features: `[n, d]`, float.
-    real_labels: `[n]` int.
-    fake_features: `[m, d]`.
-    fake_labels: `[m]` int, the classes that the generator was asked for.
+    real_features: features of real examples, `[n, d]`, float.
+    real_labels: their classes, `[n]`, int.
+    fake_features: features of generated examples, `[m, d]`, float.
+    fake_labels: classes that the generator was conditioned on, `[m]`, int.
 
   Returns:
-    The distances; a class of few examples scores too high, so compare only at
-    equal numbers.
+    The distances per class and their mean. Classes with few examples are
+    biased upwards, so compare only at equal numbers of examples.
 
   Raises:
-    AssertionError: for labels that do not match the features, or are no
-      integers; for features that are.
-    ValueError: for a class with fewer than 2 examples on either side, no
-      examples at all, or numbers that are not finite.
+    AssertionError: if labels do not match the features or are not integers,
+      or features are not floating point.
+    ValueError: if a class has fewer than 2 examples on either side, there are
+      no examples, or numbers are not finite.
 
   References:
     Miyato and Koyama, cGANs with Projection Discriminator,
@@ -101,33 +101,35 @@ def classification_accuracy(
   batch_size: int = 128,
   learning_rate: float = 3e-3,
 ) -> Estimate:
-  """Classification accuracy score: train on generated, test on real examples.
+  """Computes the classification accuracy score (CAS).
 
-  The paper trains a ResNet-50 on images; this trains a network of one hidden
-  layer on features or flattened pixels, so values compare only with its own.
-  The ceiling is the score of real training examples in place of fake ones.
+  CAS is the accuracy on real examples of a classifier trained on generated
+  ones. The paper trains a ResNet-50 on images. Here a network with one hidden
+  layer is trained on features or flattened pixels, so scores are comparable
+  only to one another. The ceiling is the score of real training examples in
+  place of the generated ones.
 
   Args:
-    fake: `[m, ...]`, float.
-    fake_labels: `[m]` int, the classes that the generator was asked for.
-    real: `[n, ...]`, examples that the generator was not trained on.
-    real_labels: `[n]` int.
+    fake: generated examples, `[m, ...]`, float.
+    fake_labels: classes that the generator was conditioned on, `[m]`, int.
+    real: examples that the generator was not trained on, `[n, ...]`, float.
+    real_labels: their classes, `[n]`, int.
     key: typed key, for the classifier.
-    classes: how many.
-    hidden: units of the classifier; 0 for a linear one.
-    steps: of Adam, as are the next two.
-    batch_size: examples a step.
-    learning_rate: with cosine decay.
+    classes: number of classes.
+    hidden: number of hidden units of the classifier; 0 for a linear one.
+    steps: number of Adam steps.
+    batch_size: number of examples per step.
+    learning_rate: learning rate of Adam, with cosine decay to 0.
 
   Returns:
-    The accuracy on real examples, in [0, 1], and its binomial standard error,
-    which leaves out the chance of the training.
+    Accuracy on real examples, in [0, 1], with its binomial standard error. The
+    error does not include the randomness of training.
 
   Raises:
-    AssertionError: for shapes that do not match, or labels that are no
-      integers; for examples that are.
-    ValueError: for no examples, numbers that are not finite, labels or other
-      arguments out of range.
+    AssertionError: if shapes do not match, labels are not integers, or
+      examples are not floating point.
+    ValueError: if there are no examples, numbers are not finite, or labels or
+      other arguments are out of range.
 
   References:
     Ravuri and Vinyals, Classification Accuracy Score for Conditional

@@ -1,4 +1,4 @@
-"""A small classifier trained on the spot, for scores that need one."""
+"""A small classifier, trained on demand for the metrics that need one."""
 
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ Array = jax.Array
 
 
 class Classifier(NamedTuple):
-  """What `fit` has learned.
+  """A classifier trained by `train_classifier`.
 
   Attributes:
     centre: mean of the training examples, `[d]`.
-    scale: their standard deviation, `[d]`.
+    scale: standard deviation of the training examples, `[d]`.
     layers: pairs of weights and biases.
   """
 
@@ -35,14 +35,14 @@ def _forward(layers, x):
 
 
 def logits(classifier: Classifier, x: Array) -> Array:
-  """Logits of examples.
+  """Computes the logits of examples.
 
   Args:
-    classifier: from `fit`.
-    x: `[n, ...]`, float; flattened.
+    classifier: classifier from `train_classifier`.
+    x: examples, `[n, ...]`, float; flattened.
 
   Returns:
-    `[n, classes]`.
+    Logits, `[n, classes]`.
   """
   centre, scale, layers = classifier
   x = (x.reshape(len(x), -1) - centre[None]) / scale[None]
@@ -50,12 +50,13 @@ def logits(classifier: Classifier, x: Array) -> Array:
 
 
 def accuracy(classifier: Classifier, x: Array, labels: Array) -> Array:
-  """Share of examples `[n, ...]` that get their label `[n]`, in [0, 1].
+  """Returns the accuracy on examples `[n, ...]` with labels `[n]`, in [0, 1].
 
   Raises:
-    AssertionError: for labels that do not match the examples; for integers.
-    ValueError: for no examples, numbers that are not finite, or a classifier
-      whose training diverged.
+    AssertionError: if labels do not match the examples, or the examples are
+      integers.
+    ValueError: if there are no examples, numbers are not finite, or the
+      training of the classifier diverged.
   """
   checks.check_feature_sets(examples=x)
   chex.assert_shape(labels, x.shape[:1])
@@ -65,13 +66,13 @@ def accuracy(classifier: Classifier, x: Array, labels: Array) -> Array:
 
 
 def check_labelled(x: Array, labels: Array, classes: int) -> None:
-  """Refuses examples `[n, ...]` and labels `[n]` that are not of each other.
+  """Checks that examples `[n, ...]` and labels `[n]` match.
 
   Raises:
-    AssertionError: for labels that do not match the examples, or are no
-      integers; for examples that are.
-    ValueError: for no examples, numbers that are not finite, or labels that
-      are not from 0 to classes - 1.
+    AssertionError: if labels do not match the examples or are not integers,
+      or examples are not floating point.
+    ValueError: if there are no examples, numbers are not finite, or labels are
+      outside 0 to classes - 1.
   """
   checks.check_feature_sets(examples=x)
   chex.assert_shape(labels, x.shape[:1])
@@ -111,37 +112,37 @@ def train_classifier(
   batch_size: int = 128,
   learning_rate: float = 3e-3,
 ) -> Classifier:
-  """Trains a classifier by cross-entropy, with Adam.
+  """Trains a classifier with Adam on the cross-entropy.
 
   Args:
-    x: examples `[n, ...]`, float; flattened and standardised, but for numbers
-      that vary by less than 1e-6, which count as constant.
-    labels: `[n]` int, from 0 to classes - 1.
+    x: examples, `[n, ...]`, float; flattened and standardized. Features with a
+      standard deviation below 1e-6 are centered only.
+    labels: classes of the examples, `[n]`, int, from 0 to classes - 1.
     key: typed key, for the weights and the batches.
-    classes: how many.
-    hidden: units of the one hidden layer; 0 for a linear classifier.
-    steps: of Adam.
-    batch_size: examples a step, drawn with replacement.
-    learning_rate: of Adam, with cosine decay to 0.
+    classes: number of classes.
+    hidden: number of units of the hidden layer; 0 for a linear classifier.
+    steps: number of Adam steps.
+    batch_size: number of examples per step, drawn with replacement.
+    learning_rate: learning rate of Adam, with cosine decay to 0.
 
   Returns:
     The classifier.
 
   Raises:
-    AssertionError: for labels that do not match the examples, or are no
-      integers; for examples that are.
-    ValueError: for no examples, numbers that are not finite, labels or other
-      arguments out of range.
+    AssertionError: if labels do not match the examples or are not integers,
+      or examples are not floating point.
+    ValueError: if there are no examples, numbers are not finite, or labels or
+      other arguments are out of range.
   """
   check_labelled(x, labels, classes)
   _check_options(
     hidden=(hidden, 0), steps=(steps, 1), batch_size=(batch_size, 1)
   )
   if not 0 < learning_rate < float('inf'):
-    raise ValueError(f'learning_rate={learning_rate}: must be above 0, finite')
+    raise ValueError(f'learning_rate={learning_rate}: must be finite, above 0')
   x = checks.at_least_float32(x).reshape(len(x), -1)
   labels = jnp.asarray(labels)
-  unit = checks.power_of_two_scale(x)  # lest squares overflow
+  unit = checks.power_of_two_scale(x)  # keeps squares in range
   centre, scale = (x * unit).mean(axis=0) / unit, (x * unit).std(axis=0) / unit
   scale = jnp.where(scale > 1e-6, scale, 1)
   x = (x - centre[None]) / scale[None]

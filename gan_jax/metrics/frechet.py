@@ -1,8 +1,8 @@
-"""The Frechet distance of two Gaussians, and moments to feed it with.
+"""Frechet distance between two Gaussians, and the moments it needs.
 
-All in float64, whatever the features: in float32 the distance of a set to
-itself comes out as far as 0.1 below zero. Moments are summed up over batches,
-so that no more than one batch of features is held.
+All computations are in float64, whatever the features: in float32 the distance
+of a set to itself can be as low as -0.1. Moments are accumulated over batches,
+so that only one batch of features is in memory.
 """
 
 import functools
@@ -18,13 +18,12 @@ Array = jax.Array
 
 
 class Moments(NamedTuple):
-  """Mean and scatter of features seen so far, float64.
+  """Mean and scatter matrix of the features so far, float64.
 
   Attributes:
-    count: how many, scalar.
-    mean: `[d]`.
-    scatter: `[d, d]`, the sum of outer products of what is left of each
-      feature vector without the mean.
+    count: number of feature vectors, scalar.
+    mean: mean of the features, `[d]`.
+    scatter: sum of outer products of the centered features, `[d, d]`.
   """
 
   count: Array
@@ -33,7 +32,7 @@ class Moments(NamedTuple):
 
 
 def init_moments(dim: int) -> Moments:
-  """Moments of nothing yet, for features of `dim` numbers."""
+  """Returns the moments of an empty set of features of length `dim`."""
   with jax.enable_x64(True):
     return Moments(
       jnp.zeros((), jnp.float64),
@@ -43,7 +42,7 @@ def init_moments(dim: int) -> Moments:
 
 
 def add_moments(first: Moments, second: Moments) -> Moments:
-  """Moments of the union of two sets.
+  """Computes the moments of the union of two sets.
 
   References:
     Chan et al., Updating Formulae and a Pairwise Algorithm for Computing
@@ -69,7 +68,7 @@ def _merge(first, second):
 @jax.jit
 def _batch_moments(features, weights):
   weights = weights.astype(jnp.float64)
-  # What fills a batch up may be anything: 0 times infinity is no 0.
+  # Padding rows may be infinite, and 0 times infinity is NaN.
   features = jnp.where(weights[:, None] > 0, features.astype(jnp.float64), 0)
   count = weights.sum()
   mean = weights @ features / jnp.maximum(count, 1)
@@ -80,19 +79,19 @@ def _batch_moments(features, weights):
 def update_moments(
   moments: Moments, features: Array, valid: Array | None = None
 ) -> Moments:
-  """Adds a batch of features.
+  """Adds a batch of features to moments.
 
   Args:
-    moments: of what came before.
-    features: `[n, d]`, float.
-    valid: `[n]` bool, False for rows that only fill a batch up; or None.
+    moments: moments of the features so far.
+    features: features of the batch, `[n, d]`, float.
+    valid: mask, False for padding rows, `[n]`, bool; None for no padding.
 
   Returns:
-    The new moments. A feature that is not finite makes them so; `covariance`
-    refuses them.
+    The new moments. If a feature is not finite they are not finite either, and
+    `covariance` rejects them.
 
   Raises:
-    AssertionError: for another rank or number of features, none of them, or
+    AssertionError: if features have another rank or length, are empty, or are
       integers.
   """
   chex.assert_rank(features, 2)
@@ -106,11 +105,11 @@ def update_moments(
 
 
 def covariance(moments: Moments) -> Array:
-  """The unbiased covariance, `[d, d]` float64.
+  """Returns the unbiased covariance of moments, `[d, d]`, float64.
 
   Raises:
-    ValueError: for fewer than 2 feature vectors, or moments that are not
-      finite, as those of features that are not, or of too large ones.
+    ValueError: if there are fewer than 2 feature vectors, or the moments are
+      not finite: the features were not finite or too large.
   """
   if float(moments.count) < 2:
     raise ValueError(
@@ -122,10 +121,10 @@ def covariance(moments: Moments) -> Array:
 
 
 def check_square(mean: Array, *covariances: Array) -> None:
-  """Refuses covariances that are not `[d, d]` for a mean `[d]`.
+  """Checks that covariances are `[d, d]` for a mean `[d]`.
 
   Raises:
-    AssertionError: naming the shapes.
+    AssertionError: if one is not; the message has the shapes.
   """
   for covariance in covariances:
     chex.assert_shape(covariance, 2 * mean.shape)
@@ -134,27 +133,27 @@ def check_square(mean: Array, *covariances: Array) -> None:
 def frechet_distance(
   mean_p: Array, covariance_p: Array, mean_q: Array, covariance_q: Array
 ) -> Array:
-  """Squared Wasserstein-2 distance of two Gaussians; of features, the FID.
+  """Computes the squared Wasserstein-2 distance between two Gaussians.
 
   |m_p - m_q|^2 + tr(P + Q - 2 (P^1/2 Q P^1/2)^1/2)
 
-  Through the eigenvalues of symmetric matrices: exact for singular
-  covariances, which fewer samples than features give.
+  For Inception features this is the FID. It is computed from eigenvalues of
+  symmetric matrices, which is exact for singular covariances, those of fewer
+  samples than features.
 
   Args:
-    mean_p: `[d]`.
-    covariance_p: `[d, d]`, symmetric, positive semi-definite.
-    mean_q: `[d]`.
-    covariance_q: `[d, d]`.
+    mean_p: mean of p, `[d]`.
+    covariance_p: covariance of p, `[d, d]`, symmetric, positive semi-definite.
+    mean_q: mean of q, `[d]`.
+    covariance_q: covariance of q, `[d, d]`, symmetric, positive semi-definite.
 
   Returns:
-    Scalar float64; rounding can take it below zero, by less than 1e-7 of the
-    traces.
+    Distance, scalar, float64. Rounding can make it negative, by less than 1e-7
+    of the traces.
 
   Raises:
-    AssertionError: for shapes that do not match.
-    ValueError: for numbers that are not finite, or so large that the distance
-      is not.
+    AssertionError: if shapes do not match.
+    ValueError: if numbers are not finite, or so large that the distance is not.
 
   References:
     Dowson and Landau, The Frechet Distance between Multivariate Normal
@@ -176,11 +175,10 @@ def frechet_distance(
 
 
 def frechet_from_moments(first: Moments, second: Moments) -> Array:
-  """Frechet distance of the Gaussians of two sets' moments.
+  """Computes the Frechet distance between two sets from their moments.
 
   Raises:
-    ValueError: for fewer than 2 examples in a set, or numbers that are not
-      finite.
+    ValueError: if a set has fewer than 2 examples, or numbers are not finite.
   """
   return frechet_distance(
     first.mean, covariance(first), second.mean, covariance(second)
@@ -189,7 +187,7 @@ def frechet_from_moments(first: Moments, second: Moments) -> Array:
 
 def _to_float64(*arrays):
   arrays = [jnp.asarray(x, jnp.float64) for x in arrays]
-  # TPUs have no eigenvalues in float64.
+  # TPUs do not support eigenvalues in float64.
   if jax.default_backend() == 'tpu':
     arrays = jax.device_put(arrays, jax.devices('cpu')[0])
   return arrays
@@ -197,14 +195,14 @@ def _to_float64(*arrays):
 
 @jax.jit
 def _root(mean, covariance):
-  """The mean, and V with V V^T the covariance."""
+  """Returns the mean and a root V of the covariance V V^T."""
   values, vectors = jnp.linalg.eigh(covariance)
   return mean, vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
 
 
 @jax.jit
 def _distance(mean_p, root_p, mean_q, covariance_q):
-  # P^1/2 Q P^1/2 has the eigenvalues of V^T Q V.
+  # P^1/2 Q P^1/2 and V^T Q V have the same eigenvalues.
   product = jnp.linalg.eigvalsh(root_p.T @ covariance_q @ root_p)
   root_trace = jnp.sqrt(jnp.maximum(product, 0)).sum()
   traces = jnp.square(root_p).sum() + jnp.trace(covariance_q)
@@ -212,40 +210,41 @@ def _distance(mean_p, root_p, mean_q, covariance_q):
 
 
 def leave_one_out(groups: Sequence[Moments]) -> Iterator[Moments]:
-  """Moments of all groups but one, for each in turn.
+  """Yields the moments of all groups but one, leaving out each in turn.
 
   Args:
     groups: moments of at least 2 groups.
 
   Yields:
-    Moments of the union of the others.
+    Moments of the union of the other groups.
   """
   union = functools.reduce(add_moments, groups)
   for count, mean, scatter in groups:
-    # To take a set away is to add minus as many of it.
+    # A set is removed by adding its moments with a negative count.
     yield add_moments(union, Moments(-count, mean, -scatter))
 
 
 def frechet_jackknife(
   groups: Sequence[Moments], reference: Moments
 ) -> resampling.Estimate:
-  """Frechet distance of a set, given in groups, to a reference.
+  """Computes the Frechet distance of a set to a reference, with an error.
 
   Args:
-    groups: moments of the parts of the set, of (about) equal size; 10 do.
-    reference: moments of the set to compare with, taken as exact.
+    groups: moments of the parts of the set, of (about) equal size; 10 are
+      enough.
+    reference: moments of the reference set, taken as exact.
 
   Returns:
-    The distance of the whole set, and its standard error by the jackknife
-    over groups. The error is that of chance: the distance of few samples is
-    also too large on average, which no error tells.
+    Distance of the whole set, with its standard error by the jackknife over
+    groups. The error is that of sampling only. With few samples the distance
+    is also biased upwards, which the error does not include.
 
   Raises:
-    ValueError: for fewer than 2 groups, where one left out leaves fewer than
-      2 examples, or for moments that are not finite.
+    ValueError: if there are fewer than 2 groups, all but one group have fewer
+      than 2 examples, or moments are not finite.
   """
   if len(groups) < 2:
-    raise ValueError(f'{len(groups)} groups: must be at least 2, for an error')
+    raise ValueError(f'{len(groups)} groups: must be at least 2 for an error')
   union = functools.reduce(add_moments, groups)
   with jax.enable_x64(True):
     root = _root(*_to_float64(reference.mean, covariance(reference)))

@@ -1,4 +1,4 @@
-"""Scores against a Gaussian that is known."""
+"""Metrics against a known Gaussian."""
 
 import chex
 import jax
@@ -10,17 +10,18 @@ Array = jax.Array
 
 
 def fit_gaussian(samples: Array) -> tuple[Array, Array]:
-  """Mean and unbiased covariance of samples.
+  """Computes the mean and unbiased covariance of samples.
 
   Args:
-    samples: `[n, d]`, float, n >= 2.
+    samples: samples, `[n, d]`, float, n >= 2.
 
   Returns:
     Mean `[d]` and covariance `[d, d]`, in at least float32.
 
   Raises:
-    AssertionError: for another rank, fewer than 2 samples, or integers.
-    ValueError: for numbers that are not finite, or whose squares are not.
+    AssertionError: if samples have another rank, are fewer than 2, or are
+      integers.
+    ValueError: if numbers or their squares are not finite.
   """
   chex.assert_rank(samples, 2)
   chex.assert_axis_dimension_gteq(samples, 0, 2)
@@ -36,25 +37,25 @@ def fit_gaussian(samples: Array) -> tuple[Array, Array]:
 def kl_divergence(
   mean_q: Array, covariance_q: Array, mean_p: Array, covariance_p: Array
 ) -> Array:
-  """KL(q || p) between two Gaussians, in closed form.
+  """Computes KL(q || p) between two Gaussians, in closed form.
 
   (tr(P^-1 Q) - d + (m_p - m_q)' P^-1 (m_p - m_q) + log det P - log det Q) / 2
 
   A Gaussian fitted to n samples of p itself scores about d (d + 3) / (4 n).
 
   Args:
-    mean_q: `[d]`.
-    covariance_q: `[d, d]`, positive definite.
-    mean_p: `[d]`.
-    covariance_p: `[d, d]`, positive definite.
+    mean_q: mean of q, `[d]`.
+    covariance_q: covariance of q, `[d, d]`, positive definite.
+    mean_p: mean of p, `[d]`.
+    covariance_p: covariance of p, `[d, d]`, positive definite.
 
   Returns:
-    Scalar, in nats; inf for a singular covariance_q.
+    Divergence, scalar, in nats; inf if covariance_q is singular.
 
   Raises:
-    AssertionError: for shapes that do not match.
-    ValueError: for a covariance_p that is not positive definite, numbers that
-      are not finite, or so large that the divergence is not.
+    AssertionError: if shapes do not match.
+    ValueError: if covariance_p is not positive definite, or numbers are not
+      finite, or so large that the divergence is not.
   """
   chex.assert_rank([mean_q, mean_p, covariance_q, covariance_p], [1, 1, 2, 2])
   chex.assert_equal_shape([mean_q, mean_p])
@@ -72,8 +73,8 @@ def kl_divergence(
   least_p, log_p = least(covariance_p), jnp.linalg.slogdet(covariance_p)[1]
   if not checks.is_traced(least_p) and not least_p > 0:
     raise ValueError(
-      'covariance_p is not positive definite: a Gaussian without a density, '
-      'to which there is no divergence'
+      'covariance_p is not positive definite: p has no density, so that '
+      'KL(q || p) is undefined'
     )
   shift = mean_p - mean_q
   trace = jnp.trace(jnp.linalg.solve(covariance_p, covariance_q))
@@ -81,28 +82,28 @@ def kl_divergence(
   log_q = jnp.linalg.slogdet(covariance_q)[1]
   finite = (trace - mean_q.shape[0] + distance + log_p) / 2
   checks.check_score('the divergence', finite, mean_p, mean_q, covariance_q)
-  # Rounding takes an eigenvalue of a singular matrix to 0 or below.
+  # Rounding makes an eigenvalue of a singular matrix 0 or negative.
   return jnp.where(least(covariance_q) > 0, finite - log_q / 2, jnp.inf)
 
 
 def wasserstein_2(
   mean_q: Array, covariance_q: Array, mean_p: Array, covariance_p: Array
 ) -> Array:
-  """Wasserstein-2 distance between two Gaussians, in closed form.
+  """Computes the Wasserstein-2 distance between two Gaussians.
 
-  The square root of the Frechet distance.
+  This is the square root of the Frechet distance, in closed form.
 
   Args:
-    mean_q: `[d]`.
-    covariance_q: `[d, d]`, positive semi-definite.
-    mean_p: `[d]`.
-    covariance_p: `[d, d]`.
+    mean_q: mean of q, `[d]`.
+    covariance_q: covariance of q, `[d, d]`, positive semi-definite.
+    mean_p: mean of p, `[d]`.
+    covariance_p: covariance of p, `[d, d]`, positive semi-definite.
 
   Returns:
-    Scalar float64, at least 0, in the units of the means.
+    Distance, scalar, float64, at least 0, in the units of the means.
 
   Raises:
-    AssertionError: for shapes that do not match.
+    AssertionError: if shapes do not match.
   """
   squared = frechet.frechet_distance(mean_q, covariance_q, mean_p, covariance_p)
   with jax.enable_x64(True):

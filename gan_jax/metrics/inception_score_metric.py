@@ -1,4 +1,4 @@
-"""Inception Score: are the classes of generated images sure, and many?"""
+"""Inception Score: confidence and diversity of the classes of images."""
 
 import chex
 import jax
@@ -19,25 +19,25 @@ def _score(logits):
 
 
 def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
-  """Inception Score, the mean over parts of the set.
+  """Computes the Inception Score: the mean over parts of a set of images.
 
-  exp of the mean of KL(p(y | x) || p(y)), where p(y) is the mean of p(y | x)
-  over the part
+  exp(mean over x of KL(p(y | x) || p(y))), p(y) the mean of p(y | x) over the
+  part
 
   Args:
-    logits: of the classifier for generated images, `[n, classes]`, float, in
+    logits: classifier logits of generated images, `[n, classes]`, float, in
       random order.
-    splits: into how many consecutive parts; the score depends on it, as it
-      grows with the size of a part.
+    splits: number of consecutive parts; the score depends on it, since it grows
+      with the size of a part.
 
   Returns:
-    The mean over parts, from 1 to the number of classes, and its standard
-    error, nan for 1 part; papers print the standard deviation over parts,
-    sqrt(splits) times that. Float64.
+    Mean over parts, from 1 to the number of classes, with its standard error,
+    NaN for 1 part. Papers report the standard deviation over parts, which is
+    sqrt(splits) times the error. Float64.
 
   Raises:
-    AssertionError: for another rank, or integers.
-    ValueError: for splits below 1 or above n, or logits that are not finite.
+    AssertionError: if logits have another rank or are integers.
+    ValueError: if splits is below 1 or above n, or logits are not finite.
 
   References:
     Salimans et al., Improved Techniques for Training GANs,

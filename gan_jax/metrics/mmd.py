@@ -1,4 +1,4 @@
-"""Kernel two-sample scores: KID of features, and a test with a p-value."""
+"""Kernel two-sample metrics: KID of features, and a test with a p-value."""
 
 from typing import Callable
 
@@ -14,18 +14,18 @@ Kernel = Callable[[Array, Array], Array]
 
 
 def polynomial_kernel(first: Array, second: Array) -> Array:
-  """(<x, y> / d + 1)^3 of all pairs, the kernel of KID.
+  """Evaluates the kernel of KID, (<x, y> / d + 1)^3, for all pairs.
 
   Args:
-    first: `[n, d]`, float.
-    second: `[m, d]`.
+    first: features x, `[n, d]`, float.
+    second: features y, `[m, d]`, float.
 
   Returns:
-    `[n, m]`, in at least float32.
+    Kernel values, `[n, m]`, in at least float32.
 
   Raises:
-    AssertionError: for other ranks, integers, or features of different or no
-      length.
+    AssertionError: if features have another rank, are integers, differ in
+      length, or have length 0.
 
   References:
     Binkowski et al., Demystifying MMD GANs,
@@ -41,22 +41,23 @@ def polynomial_kernel(first: Array, second: Array) -> Array:
 
 
 def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
-  """Unbiased estimate of the squared maximum mean discrepancy.
+  """Estimates the squared maximum mean discrepancy (MMD) without bias.
 
   mean of k(x, x') + mean of k(y, y') - 2 mean of k(x, y), x != x', y != y'
 
   Args:
-    first: `[n, d]`, float, n >= 2.
-    second: `[m, d]`, m >= 2.
-    kernel: of all pairs, `[n, d]`, `[m, d]` to `[n, m]`.
+    first: features x, `[n, d]`, float, n >= 2.
+    second: features y, `[m, d]`, float, m >= 2.
+    kernel: function from `[n, d]` and `[m, d]` to all pairs' values, `[n, m]`.
 
   Returns:
-    Scalar; negative values are to be expected for equal distributions.
+    Estimate, scalar; it can be negative for equal distributions.
 
   Raises:
-    AssertionError: for other ranks, integers, or features of different length.
-    ValueError: for fewer than 2 examples, numbers that are not finite, or so
-      large that the kernel is not.
+    AssertionError: if features have another rank, are integers, or differ in
+      length.
+    ValueError: if a set has fewer than 2 examples, or numbers are not finite,
+      or so large that the kernel is not.
 
   References:
     Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, lemma 6.
@@ -64,7 +65,7 @@ def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
   chex.assert_rank([first, second], 2)
   if min(len(first), len(second)) < 2:
     raise ValueError(
-      f'MMD needs at least 2 examples a side, got {len(first)} and '
+      f'MMD needs at least 2 examples per set, got {len(first)} and '
       f'{len(second)}'
     )
 
@@ -87,26 +88,28 @@ def kid(
   subsets: int = 100,
   subset_size: int = 1000,
 ) -> Estimate:
-  """KID: the unbiased squared MMD of features, mean over random subsets.
+  """Computes KID: the mean unbiased squared MMD over random subsets.
 
   Args:
-    real: features, `[n, d]`, float.
-    fake: features, `[m, d]`.
+    real: features of real examples, `[n, d]`, float.
+    fake: features of generated examples, `[m, d]`, float.
     key: typed key, for the subsets.
-    subsets: how many.
-    subset_size: examples of each side in one, drawn without replacement.
+    subsets: number of subsets.
+    subset_size: number of examples of each set in a subset, drawn without
+      replacement.
 
   Returns:
-    The mean over subsets and its standard error: that of the chance of the
-    two sets, by the delete-d jackknife (subsets of size s of n examples vary
-    too little, as they overlap, by the factor sqrt(s / (n - s))), and of the
-    choice of subsets. Too large rather than too small for sets of one
-    distribution; nan for subsets that are the sets.
+    Mean over subsets, with its standard error. The error covers the sampling
+    of the two sets, by the delete-d jackknife, and the choice of subsets.
+    (Subsets of size s of n examples overlap, and vary too little by the factor
+    sqrt(s / (n - s)).) It is conservative for equal distributions, and NaN if
+    the subsets are the whole sets.
 
   Raises:
-    AssertionError: for other ranks, integers, or features of different length.
-    ValueError: for subsets larger than the sets, or fewer than 2 of them;
-      numbers that are not finite, or so large that the kernel is not.
+    AssertionError: if features have another rank, are integers, or differ in
+      length.
+    ValueError: if subsets are larger than the sets or fewer than 2, or numbers
+      are not finite, or so large that the kernel is not.
 
   References:
     Binkowski et al., Demystifying MMD GANs,
@@ -135,7 +138,7 @@ def kid(
   checks.check_score('the kernel distance', values, real, fake)
   left_out = min(len(real), len(fake)) - subset_size
   share = subset_size / left_out if left_out else float('nan')
-  unit = checks.power_of_two_scale(values)  # lest squares overflow
+  unit = checks.power_of_two_scale(values)  # keeps squares in range
   error = (values * unit).std(ddof=1) / unit * (share + 1 / subsets) ** 0.5
   return Estimate(values.mean(), error)
 
@@ -143,24 +146,26 @@ def kid(
 def mmd_test(
   first: Array, second: Array, key: Array, *, permutations: int = 200
 ) -> TestResult:
-  """Permutation test of whether two samples are of one distribution.
+  """Tests by permutation if two samples have the same distribution.
 
-  The statistic is the unbiased squared MMD with a Gaussian kernel, sigma the
-  median distance of all pairs.
+  The statistic is the unbiased squared MMD with a Gaussian kernel. Its sigma
+  is the median distance of all pairs.
 
   Args:
-    first: `[n, d]`, float.
-    second: `[m, d]`; (n + m)^2 numbers are held.
+    first: samples, `[n, d]`, float.
+    second: samples, `[m, d]`, float. (n + m)^2 numbers are kept in memory.
     key: typed key, for the permutations.
-    permutations: of the labels; the smallest p-value is 1 over 1 more.
+    permutations: number of label permutations N. The smallest attainable
+      p-value is 1 / (N + 1).
 
   Returns:
     The statistic and its p-value.
 
   Raises:
-    AssertionError: for other ranks, integers, or features of different length.
-    ValueError: for fewer than 2 examples, no permutations, or numbers that
-      are not finite.
+    AssertionError: if samples have another rank, are integers, or differ in
+      length.
+    ValueError: if a set has fewer than 2 samples, permutations is below 1, or
+      numbers are not finite.
 
   References:
     Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, section 5.
@@ -171,11 +176,11 @@ def mmd_test(
     raise ValueError(f'permutations={permutations}: must be at least 1')
   n, total = len(first), len(first) + len(second)
   first, second = map(checks.at_least_float32, (first, second))
-  # The kernel's width makes the statistic the same at any scale.
+  # The kernel's width makes the statistic invariant to scale.
   union = jnp.concatenate([first, second]) * checks.power_of_two_scale(
     first, second
   )
-  # About the centre, for the rounding of |x|^2 - 2 x y + |y|^2.
+  # Centered, to reduce the rounding errors of |x|^2 - 2 x y + |y|^2.
   union = union - union.mean(axis=0)[None]
   squares = jnp.square(union).sum(axis=1)
   products = jnp.dot(union, union.T, precision='highest')

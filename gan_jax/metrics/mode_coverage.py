@@ -1,4 +1,4 @@
-"""Scores against a mixture of well separated modes, in PacGAN's protocol.
+"""Mode coverage of a mixture of well-separated modes, by PacGAN's protocol.
 
 References:
   Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.
@@ -16,12 +16,13 @@ Array = jax.Array
 
 
 class ModeScores(NamedTuple):
-  """What `mode_scores` returns, all scalars.
+  """Scores from `mode_scores`, all scalars.
 
   Attributes:
-    modes: how many modes have at least one high-quality sample.
-    high_quality: share of samples within 3 sigma of a centre, in [0, 1].
-    reverse_kl: KL of the histogram of nearest modes to the uniform one, nats.
+    modes: number of modes with at least one high-quality sample.
+    high_quality: share of samples within 3 sigma of a center, in [0, 1].
+    reverse_kl: KL divergence of the histogram of nearest modes from the uniform
+      distribution, in nats.
   """
 
   modes: Array
@@ -30,36 +31,36 @@ class ModeScores(NamedTuple):
 
 
 def kl_to_uniform(share: Array) -> Array:
-  """KL of shares `[k]`, which sum to 1, to k equal ones; scalar, nats."""
+  """Computes KL(share || uniform) of shares `[k]` that sum to 1, in nats."""
   return jax.scipy.special.xlogy(share, share * len(share)).sum()
 
 
 def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
-  """Coverage and quality of samples of an equal mixture of round Gaussians.
+  """Scores samples of an equal mixture of isotropic Gaussians.
 
   Perfect samples in two dimensions have high_quality 1 - exp(-9/2) = 0.9889
   and, with n samples and k modes, reverse_kl of about (k - 1) / (2 n).
 
   Args:
-    samples: `[n, d]`, float.
-    centres: `[k, d]`, float.
-    sigma: standard deviation of each coordinate around a centre, above 0.
+    samples: samples, `[n, d]`, float.
+    centres: centers of the modes, `[k, d]`, float.
+    sigma: standard deviation of each coordinate around a center, above 0.
 
   Returns:
     The scores.
 
   Raises:
-    AssertionError: for shapes that do not match, or integers.
-    ValueError: for a sigma not above 0 or not finite, no samples or centres,
-      or numbers that are not finite.
+    AssertionError: if shapes do not match, or numbers are integers.
+    ValueError: if sigma is not above 0 and finite, there are no samples or no
+      centers, or numbers are not finite.
   """
   chex.assert_rank([samples, centres], 2)
   checks.check_feature_sets(samples=samples, centres=centres)
   chex.assert_rank(sigma, 0)
   if not 0 < sigma < jnp.inf:
-    raise ValueError(f'sigma={sigma}: must be above 0, and finite')
+    raise ValueError(f'sigma={sigma}: must be above 0 and finite')
   samples, centres = map(checks.at_least_float32, (samples, centres))
-  scale = checks.power_of_two_scale(samples, centres)  # lest squares overflow
+  scale = checks.power_of_two_scale(samples, centres)  # keeps squares in range
   offsets = samples[:, None] * scale - centres[None] * scale
   distances = jnp.linalg.norm(offsets, axis=-1) / scale
   nearest = distances.argmin(axis=1)

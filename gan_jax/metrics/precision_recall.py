@@ -1,11 +1,11 @@
-"""Precision, recall, density, coverage: do two sets cover one another?
+"""Precision, recall, density and coverage of one set of examples by another.
 
-Around every example lies a ball that reaches to its k-th nearest neighbour of
-its own set; the balls of a set stand for where it has mass. Distances are
-computed a few hundred rows at a time: memory grows with the number of
-examples, not with its square. They are computed in float64 and then rounded to
-float32, so that examples equally far away stay so. A ball holds what is nearer
-than its radius: one of radius 0, round an example with k copies, holds nothing.
+Every example is the center of a ball whose radius is the distance to its k-th
+nearest neighbor in its own set. The union of these balls approximates the
+support of the set. Distances are computed a few hundred rows at a time, so that
+memory grows with the number of examples and not with its square. They are
+computed in float64 and then rounded to float32, so that ties stay ties. Balls
+are open: a ball of radius 0, around an example with k copies, is empty.
 """
 
 from typing import NamedTuple
@@ -22,14 +22,14 @@ _ROWS = 256
 
 
 class PRDC(NamedTuple):
-  """Four scores, each a scalar, or an Estimate.
+  """Precision, recall, density and coverage, each a scalar or an Estimate.
 
   Attributes:
     precision: share of fakes within some real ball, in [0, 1].
     recall: share of real examples within some fake ball, in [0, 1].
-    density: mean number of real balls round a fake, over k, at least 0; 1 in
-      expectation for equal distributions.
-    coverage: share of real examples whose ball holds a fake, in [0, 1].
+    density: mean number of real balls that contain a fake, divided by k, at
+      least 0; its expectation is 1 for equal distributions.
+    coverage: share of real examples whose ball contains a fake, in [0, 1].
   """
 
   precision: Array | Estimate
@@ -39,7 +39,7 @@ class PRDC(NamedTuple):
 
 
 def _to_each(function, rows: Array, others: Array, *more: Array):
-  """Maps function(distances [m] from a row to the others, *more of a row)."""
+  """Maps function(distances `[m]` of a row to others, *more) over rows."""
   with jax.enable_x64(True):
     rows, others = jnp.asarray(rows), jnp.asarray(others, jnp.float64)
     squares = jnp.square(others).sum(axis=1)
@@ -49,7 +49,7 @@ def _to_each(function, rows: Array, others: Array, *more: Array):
       row = row.astype(jnp.float64)
       total = squares + row @ row
       found = total - 2 * (row @ others.T)
-      # Copies are at distance 0, not at that of rounding.
+      # Copies are at distance 0 exactly, without rounding errors.
       found = jnp.where(found > 1e-14 * total, found, 0)
       return function(jnp.sqrt(found.astype(jnp.float32)), *more)
 
@@ -57,19 +57,19 @@ def _to_each(function, rows: Array, others: Array, *more: Array):
 
 
 def nearest_neighbor_radii(features: Array, k: int) -> Array:
-  """Distance of each example to its k-th nearest other one.
+  """Computes the distance of each example to its k-th nearest neighbor.
 
   Args:
-    features: `[n, d]`, float.
-    k: from 1 to n - 1.
+    features: features of the examples, `[n, d]`, float.
+    k: index of the neighbor, from 1 to n - 1.
 
   Returns:
-    `[n]` float32.
+    Distances, `[n]`, float32.
 
   Raises:
-    AssertionError: for another rank, or integers.
-    ValueError: for a k out of range, or numbers that are not finite, or whose
-      squares are not.
+    AssertionError: if features have another rank or are integers.
+    ValueError: if k is out of range, or numbers or their squares are not
+      finite.
   """
   chex.assert_rank(features, 2)
   if not 1 <= k < len(features):
@@ -81,7 +81,7 @@ def nearest_neighbor_radii(features: Array, k: int) -> Array:
 
   def radius(distances, index):
     distances = distances.at[index].set(jnp.inf)
-    # Not top_k, which sorts on a CPU: slower than this for k below 20 or so.
+    # Not top_k, which sorts on CPU: slower than this for k below about 20.
     nearest = lambda left: jax.lax.argmin(left, 0, jnp.int32)
     drop = lambda _, left: left.at[nearest(left)].set(jnp.inf)
     return jax.lax.fori_loop(1, k, drop, distances).min()
@@ -99,10 +99,10 @@ def _scaled(*sets):
 
 
 def _per_example(real: Array, fake: Array, k: int) -> PRDC:
-  """What each score is the mean of: `[m]`, `[n]`, `[m]`, `[n]`, float32."""
+  """Computes per-example scores, `[m]`, `[n]`, `[m]`, `[n]`, float32."""
   chex.assert_rank([real, fake], 2)
   checks.check_feature_sets(real=real, fake=fake)
-  # The scores are the same at any scale, but float32 distances end somewhere.
+  # The scores are invariant to scale, but float32 distances have a range.
   real, fake = _scaled(real, fake)
   real_radii, fake_radii = (
     nearest_neighbor_radii(real, k),
@@ -124,20 +124,21 @@ def _per_example(real: Array, fake: Array, k: int) -> PRDC:
 
 
 def compute_prdc(real: Array, fake: Array, *, k: int = 5) -> PRDC:
-  """Precision, recall, density and coverage of features.
+  """Computes precision, recall, density and coverage of features.
 
   Args:
     real: features of real examples, `[n, d]`, float.
-    fake: of generated ones, `[m, d]`.
-    k: the neighbour that a ball reaches to; 3 in the first paper, 5 in the
-      second.
+    fake: features of generated examples, `[m, d]`, float.
+    k: index of the neighbor that determines a ball's radius; 3 in the first
+      paper, 5 in the second.
 
   Returns:
     The scores, float32.
 
   Raises:
-    AssertionError: for other ranks, integers, or features of different length.
-    ValueError: for a k out of range, or numbers that are not finite.
+    AssertionError: if features have another rank, are integers, or differ in
+      length.
+    ValueError: if k is out of range, or numbers are not finite.
 
   References:
     Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing
@@ -149,11 +150,11 @@ def compute_prdc(real: Array, fake: Array, *, k: int = 5) -> PRDC:
 
 
 def prdc_jackknife(real: Array, fake: Array, *, k: int = 5) -> PRDC:
-  """`manifold_scores`, each an Estimate with its standard error.
+  """Computes `compute_prdc` with the standard error of each score.
 
-  The errors of precision and density are over fakes, given the real set,
-  those of recall and coverage over real examples, given the fake set: the
-  chance of the set that is given is left out.
+  Errors of precision and density are over fakes, given the real set. Errors of
+  recall and coverage are over real examples, given the fake set. The sampling
+  error of the given set is not included.
   """
   return PRDC(
     *(

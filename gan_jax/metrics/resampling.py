@@ -1,4 +1,4 @@
-"""How sure a score is: estimates with errors, tests, the jackknife."""
+"""Uncertainty of scores: estimates with errors, tests and the jackknife."""
 
 from typing import Callable, NamedTuple
 
@@ -11,11 +11,11 @@ Array = jax.Array
 
 
 class Estimate(NamedTuple):
-  """A score and how sure it is.
+  """A score with its standard error.
 
   Attributes:
     value: the score.
-    error: its standard error.
+    error: standard error of the score.
   """
 
   value: Array
@@ -23,11 +23,12 @@ class Estimate(NamedTuple):
 
 
 class TestResult(NamedTuple):
-  """Outcome of a two-sample test.
+  """Result of a two-sample test.
 
   Attributes:
-    statistic: what was measured.
-    p_value: chance of as much or more for two sets of one distribution.
+    statistic: test statistic.
+    p_value: probability of a statistic at least as large if both sets have the
+      same distribution.
   """
 
   statistic: Array
@@ -35,19 +36,19 @@ class TestResult(NamedTuple):
 
 
 def jackknife_error(values: Array) -> Array:
-  """Standard error of a statistic from its values with one group left out.
+  """Computes a standard error from values with one group left out each.
 
   sqrt((g - 1) / g sum (v - mean v)^2)
 
   Args:
-    values: `[g]`, g >= 2: the statistic of all examples but those of one of g
-      groups of (about) equal size.
+    values: values of the statistic with each of g groups of (about) equal size
+      left out, `[g]`, g >= 2.
 
   Returns:
-    Scalar, at least 0, in the units of the statistic.
+    Standard error, scalar, at least 0, in the units of the statistic.
 
   Raises:
-    ValueError: for fewer than 2 groups.
+    ValueError: if there are fewer than 2 groups.
 
   References:
     Efron and Stein, The Jackknife Estimate of Variance, 1981.
@@ -61,19 +62,20 @@ def jackknife_error(values: Array) -> Array:
 def jackknife(
   statistic: Callable[[Array], Array], samples: Array, *, groups: int = 10
 ) -> Estimate:
-  """A statistic of all samples, with its delete-a-group jackknife error.
+  """Computes a statistic with its delete-a-group jackknife error.
 
   Args:
-    statistic: of any number of samples, `[m, ...]`, to a scalar; smooth (a
-      mean, a covariance, not a median).
-    samples: `[n, ...]`, independent of one another.
-    groups: from 2 to n; the i-th holds samples i, i + groups and so on.
+    statistic: function from any number of samples, `[m, ...]`, to a scalar. It
+      must be smooth (a mean or a covariance, not a median).
+    samples: independent samples, `[n, ...]`.
+    groups: number of groups, from 2 to n; group i holds the samples i,
+      i + groups and so on.
 
   Returns:
-    The value on all samples and its standard error.
+    Value on all samples, with its standard error.
 
   Raises:
-    ValueError: for groups out of range.
+    ValueError: if groups is out of range.
   """
   if not 2 <= groups <= len(samples):
     raise ValueError(
@@ -81,6 +83,6 @@ def jackknife(
     )
   group = np.arange(len(samples)) % groups
   left_out = [statistic(samples[group != i]) for i in range(groups)]
-  with jax.enable_x64(True):  # leaves float32 as it is
+  with jax.enable_x64(True):  # float32 values stay float32
     error = jackknife_error(jnp.stack(left_out))
   return Estimate(statistic(samples), error)

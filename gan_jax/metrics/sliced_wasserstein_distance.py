@@ -11,7 +11,7 @@ Array = jax.Array
 
 
 def _squared_distances(x, y, key, directions):
-  """Squared Wasserstein-2 distance along each direction, `[directions]`."""
+  """Computes squared Wasserstein-2 distances per direction, `[directions]`."""
   n, m = len(x), len(y)
   # Levels, in units of 1 / (n m), between which both quantiles are constant.
   levels = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
@@ -32,24 +32,24 @@ def _squared_distances(x, y, key, directions):
 def sliced_wasserstein(
   first: Array, second: Array, key: Array, *, directions: int = 512
 ) -> Array:
-  """Root of the mean squared Wasserstein-2 distance of projections.
+  """Computes the root mean square Wasserstein-2 distance of projections.
 
-  Along a line the optimal transport joins equal quantiles.
+  Along a line, optimal transport matches equal quantiles.
 
   Args:
-    first: `[n, ...]`, float; flattened.
-    second: `[m, ...]`.
+    first: examples, `[n, ...]`, float; flattened.
+    second: examples, `[m, ...]`, float; flattened.
     key: typed key, for the directions.
-    directions: how many, uniform on the sphere.
+    directions: number of directions, uniform on the sphere.
 
   Returns:
-    Scalar, at least 0, in the units of the examples; about the Wasserstein-2
-    distance over the square root of the dimension.
+    Distance, scalar, at least 0, in the units of the examples. It is about the
+    Wasserstein-2 distance divided by the square root of the dimension.
 
   Raises:
-    AssertionError: for examples of different shapes, or integers.
-    ValueError: for directions below 1, a set of no examples, or numbers that
-      are not finite.
+    AssertionError: if example shapes differ, or examples are integers.
+    ValueError: if directions is below 1, a set is empty, or numbers are not
+      finite.
 
   References:
     Bonneel et al., Sliced and Radon Wasserstein Barycenters of Measures, 2015.
@@ -64,10 +64,11 @@ def sliced_wasserstein(
 def sliced_wasserstein_estimate(
   first: Array, second: Array, key: Array, *, directions: int = 512
 ) -> Estimate:
-  """`sliced_wasserstein` with its standard error over directions.
+  """Computes `sliced_wasserstein` with its standard error over directions.
 
-  The error is that of a mean of squares, by the delta method: over twice the
-  value; nan for one direction. It says nothing of the two sets' own chance.
+  The error is that of the mean of squares, divided by twice the value (delta
+  method); NaN for one direction. It does not include the sampling error of the
+  two sets.
   """
   checks.check_feature_sets(first=first, second=second)
   if directions < 1:
@@ -75,9 +76,9 @@ def sliced_wasserstein_estimate(
   sets = [
     checks.at_least_float32(x).reshape(len(x), -1) for x in (first, second)
   ]
-  scale = checks.power_of_two_scale(*sets)  # lest squares overflow or vanish
+  scale = checks.power_of_two_scale(*sets)  # keeps squares in range
   squares = _squared_distances(*(x * scale for x in sets), key, directions)
   value = jnp.sqrt(squares.mean())
-  # Of equal sets both are zero.
+  # For equal sets both are zero.
   error = squares.std(ddof=1) / directions**0.5 / jnp.maximum(2 * value, 1e-30)
   return Estimate(value / scale, error / scale)

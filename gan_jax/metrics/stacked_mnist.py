@@ -1,9 +1,9 @@
-"""Modes of Stacked MNIST: which of the 1,000 combinations samples show.
+"""Mode coverage of Stacked MNIST, which has 1,000 combinations of digits.
 
-The mode of a sample is the classes that a digit classifier sees in its three
-channels, as in PacGAN's protocol of 26,000 samples. The baseline of reverse_kl
-is not 0: n samples of 1,000 equal modes have about 999 / (2 n), 0.019 for
-26,000, and MNIST's digits are not equally frequent.
+The mode of a sample is the triple of classes that a digit classifier assigns to
+its channels, as in PacGAN's protocol of 26,000 samples. The baseline of
+reverse_kl is not 0: it is about 999 / (2 n) for n samples of 1,000 equal modes,
+0.019 for 26,000. In addition, MNIST's digits are not equally frequent.
 
 References:
   Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.2.
@@ -22,12 +22,12 @@ _CLASSES, _MODES, _BATCH = 10, 1000, 200
 
 
 class StackedScores(NamedTuple):
-  """Scores of a set of stacks, scalars.
+  """Scores of Stacked MNIST samples, scalars.
 
   Attributes:
-    modes: how many of the 1,000 combinations were seen.
-    reverse_kl: KL of the histogram of modes to the uniform one, nats: 0 for
-      equal counts, log 1000 = 6.91 for a single mode.
+    modes: number of the 1,000 combinations that occur.
+    reverse_kl: KL divergence of the histogram of modes from the uniform
+      distribution, in nats; 0 for equal counts, log 1000 = 6.91 for one mode.
   """
 
   modes: Array
@@ -35,17 +35,17 @@ class StackedScores(NamedTuple):
 
 
 def stacked_modes(digits: Array) -> StackedScores:
-  """Scores of the classes seen in the channels.
+  """Computes mode coverage from the digits of the channels.
 
   Args:
-    digits: `[n, 3]`, integers in 0 .. 9, n >= 1.
+    digits: classes of the channels, `[n, 3]`, integers in 0 .. 9, n >= 1.
 
   Returns:
     The scores.
 
   Raises:
-    AssertionError: for another shape or type.
-    ValueError: for numbers that are not digits.
+    AssertionError: if digits have another shape or type.
+    ValueError: if digits are outside 0 .. 9.
   """
   chex.assert_shape(digits, (None, 3))
   chex.assert_type(digits, int)
@@ -54,7 +54,7 @@ def stacked_modes(digits: Array) -> StackedScores:
     low, high = int(digits.min()), int(digits.max())
     if low < 0 or high >= _CLASSES:
       raise ValueError(f'digits from {low} to {high}: must be from 0 to 9')
-  # 8 bits hold the digits, but not the modes.
+  # Digits fit in 8 bits, modes do not.
   digits = jnp.asarray(digits, jnp.int32)
   mode = digits @ jnp.array([100, 10, 1], digits.dtype)
   counts = jnp.zeros(_MODES).at[mode].add(1)
@@ -66,19 +66,21 @@ def stacked_modes(digits: Array) -> StackedScores:
 
 
 def stacked_digits(logits_fn: Callable[[Array], Array], images: Array) -> Array:
-  """The class of each channel, by a classifier of grey pictures.
+  """Classifies the digit in each channel with a grayscale classifier.
 
   Args:
-    logits_fn: `[B, H, W, 1]` to `[B, 10]`, such as
+    logits_fn: classifier from `[B, H, W, 1]` to logits `[B, 10]`, such as
       mnist_classifier.digit_logits with its parameters.
-    images: `[n, H, W, 3]`, float in [-1, 1]; 200 are classified at a time.
+    images: images, `[n, H, W, 3]`, float in [-1, 1]; 200 are classified at a
+      time.
 
   Returns:
-    `[n, 3]` int32 in 0 .. 9.
+    Digits, `[n, 3]`, int32 in 0 .. 9.
 
   Raises:
-    AssertionError: for another rank or number of channels, or integers.
-    ValueError: for no images, or numbers that are not finite.
+    AssertionError: if images have another rank or number of channels, or are
+      integers.
+    ValueError: if there are no images, or numbers are not finite.
   """
   chex.assert_shape(images, (None, None, None, 3))
   checks.check_feature_sets(images=images)
@@ -94,11 +96,12 @@ def stacked_digits(logits_fn: Callable[[Array], Array], images: Array) -> Array:
 def stacked_mode_scores(
   logits_fn: Callable[[Array], Array], images: Array
 ) -> StackedScores:
-  """How many of the 1,000 modes samples show, and how evenly.
+  """Computes how many of the 1,000 modes samples cover, and how evenly.
 
   Args:
-    logits_fn: as in `stacked_digits`.
-    images: `[n, H, W, 3]`, float in [-1, 1]; the protocol has n = 26,000.
+    logits_fn: classifier from `[B, H, W, 1]` to logits `[B, 10]`.
+    images: images, `[n, H, W, 3]`, float in [-1, 1]; n = 26,000 in the
+      protocol.
 
   Returns:
     The scores.

@@ -1,4 +1,4 @@
-"""Two-sample tests: can one tell which of two sets an example is from?"""
+"""Two-sample tests: can a classifier distinguish two sets of examples?"""
 
 import chex
 import jax
@@ -14,10 +14,10 @@ _ROWS = 256
 
 @jax.jit
 def _nearest_others(x: Array) -> Array:
-  """Index of the nearest other example of each, `[n, ...]` to `[n]`."""
+  """Returns the index `[n]` of the nearest neighbor of each of `[n, ...]`."""
   x = checks.at_least_float32(x).reshape(len(x), -1)
-  x = x * checks.power_of_two_scale(x)  # lest squares overflow or vanish
-  # About the centre, for the rounding of |y|^2 - 2 x y.
+  x = x * checks.power_of_two_scale(x)  # keeps squares in range
+  # Centered, to reduce the rounding errors of |y|^2 - 2 x y.
   x = x - x.mean(axis=0)[None]
   squares = jnp.square(x).sum(axis=1)
 
@@ -29,22 +29,22 @@ def _nearest_others(x: Array) -> Array:
 
 
 def nearest_neighbor_accuracy(first: Array, second: Array) -> Array:
-  """Leave-one-out accuracy of a 1-nearest-neighbour classifier.
+  """Computes the leave-one-out accuracy of a 1-nearest-neighbor classifier.
 
-  Each example of the union is given the set of its nearest other example, in
-  Euclidean distance. 1/2 where the sets are of one distribution, 1 where they
-  never mix, below 1/2 where one repeats the other.
+  Each example of the union is assigned to the set of its nearest neighbor, in
+  Euclidean distance. The accuracy is about 1/2 if the sets have the same
+  distribution, 1 if they never mix, and below 1/2 if one repeats the other.
 
   Args:
-    first: `[n, ...]`, float.
-    second: `[n, ...]`, of the same shape (equal sizes: chance is 1/2).
+    first: examples, `[n, ...]`, float.
+    second: examples, same shape (equal sizes make chance accuracy 1/2).
 
   Returns:
-    Scalar in [0, 1].
+    Accuracy, scalar in [0, 1].
 
   Raises:
-    AssertionError: for different shapes, or integers.
-    ValueError: for no examples, or numbers that are not finite.
+    AssertionError: if shapes differ, or examples are integers.
+    ValueError: if there are no examples, or numbers are not finite.
 
   References:
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests,
@@ -62,26 +62,27 @@ def nearest_neighbor_accuracy(first: Array, second: Array) -> Array:
 def nearest_neighbor_test(
   first: Array, second: Array, key: Array, *, permutations: int = 1000
 ) -> TestResult:
-  """Permutation test with the accuracy of `nearest_neighbour_accuracy`.
+  """Tests `nearest_neighbor_accuracy` by permutation.
 
-  Who is whose neighbour does not depend on which set an example is from, so
-  only the labels are permuted. One-sided: a set that repeats the other has an
+  Nearest neighbors do not depend on the set of an example, so only the labels
+  are permuted. The test is one-sided: a set that repeats the other has an
   accuracy below 1/2 and a p-value near 1.
 
   Args:
-    first: `[n, ...]`, float.
-    second: `[m, ...]`; of another size, too, but then the accuracy of chance
-      is not 1/2.
+    first: examples, `[n, ...]`, float.
+    second: examples, `[m, ...]`, float; if m is not n, chance accuracy is not
+      1/2.
     key: typed key, for the permutations.
-    permutations: how many; the smallest p-value is 1 over 1 more.
+    permutations: number of label permutations N. The smallest attainable
+      p-value is 1 / (N + 1).
 
   Returns:
     The accuracy and its p-value.
 
   Raises:
-    AssertionError: for examples of different shapes, or integers.
-    ValueError: for no permutations, a set of no examples, or numbers that are
-      not finite.
+    AssertionError: if example shapes differ, or examples are integers.
+    ValueError: if permutations is below 1, a set is empty, or numbers are not
+      finite.
 
   References:
     Schilling, Multivariate Two-Sample Tests Based on Nearest Neighbors, 1986.
@@ -93,7 +94,7 @@ def nearest_neighbor_test(
     raise ValueError(f'permutations={permutations}: must be at least 1')
   total = len(first) + len(second)
   order_key, key = jax.random.split(key)
-  # In random order: of neighbours equally near, the first is taken.
+  # In random order, since ties go to the first of equally near neighbors.
   order = jax.random.permutation(order_key, total)
   is_first = order < len(first)
   nearest = _nearest_others(jnp.concatenate([first, second])[order])
@@ -121,30 +122,32 @@ def classifier_test(
   batch_size: int = 128,
   learning_rate: float = 3e-3,
 ) -> TestResult:
-  """Accuracy of a classifier trained to tell two sets apart, on held-out ones.
+  """Tests two sets by a classifier trained to distinguish them.
 
-  What a GAN's discriminator does, used as a test: Dive into Deep Learning
-  introduces GANs as a two-sample test made constructive. Under the null the
-  number of right answers is binomial, with chance 1/2.
+  The test does what a GAN's discriminator does: Dive into Deep Learning
+  introduces GANs as a constructive two-sample test. Under the null hypothesis
+  the number of correct answers on held-out examples is binomial with
+  probability 1/2.
 
   Args:
-    first: `[n, ...]`, float.
-    second: `[m, ...]`; the larger set is cut to the size of the smaller.
+    first: examples, `[n, ...]`, float.
+    second: examples, `[m, ...]`, float; the larger set is cut to the size of
+      the smaller.
     key: typed key, for the split and the classifier.
-    train_fraction: of each set, to train on.
-    hidden: units of the classifier; 0 for a linear one.
-    steps: of Adam, as are the next two.
-    batch_size: examples a step.
-    learning_rate: with cosine decay.
+    train_fraction: fraction of each set used for training.
+    hidden: number of hidden units of the classifier; 0 for a linear one.
+    steps: number of Adam steps.
+    batch_size: number of examples per step.
+    learning_rate: learning rate of Adam, with cosine decay to 0.
 
   Returns:
-    The accuracy on held-out examples, in [0, 1], and the binomial chance of
-    as much or more.
+    Accuracy on held-out examples, in [0, 1], and the binomial probability of
+    an accuracy at least as high.
 
   Raises:
-    AssertionError: for examples of different shapes, or integers.
-    ValueError: for a train_fraction that leaves nothing to train or test on,
-      numbers that are not finite, or as classifier.train_classifier.
+    AssertionError: if example shapes differ, or examples are integers.
+    ValueError: if train_fraction leaves nothing to train or test on, numbers
+      are not finite, or under the conditions of classifier.train_classifier.
 
   References:
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests,
@@ -153,12 +156,12 @@ def classifier_test(
   """
   checks.check_feature_sets(first=first, second=second)
   size = min(len(first), len(second))
-  # A fraction that is no number has no rounding.
+  # NaN cannot be rounded.
   cut = round(train_fraction * size) if 0 < train_fraction < 1 else 0
   if not 1 <= cut < size:
     raise ValueError(
-      f'train_fraction={train_fraction}: must leave some of {size} examples '
-      'to train on and some to test on'
+      f'train_fraction={train_fraction}: must leave some of the {size} '
+      'examples for training and some for testing'
     )
   *keys, fit_key = jax.random.split(key, 3)
   sides = [
@@ -185,8 +188,8 @@ def classifier_test(
 
 
 def _binomial_tail(share: Array, n: int) -> Array:
-  """Chance that n fair coins show heads in this share of throws, or more."""
+  """Returns the probability of at least this share of heads in n throws."""
   heads = jnp.round(share * n)
-  # No heads or more is certain, where the beta function is not defined.
+  # 0 heads or more is certain, but the beta function is undefined there.
   tail = jax.scipy.special.betainc(jnp.maximum(heads, 1), n - heads + 1, 0.5)
   return jnp.where(heads > 0, tail, 1.0)

@@ -1,7 +1,7 @@
-"""Architectures; each module defines a Flax `Generator` and `Discriminator`.
+"""Architectures: each module defines a Flax `Generator` and `Discriminator`.
 
-`MODELS` maps the names that a config may use to modules, which load on first
-use: `gan_jax.models.dcgan.Generator`.
+`MODELS` maps config names to modules, which are imported on first use:
+`gan_jax.models.dcgan.Generator`.
 """
 
 import importlib

@@ -3,9 +3,9 @@
 The image is halved until 4 to 7 pixels are left, so its side is one of these
 times a power of two: 8, 16, 32, 64, 128 (to 4 x 4), 28 (to 7 x 7), 40, 48 and
 so on. Channels double at each halving, from `width` at half the image's size.
-At 64 pixels and width 64 these are the networks of Dive into Deep
-Learning, but for batch normalisation on the discriminator's first layer,
-which the paper leaves out.
+At 64 pixels and width 64 these are the networks of Dive into Deep Learning,
+except that the discriminator's first layer has no batch normalization, as in
+the paper.
 
 References:
   Radford et al., Unsupervised Representation Learning with Deep Convolutional
@@ -22,32 +22,32 @@ from gan_jax import layers
 from gan_jax.layers import linear
 
 Array = jax.Array
-# 4 to 7 times a power of two, and the largest is 128.
+# 4 to 7 times a power of two, up to 128.
 _SIZES = tuple(
   side for side in range(8, 129) if side % 2 ** (side.bit_length() - 3) == 0
 )
 
 
 def _stages(shape: tuple[int, ...]) -> int:
-  """Number of halvings from the image to 4 to 7 pixels."""
+  """Returns the number of halvings from the image to 4 to 7 pixels."""
   if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _SIZES:
     raise ValueError(
       f'DCGAN takes square images [size, size, channels] with size one of '
-      f'{_SIZES}; the data are of {tuple(shape)}'
+      f'{_SIZES}; the data have shape {tuple(shape)}'
     )
   return shape[0].bit_length() - 3
 
 
 class Generator(nn.Module):
-  """Latents `[B, Z]` to images `[B, *shape]` by transposed convolutions.
+  """Generator of transposed convolutions: `[B, Z]` to `[B, *shape]`.
 
   Attributes:
-    shape: (size, size, channels) of one image.
+    shape: shape of one image, (size, size, channels).
     width: channels of the layer at half the image's size, doubled at each
       halving.
-    norm: of hidden layers, a name in normalization.NORMS.
-    axis_name: the mapped axis of devices, for batch norm.
-    dtype: of the arithmetic; parameters and what is returned are float32.
+    norm: normalization of hidden layers, a name in normalization.NORMS.
+    axis_name: name of the mapped device axis, for batch norm.
+    dtype: dtype of the arithmetic; parameters and outputs are float32.
   """
 
   shape: tuple[int, ...]
@@ -63,7 +63,7 @@ class Generator(nn.Module):
     common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
     channels = self.width * 2 ** (stages - 1)
     side = self.shape[0] >> stages
-    # A transposed convolution of one pixel to 4 x 4 is a dense layer.
+    # A transposed convolution from one pixel is a dense layer.
     dense = layers.Dense(side * side * channels, use_bias=False, **common)
     x = dense(x, train=train)
     x = x.reshape(-1, side, side, channels)
@@ -84,22 +84,23 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Images to logits `[B]` by strided convolutions and leaky ReLU of 0.2.
+  """Discriminator of strided convolutions and leaky ReLU: images to logits.
 
   Attributes:
     width: channels of the first layer, doubled at each halving.
-    norm: of all layers but the first and the last, a name in normalization.NORMS;
-      'spectral' is on every layer's kernel. Batch norm makes an example's
-      logit depend on its batch: not for penalties on gradients.
-    outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
+    norm: normalization of all layers except the first and the last, a name in
+      normalization.NORMS; 'spectral' applies to every layer's kernel. With
+      batch norm a logit depends on the whole batch, which gradient penalties
+      do not allow.
+    outputs: outputs per example. 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
-    return_features: whether to return networks.DiscriminatorOutput, with the activations
-      of the last hidden layer beside the logits.
-    minibatch_std: examples in a group of layers.MinibatchStd, whose feature
-      joins the last activations; -1 for the whole batch, 0 for none. It makes
-      an example's logit depend on others: not for penalties on gradients.
-    axis_name: the mapped axis of devices, for batch norm and minibatch_std.
-    dtype: of the arithmetic; parameters and what is returned are float32.
+    return_features: whether to return a networks.DiscriminatorOutput, which
+      has the activations of the last hidden layer in addition to the logits.
+    minibatch_std: group size of layers.MinibatchStd, whose feature is appended
+      to the last activations; -1 for the whole batch, 0 to disable. A logit
+      then depends on other examples, which gradient penalties do not allow.
+    axis_name: name of the mapped device axis, for batch norm and minibatch_std.
+    dtype: dtype of the arithmetic; parameters and outputs are float32.
   """
 
   width: int = 64

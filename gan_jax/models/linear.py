@@ -1,6 +1,7 @@
-"""One linear map each: the generator of D2L's toy, and the simplest game.
+"""Linear networks: the generator of D2L's toy example, and the simplest GAN.
 
-The default start is D2L's: every parameter, biases too, from N(0, 0.02^2).
+The default initialization is D2L's: every parameter, including biases, is drawn
+from N(0, 0.02^2).
 
 References:
   Zhang et al., Dive into Deep Learning, chapter on generative adversarial
@@ -35,13 +36,13 @@ def _dense(
 
 
 class Generator(nn.Module):
-  """G(z) = z W + b: a Gaussian, for z ~ N(0, I).
+  """Linear generator G(z) = z W + b: a Gaussian for z ~ N(0, I).
 
   Attributes:
-    shape: shape of one example; it must have one axis.
-    kernel_init: how the weights start, a name in initializers.INITIALIZERS.
-    bias_init: likewise for the biases.
-    dtype: of the arithmetic; parameters and what is returned are float32.
+    shape: shape of one example, with one axis.
+    kernel_init: initializer of weights, a name in initializers.INITIALIZERS.
+    bias_init: initializer of biases, a name in initializers.INITIALIZERS.
+    dtype: dtype of the arithmetic; parameters and outputs are float32.
   """
 
   shape: tuple[int, ...]
@@ -53,7 +54,7 @@ class Generator(nn.Module):
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     if len(self.shape) != 1:
       raise ValueError(
-        f'the linear generator makes vectors; the data are of {self.shape}'
+        f'the linear generator makes vectors; the data have shape {self.shape}'
       )
     inits = self.kernel_init, self.bias_init
     y = _dense(self.shape[0], *inits, self.dtype)(x)
@@ -61,16 +62,16 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """D(x) = <w, x> + b, of `[B, ...]` flattened; logits `[B]`.
+  """Linear discriminator D(x) = <w, x> + b: flattened examples to logits `[B]`.
 
   Attributes:
-    kernel_init: how the weights start, a name in initializers.INITIALIZERS.
-    bias_init: likewise for the biases.
-    outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
+    kernel_init: initializer of weights, a name in initializers.INITIALIZERS.
+    bias_init: initializer of biases, a name in initializers.INITIALIZERS.
+    outputs: outputs per example. 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
-    return_features: whether to return networks.DiscriminatorOutput, with the flattened
-      input, all the features there are, beside the logits.
-    dtype: of the arithmetic; parameters and what is returned are float32.
+    return_features: whether to return a networks.DiscriminatorOutput, which
+      has the flattened input as features in addition to the logits.
+    dtype: dtype of the arithmetic; parameters and outputs are float32.
   """
 
   kernel_init: str = 'normal'

@@ -1,4 +1,4 @@
-"""Fully connected networks: D2L's toy and the 2-D mixtures."""
+"""Fully connected networks, for D2L's toy example and the 2-D mixtures."""
 
 import math
 from typing import Any
@@ -15,17 +15,17 @@ Array = jax.Array
 
 
 class Generator(nn.Module):
-  """Dense layers from latents to examples `[B, *shape]`, no output squashing.
+  """Generator of dense layers: latents to `[B, *shape]`, with a linear output.
 
   Attributes:
     shape: shape of one example.
     features: width of each hidden layer. The default, with batch norm and
       ReLU, is PacGAN's for the 2-D mixtures.
-    norm: of hidden layers, a name in normalization.NORMS.
-    activation: of hidden layers, a name in activations.ACTIVATIONS.
-    kernel_init: a name in initializers.INITIALIZERS.
-    axis_name: the mapped axis of devices, for batch norm.
-    dtype: of the arithmetic; parameters and what is returned are float32.
+    norm: normalization of hidden layers, a name in normalization.NORMS.
+    activation: activation of hidden layers, a name in activations.ACTIVATIONS.
+    kernel_init: initializer of weights, a name in initializers.INITIALIZERS.
+    axis_name: name of the mapped device axis, for batch norm.
+    dtype: dtype of the arithmetic; parameters and outputs are float32.
 
   References:
     Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.
@@ -63,25 +63,26 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Dense layers from examples (flattened) to logits `[B]`.
+  """Discriminator of dense layers: flattened examples to logits `[B]`.
 
   Attributes:
-    features: width of each hidden layer; the default, with maxout of 5
-      pieces, is PacGAN's for the 2-D mixtures.
-    norm: of hidden layers, a name in normalization.NORMS.
-    activation: a name in activations.ACTIVATIONS, or 'maxout'.
-    pieces: linear pieces per unit of maxout.
-    kernel_init: a name in initializers.INITIALIZERS.
-    bias_init: likewise.
-    outputs: numbers per example: 1 is a logit, returned as `[B]`; more are
+    features: width of each hidden layer. The default, with maxout of 5 pieces,
+      is PacGAN's for the 2-D mixtures.
+    norm: normalization of hidden layers, a name in normalization.NORMS.
+    activation: activation of hidden layers, a name in activations.ACTIVATIONS,
+      or 'maxout'.
+    pieces: number of linear pieces per maxout unit.
+    kernel_init: initializer of weights, a name in initializers.INITIALIZERS.
+    bias_init: initializer of biases, a name in initializers.INITIALIZERS.
+    outputs: outputs per example. 1 is a logit, returned as `[B]`; more are
       features `[B, outputs]`, for losses that compare features.
-    return_features: whether to return networks.DiscriminatorOutput, with the activations
-      of the last hidden layer beside the logits.
-    minibatch_std: examples in a group of layers.MinibatchStd, whose feature
-      joins the last hidden layer; -1 for the whole batch, 0 for none. It makes
-      an example's logit depend on others: not for penalties on gradients.
-    axis_name: the mapped axis of devices, for batch norm and minibatch_std.
-    dtype: of the arithmetic; parameters and what is returned are float32.
+    return_features: whether to return a networks.DiscriminatorOutput, which
+      has the activations of the last hidden layer in addition to the logits.
+    minibatch_std: group size of layers.MinibatchStd, whose feature is appended
+      to the last hidden layer; -1 for the whole batch, 0 to disable. A logit
+      then depends on other examples, which gradient penalties do not allow.
+    axis_name: name of the mapped device axis, for batch norm and minibatch_std.
+    dtype: dtype of the arithmetic; parameters and outputs are float32.
 
   References:
     Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.

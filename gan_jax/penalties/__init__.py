@@ -1,8 +1,8 @@
 """Penalties and regularizers: functions of arrays, one value per example.
 
-Penalties on gradients take `logits_fn`, which maps examples `[B, ...]` to
-logits `[B]` or `[B, h, w]`. None reduces over the batch. docs/losses.md lists
-them all, with the names that a config may use.
+Gradient penalties take `logits_fn`, which maps examples `[B, ...]` to logits
+`[B]` or `[B, h, w]`. No penalty reduces over the batch. docs/losses.md lists
+all penalties with their config names.
 
   >>> import jax.numpy as jnp
   >>> r1(lambda x: x @ jnp.array([3.0, 4.0]), jnp.ones((2, 2)))

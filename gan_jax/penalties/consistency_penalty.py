@@ -1,4 +1,4 @@
-"""Penalties that compare a network with itself: consistency, LeCam, modes."""
+"""Consistency regularization of both networks: bCR and zCR."""
 
 import chex
 import jax
@@ -16,24 +16,25 @@ def _mean_squares(a: Array, b: Array) -> Array:
 
 
 def consistency(logits: Array, moved_logits: Array) -> Array:
-  """Squared change of the logit under a change of the example.
+  """Computes the squared change of logits as the examples are changed.
 
   (D(x) - D(T(x)))^2
 
-  On real and generated examples alike, under augmentations T, this is
-  balanced consistency (bCR, the paper's weights 10 and 10); on G(z) and
-  G(z + noise) it is the discriminator's half of latent consistency (zCR, 5).
+  Applied to both real and generated examples under augmentations T, this is
+  balanced consistency (bCR; the paper's weights are 10 and 10). Applied to
+  G(z) and G(z + noise), it is the discriminator's half of latent consistency
+  (zCR; weight 5).
 
   Args:
-    logits: the discriminator on examples, `[B]` or `[B, h, w]`, float.
-    moved_logits: the same on the changed examples, of the same shape.
+    logits: discriminator logits of examples, `[B]` or `[B, h, w]`, float.
+    moved_logits: discriminator logits of the changed examples, same shape.
 
   Returns:
-    `[B]`, at least 0; the mean over a patch map.
+    Penalty per example, `[B]`, at least 0; the mean over a patch map.
 
   Raises:
-    AssertionError: for shapes that differ, scalars or integers.
-    ValueError: for an empty batch.
+    AssertionError: if shapes differ, or inputs are scalars or integers.
+    ValueError: if the batch is empty.
 
   References:
     Zhao et al., Improved Consistency Regularization for GANs,
@@ -45,23 +46,23 @@ def consistency(logits: Array, moved_logits: Array) -> Array:
 
 
 def zcr_generator(fake: Array, moved_fake: Array) -> Array:
-  """Minus the squared change of an example under noise on its latent.
+  """Computes the negated squared change of fakes under noise on the latent.
 
   -mean((G(z) - G(z + noise))^2)
 
-  The generator's half of latent consistency (zCR, the paper's weight 0.5):
-  the generator shall not ignore small changes of z.
+  This is the generator's half of latent consistency (zCR; the paper's weight
+  is 0.5). It keeps the generator from ignoring small changes of z.
 
   Args:
-    fake: G(z), `[B, ...]`, float.
-    moved_fake: G(z + noise), of the same shape.
+    fake: generated examples G(z), `[B, ...]`, float.
+    moved_fake: generated examples G(z + noise), same shape.
 
   Returns:
-    `[B]`, at most 0: the mean over an example's numbers.
+    Penalty per example, `[B]`, at most 0: the mean over its elements.
 
   Raises:
-    AssertionError: for shapes that differ, scalars or integers.
-    ValueError: for an empty batch.
+    AssertionError: if shapes differ, or inputs are scalars or integers.
+    ValueError: if the batch is empty.
 
   References:
     Zhao et al., Improved Consistency Regularization for GANs,

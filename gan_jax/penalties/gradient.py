@@ -1,12 +1,12 @@
-"""Penalties on the gradient of a logit by its example.
+"""Penalties on the gradient of a logit with respect to its example.
 
-`logits_fn` maps examples `[B, ...]` to logits `[B]` or `[B, h, w]`, each row
-of which depends on its own example alone (batch normalisation breaks that,
-and with it the meaning of every penalty here). The logits of patches are
-summed. Nothing reduces over the batch.
+`logits_fn` maps examples `[B, ...]` to logits `[B]` or `[B, h, w]`. Each row
+of logits must depend on its own example only. Batch normalization breaks this
+and makes every penalty here meaningless. Patch logits are summed. Nothing
+reduces over the batch.
 
-A penalty of a gradient whose square overflows float32 (a norm above 1.8e19) is
-infinite, and where it has a root its own gradient is then NaN.
+If a squared gradient norm overflows float32 (a norm above 1.8e19), the penalty
+is infinite; for penalties with a square root, its own gradient is then NaN.
 """
 
 from typing import Callable
@@ -23,19 +23,19 @@ LogitsFn = Callable[[Array], Array]
 
 
 def input_gradients(logits_fn: LogitsFn, x: Array) -> Array:
-  """Gradient of each example's logit by the example.
+  """Computes the gradient of each logit with respect to its example.
 
   Args:
-    logits_fn: examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
+    logits_fn: function from examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
     x: examples, `[B, ...]`, float.
 
   Returns:
-    `[B, D]`, flattened, in at least float32.
+    Flattened gradients, `[B, D]`, in at least float32.
 
   Raises:
-    AssertionError: where logits_fn does not return one logit (or one map of
-      them) per example, or the examples are not floating point.
-    ValueError: for no examples.
+    AssertionError: if logits_fn does not return one logit (or one patch map)
+      per example, or the examples are not floating point.
+    ValueError: if there are no examples.
   """
   interpolation.check_batch(x)
 
@@ -54,28 +54,28 @@ def _squared_norms(logits_fn: LogitsFn, x: Array) -> Array:
 
 
 def _norms(logits_fn: LogitsFn, x: Array) -> Array:
-  # The root has no gradient at 0; the small number bounds it.
+  # The root has no gradient at 0; the offset bounds it.
   return jnp.sqrt(_squared_norms(logits_fn, x) + 1e-12)
 
 
 def r1(logits_fn: LogitsFn, real: Array) -> Array:
-  """Squared gradient of the logit at real examples, halved.
+  """Computes half the squared gradient norm at real examples (R1).
 
   |d logits_fn(x) / dx|^2 / 2
 
-  Times its weight gamma, mean over the batch, this is R1 as in the paper,
-  whose eq. 9 carries the 1/2 that some code drops.
+  Its batch mean times the weight gamma is R1 as in the paper. Eq. 9 contains
+  the 1/2, which some implementations drop.
 
   Args:
-    logits_fn: examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
+    logits_fn: function from examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
     real: real examples, `[B, ...]`, float.
 
   Returns:
-    The penalty of each example, `[B]`, at least 0.
+    Penalty per example, `[B]`, at least 0.
 
   Raises:
-    AssertionError: where logits_fn does not return one logit (or one map of
-      them) per example, or the examples are not floating point.
+    AssertionError: if logits_fn does not return one logit (or one patch map)
+      per example, or the examples are not floating point.
 
   References:
     Mescheder et al., Which Training Methods for GANs do actually Converge?,
@@ -85,20 +85,20 @@ def r1(logits_fn: LogitsFn, real: Array) -> Array:
 
 
 def r2(logits_fn: LogitsFn, fake: Array) -> Array:
-  """Squared gradient of the logit at generated examples, halved.
+  """Computes half the squared gradient norm at generated examples (R2).
 
   |d logits_fn(G(z)) / dG(z)|^2 / 2
 
   Args:
-    logits_fn: examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
+    logits_fn: function from examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
     fake: generated examples, `[B, ...]`, float; no gradient reaches the
       generator.
 
   Returns:
-    The penalty of each example, `[B]`, at least 0.
+    Penalty per example, `[B]`, at least 0.
 
   Raises:
-    AssertionError: as r1.
+    AssertionError: under the conditions of r1.
 
   References:
     Mescheder et al., Which Training Methods for GANs do actually Converge?,
@@ -110,21 +110,22 @@ def r2(logits_fn: LogitsFn, fake: Array) -> Array:
 def zero_centered(
   logits_fn: LogitsFn, real: Array, fake: Array, keys: Array
 ) -> Array:
-  """Squared gradient of the logit between real and generated examples.
+  """Computes the squared gradient norm between real and generated examples.
 
   |d logits_fn(x) / dx|^2 at x = u real + (1 - u) fake, u ~ U(0, 1)
 
   Args:
-    logits_fn: examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
+    logits_fn: function from examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
     real: real examples, `[B, ...]`, float.
-    fake: generated ones, of the same shape.
-    keys: `[B]`, one per example.
+    fake: generated examples, same shape.
+    keys: typed keys, one per example, `[B]`.
 
   Returns:
-    The penalty of each pair, `[B]`, at least 0.
+    Penalty per pair, `[B]`, at least 0.
 
   Raises:
-    AssertionError: as r1, and for real and fake of different shapes.
+    AssertionError: under the conditions of r1, or if the shapes of real and
+      fake differ.
 
   References:
     Thanh-Tung et al., Improving Generalization and Stability of Generative
@@ -141,24 +142,25 @@ def wgan_gp(
   *,
   target: float = 1.0,
 ) -> Array:
-  """Distance of the gradient's norm from 1, squared, between the two sets.
+  """Computes (gradient norm - 1)^2 between real and generated examples.
 
   (|d logits_fn(x) / dx| - target)^2 at x = u real + (1 - u) fake
 
   The paper's weight is 10.
 
   Args:
-    logits_fn: examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
+    logits_fn: function from examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
     real: real examples, `[B, ...]`, float.
-    fake: generated ones, of the same shape.
-    keys: `[B]`, one per example.
-    target: the norm aimed at.
+    fake: generated examples, same shape.
+    keys: typed keys, one per example, `[B]`.
+    target: target of the gradient norm.
 
   Returns:
-    The penalty of each pair, `[B]`, at least 0.
+    Penalty per pair, `[B]`, at least 0.
 
   Raises:
-    AssertionError: as r1, and for real and fake of different shapes.
+    AssertionError: under the conditions of r1, or if the shapes of real and
+      fake differ.
 
   References:
     Gulrajani et al., Improved Training of Wasserstein GANs,
@@ -176,11 +178,11 @@ def wgan_lp(
   *,
   target: float = 1.0,
 ) -> Array:
-  """Excess of the gradient's norm over 1, squared, between the two sets.
+  """Computes max(0, gradient norm - 1)^2 between real and generated examples.
 
   max(0, |d logits_fn(x) / dx| - target)^2 at x = u real + (1 - u) fake
 
-  Args, returns and errors: as wgan_gp's.
+  Arguments, returns and errors as for wgan_gp.
 
   References:
     Petzka et al., On the Regularization of Wasserstein GANs,
@@ -199,26 +201,26 @@ def dragan(
   target: float = 1.0,
   axis_name: str | None = None,
 ) -> Array:
-  """Distance of the gradient's norm from 1, squared, around real examples.
+  """Computes (gradient norm - 1)^2 around real examples.
 
   (|d logits_fn(x + d) / dx| - target)^2, d ~ N(0, (scale * std)^2 I)
 
-  where std is the standard deviation of all numbers in the real batch. The
-  paper's weight is 10; its authors' code draws d uniformly.
+  std is the standard deviation of all numbers in the real batch. The paper's
+  weight is 10; the authors' code draws d uniformly.
 
   Args:
-    logits_fn: examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
+    logits_fn: function from examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
     real: real examples, `[B, ...]`, float.
-    keys: `[B]`, one per example.
-    scale: deviation of the noise in units of the data's.
-    target: the norm aimed at.
-    axis_name: the mapped axis of devices, over which std is taken.
+    keys: typed keys, one per example, `[B]`.
+    scale: standard deviation of the noise in units of the data's.
+    target: target of the gradient norm.
+    axis_name: name of the mapped device axis for std, or None.
 
   Returns:
-    The penalty of each example, `[B]`, at least 0.
+    Penalty per example, `[B]`, at least 0.
 
   Raises:
-    AssertionError: as r1.
+    AssertionError: under the conditions of r1.
 
   References:
     Kodali et al., On Convergence and Stability of GANs,
@@ -236,22 +238,23 @@ def max_gp(
   *,
   axis_name: str | None = None,
 ) -> Array:
-  """The largest squared gradient of the batch, between the two sets.
+  """Computes the largest squared gradient norm in the batch (MaxGP).
 
   max over the batch of |d logits_fn(x) / dx|^2, x = u real + (1 - u) fake
 
   Args:
-    logits_fn: examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
+    logits_fn: function from examples `[B, ...]` to logits `[B]` or `[B, h, w]`.
     real: real examples, `[B, ...]`, float.
-    fake: generated ones, of the same shape.
-    keys: `[B]`, one per example.
-    axis_name: the mapped axis of devices, over which the maximum is taken.
+    fake: generated examples, same shape.
+    keys: typed keys, one per example, `[B]`.
+    axis_name: name of the mapped device axis for the maximum, or None.
 
   Returns:
-    That one value for each example, `[B]`.
+    The maximum, repeated for each example, `[B]`.
 
   Raises:
-    AssertionError: as r1, and for real and fake of different shapes.
+    AssertionError: under the conditions of r1, or if the shapes of real and
+      fake differ.
 
   References:
     Zhou et al., Lipschitz Generative Adversarial Nets,

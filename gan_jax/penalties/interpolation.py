@@ -1,4 +1,4 @@
-"""Where penalties look: between real and generated examples, around real."""
+"""Points of gradient penalties: between real and fake, or around real."""
 
 import chex
 import jax
@@ -10,11 +10,11 @@ Array = jax.Array
 
 
 def check_batch(x: Array) -> None:
-  """Refuses examples `[B, ...]` that have no mean.
+  """Checks that examples `[B, ...]` are floating point and not empty.
 
   Raises:
-    AssertionError: for a scalar, or integers.
-    ValueError: for no examples, or examples of no numbers.
+    AssertionError: if x is a scalar or has integers.
+    ValueError: if there are no examples, or they have no elements.
   """
   chex.assert_type(x, float)
   chex.assert_rank(x, set(range(1, 10)))
@@ -29,21 +29,21 @@ def _per_example(values: Array, like: Array) -> Array:
 
 
 def interpolate(real: Array, fake: Array, keys: Array) -> Array:
-  """A random point on the line from each fake to the real one of its place.
+  """Draws a random point between each real example and its fake.
 
   u real + (1 - u) fake, u ~ U(0, 1)
 
   Args:
-    real: `[B, ...]`, float.
-    fake: of the same shape; no gradient goes through the points.
-    keys: `[B]`, one per example.
+    real: real examples, `[B, ...]`, float.
+    fake: generated examples, same shape; no gradient flows through the points.
+    keys: typed keys, one per example, `[B]`.
 
   Returns:
-    `[B, ...]`.
+    The points, `[B, ...]`.
 
   Raises:
-    AssertionError: for shapes that differ, or integers.
-    ValueError: for no examples.
+    AssertionError: if shapes differ, or the examples are integers.
+    ValueError: if there are no examples.
   """
   chex.assert_equal_shape([real, fake])
   chex.assert_type([real, fake], float)
@@ -54,14 +54,14 @@ def interpolate(real: Array, fake: Array, keys: Array) -> Array:
 
 
 def normal_like(keys: Array, like: Array) -> Array:
-  """N(0, I), drawn for each example from its own key.
+  """Draws from N(0, I) for each example, with its own key.
 
   Args:
-    keys: `[B]`.
-    like: `[B, ...]`, for shape and type.
+    keys: typed keys, one per example, `[B]`.
+    like: array whose shape and type are used, `[B, ...]`.
 
   Returns:
-    `[B, ...]`.
+    Normal samples, `[B, ...]`.
   """
   chex.assert_shape(keys, like.shape[:1])
   return prng.sample_normal(keys, like.shape[1:]).astype(jnp.result_type(like))
@@ -70,20 +70,21 @@ def normal_like(keys: Array, like: Array) -> Array:
 def perturb(
   real: Array, keys: Array, *, scale: float, axis_name: str | None = None
 ) -> Array:
-  """Real examples with Gaussian noise of `scale` deviations of the batch.
+  """Adds Gaussian noise, scaled by the deviation of the batch, to examples.
 
   Args:
-    real: `[B, ...]`, float.
-    keys: `[B]`, one per example.
-    scale: deviation of the noise in units of the batch's.
-    axis_name: the mapped axis of devices, over which the deviation goes.
+    real: real examples, `[B, ...]`, float.
+    keys: typed keys, one per example, `[B]`.
+    scale: standard deviation of the noise in units of the batch's.
+    axis_name: name of the mapped device axis for the batch's standard
+      deviation, or None.
 
   Returns:
-    `[B, ...]`.
+    The noisy examples, `[B, ...]`, with no gradient.
 
   Raises:
-    AssertionError: for integers, or another number of keys.
-    ValueError: for no examples.
+    AssertionError: if the examples are integers, or the number of keys differs.
+    ValueError: if there are no examples.
   """
   check_batch(real)
   mean = collectives.pmean(real.mean(), axis_name)

@@ -1,4 +1,4 @@
-"""LeCam regularization and its moving averages of logits."""
+"""LeCam regularization and its EMAs of logits."""
 
 from typing import NamedTuple
 
@@ -13,11 +13,11 @@ Array = jax.Array
 
 
 class LogitEMA(NamedTuple):
-  """LeCam's memory, float32 scalars.
+  """EMAs of mean logits, the state of LeCam regularization; float32 scalars.
 
   Attributes:
-    real: moving average of the mean logit of real examples.
-    fake: the same of generated ones.
+    real: EMA of the mean logit of real examples.
+    fake: EMA of the mean logit of generated examples.
   """
 
   real: Array
@@ -25,24 +25,24 @@ class LogitEMA(NamedTuple):
 
 
 def lecam(real_logits: Array, fake_logits: Array, anchors: LogitEMA) -> Array:
-  """Squared distance of each logit to the average logit of the other kind.
+  """Computes the squared distance of logits to the EMA of the other kind.
 
   (real_logits - anchors.fake)^2 + (fake_logits - anchors.real)^2
 
-  With the Wasserstein loss it makes the generator minimise a LeCam
+  Combined with the Wasserstein loss, it makes the generator minimize a LeCam
   divergence. The paper's weights are 0.01 to 0.5.
 
   Args:
-    real_logits: the discriminator on real examples, `[B]` or `[B, h, w]`.
-    fake_logits: the same on generated examples, of the same shape.
-    anchors: as update_anchors keeps them; no gradient reaches them.
+    real_logits: discriminator logits of real examples, `[B]` or `[B, h, w]`.
+    fake_logits: discriminator logits of generated examples, same shape.
+    anchors: EMAs from update_logit_ema; no gradient reaches them.
 
   Returns:
-    `[B]`, at least 0; the mean over a patch map.
+    Penalty per pair, `[B]`, at least 0; the mean over a patch map.
 
   Raises:
-    AssertionError: for shapes that differ, scalars or integers.
-    ValueError: for an empty batch.
+    AssertionError: if shapes differ, or logits are scalars or integers.
+    ValueError: if the batch is empty.
 
   References:
     Tseng et al., Regularizing Generative Adversarial Networks under Limited
@@ -69,22 +69,22 @@ def update_logit_ema(
   decay: float = 0.99,
   axis_name: str | None = None,
 ) -> LogitEMA:
-  """Moves LeCam's averages towards the mean logits of a batch.
+  """Updates the EMAs of LeCam with the mean logits of a batch.
 
   Args:
-    anchors: the averages so far.
-    real_logits: the discriminator on real examples, `[...]`, float.
-    fake_logits: the same on generated examples.
-    decay: of the average, in [0, 1]; 0.99 is the paper's.
-    axis_name: the mapped axis of devices, over which the means go.
+    anchors: the EMAs so far.
+    real_logits: discriminator logits of real examples, `[...]`, float.
+    fake_logits: discriminator logits of generated examples, `[...]`, float.
+    decay: decay of the EMAs, in [0, 1]; the paper's is 0.99.
+    axis_name: name of the mapped device axis for the means, or None.
 
   Returns:
-    The new averages, with no gradient.
+    The new EMAs, with no gradient.
 
   Raises:
-    AssertionError: for averages that are no scalars, or logits that are, or
-      are integers.
-    ValueError: for an empty batch.
+    AssertionError: if an EMA is not a scalar, or logits are scalars or
+      integers.
+    ValueError: if the batch is empty.
 
   References:
     Tseng et al., https://arxiv.org/abs/2104.03310, 2021.

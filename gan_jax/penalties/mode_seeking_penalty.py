@@ -17,26 +17,27 @@ def mode_seeking(
   *,
   epsilon: float = 1e-5,
 ) -> Array:
-  """How little examples differ where their latents do.
+  """Computes the ratio of the distance of latents to that of their fakes.
 
   |z - z'|_1 / (|G(z) - G(z')|_1 + epsilon), mean absolute differences
 
-  The paper maximises the mean of the inverse ratio, with weight 1; this is to
-  be minimised, pair by pair.
+  The paper maximizes the mean of the inverse ratio, with weight 1. This ratio
+  is to be minimized, per pair.
 
   Args:
-    fake: G(z), `[B, ...]`, float.
-    other_fake: G(z'), of the same shape.
-    latents: z, `[B, Z]`.
-    other_latents: z', of the same shape.
-    epsilon: above 0; bounds the ratio for equal examples.
+    fake: generated examples G(z), `[B, ...]`, float.
+    other_fake: generated examples G(z'), same shape.
+    latents: latents z, `[B, Z]`.
+    other_latents: latents z', same shape.
+    epsilon: offset of the denominator, above 0; bounds the ratio for equal
+      fakes.
 
   Returns:
-    `[B]`, at least 0.
+    Penalty per pair, `[B]`, at least 0.
 
   Raises:
-    AssertionError: for shapes that do not match, scalars or integers.
-    ValueError: for an empty batch, or an epsilon that is not above 0.
+    AssertionError: if shapes do not match, or inputs are scalars or integers.
+    ValueError: if the batch is empty, or epsilon is not above 0 and finite.
 
   References:
     Mao et al., Mode Seeking Generative Adversarial Networks for Diverse
@@ -49,7 +50,7 @@ def mode_seeking(
   check_batch(fake)
   check_batch(latents)
   if isinstance(epsilon, int | float) and not 0 < epsilon < float('inf'):
-    raise ValueError(f'epsilon={epsilon}: must be above 0, and finite')
+    raise ValueError(f'epsilon={epsilon}: must be above 0 and finite')
   distance = lambda a, b: jnp.abs(a - b).reshape(a.shape[0], -1).mean(axis=1)
   return distance(latents, other_latents) / (
     distance(fake, other_fake) + epsilon

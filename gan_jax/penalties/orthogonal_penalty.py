@@ -10,21 +10,21 @@ PyTree = Any
 
 
 def orthogonal(params: PyTree) -> Array:
-  """How far the columns of each kernel are from orthogonal to each other.
+  """Measures how far the columns of each kernel are from orthogonal.
 
   sum over kernels W of |W^T W * (1 - I)|_F^2
 
-  Each kernel of two or more axes is taken as a matrix of [all else, output];
-  where it has more columns than rows, rows take their place, for columns
-  could not be orthogonal. Vectors (biases, scales) are left out. Leaves named
-  'dual_kernel' (of layers.ConvTranspose) are [..., output, input]. The paper's
-  weight is 1e-4.
+  Each kernel of two or more axes is reshaped to a matrix [other axes, output].
+  If it has more columns than rows, its rows are used instead, since its
+  columns cannot be orthogonal. Vectors (biases, scales) are left out. Leaves
+  named 'dual_kernel' (of layers.ConvTranspose) are [..., output, input]. The
+  paper's weight is 1e-4.
 
   Args:
-    params: tree of arrays.
+    params: parameters of a network, a tree of arrays.
 
   Returns:
-    Scalar, at least 0.
+    Sum over all kernels, scalar, at least 0.
 
   References:
     Brock et al., Large Scale GAN Training for High Fidelity Natural Image
@@ -40,7 +40,7 @@ def orthogonal(params: PyTree) -> Array:
     if matrix.shape[0] < matrix.shape[1]:
       matrix = matrix.T
     gram = matrix.T @ matrix
-    # Not minus the diagonal, which may be infinite.
+    # Masks the diagonal: subtracting it may give inf - inf.
     off_diagonal = jnp.where(jnp.eye(len(gram), dtype=bool), 0, gram)
     total += jnp.square(off_diagonal).sum()
   return total

@@ -15,24 +15,25 @@ Array = jax.Array
 def path_lengths(
   generate_fn: Callable[[Array], Array], latents: Array, keys: Array
 ) -> Array:
-  """How far an example moves per unit of latent, in a random direction.
+  """Computes the path length of the generator in a random direction.
 
   |J^T y|, J = d generate_fn(z) / dz, y ~ N(0, I) / sqrt(height * width)
 
-  For vectors y ~ N(0, I). By automatic differentiation, without J.
+  For examples that are not images, y ~ N(0, I). The product is computed by
+  automatic differentiation, without forming J.
 
   Args:
-    generate_fn: latents `[B, Z]` to examples `[B, ...]`, each of its own
-      latent alone.
-    latents: `[B, Z]`, float.
-    keys: `[B]`, one per example.
+    generate_fn: function from latents `[B, Z]` to examples `[B, ...]`, each a
+      function of its own latent only.
+    latents: latents, `[B, Z]`, float.
+    keys: typed keys, one per example, `[B]`.
 
   Returns:
-    `[B]`, at least 0.
+    Path length per latent, `[B]`, at least 0.
 
   Raises:
-    AssertionError: where generate_fn does not return one example per latent,
-      or for latents of another rank, or integers.
+    AssertionError: if generate_fn does not return one example per latent, or
+      the latents have another rank or are integers.
 
   References:
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
@@ -51,22 +52,22 @@ def path_lengths(
 
 
 def path_length(lengths: Array, mean: Array) -> Array:
-  """Squared distance of path lengths to their average.
+  """Computes the squared distance of path lengths to their running mean.
 
   (|J^T y| - mean)^2
 
-  The paper's weight is 2, every 4 steps.
+  The paper's weight is 2, applied every 4 steps.
 
   Args:
-    lengths: `[B]`, of path_lengths.
-    mean: scalar, their moving average; no gradient reaches it.
+    lengths: path lengths from path_lengths, `[B]`.
+    mean: their running mean, scalar; no gradient reaches it.
 
   Returns:
-    `[B]`, at least 0.
+    Penalty per example, `[B]`, at least 0.
 
   Raises:
-    AssertionError: for lengths of another rank, or integers, or a mean that
-      is no scalar.
+    AssertionError: if lengths have another rank or are integers, or mean is
+      not a scalar.
 
   References:
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, eq. 4.
@@ -83,20 +84,20 @@ def update_path_length_mean(
   decay: float = 0.99,
   axis_name: str | None = None,
 ) -> Array:
-  """Moves the average path length towards that of a batch.
+  """Updates the running mean of path lengths with those of a batch.
 
   Args:
-    mean: the average so far, float32 scalar.
-    lengths: `[B]`, of path_lengths.
-    decay: of the average, in [0, 1].
-    axis_name: the mapped axis of devices, over which the batch's mean goes.
+    mean: running mean so far, float32 scalar.
+    lengths: path lengths from path_lengths, `[B]`.
+    decay: weight of the running mean so far, in [0, 1].
+    axis_name: name of the mapped device axis for the batch's mean, or None.
 
   Returns:
-    The new average, with no gradient.
+    The new running mean, with no gradient.
 
   Raises:
-    AssertionError: for a mean that is no scalar, or lengths of another rank.
-    ValueError: for an empty batch.
+    AssertionError: if mean is not a scalar, or lengths have another rank.
+    ValueError: if the batch is empty.
 
   References:
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, appendix B.

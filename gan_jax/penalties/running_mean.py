@@ -19,7 +19,7 @@ def update_running_mean(
 
   Args:
     average: running mean so far, float32 scalar.
-    values: values of this device's examples, float, not empty. No gradient
+    values: values of this device's examples, float, not empty; no gradient
       flows through them.
     decay: weight of the running mean so far, in [0, 1].
     axis_name: name of the mapped axis of devices; None for a single device.
@@ -28,8 +28,8 @@ def update_running_mean(
     The new running mean, float32 scalar.
 
   Raises:
-    AssertionError: if average is no scalar, or values are integers.
-    ValueError: if values are empty.
+    AssertionError: if average is not a scalar, or values are integers.
+    ValueError: if values is empty.
   """
   check_batch(values)
   chex.assert_rank(average, 0)

@@ -1,1 +1,1 @@
-"""Pictures, tables and plots of results."""
+"""Images, tables and plots of results."""

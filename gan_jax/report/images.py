@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gan_jax import pixels
 from gan_jax.io import files
 
 _REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
@@ -28,15 +29,15 @@ def save_image_grid(
   """Saves images side by side as a PNG.
 
   Args:
-    path: of the PNG.
-    images: `[N, H, W, C]` float in [-1, 1], C of 1, 3 or 4; values beyond are
-      clipped.
-    columns: images per row; 0 for about a square.
-    least: small images are enlarged by a whole factor, so that the picture
-      is about this many pixels wide.
+    path: path of the PNG.
+    images: `[N, H, W, C]` float in [-1, 1], C of 1, 3 or 4; values out of range
+      are clipped.
+    columns: images per row; 0 for an approximately square grid.
+    least: target width of the PNG in pixels; smaller grids are enlarged by an
+      integer factor to approximately this width.
 
   Raises:
-    ValueError: for another rank or channel count.
+    ValueError: if the rank or the number of channels is another.
   """
   if images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
     raise ValueError(
@@ -45,13 +46,12 @@ def save_image_grid(
   n, height, width, channels = images.shape
   columns = columns or math.ceil(math.sqrt(n))
   rows, gap = math.ceil(n / columns), 1
-  pixels = np.round((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
   canvas = np.full(
     (rows * (height + gap) + gap, columns * (width + gap) + gap, channels),
     255,
     np.uint8,
   )
-  for i, picture in enumerate(pixels):
+  for i, picture in enumerate(pixels.to_uint8(images)):
     top = gap + i // columns * (height + gap)
     left = gap + i % columns * (width + gap)
     canvas[top : top + height, left : left + width] = picture
@@ -64,24 +64,24 @@ def save_image_grid(
 def save_scatter(
   path: pathlib.Path, real: np.ndarray, fake: np.ndarray, *, side: int = 640
 ) -> None:
-  """Saves a scatter plot of generated over real points as a PNG.
+  """Saves a scatter plot of generated and real points as a PNG.
 
-  The frame follows the real points; generated points outside it are counted
-  in a note.
+  The axes cover the real points; the legend counts generated points outside of
+  them.
 
   Args:
-    path: of the PNG.
+    path: path of the PNG.
     real: `[n, 2]`.
     fake: `[m, 2]`.
-    side: of the picture, in pixels.
+    side: width and height of the PNG, in pixels.
 
   Raises:
-    ValueError: for points that are not in the plane.
+    ValueError: if the points are not two-dimensional.
   """
   for points in (real, fake):
     if points.ndim != 2 or points.shape[1] != 2:
       raise ValueError(f'points of shape {points.shape}: must be [n, 2]')
-  scale = 2  # drawn twice as large, for smooth points
+  scale = 2  # drawn at twice the size, for smooth points
   n, margin = side * scale, 56 * scale
   image = Image.new('RGB', (n, n), 'white')
   draw = ImageDraw.Draw(image, 'RGBA')
@@ -123,15 +123,15 @@ def save_scatter(
 def save_samples(
   path: pathlib.Path, samples: np.ndarray, real: np.ndarray
 ) -> None:
-  """Saves samples as what they are: a grid of images or a scatter plot.
+  """Saves samples as a grid of images or as a scatter plot.
 
   Args:
-    path: of the PNG.
+    path: path of the PNG.
     samples: `[N, H, W, C]` images, or `[N, 2]` points.
-    real: real examples like them; drawn under points.
+    real: real examples; drawn below generated points.
 
   Raises:
-    ValueError: for examples that are neither.
+    ValueError: if the samples are neither images nor points.
   """
   if samples.ndim == 2:
     save_scatter(path, real, samples)

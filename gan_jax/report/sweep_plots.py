@@ -1,7 +1,7 @@
-"""Pictures of an ensemble, by matplotlib where it is installed.
+"""Plots of an ensemble, with matplotlib if it is installed.
 
-Seeds alone: the losses over steps with a band, and every member's score. One
-swept setting: the score against it with a band. Two: a heat map.
+For seeds only: the losses over steps with a band, and every member's score. For
+one swept setting: the score against it, with a band. For two: a heat map.
 """
 
 import io
@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_jax.io import files
 
-_SCORES = 3  # the most in a picture
+_SCORES = 3  # largest number of scores in a figure
 _COLORS = ('tab:blue', 'tab:orange', 'tab:green')
 
 
@@ -35,18 +35,18 @@ def plot_sweep(
   baselines: Mapping[str, tuple[float, float | None]],
   lines: Sequence[Mapping[str, Any]],
 ) -> bool:
-  """Draws an ensemble.
+  """Plots the scores of an ensemble.
 
   Args:
-    path: of the PNG.
+    path: path of the PNG.
     axes: sweep.SweepAxis of each dimension.
     points: sweep_results.SweepPoint of each point.
     baselines: name of a score -> (its value for real data, standard error).
-    lines: of members.jsonl.
+    lines: lines of members.jsonl.
 
   Returns:
-    Whether there is a picture: not without matplotlib, nor for more than two
-    dimensions, nor where all diverged.
+    Whether a plot was written. None is written without matplotlib, for more
+    than two dimensions, or without scores (all members diverged).
   """
   names = list(baselines)[:_SCORES]
   plt = _pyplot() if names and len(axes) <= 2 else None
@@ -63,7 +63,7 @@ def plot_sweep(
   for panel, name in zip(panels, names):
     draw(panel, name, axes, points, baselines[name])
   with warnings.catch_warnings():
-    warnings.simplefilter('ignore')  # of fonts and tight spaces
+    warnings.simplefilter('ignore')  # about fonts and tight layouts
     figure.tight_layout()
     png = io.BytesIO()
     figure.savefig(png, dpi=110)
@@ -73,7 +73,7 @@ def plot_sweep(
 
 
 def _plot_curves(panel, lines) -> None:
-  """Both losses: mean over members, and a band of one standard deviation."""
+  """Plots both losses: mean over members and a band of 1 standard deviation."""
   logged = [line for line in lines if 'metrics' in line]
   steps = [line['step'] for line in logged]
   for colour, name in zip(_COLORS, ('d_loss', 'g_loss')):
@@ -84,7 +84,7 @@ def _plot_curves(panel, lines) -> None:
       ]
     )
     with warnings.catch_warnings():
-      warnings.simplefilter('ignore')  # a mean of nothing is not drawn
+      warnings.simplefilter('ignore')  # means of no values are not drawn
       mean, spread = np.nanmean(rows, axis=1), np.nanstd(rows, axis=1)
     panel.plot(steps, mean, color=colour, label=name)
     panel.fill_between(
@@ -108,7 +108,7 @@ def _draw_baseline(panel, baseline, vertical=False) -> None:
 
 
 def _positive(values) -> bool:
-  """Whether a logarithmic scale shows values better."""
+  """Returns whether a logarithmic scale suits the values better."""
   good = [v for v in values if v is not None and math.isfinite(v)]
   return bool(good) and min(good) > 0 and max(good) > 20 * min(good)
 
@@ -118,7 +118,7 @@ def _scale(values) -> str:
 
 
 def _plot_seeds(panel, name, axes, points, baseline) -> None:
-  """Every seed's score, sorted, beside their mean and its standard error."""
+  """Plots the sorted scores of all seeds, their mean and its standard error."""
   del axes
   (mean, error), values = points[0].scores[name], sorted(points[0].values[name])
   panel.plot(
@@ -141,7 +141,7 @@ def _plot_seeds(panel, name, axes, points, baseline) -> None:
 
 
 def _plot_line(panel, name, axes, points, baseline) -> None:
-  """A score against a swept setting, with a band of the standard error."""
+  """Plots a score against a swept setting, with a standard-error band."""
   x = np.array(axes[0].values)
   mean = np.array([p.scores[name][0] for p in points])
   error = np.array([p.scores[name][1] or 0.0 for p in points])
@@ -178,7 +178,7 @@ def _plot_line(panel, name, axes, points, baseline) -> None:
 
 
 def _plot_heatmap(panel, name, axes, points, baseline) -> None:
-  """The mean of a score over two swept settings; diverged points crossed."""
+  """Plots the mean score over two swept settings; marks diverged points."""
   shape = [len(axis.values) for axis in axes]
   mean = np.array([p.scores[name][0] for p in points]).reshape(shape)
   import matplotlib.colors as colors

@@ -1,4 +1,4 @@
-"""Scores as a table for a terminal."""
+"""Tables of scores for a terminal."""
 
 from typing import Any, Mapping, Sequence
 
@@ -6,10 +6,13 @@ from rich import box, table
 
 
 def score_table(rows: Sequence[Any]) -> table.Table:
-  """Scores beside their baselines.
+  """Builds a table of scores and their baselines.
 
   Args:
-    rows: of results.MetricResult.
+    rows: results of the metrics, each a results.MetricResult.
+
+  Returns:
+    The table.
   """
   scores = table.Table(box=box.SIMPLE, pad_edge=False)
   for column in ('score', 'generated', 'real data (baseline)', 'examples'):
@@ -31,18 +34,21 @@ def sweep_table(
   baselines: Mapping[str, tuple[float, float | None]],
   count: int,
 ) -> table.Table:
-  """Scores of an ensemble, over seeds, by point of its sweep.
+  """Builds a table of an ensemble's scores, over seeds, by sweep point.
 
   Args:
     axes: sweep.SweepAxis of each dimension.
     points: sweep_results.SweepPoint of each point that is shown.
     baselines: name of a score -> (its value for real data, standard error).
-    count: of all points.
+    count: total number of points.
+
+  Returns:
+    The table.
   """
   shown = len(points)
   captions = [f'the best {shown} of {count} points'] if shown < count else []
   if any(point.diverged for point in points):
-    captions.append('means leave out seeds that diverged')
+    captions.append('means exclude diverged seeds')
   caption = '; '.join(captions) or None
   scores = table.Table(box=box.SIMPLE, pad_edge=False, caption=caption)
   for axis in axes:
@@ -71,7 +77,7 @@ def sweep_table(
 def format_score(
   score: float | None, error: float | None, p_value: float | None
 ) -> str:
-  """A score with its p-value or its standard error."""
+  """Formats a score with its p-value or its standard error."""
   if score is None:
     return '-'
   if p_value is not None:
@@ -81,7 +87,7 @@ def format_score(
 
 
 def _examples(row: Any) -> str:
-  """Which numbers of examples were compared."""
+  """Formats the numbers of examples that were compared."""
   counts = row.counts
   names = (
     ('generated', 'real')

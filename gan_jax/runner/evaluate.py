@@ -222,7 +222,7 @@ def _open_generated(
   sampler = run_dir.load_sampler(
     request.workdir,
     weights=request.weights,
-    which=request.checkpoint,
+    checkpoint=request.checkpoint,
     member=request.member,
   )
   count = request.eval.get('num_samples') or sampler.config.eval.num_samples

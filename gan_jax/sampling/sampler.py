@@ -1,4 +1,4 @@
-"""Drawing samples of a generator, any number at a time."""
+"""Draws any number of samples from a generator."""
 
 import dataclasses
 import functools
@@ -15,16 +15,16 @@ from gan_jax.distributed import devices as devices_lib
 def make_indexed_sampler(
   gan: training.GAN, devices: Sequence[jax.Device] = ()
 ) -> Callable[..., np.ndarray]:
-  """Makes the function that draws the samples of given indices.
+  """Builds a function that generates the samples with the given indices.
 
   Args:
-    gan: the game.
-    devices: that share each batch; none for the default one.
+    gan: the GAN.
+    devices: devices that share each batch; () for the default device.
 
   Returns:
-    (weights, indices `[n]`, *, seed=0, label=None) -> `[n, ...]` float32
-    numpy. A sample depends on the seed and its index alone; label is `[n]` or
-    None; weights as for training.make_sample_fn.
+    Function (weights, indices `[n]`, *, seed=0, label=None) -> `[n, ...]`
+    float32 numpy. A sample depends only on the seed and its index. The label is
+    `[n]` or None, the weights are as for training.make_sample_fn.
   """
   spread = devices_lib.shard_examples(devices or jax.local_devices()[:1])
 
@@ -46,17 +46,18 @@ def make_indexed_sampler(
 def make_sampler(
   gan: training.GAN, devices: Sequence[jax.Device] = ()
 ) -> Callable[..., np.ndarray]:
-  """Makes the function that draws any number of samples, in batches.
+  """Builds a function that draws any number of samples, in batches.
 
   Args:
-    gan: the game.
-    devices: that share each batch; none for the default one.
+    gan: the GAN.
+    devices: devices that share each batch; () for the default device.
 
   Returns:
-    (weights, count, *, seed=0, batch_size=256, label=None) ->
-    `[count, ...]` float32 numpy; label is `[count]` or None; weights as for
-    training.make_sample_fn. The i-th sample depends on the seed and i alone.
-    Raises ValueError for a count or batch_size below 1.
+    Function (weights, count, *, seed=0, batch_size=256, label=None) ->
+    `[count, ...]` float32 numpy. The i-th sample depends only on the seed and
+    i. The label is `[count]` or None, the weights are as for
+    training.make_sample_fn. The function raises ValueError if count or
+    batch_size is below 1, or the label has another shape.
   """
   draw_at = make_indexed_sampler(gan, devices)
 
@@ -67,7 +68,7 @@ def make_sampler(
       )
     if label is not None and np.shape(label) != (count,):
       raise ValueError(f'label has shape {np.shape(label)}; must be ({count},)')
-    # The last batch is as large as the others; what is too much is cut off.
+    # All batches have the same size; surplus samples of the last are dropped.
     size = min(batch_size, count)
     parts = []
     for start in range(0, count, size):
@@ -80,10 +81,10 @@ def make_sampler(
 
 
 class GeneratedSource:
-  """A generator's samples as a source of examples (data.Source).
+  """Samples of a generator as a source of examples (data.Source).
 
   Attributes:
-    shape: of one example.
+    shape: shape of one example.
     truth: None.
   """
 
@@ -99,14 +100,14 @@ class GeneratedSource:
     seed: int = 0,
     label: np.ndarray | None = None,
   ):
-    """Describes the samples; they are drawn when asked for.
+    """Initializes the source; samples are drawn on access.
 
     Args:
-      draw_at: as make_draw_at makes it.
+      draw_at: function from make_indexed_sampler.
       weights: (params, batch_stats) of the generator.
-      shape: of one example.
-      count: how many there are.
-      seed: of the latents.
+      shape: shape of one example.
+      count: number of samples.
+      seed: seed of the latents.
       label: `[count]` classes for a conditional generator, or None.
     """
     self.shape = shape
@@ -128,11 +129,11 @@ class Sampler:
   """The generator of a finished run, as a function.
 
   Attributes:
-    settings: of the run.
-    shape: of one example.
-    step: train steps of the checkpoint.
+    config: config of the run.
+    shape: shape of one example.
+    step: number of train steps of the checkpoint.
     weights: (params, batch_stats) of the generator.
-    gan: the game.
+    gan: the GAN.
   """
 
   config: config_lib.Config
@@ -153,19 +154,20 @@ class Sampler:
     batch_size: int = 256,
     label: np.ndarray | None = None,
   ) -> np.ndarray:
-    """Draws samples; the i-th depends on the seed and i alone.
+    """Draws samples; the i-th depends only on the seed and i.
 
     Args:
-      count: how many.
-      seed: of the latents.
-      batch_size: how many at a time.
+      count: number of samples.
+      seed: seed of the latents.
+      batch_size: number of samples per batch.
       label: `[count]` classes for a conditional generator, or None.
 
     Returns:
       `[count, *shape]` float32, images in [-1, 1].
 
     Raises:
-      ValueError: for a count or batch_size below 1.
+      ValueError: if count or batch_size is below 1, or the label has another
+        shape.
     """
     options = dict(seed=seed, batch_size=batch_size, label=label)
     return self._draw(self.weights, count, **options)
@@ -173,6 +175,6 @@ class Sampler:
   def source(
     self, count: int, *, seed: int = 0, devices: Sequence[jax.Device] = ()
   ) -> GeneratedSource:
-    """`count` samples as a source of examples, drawn on some devices."""
+    """Returns `count` samples as a source of examples, drawn on `devices`."""
     draw_at = make_indexed_sampler(self.gan, devices)
     return GeneratedSource(draw_at, self.weights, self.shape, count, seed=seed)

@@ -1,8 +1,9 @@
-"""Standing statistics: those of batch norm, recomputed for given weights.
+"""Standing statistics: batch-norm statistics recomputed for given weights.
 
-The running averages that training leaves belong to weights that have changed
-since, and to no average of weights at all. These belong to the parameters
-they come with: for evaluation, once, of weights that no longer change.
+The running averages left by training belong to weights that have changed since
+then, and do not belong to any average of weights. Standing statistics belong to
+the parameters they are computed for. Compute them once, for evaluation, when
+the weights no longer change.
 """
 
 import functools
@@ -28,38 +29,41 @@ def standing_statistics(
   batch_size: int = 256,
   label: np.ndarray | Array | None = None,
 ) -> tuple[PyTree, PyTree]:
-  """Recomputes a generator's statistics under given parameters.
+  """Recomputes the statistics of a generator for given parameters.
 
-  The mean over some batches of fresh latents of what each batch alone would
-  put into the running averages. For batch norm these are the batch's mean and
-  its variance, which in a dense layer is 1 - 1 / batch_size of the true one on
-  average: take the batch size of training, or a larger one.
+  Each batch of fresh latents contributes its own statistics, without the
+  running averages, and the result is their mean. For batch norm these are the
+  mean and the variance of the batch. In a dense layer the latter is on average
+  1 - 1 / batch_size of the true variance: use the batch size of training, or a
+  larger one.
 
-  It assumes of the network what is true of batch norm: in training mode new
-  statistics are momentum * old + (1 - momentum) * the batch's, for any
-  momentum, and the old are not read besides. What does not move towards the
-  batch (momentum of 1, counters) stays as it was, and so do leaves that are
-  not floating point and those whose name begins with 'power_'. A training
-  pass iterates the latter once, evaluation does not: the statistics fit as
-  well as spectral norm has converged.
+  The method assumes a property of batch norm: in training mode the new
+  statistics are momentum * old + (1 - momentum) * those of the batch, for any
+  momentum, and the old ones are not used otherwise. Leaves that do not move
+  towards the batch (a momentum of 1, counters) stay unchanged, and so do leaves
+  that are not floating point and leaves whose name begins with 'power_'. A
+  training pass iterates the latter once, evaluation does not: the statistics
+  are as accurate as spectral normalization has converged.
 
   Args:
-    gan: the game.
-    weights: (params, batch_stats) of its generator, `state.ema` as a rule. Of the
-      batch_stats only structure, shapes, and what stays are read.
-    key: typed key of the latents; the i-th of all depends on it and i alone.
-    batches: how many training passes, at least 1.
-    batch_size: latents in each, at least 2.
-    label: `[batches * batch_size]` integer classes for a conditional
-      generator, in the proportions that it will be sampled in; or None.
+    gan: the GAN.
+    weights: (params, batch_stats) of its generator, usually `state.ema`. Of the
+      batch_stats, only the structure, the shapes and the unchanged leaves are
+      used.
+    key: typed key of the latents; the i-th latent depends only on the key and
+      i.
+    batches: number of training passes, at least 1.
+    batch_size: number of latents per pass, at least 2.
+    label: `[batches * batch_size]` integer classes for a conditional generator,
+      in the proportions of later sampling; or None.
 
   Returns:
-    (params, batch_stats) of the same structure, params as they came; weights itself
-    where there is nothing to recompute.
+    (params, batch_stats) of the same structure, with unchanged params;
+    `weights` itself if there are no statistics to recompute.
 
   Raises:
-    ValueError: for batches below 1, batch_size below 2, or a label of another
-      shape.
+    ValueError: if batches is below 1, batch_size is below 2, or the label has
+      another shape.
 
   References:
     Brock et al., Large Scale GAN Training for High Fidelity Natural Image
@@ -87,15 +91,15 @@ def standing_statistics(
 def evaluation_weights(
   gan: training.GAN, weights: tuple[PyTree, PyTree], seed: int = 0
 ) -> tuple[PyTree, PyTree]:
-  """What train.py and run_dir.load_sampler sample from: standing statistics.
+  """Returns the weights that train.py and run_dir.load_sampler sample from.
 
-  Of 8 batches of 128 latents; the weights themselves where the generator
-  keeps no statistics.
+  The statistics are standing statistics of 8 batches of 128 latents. If the
+  generator has no statistics, the weights are returned unchanged.
 
   Args:
-    gan: the game.
+    gan: the GAN.
     weights: (params, batch_stats) of its generator.
-    seed: of the latents.
+    seed: seed of the latents.
 
   Returns:
     (params, batch_stats).
@@ -106,20 +110,20 @@ def evaluation_weights(
 
 
 def _moving(batch_stats: PyTree) -> PyTree:
-  """Which leaves are averages over batches, as a tree of bool."""
+  """Returns which leaves are averages over batches, as a tree of bool."""
 
   return jax.tree_util.tree_map_with_path(ema.is_averaged_leaf, batch_stats)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _recompute(generator, sizes, weights, key, label):
-  """The new statistics; sizes is (latent_dim, batches, batch_size)."""
+  """Computes the new statistics; sizes is (latent_dim, batches, batch_size)."""
   latent_dim, batches, batch_size = sizes
   params, batch_stats = weights
   latent_key, network_key = (jax.random.fold_in(key, i) for i in (0, 1))
 
   def updated(given, index):
-    """Statistics after the batch of an index, from given ones."""
+    """Returns the statistics after the batch with an index, from given ones."""
     places = index * batch_size + jnp.arange(batch_size)
     z = prng.sample_normal(
       prng.per_example_keys(latent_key, places), latent_dim
@@ -135,12 +139,13 @@ def _recompute(generator, sizes, weights, key, label):
     )[1]
 
   def moving(function, *trees):
-    """Function of the leaves that are averages, the others as in batch_stats."""
+    """Maps a function over averages; other leaves are as in batch_stats."""
     pick = lambda move, old, *x: function(*x) if move else old
     return jax.tree.map(pick, _moving(batch_stats), batch_stats, *trees)
 
-  # From zeros we get (1 - momentum) times the batch's own. From others of the
-  # same batch, as large as the result lest rounding drown them, the momentum.
+  # Starting from zeros gives (1 - momentum) times the statistics of the batch.
+  # Starting from other values, for the same batch, then gives the momentum.
+  # They are as large as the result, so that rounding does not drown them.
   zeros = moving(jnp.zeros_like, batch_stats)
   from_zeros = updated(zeros, 0)
   others = moving(lambda x: jnp.maximum(jnp.abs(x), 1), from_zeros)

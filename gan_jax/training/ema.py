@@ -11,14 +11,15 @@ PyTree = Any
 
 
 def is_averaged_leaf(path: tuple[Any, ...], leaf: Any) -> bool:
-  """Whether a leaf has a mean: floating point, not named 'power_...'.
+  """Returns whether a leaf is averaged: floats not named 'power_...'.
 
   Args:
-    path: of the leaf in its tree, as jax.tree_util gives it.
+    path: path of the leaf in its tree, as given by jax.tree_util.
     leaf: an array.
 
   Returns:
-    False for counters, and for the directions of spectral norm.
+    False for counters and for the power-iteration directions of spectral
+    normalization.
   """
   name = str(getattr(path[-1], 'key', '')) if path else ''
   is_float = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
@@ -30,10 +31,10 @@ def ema_update(
 ) -> PyTree:
   """Moves an average towards new values: decay * average + (1 - decay) * new.
 
-  Leaves that are not floating point (counters) take the new value, and so do
-  those whose name begins with 'power_': the directions that spectral norm
-  iterates, whose mean is no direction. Averaging over n steps means about
-  decay = 1 - 1 / n.
+  Leaves that are not floating point (counters) take the new value. So do leaves
+  whose name begins with 'power_': these are the directions that spectral
+  normalization iterates, and a mean of directions is not a direction. Averaging
+  over about n steps takes decay = 1 - 1 / n.
 
   Args:
     average: tree of arrays.
@@ -41,12 +42,12 @@ def ema_update(
     decay: scalar in [0, 1]; 0 copies.
 
   Returns:
-    The new average, of average's dtypes.
+    The new average, with the dtypes of `average`.
 
   Raises:
-    AssertionError: where the trees differ in structure or shapes, or the
-      decay is no scalar.
-    ValueError: for a decay outside [0, 1], where it is a Python number.
+    AssertionError: if the trees differ in structure or shapes, or the decay is
+      not a scalar.
+    ValueError: if the decay is a Python number outside [0, 1].
   """
   chex.assert_trees_all_equal_shapes_and_dtypes(average, new)
   chex.assert_rank(decay, 0)
@@ -62,28 +63,28 @@ def ema_update(
 
 
 def half_life_decay(half_life: float, batch_size: int) -> float:
-  """The decay per step that halves an old value in some examples.
+  """Computes the decay per step from a half-life in examples.
 
-  0.5^(batch_size / half_life)
+  decay = 0.5^(batch_size / half_life)
 
   Args:
-    half_life: examples seen until an old value counts half, above 0.
+    half_life: number of examples after which an old value counts half, above 0.
     batch_size: examples per step.
 
   Returns:
     The decay, in (0, 1).
 
   Raises:
-    ValueError: for numbers not above 0, or not finite.
+    ValueError: if an argument is not finite or not above 0.
 
   References:
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
-    https://arxiv.org/abs/1912.04958, 2020, whose half-life is 10,000 images.
+    https://arxiv.org/abs/1912.04958, 2020 (half-life of 10,000 images).
   """
   if not (0 < half_life < math.inf and 0 < batch_size < math.inf):
     raise ValueError(
-      f'half_life={half_life}, batch_size={batch_size}: must be above 0, and '
-      'finite'
+      f'half_life={half_life}, batch_size={batch_size}: must be finite and '
+      'above 0'
     )
   return 0.5 ** (batch_size / half_life)
 
@@ -91,16 +92,16 @@ def half_life_decay(half_life: float, batch_size: int) -> float:
 def ramped_decay(
   step: jax.Array | int, decay: jax.Array | float, rampup: jax.Array | float
 ) -> jax.Array:
-  """The decay at a step with a warm-up of the half-life.
+  """Computes the decay at a step when the half-life is warmed up.
 
-  The half-life is at most `rampup` times the steps done, so that the average
-  forgets its untrained start; at step 0 the decay is 0.
+  The half-life is at most `rampup` times the number of steps done, so that the
+  average forgets the untrained initial weights. At step 0 the decay is 0.
 
   Args:
-    step: updates of the average done, scalar.
-    decay: after the warm-up, in [0, 1].
-    rampup: the largest half-life as a share of the steps done; StyleGAN2 has
-      0.05. 0 means no warm-up.
+    step: number of updates of the average done, scalar.
+    decay: decay after the warm-up, in [0, 1].
+    rampup: largest half-life as a fraction of the steps done; 0.05 in
+      StyleGAN2. 0 disables the warm-up.
 
   Returns:
     The decay, float32 scalar, at most `decay`.

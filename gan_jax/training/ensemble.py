@@ -1,8 +1,8 @@
-"""Many runs as one program: members that share shapes, data and code.
+"""Ensembles: many runs with the same shapes, data and code in one program.
 
-A member is a run with a seed and hyper-parameters (`state.hparams`) of its own.
-The states of all members are stacked along a first axis, and the program of
-one run (fused.fuse_steps) becomes that of all.
+A member is a run with its own seed and hyper-parameters (`state.hparams`). The
+states of all members are stacked along a first axis, and the program of a
+single run (fused.fuse_steps) is vectorized over it.
 """
 
 from typing import Any, Sequence
@@ -18,40 +18,42 @@ BACKENDS = ('vmap', 'map')
 
 
 def stack_members(trees: Sequence[PyTree]) -> PyTree:
-  """Members' trees as one, along a new first axis."""
+  """Stacks the trees of members along a new first axis."""
   return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def take_member(tree: PyTree, index: int) -> PyTree:
-  """One member of a stacked tree."""
+  """Returns one member of a stacked tree."""
   return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def stacked_member_shapes(one: PyTree, count: int) -> PyTree:
-  """Shapes of `count` trees stacked, from those of one."""
+  """Returns the shapes of `count` stacked trees, given one of them."""
   return jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), one
   )
 
 
 def vectorize_members(run: FusedSteps, way: str = '') -> FusedSteps:
-  """The program of many members, of the program of one.
+  """Vectorizes a single-run program over ensemble members.
 
   Args:
-    run: (state, feed, draws, count) -> (state, metrics), of fused.fuse_steps.
-    way: 'vmap' computes each operation for all members at once: for GPU and
-      TPU, which one small network leaves idle. 'map' computes one member
-      after the other, for the whole call; each is then what it would be
-      alone, to the bit or nearly. '' takes 'map' on CPU, where neither is
-      faster but for toys, which 'map' makes one kernel of, and 'vmap' elsewhere.
+    run: function (state, feed, streams, count) -> (state, metrics), built by
+      fused.fuse_steps.
+    way: 'vmap', 'map' or ''. 'vmap' computes each operation for all members at
+      once; it suits GPU and TPU, which one small network leaves idle. 'map'
+      computes one member after the other, each for the whole call; the results
+      of a member are those of its single run, bit for bit or nearly. '' selects
+      'map' on CPU and 'vmap' elsewhere. On CPU neither is faster, except for
+      toy networks, which XLA fuses into one kernel under 'map'.
 
   Returns:
-    (states, feed, draws, count) -> (states, metrics `[M, limit]`), where the
-    leaves of states and draws have a first axis of M members, and feed and
-    count are shared.
+    Function (states, feed, streams, count) -> (states, metrics
+    `[M, max_steps]`). The leaves of states and streams have a first axis of M
+    members; feed and count are shared.
 
   Raises:
-    ValueError: for another way.
+    ValueError: if `way` is none of these.
   """
   way = way or ('map' if jax.default_backend() == 'cpu' else 'vmap')
   if way not in BACKENDS:

@@ -1,4 +1,4 @@
-"""Sampling and scoring functions of a GAN, in evaluation mode."""
+"""Sampling and logit functions of a GAN, in evaluation mode."""
 
 from typing import Callable
 
@@ -11,14 +11,14 @@ Array = jax.Array
 
 
 def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
-  """Makes the function from latents to examples, in evaluation mode.
+  """Builds the function from latents to examples, in evaluation mode.
 
   Args:
-    gan: the game.
+    gan: the GAN.
 
   Returns:
-    (weights, latents `[B, Z]`, label `[B]` or None) -> examples `[B, ...]`,
-    where weights is (params, batch_stats): `state.ema`, or
+    Function (weights, latents `[B, Z]`, label `[B]` or None) -> examples
+    `[B, ...]`. The weights are (params, batch_stats): `state.ema`, or
     `(state.generator.params, state.generator.batch_stats)`.
   """
 
@@ -33,16 +33,16 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
 
 
 def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
-  """Makes the function from examples to logits, in evaluation mode.
+  """Builds the function from examples to logits, in evaluation mode.
 
   Args:
-    gan: the game; its loss must not be on features, which have no logit of
-      their own.
+    gan: the GAN. Its loss must not be a loss on features, which do not have a
+      logit of their own.
 
   Returns:
-    (weights, x `[B, ...]`, label `[B]` or None) -> logits, where weights is
-    (params, batch_stats) of the discriminator and B divides by gan.packing. No
-    augmentation or noise.
+    Function (weights, x `[B, ...]`, label `[B]` or None) -> logits, without
+    augmentation or noise. The weights are (params, batch_stats) of the
+    discriminator, and gan.packing must divide B.
   """
 
   def logits(weights, x, label=None):

@@ -1,13 +1,13 @@
-"""Many train steps in one program: the host starts it, and logs.
+"""Runs many train steps in one compiled program.
 
 A fused program is a function
 
-  (state, feed, draws, count) -> (state, metrics)
+  (state, feed, streams, count) -> (state, metrics)
 
-that takes `count` whole train steps in one compiled loop, each on the batch
-that a `Pick` finds in the feed. The count is an argument of the program and no
-part of it: any split of a run into calls is the same compiled loop, and gives
-the same bits.
+that takes `count` whole train steps in one compiled loop. A `BatchFn` selects
+the batch of each step from the feed. The count is an argument of the program,
+not a constant of it: however a run is split into calls, the same compiled loop
+runs and gives the same bits.
 """
 
 import functools
@@ -26,11 +26,11 @@ DeviceData = Mapping[str, Array]
 
 
 class RandomStreams(NamedTuple):
-  """What everything random of a run comes from; it never changes.
+  """Sources of all randomness in a run, constant throughout.
 
   Attributes:
-    key: the run's base key, for the train step.
-    seed: of the order of the data, uint32 scalar.
+    key: base PRNG key of the run, for the train step.
+    seed: seed of the data order, uint32 scalar.
   """
 
   key: Array
@@ -44,14 +44,15 @@ FusedSteps = Callable[
 
 
 def make_streams(seed: int, rollbacks: int = 0) -> RandomStreams:
-  """The draws of a run.
+  """Returns the random streams of a run.
 
   Args:
-    seed: of the run, from 0.
-    rollbacks: how often the run has gone back; each time all draws are others.
+    seed: seed of the run, at least 0.
+    rollbacks: number of rollbacks of the run so far; each of them changes all
+      streams.
 
   Returns:
-    The draws, on the default device.
+    The streams, on the default device.
   """
   key = jax.random.key(seed)
   if rollbacks:
@@ -66,23 +67,23 @@ def gather_batch(
   d_steps: int = 1,
   axis_name: str | None = None,
 ) -> BatchFn:
-  """Batches out of a whole set of examples that lives on the device.
+  """Builds a BatchFn that gathers from a whole set resident on the device.
 
   The indices are those of shuffle.batch_indices, computed on the device.
 
   Args:
-    size: examples in the set.
+    size: number of examples in the set.
     batch_size: examples per discriminator step, over all devices.
     d_steps: discriminator steps per train step.
-    axis_name: the mapped axis of devices, each of which holds the set and
-      takes its own part of the batch.
+    axis_name: name of the mapped axis of devices, each of which holds the set
+      and takes its own part of the batch; None for a single device.
 
   Returns:
-    (feed, step, place in the call, seed) -> batch with leaves
-    `[d_steps, B / devices, ...]`, of a feed with leaves `[size, ...]`.
+    Function (feed, step, place in the call, seed) -> batch with leaves
+    `[d_steps, B / devices, ...]`. The feed has leaves `[size, ...]`.
 
   Raises:
-    ValueError: where the set holds less than one batch.
+    ValueError: if the set is smaller than one batch.
   """
   if not 1 <= batch_size <= size:
     raise ValueError(
@@ -108,32 +109,35 @@ def gather_batch(
 def slice_batch(
   feed: DeviceData, step: Array, place: Array, seed: Array
 ) -> Batch:
-  """The batch at a place of a chunk, whose leaves are `[n, d_steps, B, ...]`."""
+  """Returns one batch of a chunk with leaves `[n, d_steps, B, ...]`."""
   del step, seed
   at = lambda x: jax.lax.dynamic_index_in_dim(x, place, keepdims=False)
   return {name: at(x) for name, x in feed.items()}
 
 
 def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
-  """Makes the program of many train steps.
+  """Builds the program that takes many train steps.
 
   Args:
-    step: (state, batch, key) -> (state, metrics), as train_step.make_train_step.
-    pick: (feed, `state.step`, place in the call, seed) -> batch.
-    limit: the most steps of one call, for which there is room in the metrics.
+    step: function (state, batch, key) -> (state, metrics), such as that of
+      train_step.make_train_step.
+    batch_fn: function (feed, `state.step`, place in the call, seed) -> batch.
+    max_steps: largest number of steps of one call, and the length of the
+      returned metrics.
 
   Returns:
-    (state, feed, draws, count) -> (state, metrics `[limit]` each, of which
-    the first `count` are set). The count is a scalar from 0 to limit; one
-    above is taken for the limit. To be jitted, with the state donated.
+    Function (state, feed, streams, count) -> (state, metrics `[max_steps]`
+    each, of which the first `count` are set). The count is a scalar in [0,
+    max_steps]; larger values are clipped. Jit it with the state donated.
 
   Raises:
-    ValueError: for a limit below 1.
+    ValueError: if max_steps is below 1.
   """
   if max_steps < 1:
-    raise ValueError(f'limit={max_steps}: must be at least 1')
+    raise ValueError(f'max_steps={max_steps}: must be at least 1')
 
-  # As a jit it is traced once, for the names of the metrics and for the loop.
+  # Under jit, `take` is traced once for both the names of the metrics and the
+  # loop.
   @functools.partial(jax.jit, inline=True)
   def take(state, feed, streams, place):
     batch = batch_fn(feed, state.step, place, streams.seed)

@@ -1,6 +1,7 @@
-"""What a game is: two networks, a loss, and what goes with them.
+"""The GAN object: two networks, a loss, optimizers, penalties and augmentation.
 
-Static descriptions; gan_losses.make_gan_losses makes the game itself of them.
+These classes are static descriptions; gan_losses.make_gan_losses builds the
+loss function from them.
 """
 
 import dataclasses
@@ -18,14 +19,14 @@ PyTree = Any
 Hparams = Mapping[str, Any]
 Batch = Mapping[str, Array]
 Metrics = dict[str, Array]
-# A transform, or how to build one from `state.hparams`.
+# A transform, or a function that builds one from `state.hparams`.
 Optimizer = (
   optax.GradientTransformation
   | Callable[[Hparams], optax.GradientTransformation]
 )
 
 
-# Names in the metrics and in `state.aux_state` that no term may take.
+# Names used by the metrics and `state.aux_state`; no loss term may have them.
 _RESERVED = (
   *('d_loss', 'g_loss', 'd_real', 'd_fake', 'd_accuracy'),
   *('augment', 'augment_strength', 'lookahead', 'last_moves', 'past_gradient'),
@@ -33,28 +34,29 @@ _RESERVED = (
 
 
 class GANOutputs(NamedTuple):
-  """What a loss term may read.
+  """Inputs and outputs of the networks that a loss term may read.
 
   Attributes:
     real: real examples, `[B, ...]`.
     fake: generated examples, `[B, ...]`.
-    latents: `[B, Z]`.
-    label: `[B]` int32, or None.
-    real_inputs: what the discriminator was given: real, augmented, with
-      noise, packed: `[B / packing, ...]`.
-    fake_inputs: the same of fake.
-    real_logits: the discriminator on real_inputs; for a loss on features, its
-      witness.
-    fake_logits: the same on fake_inputs.
-    real_features: for a discriminator that returns them, `[B / packing, F]`.
-    fake_features: likewise.
-    logits_fn: inputs -> logits, the discriminator as in training; its change
-      of statistics is dropped.
-    generate_fn: latents -> examples, likewise.
-    g_params: the generator's parameters.
-    d_params: the discriminator's parameters.
-    packing: examples per input.
-    axis_name: the mapped axis of devices, or None.
+    latents: latents of the generated examples, `[B, Z]`.
+    label: class labels, `[B]` int32, or None.
+    real_inputs: real examples as the discriminator receives them, after
+      augmentation, instance noise and packing: `[B / packing, ...]`.
+    fake_inputs: generated examples, processed likewise.
+    real_logits: logits of real_inputs; for a loss on features, the values of
+      its witness function.
+    fake_logits: logits of fake_inputs, likewise.
+    real_features: features of real_inputs, `[B / packing, F]`, if the
+      discriminator returns them; otherwise None.
+    fake_features: features of fake_inputs, likewise.
+    logits_fn: inputs -> logits, the discriminator in training mode; its updates
+      of the statistics are dropped.
+    generate_fn: latents -> examples, the generator in training mode, likewise.
+    g_params: parameters of the generator.
+    d_params: parameters of the discriminator.
+    packing: number of examples per discriminator input.
+    axis_name: name of the mapped axis of devices, or None.
   """
 
   real: Array
@@ -76,23 +78,24 @@ class GANOutputs(NamedTuple):
 
 
 class LossTerm(NamedTuple):
-  """A penalty as the steps see it; its weight is `hparams[f'{name}_weight']`.
+  """A penalty as a term of the loss, weighted by `hparams[f'{name}_weight']`.
 
   Attributes:
-    apply: (context, keys [B], extra) -> (values, new extra), one value per
-      example or per input of D. On several devices the new extra becomes its
-      mean over them where it is floating point; an integer must come out the
-      same on all.
-    extra: the arrays it starts with, if it has a memory.
-    coupled: whether it mixes the examples of a batch; it must then do so over
-      `context.axis_name`.
-    every: it is computed at every n-th step, n times as large; its memory
-      moves at those steps alone.
-    factor: step -> factor on its weight; None for none.
-    player: whose loss it belongs to, 'discriminator' or 'generator'; '' for
-      either.
-    noise_id: integer folded into the keys of its noise; None derives it from
-      the term's name.
+    apply: (outputs, keys [B], aux_state) -> (values, new aux_state), with one
+      value per example or per discriminator input. On several devices the
+      floating-point leaves of the new aux_state are averaged over the devices;
+      integer leaves must be equal on all of them.
+    aux_state: initial auxiliary arrays; () for none.
+    coupled: whether the term mixes the examples of a batch. If so, it must also
+      mix them over `outputs.axis_name`.
+    every: interval in steps. The term is computed at every n-th step and scaled
+      by n (lazy regularization); its auxiliary arrays change only at those
+      steps.
+    factor: step -> factor on the weight; None for none.
+    player: player whose loss the term belongs to, 'discriminator' or
+      'generator'; '' for either.
+    noise_id: integer folded into the keys of the term's noise; None derives it
+      from the term's name.
   """
 
   apply: Callable[[GANOutputs, Array, PyTree], tuple[Array, PyTree]]
@@ -105,15 +108,16 @@ class LossTerm(NamedTuple):
 
 
 class Augmentation(NamedTuple):
-  """What the discriminator sees real and generated examples through.
+  """Augmentation of the discriminator's inputs, real and generated.
 
   Attributes:
     apply: (x `[B, ...]`, keys `[B]`, *, strength) -> x, differentiable.
-    update: None for a constant strength, `hparams['augment_strength']`; else
-      (memory, real_logits, *, axis_name) -> memory, of the D step, where
-      `memory['strength']` is the strength; the logits are those above the
-      loss's decision_threshold, or above the fake ones where it has none.
-    memory: the arrays it starts with; they live in `state.aux_state['augment']`.
+    update: None for a constant strength, `hparams['augment_strength']`.
+      Otherwise (memory, real_logits, *, axis_name) -> memory, called in the D
+      step, where `memory['strength']` is the strength. The logits are relative
+      to the loss's decision_threshold, or to the fake logits if the loss has no
+      threshold.
+    memory: initial auxiliary arrays, kept in `state.aux_state['augment']`.
   """
 
   apply: Callable[..., Array]
@@ -123,33 +127,35 @@ class Augmentation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GAN:
-  """A game between two networks. Static: it holds no arrays.
+  """A generator, a discriminator and their objective. Static: holds no arrays.
 
   Attributes:
-    generator: latents to examples.
-    discriminator: examples to logits.
-    loss: what each player minimises, or a function of (`state.hparams`, step)
-      to that.
+    generator: network from latents to examples.
+    discriminator: network from examples to logits.
+    loss: adversarial loss that both players minimize, or a function of
+      (`state.hparams`, step) that returns one.
     latent_dim: length of z ~ N(0, I).
-    g_optimizer: an optax transform, or a function of `state.hparams` to one.
-    d_optimizer: likewise.
+    g_optimizer: optax transform, or a function of `state.hparams` that returns
+      one.
+    d_optimizer: likewise for the discriminator.
     d_terms: penalties on the discriminator, by name.
     g_terms: penalties on the generator, by name.
-    augment: what D sees all examples through, in both players' steps.
+    augment: augmentation of all discriminator inputs, in the steps of both
+      players; None for none.
     instance_noise: (`state.hparams`, step) -> standard deviation of the noise
-      on all that D sees; None for none.
-    packing: how many examples D judges at a time (PacGAN); they are stacked
-      along the last axis.
-    joint_batch: whether the discriminator takes real and fake as one batch
-      (batch norm then mixes them) or one after the other.
+      added to all discriminator inputs; None for none.
+    packing: number of examples per discriminator input (PacGAN), stacked along
+      the last axis.
+    joint_batch: whether the discriminator is applied to real and fake examples
+      as one batch (batch norm then mixes them) or one after the other.
     d_loss_scale: factor on the discriminator's adversarial loss (D2L: 1/2).
-    g_loss_scale: factor on the generator's.
-    gradient_scale: factor on both gradients that the metrics do not show; the
-      size of the global batch makes sums of means.
-    consensus: whether both players also minimise half the squared norm of the
-      game's gradient, times `hparams['consensus_weight']`. Terms that look at
-      fixed points (r2, those between or around examples, bcr) count as if
-      these did not move with the generator.
+    g_loss_scale: factor on the generator's adversarial loss.
+    gradient_scale: factor on the gradients of both players, not visible in the
+      metrics. With the size of the global batch, means become sums.
+    consensus: whether both players also minimize half the squared norm of the
+      joint gradient of both losses, times `hparams['consensus_weight']`.
+      Penalties evaluated at stop-gradient points (R2, interpolated or perturbed
+      examples, bCR) contribute no gradient through those points.
   """
 
   generator: Network
@@ -175,8 +181,8 @@ class GAN:
     both = sorted(set(self.d_terms) & set(self.g_terms))
     if both:
       raise ValueError(
-        f'the terms {both} are in d_terms and in g_terms; each needs a name of '
-        'its own, for its weight and its memory'
+        f'the terms {both} are in both d_terms and g_terms: names must be '
+        'unique, because weights and auxiliary arrays are stored by name'
       )
     if self.packing < 1:
       raise ValueError(f'packing={self.packing}: must be at least 1')
@@ -189,11 +195,11 @@ class GAN:
 
   @property
   def is_adaptive(self) -> bool:
-    """Whether the strength of augmentation moves, in `state.aux_state`."""
+    """Whether the augmentation strength is adaptive (in `state.aux_state`)."""
     return self.augment is not None and self.augment.update is not None
 
   def resolve_loss(self, hparams: Hparams, step: Array) -> AdversarialLoss:
-    """The players' losses under these hyper-parameters, at this step."""
+    """Returns the adversarial loss for these hyper-parameters at this step."""
     if isinstance(self.loss, AdversarialLoss):
       return self.loss
     loss = self.loss(hparams, step)
@@ -201,11 +207,11 @@ class GAN:
     return loss
 
   def g_transform(self, hparams: Hparams) -> optax.GradientTransformation:
-    """The generator's optax transform under these hyper-parameters."""
+    """Returns the generator's optax transform for these hparams."""
     return _transform(self.g_optimizer, hparams)
 
   def d_transform(self, hparams: Hparams) -> optax.GradientTransformation:
-    """The discriminator's optax transform under these hyper-parameters."""
+    """Returns the discriminator's optax transform for these hparams."""
     return _transform(self.d_optimizer, hparams)
 
 
@@ -214,12 +220,13 @@ def _check_term_side(name: str, term: LossTerm, side: str) -> None:
     raise ValueError(f'{name}: every={term.every}: must be at least 1')
   if term.player not in ('', side):
     raise ValueError(
-      f'the term {name!r} belongs to the {term.player}, and is among those of '
-      f'the {side}, where it would change nothing'
+      f'the term {name!r} is a penalty on the {term.player}: among the terms '
+      f'of the {side} it would have no effect'
     )
   if name in _RESERVED:
     raise ValueError(
-      f'a term cannot be named {name!r}, which the metrics or state.aux_state use'
+      f'a term cannot be named {name!r}: the metrics or state.aux_state use '
+      'that name'
     )
 
 
@@ -229,15 +236,16 @@ def _transform(optimizer, hparams):
 
 
 class LossAux(NamedTuple):
-  """What a pass through the game yields beside the two losses.
+  """Auxiliary outputs of a forward pass, returned next to the two losses.
 
   Attributes:
-    g_batch_stats: the generator's new statistics.
-    d_batch_stats: the discriminator's.
-    g_extra: the new memory of the generator's terms.
-    d_extra: that of the discriminator's, and of the augmentation.
-    g_metrics: scalars about the generator's loss.
-    d_metrics: scalars about the discriminator's.
+    g_batch_stats: new statistics of the generator.
+    d_batch_stats: new statistics of the discriminator.
+    g_aux_state: new auxiliary arrays of the generator's terms.
+    d_aux_state: new auxiliary arrays of the discriminator's terms and of the
+      augmentation.
+    g_metrics: scalar metrics of the generator's loss.
+    d_metrics: scalar metrics of the discriminator's loss.
   """
 
   g_batch_stats: PyTree

@@ -19,20 +19,21 @@ from gan_jax.training.state import GANState
 
 Array = jax.Array
 
-# What each key of a step is folded with, by purpose.
+# Integers folded into the key of a step, by purpose.
 _LATENTS, _TERMS, _NETWORKS, _AUGMENT, _NOISE = range(5)
-_GENERATOR, _DISCRIMINATOR = range(2)  # and beyond: D is applied in parts
+_GENERATOR, _DISCRIMINATOR = range(2)  # D's further calls: the next integers
 _REAL, _FAKE = range(2)
 
 
 def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
-  """Refuses what the discriminator must not return for this loss."""
+  """Raises ValueError if the discriminator's outputs do not suit the loss."""
   batch = inputs.shape[0]
   if wanted == 'scores':
     if not isinstance(outputs, DiscriminatorOutput):
       raise ValueError(
-        'this loss wants features beside the logits: a discriminator that '
-        'returns networks.DiscriminatorOutput (return_features=True in the models here)'
+        'this loss needs features as well as logits: the discriminator must '
+        'return networks.DiscriminatorOutput (return_features=True in '
+        'gan_jax.models)'
       )
     fits = outputs.features.ndim == 2 and len(outputs.features) == batch
     if not fits:
@@ -48,8 +49,8 @@ def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
     shapes = (
       f'({batch},), and ({batch}, F) for features'
       if wanted == 'features'
-      else f'({batch},), and ({batch}, h, w) for patches. A last axis of 1 must '
-      'be squeezed; features are for a loss that compares features'
+      else f'({batch},), and ({batch}, h, w) for patches. A last axis of size '
+      '1 must be squeezed; features need a loss that compares features'
     )
     raise ValueError(
       f'the discriminator returned logits of shape {logits.shape} for '
@@ -60,13 +61,13 @@ def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
 def _check_fake(fake: Array, real: Array) -> None:
   if fake.shape != real.shape or fake.dtype != real.dtype:
     raise ValueError(
-      f'the generator made {fake.dtype}{list(fake.shape)} and the data are '
-      f'{real.dtype}{list(real.shape)}; both must be the same'
+      f'the generator returned {fake.dtype}{list(fake.shape)}, the data are '
+      f'{real.dtype}{list(real.shape)}: shapes and dtypes must be equal'
     )
 
 
 def _make_inputs(gan: GAN, state: GANState, key, indices):
-  """What turns examples into the discriminator's inputs: x, kind -> inputs."""
+  """Returns the function (x, kind) -> inputs of the discriminator."""
 
   def keys_for(purpose, kind):
     folded = jax.random.fold_in(jax.random.fold_in(key, purpose), kind)
@@ -109,15 +110,15 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
 
   Args:
     gan: the GAN.
-    loss: adversarial loss, which says what the discriminator must return.
+    loss: adversarial loss, which determines what the discriminator must return.
     params: parameters of the generator and of the discriminator.
-    state: train state, for the statistics.
+    state: train state, for the batch statistics.
     network_call: (label, key, axis_name) of every call.
 
   Returns:
     generate: latents -> (examples, batch_stats).
-    discriminate: (batch_stats, inputs, part=0) -> (outputs, batch_stats). Calls
-      with another part have another key.
+    discriminate: (batch_stats, inputs, part=0) -> (outputs, batch_stats). Each
+    part has its own key.
   """
   label, key, axis_name = network_call
   common = dict(train=True, axis_name=axis_name)
@@ -154,7 +155,7 @@ def _make_readers(loss, outputs, axis_name):
   """Returns functions that read logits and features from D's outputs."""
 
   def to_logits(out, own='none'):
-    """Returns one score per input, whatever D returns."""
+    """Returns one logit per input for every kind of output of D."""
     if loss.output == 'features':
       return loss.witness(out, *outputs, own=own, axis_name=axis_name)
     return out.logits if isinstance(out, DiscriminatorOutput) else out
@@ -172,11 +173,11 @@ def _split_halves(outputs):
 
 
 def _add_terms(loss, terms, context, state: GANState, step_key):
-  """Adds weighted terms to a loss; returns it, their metrics and arrays."""
+  """Returns the loss plus weighted terms, their metrics and aux_state."""
   key, indices = step_key
   metrics, aux_state = {}, {}
   for name, term in sorted(terms.items()):
-    # The noise of a term does not depend on which other terms there are.
+    # The noise of a term does not depend on the other terms.
     noise_id = zlib.crc32(name.encode())
     if term.noise_id is not None:
       noise_id = term.noise_id
@@ -197,7 +198,7 @@ def _add_terms(loss, terms, context, state: GANState, step_key):
 
 
 def _lazy_value(name, term, context, keys, aux_state, step):
-  """Computes a term at every n-th step, n times as large; 0 in between."""
+  """Computes a term, scaled by n, at every n-th step; 0 in between."""
 
   def compute():
     values, new = term.apply(context, keys, aux_state)
@@ -212,21 +213,21 @@ def _mean_value(name, values, keys, context):
   if values.ndim != 1 or len(values) not in sizes:
     raise ValueError(
       f'the term {name!r} returned values of shape {values.shape}; must be '
-      f'one per example, ({len(keys)},)'
+      f'one value per example, ({len(keys)},)'
     )
   return values.astype(jnp.float32).mean()
 
 
 def _accuracy(loss, real_logits, fake_logits):
-  if loss.decision_threshold is None:  # only differences mean something
+  if loss.decision_threshold is None:  # only differences are meaningful
     return (real_logits > fake_logits).mean()
   right = (real_logits > loss.decision_threshold).mean()
   return (right + (fake_logits < loss.decision_threshold).mean()) / 2
 
 
 def _update_augment(gan: GAN, loss, state: GANState, logits, axis_name):
-  """Returns the arrays of an adaptive augmentation after this batch."""
-  # If only differences have a meaning, each fake is the threshold.
+  """Returns the aux_state of an adaptive augmentation after this batch."""
+  # If only differences are meaningful, each fake logit is the threshold.
   threshold = loss.decision_threshold
   if threshold is None:
     threshold = logits[1]
@@ -240,8 +241,9 @@ def make_gan_losses(
 ) -> Callable[..., tuple[Array, Array, LossAux]]:
   """Builds the function that computes both players' losses.
 
-  The losses are means over this device's examples. Differentiate the first by
-  d_params and the second by g_params; XLA drops what neither needs.
+  The losses are means over this device's examples. Differentiate the first with
+  respect to d_params and the second with respect to g_params; XLA removes what
+  neither needs.
 
   Args:
     gan: the GAN.
@@ -249,14 +251,15 @@ def make_gan_losses(
 
   Returns:
     Function (g_params, d_params, state, batch, key, indices=None) -> (d_loss,
-    g_loss, aux). Parameters come from the arguments, statistics and
-    hyper-parameters from the state. The batch is `{'x': [B, ...], 'label'?,
-    'latents'?}`; latents `[B, Z]` replace those of the key. Indices `[B]` are
-    those of the examples in the global batch, None for consecutive ones.
+    g_loss, aux). Parameters are taken from the arguments, statistics and
+    hyper-parameters from the state. The batch is
+    `{'x': [B, ...], 'label'?, 'latents'?}`; latents `[B, Z]` replace those
+    sampled with the key. Indices `[B]` are those of the examples in the global
+    batch, None for consecutive ones.
 
   Raises:
-    ValueError: when traced, if generated examples do not match the data or
-      logits are not one per example.
+    ValueError: when traced, if the generated examples do not match the data or
+      the discriminator does not return one logit per input.
   """
 
   def losses(g_params, d_params, state: GANState, batch, key, indices=None):
@@ -264,7 +267,7 @@ def make_gan_losses(
     if indices is None:
       indices = collectives.global_example_indices(len(real), axis_name)
     loss = gan.resolve_loss(state.hparams, state.step)
-    # Every device and every micro-batch has another network key.
+    # Every device and every micro-batch has its own network key.
     network_key = jax.random.fold_in(
       jax.random.fold_in(key, _NETWORKS), indices[0]
     )
@@ -273,7 +276,7 @@ def make_gan_losses(
       gan, loss, params, state, network_call
     )
 
-    # ---- The generator, and what the discriminator sees.
+    # ---- The generator and the inputs of the discriminator.
     latents = batch.get('latents')
     if latents is None:
       latents = sample_latents(gan, key, indices)

@@ -1,7 +1,7 @@
-"""Gradients of the game, as every update rule takes them.
+"""Gradients of the losses of one or both players, for all update rules.
 
-One function makes them: of one player or of both at the same point, in
-micro-batches, with one mean over the devices.
+`make_gradient_fn` computes the gradient of one player or of both at the same
+point, in micro-batches, averaged over the devices.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -23,13 +23,14 @@ PLAYERS = ('generator', 'discriminator')
 
 
 class Gradients(NamedTuple):
-  """What a gradient function returns; the same on all devices.
+  """Output of a gradient function; equal on all devices.
 
   Attributes:
-    grads: player -> gradient of its loss by its parameters.
-    batch_stats: player -> its new statistics.
-    extra: the new memory of the terms of these players.
-    metrics: scalars.
+    grads: player -> gradient of the player's loss with respect to its
+      parameters.
+    batch_stats: player -> new statistics.
+    aux_state: new auxiliary arrays of the terms of these players.
+    metrics: scalar metrics.
   """
 
   grads: dict[str, PyTree]
@@ -39,7 +40,7 @@ class Gradients(NamedTuple):
 
 
 def _check_micro_batches(gan: GAN, loss: Any, count: int) -> None:
-  """Refuses to cut up a batch whose examples belong together."""
+  """Raises ValueError if a batch is split whose examples must stay together."""
   if count < 1:
     raise ValueError(f'micro_batches={count}: must be at least 1')
   if count == 1:
@@ -49,36 +50,38 @@ def _check_micro_batches(gan: GAN, loss: Any, count: int) -> None:
   if isinstance(loss, AdversarialLoss) and loss.coupled:
     coupled.append('the loss')
   if gan.consensus:
-    coupled.append('consensus regularisation')
+    coupled.append('consensus regularization')
   if coupled:
     raise ValueError(
-      f'micro_batches={count} cuts the batch of a device into parts, and '
-      f'{", ".join(coupled)} mixes the examples of the whole batch; must be 1'
+      f'micro_batches={count}: must be 1, because {", ".join(coupled)} mixes '
+      'the examples of the whole batch of a device'
     )
 
 
 def _micro_batched(gradient, count: int, axis_name):
-  """Runs gradient(state, batch, key, indices) over parts and averages.
+  """Averages gradient(state, batch, key, indices) over parts of the batch.
 
   Args:
-    gradient: -> (new state, averaged), of one part of the batch. The new
-      state carries statistics and terms' memory from part to part.
+    gradient: function of one part of the batch that returns (new state, tree to
+      average). The new state carries statistics and auxiliary arrays from part
+      to part.
     count: number of parts.
-    axis_name: the mapped axis of devices.
+    axis_name: name of the mapped axis of devices; None for a single device.
 
   Returns:
-    (state, batch, key) -> (new state, mean of averaged).
+    Function (state, batch, key) -> (new state, mean tree).
   """
 
   if count == 1:
-    return gradient  # without a frame, or a scan, in between
+    return gradient  # no wrapper and no scan
 
   def run(state, batch, key):
     size = batch['x'].shape[0]
     indices = collectives.global_example_indices(size, axis_name)
     if size % count:
       raise ValueError(
-        f'micro_batches={count} does not divide the {size} examples of a device'
+        f'micro_batches={count} does not divide the batch of a device, '
+        f'{size} examples'
       )
     split = lambda x: x.reshape(count, size // count, *x.shape[1:])
     parts = jax.tree.map(split, (dict(batch), indices))
@@ -97,11 +100,11 @@ def _micro_batched(gradient, count: int, axis_name):
 
 
 def _consensus(losses, axis_name, players, params, *rest):
-  """Gradient of half the squared norm of the whole game's gradient.
+  """Computes the gradient of half the squared norm of the joint gradient.
 
   References:
-    Mescheder et al., The Numerics of GANs,
-    https://arxiv.org/abs/1705.10461, 2017, algorithm 2 (consensus optimization).
+    Mescheder et al., The Numerics of GANs, https://arxiv.org/abs/1705.10461,
+    2017, algorithm 2 (consensus optimization).
   """
 
   def half_norm(own):
@@ -118,7 +121,7 @@ def _consensus(losses, axis_name, players, params, *rest):
 
 
 def _aux_state_names(gan: GAN, players: tuple[str, ...]) -> list[str]:
-  """Names in `state.aux_state` that these players' gradients move."""
+  """Returns the names in `state.aux_state` that these players update."""
   names = []
   if 'generator' in players:
     names += gan.g_terms
@@ -137,24 +140,26 @@ def make_gradient_fn(
   micro_batches: int = 1,
   norms: bool = False,
 ) -> Callable[[GANState, Batch, Array], Gradients]:
-  """Makes the function of the game's gradients at one point.
+  """Builds the function that computes the gradients at one point.
 
   Args:
-    gan: the game.
-    players: whose gradients: of PLAYERS.
-    axis_name: the mapped axis of devices; None for one device.
-    micro_batches: parts that a device's batch is computed in, one after the
-      other, to save memory. Latents and gradients are those of the whole
-      batch; batch norm sees each part by itself.
-    norms: whether the metrics hold the norms of the gradients.
+    gan: the GAN.
+    players: players whose gradients are computed, a subset of PLAYERS.
+    axis_name: name of the mapped axis of devices; None for a single device.
+    micro_batches: number of parts that the batch of a device is split into.
+      They are computed one after the other to save memory. Latents and
+      gradients are those of the whole batch; batch norm sees each part
+      separately.
+    norms: whether the metrics include the norms of the gradients.
 
   Returns:
-    (state, batch, key) -> Gradients; each player's are of its own loss, by
-    its own parameters, at the parameters of the state.
+    Function (state, batch, key) -> Gradients. Each player's gradient is that of
+    its own loss with respect to its own parameters, at the parameters of the
+    state.
 
   Raises:
-    ValueError: for micro_batches below 1, or above 1 where the loss or a term
-      mixes the examples of a batch.
+    ValueError: if micro_batches is below 1, or above 1 with a loss or a term
+      that mixes the examples of a batch.
   """
   _check_micro_batches(gan, gan.loss, micro_batches)
   losses = gan_losses.make_gan_losses(gan, axis_name)
@@ -189,7 +194,8 @@ def make_gradient_fn(
       more = _consensus(
         losses, axis_name, players, params, state, batch, key, indices
       )
-      # The field is gradient_scale times as large, its square twice so.
+      # The joint gradient scales with gradient_scale, its square with the
+      # square of it.
       weight = state.hparams['consensus_weight'] * gan.gradient_scale**2
       add = lambda a, b: a + weight * b
       grads = {p: jax.tree.map(add, grads[p], more[p]) for p in players}

@@ -1,6 +1,7 @@
-"""Train steps that are not taken where something would not be finite.
+"""Guards that discard the updates of a train step if they are not finite.
 
-Decided on the device, in the program: the host is not asked.
+The check runs on the device, inside the compiled program, without a transfer to
+the host.
 """
 
 import jax
@@ -13,17 +14,17 @@ SKIPPED = 'skipped'
 
 
 def freeze_nonfinite(step: Step) -> Step:
-  """A step that is not taken where state or metrics would not be finite.
+  """Wraps a step so that non-finite updates leave the whole state unchanged.
 
-  The state stays as it was, its step number too. So the next attempt has the
-  same batch and the same noise, and fails again: a member that diverged is
-  frozen for good, at the last state that was finite, while others go on.
+  The step number does not change either. The next attempt therefore has the
+  same batch and the same noise, and fails again: a diverged member stays frozen
+  at its last finite state while the other members continue.
 
   Args:
-    step: (state, batch, key) -> (state, metrics).
+    step: function (state, batch, key) -> (state, metrics).
 
   Returns:
-    The guarded step; metrics are those of the attempt.
+    The guarded step; its metrics are those of the attempt.
   """
 
   def guarded(state, batch, key):
@@ -35,17 +36,17 @@ def freeze_nonfinite(step: Step) -> Step:
 
 
 def skip_nonfinite(step: Step) -> Step:
-  """A step whose update is dropped where it would not be finite.
+  """Wraps a step so that non-finite updates are dropped.
 
-  The step number goes on, so that the next attempt has another batch and
+  The step number still advances, so that the next attempt has another batch and
   other noise.
 
   Args:
-    step: (state, batch, key) -> (state, metrics).
+    step: function (state, batch, key) -> (state, metrics).
 
   Returns:
-    The guarded step. A metric `skipped` is 1 where the update was dropped, and
-    the others are 0 there; else it is 0.
+    The guarded step. If the update is dropped, the metric `skipped` is 1 and
+    all other metrics are 0; otherwise `skipped` is 0.
   """
 
   def guarded(state, batch, key):

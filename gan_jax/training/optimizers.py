@@ -1,8 +1,10 @@
-"""Optimizers by name, built from hyper-parameters that live in the state.
+"""Optimizers by name, built from hyper-parameters in the train state.
 
-`OPTIMIZERS[name](**options)` is an optax transform. Inside a step it is built
-anew from `state.hparams`, whose entries may be traced arrays, so that a sweep
-of learning rates is a vmap over states and not a loop of compilations.
+`OPTIMIZERS[name](learning_rate, **options)` returns an optax transform. Each
+step builds it anew from `state.hparams`, whose entries may be traced arrays, so
+that a sweep over learning rates is a vmap over states instead of a loop of
+compilations. (optax.inject_hyperparams would not do: a sweep also covers
+penalty weights and the EMA decay.)
 """
 
 from typing import Any, Callable, Mapping
@@ -28,19 +30,20 @@ def _warm(warmup_steps: int, after: Schedule) -> Schedule:
 
 
 def make_schedule(name: str, steps: int, warmup_steps: int = 0) -> Schedule:
-  """Factor on the learning rate as a function of the update's number.
+  """Builds the factor on the learning rate as a function of the update count.
 
   Args:
     name: 'constant', 'linear' (to 0) or 'cosine' (to 0).
-    steps: updates until the end of the decay, warm-up included.
-    warmup_steps: updates of a linear start from 0, before the decay.
+    steps: number of updates until the end of the decay, including the warm-up.
+    warmup_steps: number of updates of a linear warm-up from 0, before the
+      decay.
 
   Returns:
-    count -> factor in [0, 1].
+    Function count -> factor in [0, 1].
 
   Raises:
-    ValueError: for an unknown name, a decay of no steps, or a warm-up of
-      less than none.
+    ValueError: if the name is unknown, warmup_steps is negative, or the warm-up
+      leaves no step for the decay.
   """
   if warmup_steps < 0:
     raise ValueError(f'warmup_steps={warmup_steps}: must be at least 0')
@@ -52,8 +55,8 @@ def make_schedule(name: str, steps: int, warmup_steps: int = 0) -> Schedule:
   decay_steps = steps - warmup_steps
   if decay_steps < 1:
     raise ValueError(
-      f'a {name} schedule of {steps} steps with {warmup_steps} of warm-up: '
-      'must leave at least one step'
+      f'{name} schedule of {steps} steps with {warmup_steps} of warm-up: the '
+      'warm-up must leave at least one step'
     )
   if name == 'linear':
     return _warm(warmup_steps, optax.linear_schedule(1.0, 0.0, decay_steps))
@@ -110,24 +113,25 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
   'adamw': _adamw,
   'rmsprop': _rmsprop,
   # Daskalakis et al., https://arxiv.org/abs/1711.00141, 2018: each update adds
-  # `optimism` times its change since the last one.
+  # `optimism` times its change since the previous one.
   'optimistic_sgd': _optimistic_sgd,
   'optimistic_adam': _optimistic_adam,
 }
 
 
 def clip_weights(bound: Any) -> optax.GradientTransformation:
-  """Keeps every parameter within [-bound, bound]; last in a chain.
+  """Clips every parameter to [-bound, bound]; use it last in a chain.
 
   Args:
     bound: scalar above 0, which may be traced; 0.01 in the paper.
 
   Returns:
-    An optax transform whose updates end in the box. Its update needs params.
+    An optax transform after whose updates the parameters are in range. Its
+    update function needs params.
 
   Raises:
-    ValueError: for a bound not above 0, where it is a Python number; in the
-      update, without params.
+    ValueError: if the bound is a Python number not above 0; in the update, if
+      params are missing.
 
   References:
     Arjovsky et al., Wasserstein GAN, https://arxiv.org/abs/1701.07875, 2017,
@@ -146,7 +150,7 @@ def clip_weights(bound: Any) -> optax.GradientTransformation:
 
 
 def hparam_defaults(name: str) -> dict[str, float]:
-  """The hyper-parameters that an optimizer has beside its learning rate.
+  """Returns the hyper-parameters of an optimizer except its learning rate.
 
   Args:
     name: a key of OPTIMIZERS.
@@ -164,16 +168,17 @@ def from_hparams(
   *,
   clip: bool = False,
 ) -> Callable[[Hparams], optax.GradientTransformation]:
-  """A function that builds an optimizer from `state.hparams`.
+  """Returns a function that builds an optimizer from `state.hparams`.
 
   Args:
     name: a key of OPTIMIZERS.
-    prefix: of its entries in hparams: 'd' reads 'd_learning_rate', 'd_b1', ...
+    prefix: prefix of its entries in hparams: 'd' reads 'd_learning_rate',
+      'd_b1', ...
     factor: schedule, count -> factor on the learning rate; None for none.
-    clip: whether to clip parameters to hparams['d_weight_clip'].
+    clip: whether to clip parameters to hparams[f'{prefix}_weight_clip'].
 
   Returns:
-    hparams -> optax transform.
+    Function hparams -> optax transform.
   """
   names = hparam_defaults(name)
 

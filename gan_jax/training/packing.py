@@ -7,17 +7,17 @@ Array = jax.Array
 
 
 def pack(x: Array, count: int) -> Array:
-  """Stacks each `count` examples along the last axis.
+  """Stacks every `count` examples along the last axis.
 
   Args:
     x: `[B, ..., C]`.
-    count: how many at a time.
+    count: number of examples per input.
 
   Returns:
     `[B / count, ..., count * C]`.
 
   Raises:
-    ValueError: where count does not divide B.
+    ValueError: if count does not divide B.
 
   References:
     Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 3.
@@ -27,7 +27,7 @@ def pack(x: Array, count: int) -> Array:
   if x.shape[0] % count:
     raise ValueError(
       f'packing={count} does not divide the {x.shape[0]} examples of a device '
-      '(or of a micro-batch)'
+      'or of a micro-batch'
     )
   x = x.reshape(-1, count, *x.shape[1:])
   x = jnp.moveaxis(x, 1, -2)
@@ -35,7 +35,7 @@ def pack(x: Array, count: int) -> Array:
 
 
 def unpack(x: Array, count: int) -> Array:
-  """The inverse of pack: `[B / count, ..., count * C]` to `[B, ..., C]`."""
+  """Inverts pack: `[B / count, ..., count * C]` to `[B, ..., C]`."""
   if count == 1:
     return x
   x = x.reshape(*x.shape[:-1], count, -1)

@@ -1,7 +1,7 @@
-"""Every penalty by name, as a term of the game.
+"""All penalties by name, as terms of the loss.
 
-`make(name, **options)` gives the gan.LossTerm; TERMS says whose it is. A term's
-weight lives in `state.hparams[f'{name}_weight']`.
+`make_term(name, **options)` returns a gan.LossTerm; `PENALTIES` says to which
+player it belongs. The weight of a term is `state.hparams[f'{name}_weight']`.
 """
 
 import functools
@@ -21,17 +21,17 @@ Array = jax.Array
 
 
 class PenaltySpec(NamedTuple):
-  """What TERMS holds.
+  """Entry of PENALTIES.
 
   Attributes:
-    player: 'discriminator' or 'generator'.
-    apply: (context, keys, extra, *, options) -> (values, extra).
-    extra: the arrays it starts with.
-    coupled: whether it mixes the examples of a batch.
-    by_example: whether it is a gradient or difference of each example's own
-      logit (or latent), which batch norm in that player leaves without a
-      meaning.
-    wants_features: whether D must return features.
+    player: player that is penalized, 'discriminator' or 'generator'.
+    apply: (outputs, keys, aux_state, *, options) -> (values, aux_state).
+    aux_state: initial auxiliary arrays; () for none.
+    coupled: whether the penalty mixes the examples of a batch.
+    per_example: whether the penalty is a gradient or a difference of each
+      example's own logit (or latents), which is undefined if that player uses
+      batch norm.
+    wants_features: whether the discriminator must return features.
   """
 
   player: str
@@ -51,7 +51,7 @@ def _r2(context: GANOutputs, keys, aux_state):
 
 
 def _interpolated(penalty, coupled=False):
-  """A penalty between real and fake, with its own keyword options."""
+  """Wraps a penalty between real and fake, with its own keyword options."""
 
   def apply(context: GANOutputs, keys, aux_state, **options):
     if coupled:
@@ -107,8 +107,8 @@ def _bcr(
     x = jax.lax.stop_gradient(unpack(inputs, context.packing))
     if x.ndim != 4:
       raise ValueError(
-        f'the penalty bcr augments images, and examples are of shape '
-        f'{x.shape[1:]}'
+        f'the penalty bcr augments images: examples have shape {x.shape[1:]}, '
+        'must be (height, width, channels)'
       )
     x = ada_pipe.ada(x, own, strength=1.0, policy=policy)
     moved = context.logits_fn(pack(x, context.packing))
@@ -119,13 +119,13 @@ def _bcr(
 
 
 def _perturbed_fake(context: GANOutputs, keys, sigma):
-  """Examples of the latents with a little noise on them."""
+  """Generates the examples of slightly perturbed latents."""
   moved = context.latents + sigma * penalties.normal_like(keys, context.latents)
   return context.generate_fn(moved)
 
 
 def _zcr(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
-  # Without augmentation on either side: the latents alone differ.
+  # Without augmentation on either side: only the latents differ.
   logits = lambda x: context.logits_fn(
     pack(jax.lax.stop_gradient(x), context.packing)
   )
@@ -173,8 +173,8 @@ def _orthogonal(params_of):
 def _feature_matching(context: GANOutputs, keys, aux_state):
   if context.real_features is None:
     raise ValueError(
-      'the term feature_matching wants a discriminator that returns '
-      'networks.Scores (return_features=True in the models here)'
+      'the penalty feature_matching needs a discriminator that returns '
+      'networks.DiscriminatorOutput (return_features=True in gan_jax.models)'
     )
   values = losses.feature_matching_generator(
     context.real_features, context.fake_features, axis_name=context.axis_name
@@ -183,8 +183,9 @@ def _feature_matching(context: GANOutputs, keys, aux_state):
 
 
 _D, _G = 'discriminator', 'generator'
-# Folded into the keys of a penalty's noise, which thus depends on no name and no
-# other penalty. Never change one: it would change the results of a seed.
+# Integers folded into the keys of a penalty's noise, which therefore depends
+# neither on its name nor on other penalties. Never change one: it would change
+# the results of a seed.
 _NOISE_IDS = {
   'r1': 219023793,
   'r2': 2483509259,
@@ -238,10 +239,10 @@ PENALTIES: dict[str, PenaltySpec] = {
 
 
 def penalty_options(name: str) -> dict[str, Any]:
-  """The options of a term beside its weight, with their defaults.
+  """Returns the options of a penalty except its weight, with their defaults.
 
   Args:
-    name: a key of TERMS.
+    name: a key of PENALTIES.
 
   Returns:
     option -> default.
@@ -259,26 +260,28 @@ def make_term(
   factor: Callable[[Array], Array] | None = None,
   **options,
 ) -> LossTerm:
-  """The term of a penalty.
+  """Builds the loss term of a penalty.
 
   Args:
-    name: a key of TERMS.
-    every: it is computed at every n-th step, n times as large.
+    name: a key of PENALTIES.
+    every: interval in steps. The term is computed at every n-th step and scaled
+      by n.
     factor: step -> factor on the weight; None for none.
-    **options: those of options_of(name).
+    **options: options of the penalty, see penalty_options(name).
 
   Returns:
-    The term, for GAN.d_terms or GAN.g_terms, whichever TERMS says.
+    The term, for GAN.d_terms or GAN.g_terms according to PENALTIES.
 
   Raises:
-    ValueError: for an unknown name or option.
+    ValueError: if the name or an option is unknown.
   """
   if name not in PENALTIES:
     raise ValueError(f'unknown penalty {name!r}; there are {sorted(PENALTIES)}')
   wrong = sorted(set(options) - set(penalty_options(name)))
   if wrong:
     raise ValueError(
-      f'penalty {name} has no options {wrong}; it has {sorted(penalty_options(name))}'
+      f'penalty {name} has no options {wrong}; it has '
+      f'{sorted(penalty_options(name))}'
     )
   entry = PENALTIES[name]
   return LossTerm(

@@ -1,4 +1,4 @@
-"""The state of a run: arrays only, so that it jits, vmaps, shards and saves."""
+"""The train state: a tree of arrays that can be jitted, sharded and saved."""
 
 from typing import Any, Mapping
 
@@ -12,12 +12,12 @@ PyTree = Any
 
 @flax.struct.dataclass
 class NetState:
-  """One player.
+  """State of one player.
 
   Attributes:
-    params: what the optimizer changes.
+    params: parameters that the optimizer updates.
     batch_stats: running statistics (batch norm, power iteration); {} for none.
-    opt_state: the optax state.
+    opt_state: optax state.
   """
 
   params: PyTree
@@ -27,17 +27,18 @@ class NetState:
 
 @flax.struct.dataclass
 class GANState:
-  """Everything that a train step reads and changes, but data and key.
+  """Everything a train step reads and updates, except the data and the key.
 
   Attributes:
-    step: train steps done, int32 scalar.
-    generator: the generator.
-    discriminator: the discriminator.
-    ema: (params, batch_stats) of the generator's moving average; both are needed,
-      for averaged weights do not fit the raw weights' statistics.
+    step: number of train steps done, int32 scalar.
+    generator: state of the generator.
+    discriminator: state of the discriminator.
+    ema: (params, batch_stats) of the generator's EMA. Both are needed, because
+      the statistics of the raw weights do not fit the averaged weights.
     hparams: continuous hyper-parameters by name, float32 scalars.
-    extra: arrays of what has a memory, by name: loss terms, the augmentation
-      ('augment'), some update rules (train_step.init_aux_state).
+    aux_state: auxiliary arrays by name: those of loss terms, of the
+      augmentation ('augment') and of some update rules
+      (train_step.init_aux_state).
   """
 
   step: Array
@@ -51,19 +52,21 @@ class GANState:
 def init_state(
   gan: Any, key: Array, batch: Mapping[str, Array], hparams: Mapping[str, Any]
 ) -> GANState:
-  """Makes the state at step 0.
+  """Initializes the train state at step 0.
 
   Args:
-    gan: the gan.GAN.
-    key: typed key; each player starts from its own fold of it.
-    batch: `{'x': [B, ...] float32, 'label'?}`; only shapes and types matter.
-    hparams: values of the hyper-parameters that gan reads, by name.
+    gan: the GAN.
+    key: typed key; each player is initialized from its own fold of it.
+    batch: `{'x': [B, ...] float32, 'label'?}`; only its shapes and dtypes
+      matter.
+    hparams: values of the hyper-parameters that the GAN reads, by name.
 
   Returns:
     The state, on the default device.
 
   Raises:
-    ValueError: where the weight of a term is missing in hparams.
+    ValueError: if hparams lacks the weight of a loss term, or
+      'consensus_weight' or 'augment_strength' where the GAN reads them.
   """
   names = [f'{name}_weight' for name in (*gan.d_terms, *gan.g_terms)]
   if gan.consensus:
@@ -72,8 +75,8 @@ def init_state(
     names.append('augment_strength')
   missing = [name for name in names if name not in hparams]
   if missing:
-    raise ValueError(f'hparams has no {missing}; it has {sorted(hparams)}')
-  # Copies, here and below: a donated state must own what it holds.
+    raise ValueError(f'hparams lacks {missing}; it has {sorted(hparams)}')
+  # Copies, here and below: a donated state must own its buffers.
   hparams = {
     k: jnp.array(v, jnp.float32, copy=True) for k, v in hparams.items()
   }
@@ -84,7 +87,7 @@ def init_state(
     params, batch_stats = network.init(jax.random.fold_in(key, index), x, label)
     return NetState(params, batch_stats, optimizer.init(params))
 
-  # A pack of examples is one input to D, and has no one class.
+  # A pack of examples is one input of D, which has no single class.
   x, d_label = batch['x'], label
   if gan.packing > 1:
     *shape, channels = x.shape
@@ -107,7 +110,7 @@ def init_state(
 
 
 def all_finite(tree: PyTree) -> Array:
-  """Whether no floating-point leaf of a tree holds NaN or infinity; scalar."""
+  """Returns whether all floating-point leaves are finite, as a bool scalar."""
   floats = [
     leaf
     for leaf in jax.tree.leaves(tree)

@@ -1,8 +1,9 @@
 """Training steps: pure functions (state, batch, key) -> (state, metrics).
 
-Each is written for one device. With `axis_name` it runs under pmap, shard_map
-or an emulating vmap and takes one mean over that axis of everything that the
-devices must agree on; without, it is the whole of training on one device.
+A step is written for one device. With `axis_name` it runs under pmap, shard_map
+or an emulating vmap and averages over that axis, once per gradient evaluation,
+everything on which the devices must agree. Without `axis_name` it is all of
+single-device training.
 """
 
 from typing import Any
@@ -40,16 +41,17 @@ def init_aux_state(
   lookahead_every: int = 0,
   diagnostics: bool = False,
 ) -> GANState:
-  """Adds to a new state what some train steps keep in `state.aux_state`.
+  """Adds the auxiliary arrays of some train steps to a new state.
 
   Args:
-    state: at step 0.
-    rule: the train step's update rule.
-    lookahead_every: the train step's.
-    diagnostics: the train step's.
+    state: state at step 0.
+    rule: update rule of the train step.
+    lookahead_every: lookahead interval of the train step; 0 for none.
+    diagnostics: whether the train step computes diagnostics.
 
   Returns:
-    The state, sharing no buffers with itself.
+    The state with the arrays in `state.aux_state`; no two leaves share a
+    buffer.
   """
   params = _params(state)
   zeros = lambda: jax.tree.map(jnp.zeros_like, params)
@@ -64,7 +66,7 @@ def init_aux_state(
 
 
 def _lookahead(state: GANState, every: int) -> GANState:
-  """At each n-th step: both players back towards where they were."""
+  """Interpolates both players towards their slow weights every n-th step."""
   slow, alpha = state.aux_state[_SLOW_WEIGHTS], state.hparams['lookahead_alpha']
 
   point = jax.tree.map(
@@ -79,7 +81,7 @@ def _lookahead(state: GANState, every: int) -> GANState:
 
 
 def _update_cosines(before: GANState, after: GANState):
-  """How far the players moved, and whether in the direction of last time."""
+  """Adds cosines between this update and the previous one, and stores it."""
   moves = jax.tree.map(jnp.subtract, _params(after), _params(before))
   last = before.aux_state[_LAST_UPDATES]
   metrics = {
@@ -104,37 +106,40 @@ def make_train_step(
   axis_name: str | None = None,
   micro_batches: int = 1,
 ) -> Step:
-  """Makes one iteration of a rule, and of the average of G.
+  """Builds a training step: one iteration of an update rule, then the EMA.
 
-  The key is the run's constant base key: the step number is folded in here,
+  The key is the constant base key of the run: the step number is folded in here
   and nowhere else.
 
   Args:
-    gan: the game. `state.hparams['ema_decay']` is the average's decay, and
-      'ema_rampup', where it is there, its warm-up (ema.ramped_decay).
-    rule: of update_rules.UPDATE_RULES. 'past_extragradient' needs add_memory.
-    d_steps: discriminator steps per generator step, each on its own batch
-      and latents.
-    same_latents: whether G's step takes the latents of D's last step, as in
-      Dive into Deep Learning, rather than its own.
-    lookahead_every: at each n-th step both players go back to slow weights
-      + `state.hparams['lookahead_alpha']` times the way from there (Chavdarova
-      et al., https://arxiv.org/abs/2006.14567, 2021, algorithm 1); 0 for
-      never. Needs add_memory.
-    diagnostics: whether metrics hold the norms of both gradients and the
-      cosine between successive updates. Needs add_memory.
-    axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in gradients.make_gradient_fn.
+    gan: the GAN. `state.hparams['ema_decay']` is the decay of the generator's
+      EMA, and 'ema_rampup', if present, its warm-up (ema.ramped_decay).
+    rule: a key of update_rules.UPDATE_RULES. 'past_extragradient' needs
+      init_aux_state.
+    d_steps: discriminator steps per generator step, each on its own batch and
+      latents.
+    same_latents: whether G's step reuses the latents of D's last step, as in
+      Dive into Deep Learning, rather than sampling its own.
+    lookahead_every: interval n at which both players return to slow weights +
+      `state.hparams['lookahead_alpha']` * (weights - slow weights) (Chavdarova
+      et al., https://arxiv.org/abs/2006.14567, 2021, algorithm 1); 0 for never.
+      Needs init_aux_state.
+    diagnostics: whether the metrics include the norms of both gradients and the
+      cosine between successive updates. Needs init_aux_state.
+    axis_name: name of the mapped axis of devices; None for a single device.
+    micro_batches: number of parts that the batch of a device is split into, as
+      in gradients.make_gradient_fn.
 
   Returns:
-    The step; its batch has leaves `[d_steps, B, ...]`, uint8 images or floats
+    The step. Its batch has leaves `[d_steps, B, ...]`, uint8 images or floats
     (`to_float` is applied). The G step reads the last of the d_steps batches.
     Metrics are means over d_steps.
 
   Raises:
-    ValueError: for an unknown rule, for d_steps or micro_batches below 1, for
-      combinations that a rule does not have; when traced, for a batch whose
-      first axis is not d_steps, or a state without the memory.
+    ValueError: if the rule is unknown, d_steps or micro_batches is below 1,
+      lookahead_every is negative, or the rule does not support the combination;
+      when traced, if the first axis of the batch is not d_steps, or the state
+      lacks a hyper-parameter or auxiliary array.
   """
   if rule not in update_rules.UPDATE_RULES:
     raise ValueError(
@@ -186,19 +191,20 @@ def _check_call(state, batch, d_steps, memory):
   found = batch['x'].shape[0]
   if found != d_steps:
     raise ValueError(
-      f'the batch holds {found} discriminator batches on its first axis '
-      f'(shape {batch["x"].shape}); d_steps={d_steps}'
+      f'the batch has {found} discriminator batches on its first axis (shape '
+      f'{batch["x"].shape}), but d_steps={d_steps}'
     )
   wanted = ['ema_decay'] + ['lookahead_alpha'] * memory[_SLOW_WEIGHTS]
   absent = [name for name in wanted if name not in state.hparams]
   if absent:
     raise ValueError(
-      f'state.hparams has no {absent}; it has {sorted(state.hparams)}'
+      f'state.hparams lacks {absent}; it has {sorted(state.hparams)}'
     )
   missing = [
     n for n, used in memory.items() if used and n not in state.aux_state
   ]
   if missing:
     raise ValueError(
-      f'state.aux_state has no {missing}: start from train_step.init_aux_state(state, ...)'
+      f'state.aux_state lacks {missing}: initialize it with '
+      'train_step.init_aux_state(state, ...)'
     )

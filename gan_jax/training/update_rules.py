@@ -1,9 +1,10 @@
-"""Update rules: what one iteration does to the two players.
+"""Update rules: how one iteration updates both players.
 
-Each maker returns a round, (state, batches, key) -> (state, metrics), where
-the batches have leaves `[d_steps, B, ...]` and the key is that of the step.
-A round moves parameters, statistics, optimizers and the memory of terms; the
-average, the step number and what surrounds a rule are train_step.make_train_step's.
+Each function of `UPDATE_RULES` returns an update, (state, batches, key) ->
+(state, metrics), where the batches have leaves `[d_steps, B, ...]` and the key
+is that of the step. An update changes parameters, statistics, optimizer states
+and the auxiliary arrays of terms. train_step.make_train_step adds the EMA, the
+step number and everything else around a rule.
 """
 
 from typing import Any, Callable
@@ -22,7 +23,7 @@ Array = jax.Array
 PyTree = Any
 Step = Callable[[GANState, Batch, Array], tuple[GANState, Metrics]]
 
-PAST_GRADIENT = 'past_gradient'  # in state.aux_state, of the rule of that name
+PAST_GRADIENT = 'past_gradient'  # in state.aux_state, of past_extragradient
 
 
 def _transform(gan: GAN, player: str, hparams):
@@ -31,7 +32,7 @@ def _transform(gan: GAN, player: str, hparams):
 
 
 def _update_player(gan, state, player, grads):
-  """A player's (params, opt_state) after one update by these gradients."""
+  """Returns a player's (params, opt_state) after one update."""
   now = getattr(state, player)
   transform = _transform(gan, player, state.hparams)
   updates, opt_state = transform.update(grads, now.opt_state, now.params)
@@ -39,7 +40,7 @@ def _update_player(gan, state, player, grads):
 
 
 def _apply_gradients(gan: GAN, state: GANState, found: Gradients) -> GANState:
-  """The state after the update of the players whose gradients these are."""
+  """Returns the state after updating the players that have gradients."""
   moved = {}
   for player, grads in found.grads.items():
     params, opt_state = _update_player(gan, state, player, grads)
@@ -58,19 +59,20 @@ def make_d_step(
   micro_batches: int = 1,
   norms: bool = False,
 ) -> Step:
-  """Makes the discriminator's step: one update of it, G and EMA untouched.
+  """Builds the discriminator's step, which leaves G and its EMA unchanged.
 
   Args:
-    gan: the game.
-    axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in gradients.make_gradient_fn.
-    norms: whether the metrics hold the norm of the gradient.
+    gan: the GAN.
+    axis_name: name of the mapped axis of devices; None for a single device.
+    micro_batches: number of parts that the batch of a device is split into, as
+      in gradients.make_gradient_fn.
+    norms: whether the metrics include the norm of the gradient.
 
   Returns:
-    The step; its key is used as it is (train_step folds in the step number).
+    The step. It uses its key as given; train_step folds in the step number.
 
   Raises:
-    ValueError: as gradients.make_gradient_fn.
+    ValueError: see gradients.make_gradient_fn.
   """
   return _one_player_step(gan, 'discriminator', axis_name, micro_batches, norms)
 
@@ -82,20 +84,21 @@ def make_g_step(
   micro_batches: int = 1,
   norms: bool = False,
 ) -> Step:
-  """Makes the generator's step: one update of it, D and EMA untouched.
+  """Builds the generator's step, which leaves D and the EMA unchanged.
 
   Args:
-    gan: the game.
-    axis_name: the mapped axis of devices; None for one device.
-    micro_batches: as in gradients.make_gradient_fn.
-    norms: whether the metrics hold the norm of the gradient.
+    gan: the GAN.
+    axis_name: name of the mapped axis of devices; None for a single device.
+    micro_batches: number of parts that the batch of a device is split into, as
+      in gradients.make_gradient_fn.
+    norms: whether the metrics include the norm of the gradient.
 
   Returns:
-    The step. The batch gives its size, labels, and the real examples to
+    The step. The batch provides its size, the labels, and the real examples for
     losses that compare with them.
 
   Raises:
-    ValueError: as gradients.make_gradient_fn.
+    ValueError: see gradients.make_gradient_fn.
   """
   return _one_player_step(gan, 'generator', axis_name, micro_batches, norms)
 
@@ -122,7 +125,7 @@ def _last_batch(batches):
 
 
 def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
-  """d_steps updates of D, each on its own batch and latents, then one of G.
+  """Updates D d_steps times, each on its own batch and latents, then G once.
 
   References:
     Goodfellow et al., Generative Adversarial Nets,
@@ -137,7 +140,7 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
 
     last = _last_batch(batches)
     if d_steps == 1:
-      if same_latents:  # drawn once, so that XLA sees one generator pass
+      if same_latents:  # sampled once, so that XLA sees one generator pass
         size, axis_name = len(last['x']), options.get('axis_name')
         indices = collectives.global_example_indices(size, axis_name)
         step_key = jax.random.fold_in(key, 0)
@@ -156,12 +159,13 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
 
 
 def _make_joint_gradient(name, gan, d_steps, same_latents, options):
-  """The gradient of both players, for rules that move them at once."""
+  """Builds the gradient function of rules that update both players at once."""
   if d_steps != 1 or same_latents:
     raise ValueError(
-      f'd_steps={d_steps}, same_latents={same_latents}: the {name} rule moves '
-      'both players at once, from one batch and one set of latents; must be '
-      '1 and False. Give D a larger learning rate in place of more steps.'
+      f'd_steps={d_steps}, same_latents={same_latents}: must be 1 and False, '
+      f'because the {name} rule updates both players at once, from one batch '
+      'and one set of latents. Increase the learning rate of D instead of '
+      'd_steps.'
     )
   gradient = make_gradient_fn(gan, PLAYERS, **options)
   return lambda state, batches, key: gradient(
@@ -170,11 +174,11 @@ def _make_joint_gradient(name, gan, d_steps, same_latents, options):
 
 
 def simultaneous(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
-  """One update of both players, from their gradients at the same point.
+  """Updates both players at once, from their gradients at the same point.
 
   References:
-    Mescheder et al., The Numerics of GANs,
-    https://arxiv.org/abs/1705.10461, 2017, algorithm 1.
+    Mescheder et al., The Numerics of GANs, https://arxiv.org/abs/1705.10461,
+    2017, algorithm 1.
   """
   gradient = _make_joint_gradient(
     'simultaneous', gan, d_steps, same_latents, options
@@ -188,7 +192,7 @@ def simultaneous(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
 
 
 def _extrapolate(gan: GAN, state: GANState, grads) -> GANState:
-  """The state with parameters one update on; all else as it was."""
+  """Returns the state with parameters one update ahead, the rest unchanged."""
   moved = {}
   for player in PLAYERS:
     params, _ = _update_player(gan, state, player, grads[player])
@@ -199,15 +203,16 @@ def _extrapolate(gan: GAN, state: GANState, grads) -> GANState:
 def extragradient(
   gan: GAN, *, d_steps=1, same_latents=False, **options
 ) -> Step:
-  """Looks one update ahead, and moves by the gradients found there.
+  """Extrapolates by one update, then updates with the gradients found there.
 
-  Both gradients are of the same batch and latents. The optimizers' moments,
-  the statistics and the memory of terms move in the update alone.
+  Both gradients use the same batch and latents. The optimizers' moments, the
+  statistics and the auxiliary arrays of terms change only in the second half,
+  the update.
 
   References:
-    Gidel et al., A Variational Inequality Perspective on Generative
-    Adversarial Networks, https://arxiv.org/abs/1802.10551, 2019, algorithm 4
-    (ExtraAdam, where both halves move the moments).
+    Gidel et al., A Variational Inequality Perspective on Generative Adversarial
+    Networks, https://arxiv.org/abs/1802.10551, 2019, algorithm 4 (ExtraAdam,
+    where both halves update the moments).
   """
   gradient = _make_joint_gradient(
     'extragradient', gan, d_steps, same_latents, options
@@ -225,9 +230,10 @@ def extragradient(
 def past_extragradient(
   gan: GAN, *, d_steps=1, same_latents=False, **options
 ) -> Step:
-  """Extragradient that looks ahead by the last gradient: half the cost.
+  """Extrapolates with the previous gradient: extragradient at half the cost.
 
-  The last gradient is kept in `state.aux_state['past_gradient']`, zeros at first.
+  The previous gradient is kept in `state.aux_state['past_gradient']` and starts
+  as zeros.
 
   References:
     Popov, A Modification of the Arrow-Hurwicz Method for Search of Saddle

@@ -77,7 +77,7 @@ def test_dcgan_on_four_devices_is_that_on_one():
   start = pixels.to_float(x[0])
 
   def final(way):
-    before = tiny.state.init_state(
+    before = training.init_state(
       gan, jax.random.key(1), {'x': start}, tiny.HYPER
     )
     key = jax.random.key(3)
@@ -146,7 +146,7 @@ def test_devices_draw_different_latents_and_those_of_one():
 
 def test_mean_over_leaves_integers_alone():
   tree = {'count': jnp.array([1, 2]), 'x': jnp.array([1.0, 3.0])}
-  out = jax.vmap(lambda t: collectives.pmean_floats('i', t), axis_name='i')(
+  out = jax.vmap(lambda t: collectives.pmean_floats(t, 'i'), axis_name='i')(
     tree
   )
   np.testing.assert_array_equal(out['count'], [1, 2])
@@ -154,16 +154,17 @@ def test_mean_over_leaves_integers_alone():
 
 
 def test_batch_that_does_not_divide():
-  with pytest.raises(ValueError, match='batch_size=30 .* 4 devices.*28 and 32'):
+  with pytest.raises(ValueError, match=r'batch_size=30 .*\b4\b.* 28 and 32'):
     devices_lib.check_divisible(30, 4)
-  with pytest.raises(ValueError, match='batch_size=3 .* nearest that do: 4'):
+  with pytest.raises(ValueError, match='batch_size=3 .* nearest .* 4$'):
     devices_lib.check_divisible(3, 4)
   with pytest.raises(ValueError, match='batch_size=30'):
     devices_lib.split_batch(np.zeros((1, 30, 2)), 4)
 
 
 def test_more_devices_than_there_are():
-  with pytest.raises(ValueError, match='num_devices=99: this process has'):
+  count = jax.local_device_count()
+  with pytest.raises(ValueError, match=f'num_devices=99: .*has {count} '):
     devices_lib.local_devices(99)
 
 

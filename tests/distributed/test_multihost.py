@@ -1,4 +1,4 @@
-"""Several processes are as one: on CPU, with gloo, on this machine."""
+"""Several processes train as one does: on CPU, by gloo, on this machine."""
 
 import signal
 import socket
@@ -15,7 +15,7 @@ from gan_jax import distributed
 from gan_jax.distributed import multihost
 from gan_jax.experiment import run_dir
 from tests.helpers import job
-from tests.runner.test_train import ROOT, environment
+from tests.runner.test_train_program import ROOT, environment
 
 
 def free_port():
@@ -25,7 +25,7 @@ def free_port():
 
 
 class Job:
-  """`count` processes of a command; `{id}` in it is the number of each."""
+  """Starts `count` processes; `{id}` in the command is the index of each."""
 
   def __init__(self, command, count=2, env=None):
     self.processes = [
@@ -41,12 +41,12 @@ class Job:
     ]
 
   def wait(self, seconds=200):
-    """What each printed, and its status."""
+    """Returns what each process printed, and its exit status."""
     ends = [p.communicate(timeout=seconds)[0] for p in self.processes]
     return list(zip(ends, [p.returncode for p in self.processes]))
 
   def until(self, text, number=0):
-    """Reads what a process prints, until it has printed something."""
+    """Reads the output of a process up to a text."""
     for line in self.processes[number].stdout:
       if text in line:
         return
@@ -63,13 +63,13 @@ class Job:
 
 
 def states(out, count=2):
-  """Arrays of tests.job of all cases."""
-  words = ['-m', 'tests.job', str(free_port()), str(count), '{id}', str(out)]
-  with Job(words, count) as started:
+  """Returns the states of tests.helpers.job after all of its cases."""
+  words = [str(free_port()), str(count), '{id}', str(out)]
+  with Job(['-m', 'tests.helpers.job', *words], count) as started:
     for said, status in started.wait():
       assert status == 0, said
-  with np.load(out) as found:
-    return dict(found)
+  with np.load(out) as arrays:
+    return dict(arrays)
 
 
 @pytest.mark.slow
@@ -190,9 +190,9 @@ def test_launchers_are_found_by_what_they_leave(variables, expected):
 @pytest.mark.parametrize(
   ('given', 'message'),
   [
-    (('host:1', 2, -1), 'process_id=-1: must all be given, or none'),
+    (('host:1', 2, -1), "coordinator='host:1'.*process_id=-1"),
     (('', 2, 0), "coordinator='', num_processes=2"),
-    (('host:1', 2, 2), 'process_id=2: must be from 0 to 1'),
+    (('host:1', 2, 2), 'process_id=2: .*0 to 1'),
   ],
 )
 def test_bad_numbers_are_refused(given, message):

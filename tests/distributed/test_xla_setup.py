@@ -55,11 +55,11 @@ def test_threads_share_as_many_heaps_as_cores_where_asked_to(tmp_path):
   assert count_heaps(path, 'limited', MALLOC_ARENA_MAX='5') == 5
 
 
-# Ends a program with what it asks of xla_setup.configure_jax.
-SHOW_PREPARE = """
+# Ends a program with the options that it gives to configure_jax.
+SHOW_OPTIONS = """
 import runpy, sys
-from gan_jax.distributed import xla_setup
-xla_setup.configure_jax = lambda **given: sys.exit(f'prepare {given}')
+from gan_jax import distributed
+distributed.configure_jax = lambda **given: sys.exit(f'options {given}')
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
 """
@@ -75,14 +75,15 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 def test_programs_limit_the_heaps(tmp_path, arguments):
   program, *flags = arguments
   done = subprocess.run(
-    [sys.executable, '-c', SHOW_PREPARE, str(ROOT / program), *flags],
+    [sys.executable, '-c', SHOW_OPTIONS, str(ROOT / program), *flags],
     cwd=tmp_path,
     env=os.environ | {'PYTHONPATH': str(ROOT)},
     capture_output=True,
     text=True,
+    timeout=120,
   )
   *_, said = done.stderr.splitlines()
-  assert said.startswith('prepare {') and "'limit_malloc': True" in said
+  assert said.startswith('options {') and "'limit_malloc': True" in said
 
 
 @pytest.mark.parametrize('program', ['train.py', 'evaluate.py'])

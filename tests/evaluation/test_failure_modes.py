@@ -34,13 +34,13 @@ def trained(count, mapping, train, test=None, **changes):
     )
   state = jax.jit(lambda s: s)(built.init_state())
   program = built.program()
-  state, draws = program.put(state), program.put(built.draws)
+  state, streams = program.put(state), program.put(built.streams)
   with program.feed(0) as feed:
     step = 0
     while step < count:
-      most = min(count - step, program.limit)
+      most = min(count - step, program.max_steps)
       examples, n = feed.take(step, most, lambda: None)
-      state, _ = program.run(state, examples, draws, np.int32(n))
+      state, _ = program.run(state, examples, streams, np.int32(n))
       step += n
   return built.make_health_probe()(state)
 
@@ -76,8 +76,8 @@ def test_d_has_won_over_a_generator_that_stands_still():
   assert min(facts['d_accuracy_real'], facts['d_accuracy_fake']) > 0.99
   assert facts['g_signal'] < 0.05
   found = failure_modes.diagnose(facts)
-  assert list(found) == ['won']
-  assert "take loss='non_saturating'" in found['won']
+  assert list(found) == ['discriminator_dominates']
+  assert "take loss='non_saturating'" in found['discriminator_dominates']
   facts = trained(
     300,
     game | {'loss': 'non_saturating'},
@@ -85,7 +85,10 @@ def test_d_has_won_over_a_generator_that_stands_still():
     points(256, 1, 8.0),
   )
   found = failure_modes.diagnose(facts)
-  assert list(found) == ['won'] and 'non_saturating' not in found['won']
+  assert (
+    list(found) == ['discriminator_dominates']
+    and 'non_saturating' not in found['discriminator_dominates']
+  )
 
 
 def test_g_has_collapsed_where_it_ignores_its_latents():
@@ -104,7 +107,7 @@ def test_g_has_collapsed_where_it_ignores_its_latents():
   check = failure_modes.make_health_probe(gan, real, real, state, batch_size=16)
   facts = check(state)
   assert facts['diversity'] == pytest.approx(0.01, rel=0.5)
-  assert kinds(facts) == ['collapsed']
+  assert kinds(facts) == ['mode_collapse']
 
 
 def test_d_overfits_a_few_examples():
@@ -116,7 +119,7 @@ def test_d_overfits_a_few_examples():
     np.random.default_rng(seed).normal(size=(n, 32)).astype(np.float32)
   )
   facts = trained(200, game, noise(32, 0), noise(256, 1))
-  assert 'overfits' in kinds(facts), facts
+  assert 'discriminator_overfits' in kinds(facts), facts
 
 
 def test_a_fair_game_has_no_warnings():
@@ -130,9 +133,15 @@ def test_a_fair_game_has_no_warnings():
 @pytest.mark.parametrize(
   ('changes', 'kind'),
   [
-    ({'d_accuracy_real': 0.995, 'd_accuracy_fake': 1.0}, 'won'),
-    ({'d_accuracy_held_out': 0.3, 'overfitting': 0.6}, 'overfits'),
-    ({'diversity': 0.1}, 'collapsed'),
+    (
+      {'d_accuracy_real': 0.995, 'd_accuracy_fake': 1.0},
+      'discriminator_dominates',
+    ),
+    (
+      {'d_accuracy_held_out': 0.3, 'overfitting': 0.6},
+      'discriminator_overfits',
+    ),
+    ({'diversity': 0.1}, 'mode_collapse'),
   ],
 )
 def test_each_by_its_numbers(changes, kind):

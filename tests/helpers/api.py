@@ -884,7 +884,7 @@ def extracted_member(crew, tree, index, directory):
   """A member's state, from a run that was made of it on disk."""
   whole, one = directory / 'crew', directory / 'one'
   _save_run(crew, tree, whole)
-  extract_member.extract(whole, index, one)
+  extract_member.extract_member(whole, index, one)
   return run_dir.restore(one)[3]
 
 
@@ -909,7 +909,7 @@ def restored_steps(built, start, directory):
     for step, value in ((1, 3.0), (2, 1.0), (4, 2.0)):
       kept.update(step, at(step), [row._replace(value=value)])
   return {
-    'latest': run_dir.load_sampler(workdir, which='latest').step,
-    'best': run_dir.load_sampler(workdir, which='best').step,
+    'latest': run_dir.load_sampler(workdir, checkpoint='latest').step,
+    'best': run_dir.load_sampler(workdir, checkpoint='best').step,
     'by default': run_dir.load_sampler(workdir).step,
   }

@@ -8,6 +8,12 @@ from gan_jax import evaluation
 from gan_jax.data import ArraySource
 
 
+def draw(seed, *shape):
+  """Standard normal numbers of a shape, float32."""
+  rng = np.random.default_rng(seed)
+  return rng.normal(size=shape).astype(np.float32)
+
+
 def points(seed, n=400, shift=0.0, label=None):
   x = np.random.default_rng(seed).normal(size=(n, 3)) + shift
   return ArraySource(x.astype(np.float32), label)

@@ -1,9 +1,8 @@
-"""What tests/distributed/test_multihost.py starts, some at a time.
+"""Trains as one process of several, for tests/distributed/test_multihost.py.
 
-  python -m tests.job PORT PROCESSES ID OUT
+  python -m tests.helpers.job PORT PROCESSES ID OUT
 
-Trains tiny games for 20 steps in each way, and process 0 writes the
-parameters.
+Trains tiny GANs for 20 steps in each case; process 0 writes the states.
 """
 
 import os
@@ -14,7 +13,7 @@ STEPS = 20
 
 
 def mapping(data, backend):
-  """A config of one of the cases; SGD, for Adam makes much of rounding."""
+  """Returns the config of a case; by SGD, since Adam amplifies rounding."""
   sgd = {'name': 'sgd', 'learning_rate': 0.05}
   return {
     'batch_size': 16,
@@ -37,7 +36,7 @@ def mapping(data, backend):
 
 
 def train(data, backend):
-  """Leaves of the state after all steps, numpy."""
+  """Returns the leaves of the state after all steps, as numpy arrays."""
   import jax
   import numpy as np
 
@@ -47,18 +46,18 @@ def train(data, backend):
   built = experiment.build(mapping(data, backend))
   assert len(built.devices) == 4
   program, step = built.program(), 0
-  state, draws = program.put(built.init_state()), program.put(built.draws)
+  state, streams = program.put(built.init_state()), program.put(built.streams)
   with program.feed(0) as feed:
     while step < STEPS:
-      most = min(STEPS - step, program.limit)
-      examples, n = feed.take(step, most, lambda: None)
-      state, _ = program.run(state, examples, draws, np.int32(n))
-      step += n
+      count = min(STEPS - step, program.max_steps)
+      batch, count = feed.take(step, count, lambda: None)
+      state, _ = program.run(state, batch, streams, np.int32(count))
+      step += count
   return jax.tree.leaves(jax.device_get(devices.addressable_state(state)))
 
 
 def main(port, count, number, out):
-  """Joins the others and trains."""
+  """Joins the other processes and trains."""
   os.environ['PJRT_NPROC'] = '32'
   import jax
   import numpy as np
@@ -69,12 +68,12 @@ def main(port, count, number, out):
   jax.config.update('jax_platforms', 'cpu')
   jax.config.update('jax_num_cpu_devices', 4 // int(count))
   distributed.initialize(f'localhost:{port}', int(count), int(number))
-  found = {}
+  leaves = {}
   for case in CASES:
     for i, leaf in enumerate(train(*case)):
-      found[f'{"-".join(case)}-{i}'] = leaf
+      leaves[f'{"-".join(case)}-{i}'] = leaf
   if multihost.is_chief():
-    np.savez(out, **found)
+    np.savez(out, **leaves)
   multihost.barrier('end')
 
 

@@ -213,3 +213,38 @@ def test_a_changed_commit_time_is_no_foreign_error(tmp_path):
   path.write_text(json.dumps(metadata))
   chex.assert_trees_all_equal(restore(tmp_path, 1), TREE | {'n': 1})
   chex.assert_trees_all_equal(restore(tmp_path), TREE | {'n': 2})
+
+
+def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
+  tree = {'w': jnp.arange(3.0), 'n': jnp.int32(7), 'none': {}}
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=2) as saved:
+    assert saved.latest() is None
+    with pytest.raises(FileNotFoundError, match='no checkpoint in'):
+      saved.restore(tree)
+    for step in (1, 2, 3):
+      saved.save(step, tree | {'n': jnp.int32(step)})
+    saved.save(3, tree)  # already there: kept
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=2) as saved:
+    assert saved.latest() == 3
+    chex.assert_trees_all_equal(saved.restore(tree), tree | {'n': 3})
+    assert saved.restore(tree, 2)['n'] == 2
+  kept = sorted(p.name for p in (tmp_path / 'c').iterdir() if p.is_dir())
+  assert kept == ['2', '3']
+
+
+def test_checkpoint_is_not_disturbed_by_the_steps_after_it(tmp_path):
+  """Saving goes on while donated buffers are written over."""
+  step = jax.jit(
+    lambda tree: {k: x + 1 for k, x in tree.items()}, donate_argnums=0
+  )
+  tree = {str(i): jnp.full((512, 512), float(i)) for i in range(8)}
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=5) as saved:
+    for number in range(1, 6):
+      tree = step(tree)
+      saved.save(number, tree)
+      for _ in range(20):
+        tree = step(tree)
+  with checkpoint.RunCheckpointer(tmp_path / 'c', keep=5) as saved:
+    for number in range(1, 6):
+      for i, x in saved.restore(tree, number).items():
+        assert (x == int(i) + 21 * (number - 1) + 1).all()

@@ -66,8 +66,8 @@ def test_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_a_directory_of_one_process(tmp_path):
   held = lock.DirectoryLock(tmp_path / 'run')
   code = (
-    'import pathlib, sys; from gan_jax import files; '
-    'files.Hold(pathlib.Path(sys.argv[1]))'
+    'import pathlib, sys; from gan_jax.io import lock; '
+    'lock.DirectoryLock(pathlib.Path(sys.argv[1]))'
   )
   other = lambda: subprocess.run(
     [sys.executable, '-c', code, str(tmp_path / 'run')],

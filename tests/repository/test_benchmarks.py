@@ -1,19 +1,22 @@
-"""What the benchmarks share, without measuring anything."""
+"""Tests of the benchmarks that do not measure anything."""
 
 import json
 import os
 import pathlib
-import re
 import runpy
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
+from gan_jax import config as config_lib
+from gan_jax.experiment import program as program_lib
+
 ROOT = pathlib.Path(__file__).parents[2]
 DIRECTORY = ROOT / 'benchmarks'
-# The PyTorch sides are started by others and read no options.
+# The PyTorch sides are started by other benchmarks and have no options.
 COMMANDS = sorted(
   path.stem
   for path in DIRECTORY.glob('*.py')
@@ -23,7 +26,7 @@ COMMANDS = sorted(
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-  """As Python does for a program: its directory comes first."""
+  """Puts the directory of the benchmarks first, as Python does for a script."""
   monkeypatch.syspath_prepend(str(DIRECTORY))
 
 
@@ -45,7 +48,7 @@ def suite(importable, tmp_path, monkeypatch):
 MARKED = 'Before.\n<!-- toy begin -->\nold\n<!-- toy end -->\nAfter.\n'
 
 
-def test_what_is_between_the_marks_is_replaced(suite):
+def test_text_between_the_marks_is_replaced(suite):
   text = suite.replace(MARKED, 'toy', '| new |\n')
   assert text == (
     'Before.\n<!-- toy begin -->\n\n| new |\n\n<!-- toy end -->\nAfter.\n'
@@ -64,12 +67,12 @@ def test_what_is_between_the_marks_is_replaced(suite):
     '<!-- toy begin -->' + MARKED,
   ],
 )
-def test_marks_that_are_not_there_or_doubled_are_refused(suite, text):
+def test_missing_or_repeated_marks_are_refused(suite, text):
   with pytest.raises(ValueError, match='<!-- toy begin -->'):
     suite.replace(text, 'toy', 'new')
 
 
-def test_every_benchmark_has_its_place(suite):
+def test_every_benchmark_has_marks_in_its_document(suite):
   for benchmark in suite.BENCHMARKS:
     text = (ROOT / 'docs' / benchmark.document).read_text()
     assert 'new' in suite.replace(text, benchmark.name, 'new')
@@ -79,7 +82,7 @@ def test_every_benchmark_has_its_place(suite):
 
 
 def run_suite(suite, monkeypatch, tmp_path, program, *arguments):
-  """Runs a suite of one benchmark, which is `program`."""
+  """Runs a suite whose only benchmark is `program`."""
   (tmp_path / 'benchmarks.md').write_text(MARKED)
   (tmp_path / 'toy.py').write_text(textwrap.dedent(program))
   monkeypatch.setattr(suite, '__file__', str(tmp_path / 'suite.py'))
@@ -90,7 +93,7 @@ def run_suite(suite, monkeypatch, tmp_path, program, *arguments):
   return int(ended.value.code), (tmp_path / 'benchmarks.md').read_text()
 
 
-def test_a_suite_writes_what_is_printed(suite, monkeypatch, tmp_path):
+def test_suite_writes_the_output(suite, monkeypatch, tmp_path):
   program = """
     import sys
     print(*sys.argv[1:])
@@ -109,22 +112,22 @@ def test_a_suite_writes_what_is_printed(suite, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('program', 'code', 'said'),
+  ('program', 'code', 'outcome'),
   [
     ("print('| a |\\n|---|\\n| 1 |'); raise SystemExit(3)", 1, 'FAILED'),
     ("print('No accelerator.')", 0, 'nothing measured: No accelerator.'),
     ("print('| a |\\n|---|')", 0, 'nothing measured'),
   ],
 )
-def test_a_suite_keeps_old_tables(
-  suite, monkeypatch, tmp_path, capsys, program, code, said
+def test_suite_keeps_old_tables(
+  suite, monkeypatch, tmp_path, capsys, program, code, outcome
 ):
   found = run_suite(suite, monkeypatch, tmp_path, program)
   assert found == (code, MARKED)
-  assert f'toy            {said}' in capsys.readouterr().out
+  assert f'toy            {outcome}' in capsys.readouterr().out
 
 
-def test_medians_leave_the_first_round_out(turns):
+def test_medians_exclude_the_first_round(turns):
   spent = [turns.Spent(*x) for x in ((9, 9), (1, 4), (3, 2), (2, 3))]
   found = turns.medians({'a': spent, 'once': spent[:1]})
   assert found == {'a': (2, 3), 'once': (9, 9)}
@@ -146,7 +149,7 @@ def test_contenders_take_turns(turns, capsys):
   assert found['a'].wall == 5 and found['b'].wall == 6 and found['c'].wall == 3
 
 
-def test_the_fastest_is_found_by_column(turns):
+def test_fastest_is_found_per_column(turns):
   times = {'PyTorch, a': (4.0, 6.0), 'PyTorch, b': (2.0, 8.0)}
   times |= {'gan_jax': (1.0, 1.0)}
   assert turns.fastest(times, 'PyTorch') == (2.0, 6.0)
@@ -154,13 +157,13 @@ def test_the_fastest_is_found_by_column(turns):
   assert turns.Spent(4.0, 6.0).per(2) == (2.0, 3.0)
 
 
-def test_networks_of_different_sizes_are_not_compared(turns):
+def test_networks_of_different_sizes_are_refused(turns):
   turns.check_sizes({'a': 3, 'b': 3})
   with pytest.raises(AssertionError, match="differ in size: {'a': 3, 'b': 4}"):
     turns.check_sizes({'a': 3, 'b': 4})
 
 
-def test_without_pytorch_it_is_said_once(turns, monkeypatch, capsys):
+def test_missing_pytorch_is_reported_once(turns, monkeypatch, capsys):
   monkeypatch.setattr(turns.importlib.util, 'find_spec', lambda name: None)
   turns.has_torch.cache_clear()
   for _ in range(2):
@@ -181,8 +184,8 @@ def test_tables_are_markdown(turns):
   ]
 
 
-def test_a_peer_works_on_demand(turns, tmp_path, monkeypatch):
-  program = tmp_path / 'peer.py'
+def test_a_worker_serves_requests(turns, tmp_path, monkeypatch):
+  program = tmp_path / 'worker.py'
   program.write_text(
     textwrap.dedent(f"""
       import os, sys, time
@@ -192,23 +195,23 @@ def test_a_peer_works_on_demand(turns, tmp_path, monkeypatch):
     """).replace('time.sleep)', 'lambda seconds: time.sleep(seconds))')
   )
   monkeypatch.setattr(turns, '__file__', str(tmp_path / 'turns.py'))
-  peer = turns.Peer(sys.executable, 'peer.py', 'one', TONE='two')
-  assert peer.about == {'got': ['one', 'two']}
-  with peer:
-    spent = peer.run(seconds=0.05)
+  worker = turns.Worker(sys.executable, 'worker.py', 'one', TONE='two')
+  assert worker.info == {'got': ['one', 'two']}
+  with worker:
+    spent = worker.run(seconds=0.05)
   assert spent.wall >= 0.05 > spent.cpu
-  assert peer.process.returncode == 0
+  assert worker.process.returncode == 0
 
 
-def test_a_peer_that_ends_is_an_error(turns, tmp_path, monkeypatch):
-  (tmp_path / 'peer.py').write_text('')
+def test_a_worker_that_ends_is_an_error(turns, tmp_path, monkeypatch):
+  (tmp_path / 'worker.py').write_text('')
   monkeypatch.setattr(turns, '__file__', str(tmp_path / 'turns.py'))
-  with pytest.raises(RuntimeError, match='peer.py ended'):
-    turns.Peer(sys.executable, 'peer.py')
+  with pytest.raises(RuntimeError, match='worker.py ended'):
+    turns.Worker(sys.executable, 'worker.py')
 
 
 @pytest.mark.slow
-def test_steps_that_are_not_taken_are_noticed(importable):
+def test_missing_steps_are_noticed(importable):
   import fused
   import toy
 
@@ -217,7 +220,7 @@ def test_steps_that_are_not_taken_are_noticed(importable):
   run = fused.Fused(experiment.build(toy.config(3)), 3)
   assert run.run(2).wall > 0 and int(run.state.step) == 9
   run.state = run.state.replace(step=run.state.step + 1)
-  with pytest.raises(RuntimeError, match='12 steps were to be taken: 13'):
+  with pytest.raises(RuntimeError, match='at step 13, not 12'):
     run.run()
 
 
@@ -233,12 +236,51 @@ def test_all_reduces_are_counted(importable):
   assert scaling.count_reduced(text) == (2, 4 * 12 + 4 * 5 + 2 * 4 + 4)
 
 
-def test_the_import_of_train_py_is_found(importable):
+def test_imports_of_train_py_are_found(importable):
   import startup
 
   code = startup.train_imports()
-  assert re.fullmatch(r'from gan_jax import \w+(, \w+)+', code)
-  assert 'loop' in code and 'startup' in code
+  assert 'gan_jax.runner import launch' in code
+  assert 'from gan_jax.runner.train import train' in code
+  exec(compile(code, 'imports', 'exec'), {})
+
+
+def test_configs_of_the_benchmarks_are_valid(importable):
+  import mixture_speed
+  import toy
+
+  toy_config = config_lib.resolve(toy.config(7))
+  assert toy_config.steps_per_call == 7 and toy_config.num_devices == 1
+  assert config_lib.is_ensemble(config_lib.resolve(mixture_speed.config(10)))
+  assert not config_lib.is_ensemble(config_lib.resolve(mixture_speed.config(1)))
+
+
+def test_a_folder_is_streamed(importable, tmp_path):
+  import feed
+
+  feed.write_images(tmp_path, 80, 64)
+  streamed = feed.folder_experiment(tmp_path, 4, 3)
+  assert streamed.config.generator.dcgan.width == 4
+  assert not program_lib.fits_on_device(streamed.train, streamed.config)
+
+
+@pytest.mark.parametrize('size', [32, 64])
+def test_scaling_has_the_width_that_is_asked_for(importable, size):
+  import scaling
+
+  dcgan = scaling.make_experiment(size, 4, width=4)
+  assert dcgan.shape == (size, size, 3)
+  assert dcgan.config.discriminator.dcgan.width == 4
+
+
+def test_gpu_compares_the_same_networks(importable):
+  import gpu
+
+  options = types.SimpleNamespace(width=4, batch=8, steps=2)
+  dcgan = gpu.make_experiment(32, 'bfloat16', options)
+  assert dcgan.config.generator.dcgan.width == 4
+  assert dcgan.config.penalties.r1.weight == 0
+  assert dcgan.config.compute_dtype == 'bfloat16'
 
 
 def test_peaks_are_found_by_kind(importable):
@@ -261,28 +303,29 @@ def test_help(name, monkeypatch, capsys):
   assert 'usage:' in capsys.readouterr().out
 
 
-def test_the_pictures_of_the_feed_are_jpegs(importable, tmp_path):
+def test_images_of_the_feed_are_jpegs(importable, tmp_path):
   import feed
   from PIL import Image
 
-  total = feed.write_pictures(tmp_path, 3, 64)
+  total = feed.write_images(tmp_path, 3, 64)
   paths = sorted(tmp_path.iterdir())
   assert sum(path.stat().st_size for path in paths) == total
   for path in paths:
-    with Image.open(path) as picture:
-      assert picture.format == 'JPEG' and picture.size == (64, 64)
+    with Image.open(path) as image:
+      assert image.format == 'JPEG' and image.size == (64, 64)
 
 
-def test_what_pytorch_is_told_of_the_mixture(importable):
+def test_pytorch_gets_the_sizes_of_the_mixture(importable):
   import mixture_speed
 
   sizes = json.loads(mixture_speed.torch_sizes())
   assert sizes['batch'] == 100 and sizes['data']['side'] == 5
   assert sizes['g_widths'] == [400] * 4 and sizes['d_widths'] == [200] * 3
+  assert sizes['pieces'] == 5
 
 
 @pytest.mark.slow
-def test_without_an_accelerator_nothing_is_measured():
+def test_gpu_measures_nothing_without_an_accelerator():
   found = subprocess.run(
     [sys.executable, str(DIRECTORY / 'gpu.py')],
     env=os.environ | {'JAX_PLATFORMS': 'cpu'},

@@ -1,4 +1,4 @@
-"""The examples run, and show what they say."""
+"""Tests that the examples run and show what they claim."""
 
 import ast
 import pathlib
@@ -14,14 +14,14 @@ def radii(title):
   return np.linalg.norm(path, axis=1)
 
 
-def test_dirac_gan_does_what_theory_says():
+def test_dirac_gan_agrees_with_theory():
   start = np.sqrt(2)
   outward = radii('minimax, simultaneous')
   assert outward[-1] > 1.5 * start and (np.diff(outward) > 0).all()
   for title in ('minimax, alternating', 'WGAN, alternating'):
     orbit = radii(title)
     assert 0.85 * start < orbit.min() and orbit.max() < 1.2 * start
-  # Bilinear, rate 0.1: each simultaneous step grows by sqrt(1 + 0.01).
+  # Bilinear, learning rate 0.1: a simultaneous step grows by sqrt(1 + 0.01).
   wgan = radii('WGAN, simultaneous')
   np.testing.assert_allclose(wgan[-1], start * 1.01**250, rtol=1e-3)
   assert radii('WGAN, extragradient')[-1] < 0.1 * start
@@ -37,11 +37,11 @@ def test_dirac_gan_eigenvalues(gamma):
   # Minimax with R1: -gamma / 2 +- sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1/2.
   root = np.sqrt(complex(gamma**2 / 4 - 0.25))
   expected = np.sort_complex([-gamma / 2 - root, -gamma / 2 + root])
-  found = np.sort_complex(dirac_gan.eigenvalues('minimax', gamma))
-  np.testing.assert_allclose(found, expected, atol=2e-3)
+  eigenvalues = np.sort_complex(dirac_gan.eigenvalues('minimax', gamma))
+  np.testing.assert_allclose(eigenvalues, expected, atol=2e-3)
 
 
-def test_own_loop_stands_alone_and_learns():
+def test_own_loop_uses_three_functions_and_learns():
   tree = ast.parse(pathlib.Path(own_loop.__file__).read_text())
   used = [
     alias.name
@@ -49,6 +49,6 @@ def test_own_loop_stands_alone_and_learns():
     if isinstance(node, ast.ImportFrom) and node.module.startswith('gan_jax')
     for alias in node.names
   ]
-  assert sorted(used) == ['r1', 'relativistic', 'update']
+  assert sorted(used) == ['ema_update', 'r1', 'relativistic']
   shares, near = own_loop.main(num_steps=3000)
   assert shares.min() > 0.1 and near > 0.4

@@ -88,7 +88,7 @@ def test_training_scores_at_intervals_and_keeps_the_best(workdir):
   assert [line['step'] for line in lines] == [2, 4]
   best = min(lines, key=lambda line: line['rank'])['step']
   assert [p.name for p in (workdir / 'best').iterdir()] == [str(best)]
-  assert run_dir.load_sampler(workdir, which='best').step == best
+  assert run_dir.load_sampler(workdir, checkpoint='best').step == best
   metrics = (workdir / 'metrics.jsonl').read_text().splitlines()
   assert [json.loads(line)['step'] for line in metrics] == [2, 4]
 

@@ -274,8 +274,8 @@ def test_warnings_are_said_and_kept(tmp_path):
     *(TOY, f'--workdir={tmp_path}', '--config.g_optimizer.learning_rate=0.0'),
   )
   (line,) = (tmp_path / 'warnings.jsonl').read_text().splitlines()
-  assert list(json.loads(line)['warnings']) == ['collapsed']
-  assert 'warning: G makes the same again and again' in out
+  assert list(json.loads(line)['warnings']) == ['mode_collapse']
+  assert 'warning: Possible mode collapse' in out
   summary = json.loads((tmp_path / 'summary.json').read_text())
   assert summary['warnings'] == [json.loads(line)]
 

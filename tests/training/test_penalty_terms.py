@@ -1,5 +1,6 @@
 """Every penalty as a term of the game: alone, lazily, on several devices."""
 
+import dataclasses
 import functools
 
 import chex
@@ -9,19 +10,11 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import (
-  augment,
-  distributed,
-  networks,
-  training,
-)
-from gan_jax import (
-  config as config_lib,
-)
+from gan_jax import augment, distributed, networks, training
 from gan_jax.augment import ada_controller
 from gan_jax.distributed import devices
 from gan_jax.training import gan as gan_lib
-from gan_jax.training import gradients, penalty_terms
+from gan_jax.training import gradients
 from tests.helpers import tiny
 
 IMAGES = ('bcr',)  # of points there is no flip
@@ -41,12 +34,6 @@ def game_with(name, hyper_weight=0.5, packing=1, **options):
   )
   hparams = {**tiny.HYPER, f'{name}_weight': hyper_weight}
   return gan, tiny.init(gan, hparams)
-
-
-def test_settings_name_every_term():
-  assert list(config_lib.PENALTIES) == list(training.PENALTIES)
-  for name, options in config_lib.PENALTIES.items():
-    assert options == penalty_terms.penalty_options(name), name
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -234,14 +221,14 @@ def image_game(**changes):
       s,
     ),
   )
-  return gan_lib.dataclasses.replace(
+  return dataclasses.replace(
     tiny.gan(), generator=generator, discriminator=discriminator, **changes
   )
 
 
 def image_step(gan, parts=1, count=3, **hparams):
   x = jax.random.uniform(jax.random.key(1), (1, 8, 8, 8, 3)) * 2 - 1
-  now = tiny.state.init_state(
+  now = training.init_state(
     gan, jax.random.key(0), {'x': x[0]}, {**tiny.HYPER, **hparams}
   )
   step = jax.jit(
@@ -300,7 +287,7 @@ def test_instance_noise_reaches_what_d_sees_and_ends():
   hparams = {**tiny.HYPER, 'noise_sigma': 1.0}
 
   def gradient(gan, step):
-    now = tiny.state.init_state(gan, jax.random.key(0), batch, hparams)
+    now = training.init_state(gan, jax.random.key(0), batch, hparams)
     now = now.replace(step=jnp.int32(step))
     make = gradients.make_gradient_fn(gan, ('discriminator',))
     return make(now, batch, jax.random.key(0)).grads

@@ -1,5 +1,7 @@
 """Steps as their users test them: pure functions of arrays."""
 
+import dataclasses
+
 import chex
 import flax.linen as nn
 import jax
@@ -9,9 +11,7 @@ import optax
 import pytest
 
 from gan_jax import losses, networks, penalties, prng, training
-from gan_jax import pixels as pixels_lib
 from gan_jax.models import linear, mlp
-from gan_jax.training import gan as gan_lib
 from gan_jax.training import gan_losses
 from tests.helpers import tiny
 
@@ -54,7 +54,7 @@ def not_equal(a, b):
 def test_g_step_leaves_running_statistics_of_d():
   gan = tiny.gan()
   d = mlp.Discriminator(features=(8,), norm='batch', activation='relu')
-  gan = gan_lib.dataclasses.replace(gan, discriminator=networks.from_linen(d))
+  gan = dataclasses.replace(gan, discriminator=networks.from_linen(d))
   before = tiny.init(gan)
   after, _ = jax.jit(training.make_g_step(gan))(
     before, tiny.batch(), jax.random.key(0)
@@ -108,7 +108,7 @@ def record_latents(seen):
 @pytest.mark.parametrize('same', [False, True])
 def test_every_pass_draws_its_own_latents_unless_told(same):
   seen = []
-  gan = gan_lib.dataclasses.replace(tiny.gan(), generator=record_latents(seen))
+  gan = dataclasses.replace(tiny.gan(), generator=record_latents(seen))
   train = training.make_train_step(gan, d_steps=2, same_latents=same)
   before, key = tiny.init(gan), jax.random.key(3)
   after, _ = train(before, tiny.batch(2), key)
@@ -232,7 +232,7 @@ def test_logits_of_other_shapes_are_refused(shape):
     lambda key, x, label: (jnp.ones(()), {}),
     lambda p, s, x, label=None, **_: (p * jnp.zeros(shape), s),
   )
-  gan = gan_lib.dataclasses.replace(tiny.gan(), discriminator=d)
+  gan = dataclasses.replace(tiny.gan(), discriminator=d)
   with pytest.raises(ValueError, match='returned logits of shape'):
     training.make_d_step(gan)(tiny.init(gan), tiny.batch(), jax.random.key(0))
 
@@ -242,14 +242,6 @@ def test_generator_of_another_shape_is_refused():
   batch = {'x': jnp.zeros((tiny.BATCH, 3))}
   with pytest.raises(ValueError, match=r'made float32\[16, 2\] and the data'):
     training.make_d_step(gan)(tiny.init(gan), batch, jax.random.key(0))
-
-
-def test_to_float():
-  pixels = np.array([0, 51, 255], np.uint8)
-  np.testing.assert_allclose(
-    pixels_lib.to_float(pixels), [-1, -0.6, 1], rtol=1e-6
-  )
-  np.testing.assert_array_equal(pixels_lib.to_float(np.float32([3.0])), [3.0])
 
 
 # ---- Dive into Deep Learning, written out in numpy.
@@ -444,7 +436,7 @@ def test_dropout_differs_between_micro_batches_and_devices():
     return logits * params['unused'], batch_stats
 
   d = networks.Network(inner.init, apply)
-  gan = gan_lib.dataclasses.replace(tiny.gan(norm='none'), discriminator=d)
+  gan = dataclasses.replace(tiny.gan(norm='none'), discriminator=d)
   args = tiny.init(gan), tiny.batch(), jax.random.key(0)
   training.make_d_step(gan, micro_batches=2)(*args)
   jax.effects_barrier()
@@ -478,9 +470,3 @@ def test_a_donated_state_owns_what_it_holds():
   for _ in range(2):
     step(tiny.init(gan, hparams), tiny.batch(1), jax.random.key(0))
   assert rate == jnp.float32(0.1)
-
-
-@pytest.mark.parametrize('dtype', [np.int32, bool])
-def test_to_float_refuses_what_has_no_known_range(dtype):
-  with pytest.raises(ValueError, match='must be uint8'):
-    pixels_lib.to_float(np.ones(3, dtype))

@@ -1,1 +1,1 @@
-"""Networks whose features or logits are scored."""
+"""Networks whose features or logits the metrics compare."""

@@ -1,10 +1,10 @@
-"""Converts weights of the FID network to a file that is quick to read.
+"""Converts weights of the FID network to a file that is fast to read.
 
   python -m gan_jax.evaluation.networks.convert_weights SRC DST
 
-SRC is pytorch-fid's or torch-fidelity's .pth, the TorchScript .pt of NVIDIA's
-projects, or a file of this project; torch is not needed. DST ends in
-.safetensors or .npz.
+SRC is the .pth file of pytorch-fid or torch-fidelity, the TorchScript .pt file
+of NVIDIA's projects, or a file written by this project; torch is not needed.
+DST ends in .safetensors or .npz.
 """
 
 import argparse
@@ -19,29 +19,31 @@ from gan_jax.io import torch_checkpoint
 
 
 def is_torchscript(path: str) -> bool:
-  """Whether a file is a TorchScript program: a zip file that holds code."""
+  """Returns whether a file is a TorchScript program: a zip with code."""
   if not pathlib.Path(path).is_file() or not zipfile.is_zipfile(path):
     return False
   try:
     with zipfile.ZipFile(path) as archive:
       return any('/code/' in name for name in archive.namelist())
-  except Exception:  # a damaged one, which its reader describes
+  except Exception:  # a damaged file; its reader reports the reason
     return False
 
 
 def read_torchscript(path: str) -> dict[str, dict[str, np.ndarray]]:
-  """The layers in a TorchScript of the network, whose code is not run.
+  """Reads the layers of a TorchScript version of the network.
+
+  The code in the file is not run.
 
   Args:
-    path: of a file whose layers are in the order of the network, each with
+    path: path of a file whose layers are in the order of the network, each with
       weight, beta, mean and var.
 
   Returns:
     name -> {'kernel', 'bias'}, without a class head.
 
   Raises:
-    OSError: where it cannot be opened.
-    ValueError: for a damaged file or another network.
+    OSError: if the file cannot be opened.
+    ValueError: if the file is damaged or contains another network.
   """
   arrays = torch_checkpoint.read_torchscript(path)
   layers = [n.removesuffix('.weight') for n in arrays if n.endswith('.weight')]
@@ -80,9 +82,9 @@ def main(arguments: list[str] | None = None) -> None:
   head = 'with' if 'fc' in params else 'without'
   print(f'{flags.target}: {head} class head, content {found.sha256}')
   if found.is_reference_inception:
-    print('the FID network: its features are those of 2015-12-05')
+    print('the FID network: its weights are those of 2015-12-05')
   else:
-    print('NOT the FID network: its scores compare with no published FID')
+    print('NOT the FID network: scores are not comparable to published FID')
 
 
 if __name__ == '__main__':

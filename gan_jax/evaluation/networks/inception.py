@@ -1,9 +1,9 @@
 """The Inception-v3 network of FID: 2,048 pooled features, 1,008 logits.
 
-Functions of weights and images. The weights are those published on
-2015-12-05 with batch norm folded into the convolutions: name ->
-{'kernel': [h, w, in, out], 'bias': [out]}, see LAYERS, and optionally the
-class head 'fc', {'kernel': [2048, 1008], 'bias': [1008]}.
+Its functions take weights and images. The weights are those published on
+2015-12-05 with batch norm folded into the convolutions: name -> {'kernel': [h,
+w, in, out], 'bias': [out]}, see LAYERS, and optionally the class head 'fc',
+{'kernel': [2048, 1008], 'bias': [1008]}.
 
 References:
   Szegedy et al., Rethinking the Inception Architecture for Computer Vision,
@@ -113,9 +113,9 @@ LAYERS = {
 def _convolve(weights, name, x, stride=1, same=True):
   kernel = weights[name]['kernel']
   height, width = kernel.shape[:2]
-  # Without HIGHEST, GPUs compute in TF32.
+  # Without Precision.HIGHEST, GPUs compute in TF32.
   if (height, width) == (1, 1):
-    # A quarter faster than the convolution on CPUs.
+    # 25 % faster than the convolution on CPUs.
     y = jnp.dot(x, kernel[0, 0], precision=jax.lax.Precision.HIGHEST)
   else:
     sides = ((height // 2,) * 2, (width // 2,) * 2)
@@ -123,8 +123,8 @@ def _convolve(weights, name, x, stride=1, same=True):
       x,
       kernel,
       (stride, stride),
-      # One row and column too many: XLA's CPU convolution without padding
-      # is 2 to 5 times slower.
+      # Pads one row and column, removed below: XLA's CPU convolution without
+      # padding is 2 to 5 times slower.
       sides if same and stride == 1 else ((0, 1), (0, 1)),
       dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
       precision=jax.lax.Precision.HIGHEST,
@@ -135,7 +135,7 @@ def _convolve(weights, name, x, stride=1, same=True):
 
 
 def _combine(function, x, stride=1):
-  """Folds each 3 x 3 window; on CPUs far faster than reduce_window."""
+  """Reduces each 3 x 3 window; on CPUs much faster than reduce_window."""
   for axis in (1, 2):
     last = x.shape[axis] - 3
     shifted = [
@@ -158,7 +158,7 @@ def _same_max_pool(x):
 
 
 def _mean_pool(x):
-  """Mean of the 3 x 3 neighbours that are inside the image."""
+  """Averages the pixels of each 3 x 3 window that are inside the image."""
   inside = [np.convolve(np.ones(n), np.ones(3), 'same') for n in x.shape[1:3]]
   share = (1 / np.outer(*inside)).astype(np.float32)
   return _combine(jnp.add, _pad(x, 0)) * share[None, :, :, None]
@@ -220,7 +220,7 @@ def _block_e(pool):
   return block
 
 
-# Block 7c pools by the maximum: so did the graph that FID was defined with.
+# Block 7c uses max pooling, like the graph that defines FID.
 _MAKERS = {
   **dict.fromkeys(('5b', '5c', '5d'), _block_a),
   '6a': _block_b,
@@ -232,24 +232,24 @@ _MAKERS = {
 
 
 def inception_features(weights: Weights, images: Array) -> Array:
-  """The 2,048 features of images.
+  """Computes the 2,048 features of images.
 
   Args:
-    weights: name -> {'kernel', 'bias'}, of all LAYERS.
-    images: `[B, 299, 299, 3]`, float32, in [-1, 1] as `preprocess.preprocess`
-      makes them.
+    weights: name -> {'kernel', 'bias'}, for all LAYERS.
+    images: `[B, 299, 299, 3]`, float32, in [-1, 1], from
+      `preprocess.preprocess`.
 
   Returns:
     `[B, 2048]` float32, at least 0.
 
   Raises:
-    AssertionError: for images of another shape.
-    ValueError: where layers are missing.
+    AssertionError: if the images have another shape.
+    ValueError: if layers are missing.
   """
   chex.assert_shape(images, (None, SIZE, SIZE, 3))
   missing = [name for name in LAYERS if name not in weights]
   if missing:
-    raise ValueError(f'the weights have no {", ".join(missing)}')
+    raise ValueError(f'the weights lack the layers {", ".join(missing)}')
   stem = lambda name, x, **o: _convolve(weights, f'Conv2d_{name}', x, **o)
   x = stem('1a_3x3', images, stride=2)
   x = stem('2a_3x3', x, same=False)
@@ -265,19 +265,19 @@ def inception_features(weights: Weights, images: Array) -> Array:
 
 
 def class_logits(weights: Weights, features: Array) -> Array:
-  """Class logits without their bias, as the Inception Score has them.
+  """Computes class logits without their bias, as in the Inception Score.
 
-  The graph that the score was published with leaves the bias out.
+  The graph that the score was published with omits the bias.
 
   Args:
-    weights: with the class head 'fc'.
-    features: `[B, 2048]`, of `inception_features`.
+    weights: weights including the class head 'fc'.
+    features: `[B, 2048]`, from `inception_features`.
 
   Returns:
     `[B, 1008]` float32.
 
   Raises:
-    ValueError: where the weights have no class head.
+    ValueError: if the weights have no class head.
 
   References:
     Salimans et al., Improved Techniques for Training GANs,
@@ -286,8 +286,8 @@ def class_logits(weights: Weights, features: Array) -> Array:
   chex.assert_shape(features, (None, FEATURES))
   if 'fc' not in weights:
     raise ValueError(
-      'these weights have no class head (fc): no Inception Score; take the '
-      'published file, which has one'
+      'the weights have no class head (fc), which the Inception Score needs; '
+      'use the published file, which has one'
     )
   kernel = weights['fc']['kernel']
   return jnp.dot(features, kernel, precision=jax.lax.Precision.HIGHEST)

@@ -1,8 +1,9 @@
-"""The weights of the FID network: where they come from, whether they are right.
+"""Weights of the FID network: formats, download and verification.
 
-FID is defined by one set of numbers, published on 2015-12-05. Files of
-several formats hold them; `load_weights` brings each to the same arrays, with
-batch norm folded into the convolutions, and says whether they are those.
+FID is defined by one set of weights, published on 2015-12-05. Files of several
+formats contain them. `load_weights` converts each format to the same arrays,
+with batch norm folded into the convolutions, and checks whether they are the
+published weights.
 """
 
 import hashlib
@@ -34,19 +35,20 @@ REFERENCE_HASH = (
 )
 SUFFIXES = ('.safetensors', '.npz', '.pth', '.pt')
 _BATCH_NORM = ('weight', 'bias', 'running_mean', 'running_var')
-_EPSILON = 1e-3  # of the published network's batch norm
-_MAX_BYTES = 2**30  # of a file; the published one has 96 MB
+_EPSILON = 1e-3  # batch norm of the published network
+_MAX_BYTES = 2**30  # size of a file; the published one has 96 MB
 
 
 class Weights(NamedTuple):
-  """Weights and what is known of them.
+  """Weights and their identification.
 
   Attributes:
-    params: name -> {'kernel', 'bias'}, float32, for `inception_features`;
-      with 'fc' where the file has a class head.
-    sha256: `content_hash` of params: the same in every format.
-    is_fid: whether all layers but 'fc' are the published ones.
-    source: the file they were read from.
+    params: name -> {'kernel', 'bias'}, float32, for `inception_features`; with
+      'fc' if the file has a class head.
+    sha256: `content_hash` of params, equal for all formats.
+    is_reference_inception: whether all layers except 'fc' are the published
+      ones.
+    source: path of the file.
   """
 
   params: dict[str, dict[str, np.ndarray]]
@@ -56,7 +58,7 @@ class Weights(NamedTuple):
 
 
 def content_hash(params: Params) -> str:
-  """SHA256 over names, shapes and float32 numbers, in the order of names."""
+  """Computes the SHA256 of names, shapes and float32 values, sorted by name."""
   digest = hashlib.sha256()
   for name in sorted(params):
     for part in sorted(params[name]):
@@ -67,7 +69,7 @@ def content_hash(params: Params) -> str:
 
 
 def without_head(params: Params) -> Params:
-  """The layers that features need: all but the class head."""
+  """Returns the layers that features need: all except the class head."""
   return {name: layer for name, layer in params.items() if name != 'fc'}
 
 
@@ -75,9 +77,10 @@ def _refuse(faults, source):
   if faults:
     more = f', and {len(faults) - 3} more' * (len(faults) > 3)
     raise ValueError(
-      f'{source} does not hold the {len(LAYERS)} layers of the FID Inception '
-      f'network: {", ".join(faults[:3])}{more}; expected is {URL} or a file '
-      'made of it by python -m gan_jax.evaluation.networks.convert_weights'
+      f'{source} does not have the {len(LAYERS)} layers of the FID Inception '
+      f'network: {", ".join(faults[:3])}{more}; expected {URL} or a file '
+      'converted from it by python -m '
+      'gan_jax.evaluation.networks.convert_weights'
     )
 
 
@@ -86,15 +89,15 @@ def _shape_faults(arrays, shapes):
     if name not in arrays:
       yield f'{name} is missing'
     elif arrays[name].shape != shape:
-      yield f'{name} is {arrays[name].shape}, not {shape}'
+      yield f'{name} has shape {arrays[name].shape}, not {shape}'
 
 
 def check_params(params: Params, source: str) -> None:
-  """Refuses what is not this network.
+  """Checks that params are weights of this network.
 
   Raises:
-    ValueError: naming the source, and what is missing, not of the network,
-      of another shape or not finite.
+    ValueError: if they are not; the message has the source and the layers that
+      are missing, unknown, of another shape or not finite.
   """
   layers = dict(LAYERS)
   if 'fc' in params:
@@ -106,7 +109,7 @@ def check_params(params: Params, source: str) -> None:
   faults = list(_shape_faults(arrays, shapes))
   for name, array in arrays.items():
     if name not in shapes:
-      faults.append(f'{name} is not of it')
+      faults.append(f'{name} is not a layer of it')
     elif array.dtype != np.float32 or not np.isfinite(array).all():
       faults.append(f'{name} is not finite float32')
   _refuse(faults, source)
@@ -131,17 +134,17 @@ def fold_batch_norm(
   mean: np.ndarray,
   variance: np.ndarray,
 ) -> dict[str, np.ndarray]:
-  """A convolution and the batch norm after it as one layer.
+  """Folds batch norm into the convolution before it.
 
   Args:
-    weight: `[out, in, h, w]`.
-    scale: of batch norm, `[out]`, as the rest.
-    bias: of batch norm.
-    mean: running.
-    variance: running.
+    weight: kernel of the convolution, `[out, in, h, w]`.
+    scale: scale of batch norm, `[out]`.
+    bias: bias of batch norm, `[out]`.
+    mean: running mean, `[out]`.
+    variance: running variance, `[out]`.
 
   Returns:
-    {'kernel': [h, w, in, out], 'bias': [out]}, computed in float64, float32.
+    {'kernel': [h, w, in, out], 'bias': [out]}, float32, computed in float64.
   """
   weight, scale, bias, mean, variance = (
     np.asarray(x, np.float64) for x in (weight, scale, bias, mean, variance)
@@ -157,18 +160,19 @@ def fold_batch_norm(
 def from_torch(
   tensors: Mapping[str, np.ndarray], source: str
 ) -> dict[str, dict[str, np.ndarray]]:
-  """Folds pytorch-fid's state dict.
+  """Converts the state dict of pytorch-fid, folding batch norm.
 
   Args:
     tensors: 'Conv2d_1a_3x3.conv.weight', '.bn.weight', '.bn.bias', ...
-    source: what to call them in messages.
+    source: name of the source in messages.
 
   Returns:
     name -> {'kernel', 'bias'}; with 'fc' unless it is all zero, as in files
     that have no class head.
 
   Raises:
-    ValueError: naming the source and what is missing.
+    ValueError: if tensors are missing or have another shape; the message has
+      the source and their names.
   """
   shapes, params = {}, {}
   for layer, (height, width, inputs, outputs) in LAYERS.items():
@@ -193,26 +197,29 @@ def _read(path):
     if path.suffix == '.safetensors':
       return _nested(safetensors.numpy.load(data))
     return _nested(npz.read_npz(io.BytesIO(data), limit=_MAX_BYTES))
-  except Exception as error:  # their readers raise anything
+  except Exception as error:  # these readers raise any type
     raise ValueError(
-      f'{path} is not a readable {path.suffix} file: {files.short_message(error)}'
+      f'{path} is not a readable {path.suffix} file: '
+      f'{files.short_message(error)}'
     ) from error
 
 
 def load_weights(path: str | pathlib.Path = '') -> Weights:
-  """Reads and checks the weights of the FID network.
+  """Loads and checks the weights of the FID network.
 
   Args:
-    path: pytorch-fid's or torch-fidelity's `.pth`, or a `.safetensors` or
-      `.npz` of `save_weights`; '' is what the environment variable
-      GAN_JAX_INCEPTION says, or else the published file, see `fetch`.
+    path: path of a `.pth` file of pytorch-fid or torch-fidelity, or of a
+      `.safetensors` or `.npz` file of `save_weights`. '' takes the environment
+      variable GAN_JAX_INCEPTION or, without it, the published file, see
+      `download`.
 
   Returns:
     The weights.
 
   Raises:
-    OSError: where the file cannot be opened or fetched.
-    ValueError: naming the file and what is wrong with it.
+    OSError: if the file cannot be opened or downloaded.
+    ValueError: if the file is invalid; the message gives its name and the
+      reason.
   """
   path = path or os.environ.get('GAN_JAX_INCEPTION') or download()
   path = pathlib.Path(path).expanduser()
@@ -220,8 +227,8 @@ def load_weights(path: str | pathlib.Path = '') -> Weights:
     raise ValueError(f'{path}: must end in one of {", ".join(SUFFIXES)}')
   if not path.is_file():
     raise FileNotFoundError(
-      f'{path}: there is no such file; it was to hold the weights of the FID '
-      f'Inception network, {URL}'
+      f'{path} does not exist; it should have the weights of the FID Inception '
+      f'network, {URL}'
     )
   params = _read(path)
   check_params(params, str(path))
@@ -233,10 +240,10 @@ def load_weights(path: str | pathlib.Path = '') -> Weights:
 
 
 def save_weights(path: str | pathlib.Path, params: Params) -> None:
-  """Writes weights to a `.safetensors` or `.npz`, by its suffix.
+  """Writes weights to a `.safetensors` or `.npz` file, by its suffix.
 
   Raises:
-    ValueError: for another suffix, or params that are not the network.
+    ValueError: if the suffix is another, or params are not of this network.
   """
   path = pathlib.Path(path)
   if path.suffix not in SUFFIXES[:2]:
@@ -253,22 +260,23 @@ def download(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
   """Downloads the published weights, 96 MB, unless they are in the cache.
 
   Args:
-    url: of the file.
-    sha256: that it must have.
+    url: URL of the file.
+    sha256: expected hash of the file.
 
   Returns:
-    Where it is.
+    The path of the file.
 
   Raises:
-    OSError: where it cannot be had; says what to do. Nothing stays behind.
-    ValueError: where it is not the right file.
+    OSError: if the download fails; the message has alternatives. No partial
+      file is left behind.
+    ValueError: if the hash is another.
   """
   path = cache_directory() / url.rpartition('/')[2]
   if path.is_file():
     return path
   advice = (
-    f'download {url} by other means, then put it at {path}, or name it by '
-    '--feature_weights or the environment variable GAN_JAX_INCEPTION'
+    f'download {url} by other means and save it as {path}, or set its path '
+    'with --feature_weights or the environment variable GAN_JAX_INCEPTION'
   )
   path.parent.mkdir(parents=True, exist_ok=True)
   with tempfile.TemporaryDirectory(dir=path.parent) as directory:
@@ -276,13 +284,13 @@ def download(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
     try:
       with urllib.request.urlopen(url, timeout=60) as source:
         with part.open('wb') as target:
-          for _ in range(_MAX_BYTES // 2**20):  # it may be without end
+          for _ in range(_MAX_BYTES // 2**20):  # the stream may be endless
             target.write(source.read(2**20))
     except (OSError, http.client.HTTPException) as error:
-      raise OSError(f'{url} cannot be fetched: {error}; {advice}') from error
+      raise OSError(f'cannot download {url}: {error}; {advice}') from error
     if _file_hash(part) != sha256:
       raise ValueError(
-        f'what {url} gave has the SHA256 {_file_hash(part)}, not {sha256}; '
+        f'the file from {url} has the SHA256 {_file_hash(part)}, not {sha256}; '
         f'{advice}'
       )
     part.replace(path)

@@ -1,11 +1,12 @@
-"""A digit classifier as a pure function, and its trained weights.
+"""A digit classifier as pure functions, and its trained weights.
 
-Six 3 x 3 convolutions, three 2 x 2 poolings and a layer of 128, trained on the
-60,000 training digits of MNIST by scripts/train_mnist_classifier.py. The
-weights and the record of their training, with the error on the 10,000 test
-digits, lie beside this file. Two uses: counting the modes of Stacked MNIST
-(evaluation.stacked), and features for distances between sets of small grey
-pictures. Such a distance is no FID, which is of Inception's features.
+The network has six 3 x 3 convolutions, three 2 x 2 poolings and a layer of 128
+units, trained on the 60,000 training digits of MNIST by
+scripts/train_mnist_classifier.py. The weights and the record of the training,
+with the error on the 10,000 test digits, are in the directory of this file.
+They are used to count the modes of Stacked MNIST (metrics.stacked_mnist), and
+as features for distances between sets of small gray images. Such a distance is
+not FID, which uses features of Inception.
 
 Images are NHWC in [-1, 1], white on black as in MNIST.
 """
@@ -26,14 +27,14 @@ Params = dict[str, Array]
 
 WEIGHTS = pathlib.Path(__file__).with_name('mnist_classifier.npz')
 SIDE = 28
-# Output channels of each convolution; None is a pooling.
+# Output channels of each convolution; None for a pooling.
 LAYERS = (16, None, 32, 32, None, 64, 64, None)
 FEATURES = 128
-_MAX_BYTES = 2**24  # of a file; the package's own has 292,842
+_MAX_BYTES = 2**24  # size of a file; the one in the package has 292,842
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-  """Names and shapes of the parameters, in the order of application."""
+  """Returns the shapes of the parameters, in the order of application."""
   found: dict[str, tuple[int, ...]] = {}
   side, channels = SIDE, 1
   for i, width in enumerate(LAYERS):
@@ -51,7 +52,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _pool(x: Array) -> Array:
-  """The largest of each 2 x 2 pixels; an odd last row or column is left."""
+  """Max-pools 2 x 2 pixels; an odd last row or column is dropped."""
   n, height, width, channels = x.shape
   x = x[:, : height // 2 * 2, : width // 2 * 2]
   x = x.reshape(n, height // 2, 2, width // 2, 2, channels)
@@ -64,18 +65,19 @@ def _affine(params: Params, name: str, x: Array) -> Array:
 
 
 def digit_features(params: Params, images: Array) -> Array:
-  """Activations of the last hidden layer.
+  """Computes the activations of the last hidden layer.
 
   Args:
-    params: as `load_digit_classifier` returns them.
+    params: parameters from `load_digit_classifier`.
     images: `[B, H, W, 1]`, float in [-1, 1]; resized to 28 x 28 (bilinear,
-      antialiased) where they are of another size.
+      antialiased) if they have another size.
 
   Returns:
     `[B, 128]`, at least 0.
 
   Raises:
-    AssertionError: for another rank, integers, or more than one channel.
+    AssertionError: if the images have another rank, are integers, or have more
+      than one channel.
   """
   chex.assert_shape(images, (None, None, None, 1))
   chex.assert_type(images, float)
@@ -100,45 +102,45 @@ def digit_features(params: Params, images: Array) -> Array:
 
 
 def digit_logits(params: Params, images: Array) -> Array:
-  """Logits of the ten digits.
+  """Computes the logits of the ten digits.
 
   Args:
-    params: as `load_digit_classifier` returns them.
-    images: as in `digit_features`.
+    params: parameters from `load_digit_classifier`.
+    images: images as in `digit_features`.
 
   Returns:
-    `[B, 10]`; the softmax of a row are the probabilities of 0 to 9.
+    `[B, 10]`; the softmax of a row gives the probabilities of 0 to 9.
   """
   return _affine(params, 'logits', digit_features(params, images))
 
 
 def load_digit_classifier(path: str = '') -> tuple[Params, str]:
-  """Reads the weights.
+  """Loads the weights of the classifier.
 
   Args:
-    path: of an npz file that the training script wrote; '' for the one that
-      comes with the package.
+    path: path of an .npz file written by the training script; '' for the one in
+      the package.
 
   Returns:
     The parameters in float32, and the SHA-256 of the file, 64 hexadecimal
-    digits, which says what a score was measured with.
+    digits, which identifies the weights in evaluation records.
 
   Raises:
-    FileNotFoundError: where there is no such file.
-    ValueError: naming the file, where it is damaged or too large, or holds
-      other parameters than `shapes()`, or values that are not finite.
+    FileNotFoundError: if the file does not exist.
+    ValueError: if the file is damaged or too large, has parameters other than
+      `shapes()`, or values that are not finite; the message names it.
   """
   file = pathlib.Path(path) if path else WEIGHTS
   content = files.read_bounded(file, most=_MAX_BYTES)
   try:
     params = npz.read_npz(io.BytesIO(content), limit=_MAX_BYTES)
-  except Exception as error:  # zipfile, zlib and numpy raise of any kind
+  except Exception as error:  # zipfile, zlib and numpy raise any type
     reason = files.short_message(error)
     raise ValueError(f'{file} is not a readable .npz: {reason}') from error
   found = {name: value.shape for name, value in params.items()}
   if found != shapes():
-    raise ValueError(f'{file} holds the parameters {found}; must be {shapes()}')
+    raise ValueError(f'{file} has the parameters {found}; must be {shapes()}')
   params = {name: value.astype(np.float32) for name, value in params.items()}
   if not all(np.isfinite(value).all() for value in params.values()):
-    raise ValueError(f'{file} holds values that are not finite')
+    raise ValueError(f'{file} has values that are not finite')
   return jax.tree.map(jnp.asarray, params), hashlib.sha256(content).hexdigest()

@@ -1,8 +1,8 @@
-"""Images to the input of the FID network, by protocol.
+"""Preprocesses images for the FID network, by protocol.
 
-FID depends on how images are brought to 299 x 299: each protocol here is that
-of one published implementation, under the name that clean-fid gives it. All
-of them start from 8-bit images, so `quantise` comes first.
+FID depends on how images are resized to 299 x 299. Each protocol here is that
+of one published implementation, under the name that clean-fid gives it. All of
+them take 8-bit images, so apply `quantize` first.
 
 References:
   Parmar et al., On Aliased Resizing and Surprising Subtleties in GAN
@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import pixels
 from gan_jax.metrics import checks
 
 Array = jax.Array
@@ -25,49 +26,59 @@ SIZE = 299
 
 
 def legacy_tensorflow_matrix(size: int, target: int) -> np.ndarray:
-  """TensorFlow 1 bilinear: position = index * size / target, no half pixels.
+  """Returns the TensorFlow 1 bilinear matrix: position = index * size / target.
+
+  There is no half-pixel offset.
 
   Args:
     size: pixels of the image along the axis.
-    target: pixels wanted.
+    target: pixels of the resized image along the axis.
 
   Returns:
     `[target, size]` float64, rows sum to 1.
 
   Raises:
-    ValueError: for less than 1 pixel.
+    ValueError: if either is below 1.
   """
   _check_sizes(size, target)
-  # Positions are float32, as those of the libraries.
+  # Positions are float32, as in the libraries.
   scale = np.float32(size / target)
   return _bilinear(np.arange(target, dtype=np.float32) * scale, size)
 
 
 def legacy_pytorch_matrix(size: int, target: int) -> np.ndarray:
-  """Bilinear between pixel centres, not antialiased; as above."""
+  """Returns the matrix of bilinear resizing between pixel centers.
+
+  It is not antialiased. Arguments, result and errors are as in
+  legacy_tensorflow_matrix.
+  """
   _check_sizes(size, target)
-  # Rounded once, as by the multiply-add of torch.
+  # Rounded once, like the multiply-add of torch.
   scale = np.float64(np.float32(size / target))
   centres = np.float32((np.arange(target) + 0.5) * scale - 0.5)
   return _bilinear(np.maximum(centres, 0), size)
 
 
 def clean_matrix(size: int, target: int) -> np.ndarray:
-  """Pillow's bicubic (a = -1/2), antialiased where it shrinks; as above."""
+  """Returns the matrix of Pillow's bicubic resizing (a = -1/2).
+
+  It is antialiased when it shrinks. Arguments, result and errors are as in
+  legacy_tensorflow_matrix.
+  """
   _check_sizes(size, target)
   scale = max(size / target, 1)
   centres = (np.arange(target)[:, None] + 0.5) * (size / target)
-  # Pillow's window: pixels whose index is within 2 scales, rounded.
-  pixels = np.arange(size)[None]
+  # Window of Pillow: pixels whose index is within 2 scales, rounded.
+  index = np.arange(size)[None]
   first = np.floor(centres - 2 * scale + 0.5)
-  inside = (pixels >= first) & (pixels < np.floor(centres + 2 * scale + 0.5))
-  weights = np.where(inside, _cubic((pixels + 0.5 - centres) / scale), 0)
+  inside = (index >= first) & (index < np.floor(centres + 2 * scale + 0.5))
+  weights = np.where(inside, _cubic((index + 0.5 - centres) / scale), 0)
   return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _check_sizes(size, target):
   if min(size, target) < 1:
-    raise ValueError(f'{size} pixels to {target}: must be at least 1 each')
+    raise ValueError(f'size={size}, target={target}: must be at least 1')
 
 
 def _bilinear(positions, size):
@@ -86,13 +97,15 @@ def _cubic(x):
 
 
 class PreprocessingProtocol(NamedTuple):
-  """How one implementation prepares images.
+  """Preprocessing of images in one implementation.
 
   Attributes:
-    matrix: of one axis, from its size and its target to `[target, size]`.
-    centre: of the values 0..255, subtracted.
-    scale: what is then divided by.
-    clip: whether values outside 0..255 are cut off; bicubic makes them.
+    matrix: function (size, target) of one axis that returns a matrix
+      `[target, size]`.
+    centre: value in 0..255 that is subtracted.
+    scale: divisor after the subtraction.
+    clip: whether values outside 0..255, which bicubic resizing produces, are
+      clipped.
   """
 
   matrix: Callable[[int, int], np.ndarray]
@@ -101,7 +114,7 @@ class PreprocessingProtocol(NamedTuple):
   clip: bool = False
 
 
-# Original FID and torch-fidelity; pytorch-fid; clean-fid.
+# In order: the original FID and torch-fidelity; pytorch-fid; clean-fid.
 PREPROCESSORS = {
   'legacy_tensorflow': PreprocessingProtocol(
     legacy_tensorflow_matrix, 128.0, 128.0
@@ -112,26 +125,25 @@ PREPROCESSORS = {
 
 
 def quantize(images: Array) -> Array:
-  """Floats in [-1, 1] to the 8-bit images that every protocol starts from.
+  """Converts floats in [-1, 1] to the 8-bit images of every protocol.
 
   Args:
-    images: float, of any shape; values outside are cut off.
+    images: float, of any shape; values out of range are clipped.
 
   Returns:
     uint8 of the same shape: (x + 1) * 127.5, rounded. Under jax.jit a NaN
-    comes out as some level.
+    becomes an arbitrary level.
 
   Raises:
-    AssertionError: for integers.
-    ValueError: for NaNs, where there are values to look at.
+    AssertionError: if the images are integers.
+    ValueError: if there are NaNs, except under jax.jit.
   """
   chex.assert_type(images, float)
   if not checks.is_traced(images) and bool(jnp.isnan(images).any()):
     raise ValueError(
-      f'images: {int(jnp.isnan(images).sum())} of {images.size} numbers are NaN'
+      f'images: {int(jnp.isnan(images).sum())} of {images.size} values are NaN'
     )
-  levels = jnp.round((images + 1) * 127.5)
-  return jnp.clip(levels, 0, 255).astype(jnp.uint8)
+  return pixels.to_uint8(jnp.asarray(images))
 
 
 @functools.lru_cache(maxsize=32)
@@ -142,38 +154,38 @@ def _axis(matrix, size, target):
 def resize(
   images: Array, matrix: Callable[[int, int], np.ndarray], size: int = SIZE
 ) -> Array:
-  """Resizes both axes of images by a linear map of each.
+  """Resizes images by a linear map of each axis.
 
   Args:
     images: `[B, H, W, C]`, float32.
     matrix: one of the `*_matrix` functions.
-    size: pixels wanted a side.
+    size: side of the result, in pixels.
 
   Returns:
     `[B, size, size, C]` float32.
   """
   chex.assert_rank(images, 4)
   rows, columns = (_axis(matrix, n, size) for n in images.shape[1:3])
-  # Columns first, as Pillow does; float32 on GPUs too, so no TF32.
+  # Columns first, as in Pillow; float32 instead of TF32 on GPUs.
   apply = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
   wide = apply('Ww,bhwc->bhWc', columns, images)
   return apply('Hh,bhwc->bHwc', rows, wide)
 
 
 def preprocess(images: Array, protocol: str) -> Array:
-  """Brings 8-bit images to the input of the FID network.
+  """Converts 8-bit images to the input of the FID network.
 
   Args:
-    images: `[B, H, W, C]` uint8, see `quantise`; C is 3, or 1, which is
+    images: `[B, H, W, C]` uint8, see `quantize`; C is 3, or 1, which is
       repeated.
-    protocol: of PREPROCESS.
+    protocol: a key of PREPROCESSORS.
 
   Returns:
     `[B, 299, 299, 3]` float32, within [-1, 1].
 
   Raises:
-    ValueError: for an unknown protocol, another type or other channels, or
-      images of no pixels.
+    ValueError: if the protocol is unknown, or the images have another dtype,
+      number of channels or no pixels.
   """
   if protocol not in PREPROCESSORS:
     raise ValueError(
@@ -182,13 +194,13 @@ def preprocess(images: Array, protocol: str) -> Array:
   chex.assert_rank(images, 4)
   if images.dtype != jnp.uint8:
     raise ValueError(
-      f'images of {images.dtype}: must be uint8; quantise() makes them of '
-      'floats in [-1, 1]'
+      f'images of {images.dtype}: must be uint8; quantize() converts floats in '
+      '[-1, 1]'
     )
   if images.shape[-1] not in (1, 3):
     raise ValueError(
-      f'images of {images.shape[-1]} channels, shape {images.shape}: must '
-      'have 1 or 3, last'
+      f'images of shape {images.shape} have {images.shape[-1]} channels: must '
+      'be 1 or 3, on the last axis'
     )
   how = PREPROCESSORS[protocol]
   resized = resize(jnp.asarray(images, jnp.float32), how.matrix)
