@@ -153,7 +153,7 @@ def check_gradients(ours: Program, xla: Program) -> None:
   gradient = global_norm(difference) / global_norm(moments[1])
   text = {n: f'{x:.0e}' for n, x in {**metrics, 'gradient': gradient}.items()}
   assert max(*metrics.values(), 0.1 * gradient) < TOLERANCE / 10, text
-  print(f"one step, own gradients less XLA's: {text}")
+  print(f"difference between own gradients and XLA's after one step: {text}")
 
 
 def make_programs(short: bool) -> dict[str, Program]:

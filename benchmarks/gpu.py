@@ -160,7 +160,7 @@ def main() -> None:
     '--allow_cpu', action='store_true', help='runs on a CPU too'
   )
   options = parser.parse_args()
-  # By default JAX takes three quarters of the memory, too much beside PyTorch.
+  # By default JAX takes three quarters of the memory and leaves too little.
   os.environ.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', '0.4')
   device = jax.devices()[0]
   if device.platform == 'cpu' and not options.allow_cpu:

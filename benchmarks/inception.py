@@ -1,4 +1,4 @@
-"""Times the features of FID: gan_jax beside torch-fidelity, taking turns.
+"""Times the features of FID in gan_jax and in torch-fidelity.
 
   python benchmarks/inception.py --weights=FILE.pth --torch_python=PATH
 

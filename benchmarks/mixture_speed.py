@@ -1,4 +1,4 @@
-"""Times PacGAN's grid: ten runs as one program beside ten of PyTorch.
+"""Times PacGAN's grid: ten runs as one program, and ten runs in PyTorch.
 
   python benchmarks/mixture_speed.py --torch_python=PATH
 

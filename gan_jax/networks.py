@@ -1,4 +1,4 @@
-"""Networks as two pure functions, and their construction from Flax modules.
+"""Networks as two pure functions, and their conversion from Flax.
 
   init(key, x, label) -> (params, batch_stats)
   apply(params, batch_stats, x, label, *, train, key, axis_name) -> (y, batch_stats)

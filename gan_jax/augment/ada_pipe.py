@@ -10,10 +10,6 @@ flow to the images.
 Each transform draws from its own fold of the example's key, so that leaving
 one out of the policy does not change the draws of the others. The order of the
 policy does not matter.
-
-  >>> keys = jax.random.split(jax.random.key(0), 2)
-  >>> diff_augment(jnp.zeros((2, 8, 8, 3)), keys, policy=('cutout',)).shape
-  (2, 8, 8, 3)
 """
 
 from typing import Iterable

@@ -1,4 +1,10 @@
-"""DiffAugment: color, translation and cutout."""
+"""DiffAugment: color, translation and cutout.
+
+  >>> import jax.numpy as jnp
+  >>> keys = jax.random.split(jax.random.key(0), 2)
+  >>> diff_augment(jnp.zeros((2, 8, 8, 3)), keys, policy=('cutout',)).shape
+  (2, 8, 8, 3)
+"""
 
 import jax
 

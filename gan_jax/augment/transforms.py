@@ -1,4 +1,4 @@
-"""Differentiable transforms of one image, with parameters that may be traced.
+"""Differentiable transforms of one image, with traceable parameters.
 
 An image is `[H, W, C]`, float, in [-1, 1], with any number of channels. Results
 are not clipped and keep the dtype. Color transforms leave the last of four

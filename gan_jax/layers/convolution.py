@@ -1,4 +1,4 @@
-"""Convolution and transposed convolution with hand-written gradients on CPU.
+"""Convolution and transposed convolution, with own gradients on CPU.
 
 XLA's CPU backend runs some convolution gradients far below the speed of the
 forward pass: the weight gradient of a transposed convolution 20 times slower,

@@ -33,7 +33,7 @@ class SpectralNorm(nn.Module):
     matrix = kernel.reshape(-1, kernel.shape[-1])
     unit = lambda x: x / (jnp.linalg.norm(x) + 1e-12)
     draw = lambda: jax.random.normal(self.make_rng('params'), matrix.shape[1:])
-    # The prefix 'power_' tells the EMA of the network to copy these.
+    # The network's EMA copies leaves named 'power_...' instead of averaging.
     u = self.variable('batch_stats', 'power_u', lambda: unit(draw()))
     v = self.variable('batch_stats', 'power_v', lambda: unit(matrix @ u.value))
     estimate = lambda: jnp.maximum(v.value @ matrix @ u.value, 1e-12)

@@ -15,7 +15,7 @@ Array = jax.Array
 
 
 def relativistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-  """Computes the cross-entropy of identifying the real one of a pair (RpGAN).
+  """Computes the cross-entropy of finding the real one of a pair (RpGAN).
 
   -log sigmoid(real_logits - fake_logits)
 
@@ -68,7 +68,7 @@ def relativistic_generator(real_logits: Array, fake_logits: Array) -> Array:
 def relativistic_average_discriminator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """Computes the cross-entropy against mean logits of the other kind (RaGAN).
+  """Computes cross-entropy against mean logits of the other kind (RaGAN).
 
   -log sigmoid(real - mean(fake)) - log(1 - sigmoid(fake - mean(real)))
 
@@ -150,7 +150,7 @@ def relativistic_average_least_squares_generator(
 def relativistic_average_hinge_discriminator(
   real_logits: Array, fake_logits: Array, *, axis_name: str | None = None
 ) -> Array:
-  """Computes the hinge loss against mean logits of the other kind (RaHinge).
+  """Computes the hinge loss against mean logits (RaHingeGAN).
 
   max(0, 1 - (real - mean(fake))) + max(0, 1 + (fake - mean(real)))
 

@@ -36,7 +36,7 @@ def wasserstein_discriminator(real_logits: Array, fake_logits: Array) -> Array:
 
 
 def wasserstein_generator(real_logits: Array, fake_logits: Array) -> Array:
-  """Negates the fake logits: the generator loss of hinge and Wasserstein GANs.
+  """Negates the fake logits: the generator of hinge and Wasserstein GANs.
 
   -fake_logits
 

@@ -34,7 +34,7 @@ def intra_class_fid(
   fake_features: Array,
   fake_labels: Array,
 ) -> IntraClassFID:
-  """Computes the Frechet distance within each class, and the mean (intra-FID).
+  """Computes the Frechet distance per class, and the mean (intra-FID).
 
   Args:
     real_features: features of real examples, `[n, d]`, float.

@@ -50,7 +50,7 @@ def logits(classifier: Classifier, x: Array) -> Array:
 
 
 def accuracy(classifier: Classifier, x: Array, labels: Array) -> Array:
-  """Returns the accuracy on examples `[n, ...]` with labels `[n]`, in [0, 1].
+  """Returns the accuracy on examples `[n, ...]`, labels `[n]`, in [0, 1].
 
   Raises:
     AssertionError: if labels do not match the examples, or the examples are

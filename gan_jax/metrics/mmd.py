@@ -146,10 +146,11 @@ def kid(
 def mmd_test(
   first: Array, second: Array, key: Array, *, permutations: int = 200
 ) -> TestResult:
-  """Tests by permutation if two samples have the same distribution.
+  """Runs a permutation test of two samples with the MMD.
 
-  The statistic is the unbiased squared MMD with a Gaussian kernel. Its sigma
-  is the median distance of all pairs.
+  The null hypothesis is that both have the same distribution. The statistic is
+  the unbiased squared MMD with a Gaussian kernel, whose sigma is the median
+  distance of all pairs.
 
   Args:
     first: samples, `[n, d]`, float.

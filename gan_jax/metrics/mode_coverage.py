@@ -1,4 +1,4 @@
-"""Mode coverage of a mixture of well-separated modes, by PacGAN's protocol.
+"""Mode coverage of mixtures with separate modes, by PacGAN's protocol.
 
 References:
   Lin et al., PacGAN, https://arxiv.org/abs/1712.04086, 2018, section 4.1.

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage of one set of examples by another.
+"""Precision, recall, density and coverage of generated examples.
 
 Every example is the center of a ball whose radius is the distance to its k-th
 nearest neighbor in its own set. The union of these balls approximates the

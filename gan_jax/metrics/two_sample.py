@@ -62,7 +62,7 @@ def nearest_neighbor_accuracy(first: Array, second: Array) -> Array:
 def nearest_neighbor_test(
   first: Array, second: Array, key: Array, *, permutations: int = 1000
 ) -> TestResult:
-  """Tests `nearest_neighbor_accuracy` by permutation.
+  """Runs a permutation test with `nearest_neighbor_accuracy`.
 
   Nearest neighbors do not depend on the set of an example, so only the labels
   are permuted. The test is one-sided: a set that repeats the other has an
@@ -122,7 +122,7 @@ def classifier_test(
   batch_size: int = 128,
   learning_rate: float = 3e-3,
 ) -> TestResult:
-  """Tests two sets by a classifier trained to distinguish them.
+  """Runs a two-sample test with a trained classifier.
 
   The test does what a GAN's discriminator does: Dive into Deep Learning
   introduces GANs as a constructive two-sample test. Under the null hypothesis

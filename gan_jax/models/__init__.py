@@ -1,4 +1,4 @@
-"""Architectures: each module defines a Flax `Generator` and `Discriminator`.
+"""Architectures, each with a Flax `Generator` and `Discriminator`.
 
 `MODELS` maps config names to modules, which are imported on first use:
 `gan_jax.models.dcgan.Generator`.

@@ -1,4 +1,4 @@
-"""Linear networks: the generator of D2L's toy example, and the simplest GAN.
+"""Linear networks: D2L's toy generator, and the simplest GAN.
 
 The default initialization is D2L's: every parameter, including biases, is drawn
 from N(0, 0.02^2).
@@ -62,7 +62,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Linear discriminator D(x) = <w, x> + b: flattened examples to logits `[B]`.
+  """Linear discriminator D(x) = <w, x> + b of flattened x: logits `[B]`.
 
   Attributes:
     kernel_init: initializer of weights, a name in initializers.INITIALIZERS.

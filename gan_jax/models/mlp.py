@@ -15,7 +15,7 @@ Array = jax.Array
 
 
 class Generator(nn.Module):
-  """Generator of dense layers: latents to `[B, *shape]`, with a linear output.
+  """Generator of dense layers: latents to `[B, *shape]`, linear output.
 
   Attributes:
     shape: shape of one example.

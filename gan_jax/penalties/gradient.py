@@ -178,7 +178,7 @@ def wgan_lp(
   *,
   target: float = 1.0,
 ) -> Array:
-  """Computes max(0, gradient norm - 1)^2 between real and generated examples.
+  """Computes relu(gradient norm - 1)^2 between real and generated examples.
 
   max(0, |d logits_fn(x) / dx| - target)^2 at x = u real + (1 - u) fake
 

@@ -236,6 +236,51 @@ def _update_augment(gan: GAN, loss, state: GANState, logits, axis_name):
   )
 
 
+def _sum_losses(gan: GAN, loss, pair, context, state: GANState, step_key):
+  """Sums the adversarial losses and the penalties of both players.
+
+  Args:
+    gan: the GAN.
+    loss: adversarial loss of this step.
+    pair: outputs of the discriminator, for real and fake, that the loss takes.
+    context: outputs of both networks.
+    state: train state.
+    step_key: key of the penalties, and indices of the examples.
+
+  Returns:
+    d_loss, g_loss, and a LossAux without the networks' statistics.
+  """
+  logits = context.real_logits, context.fake_logits
+  value = lambda player: losses_lib.player_loss(
+    loss, player, *pair, context.axis_name
+  ).mean()
+  d_loss = gan.d_loss_scale * value('discriminator')
+  g_loss = gan.g_loss_scale * value('generator')
+  d_metrics = {
+    'd_loss': d_loss,
+    'd_real': logits[0].mean(),
+    'd_fake': logits[1].mean(),
+    'd_accuracy': _accuracy(loss, *logits),
+  }
+  g_metrics = {'g_loss': g_loss}
+  terms = context, state, step_key
+  d_loss, d_terms, d_aux_state = _add_terms(d_loss, gan.d_terms, *terms)
+  g_loss, g_terms, g_aux_state = _add_terms(g_loss, gan.g_terms, *terms)
+  if gan.is_adaptive:
+    ada = _update_augment(gan, loss, state, logits, context.axis_name)
+    d_aux_state['augment'] = ada
+    d_metrics['augment_strength'] = ada['strength']
+  aux = LossAux(
+    g_batch_stats=None,
+    d_batch_stats=None,
+    g_aux_state=g_aux_state,
+    d_aux_state=d_aux_state,
+    g_metrics=g_metrics | g_terms,
+    d_metrics=d_metrics | d_terms,
+  )
+  return d_loss, g_loss, aux
+
+
 def make_gan_losses(
   gan: GAN, axis_name: str | None = None
 ) -> Callable[..., tuple[Array, Array, LossAux]]:
@@ -315,41 +360,13 @@ def make_gan_losses(
       axis_name=axis_name,
     )
 
-    # ---- Adversarial losses and their metrics.
     pair = logits if loss.output == 'logits' else outputs
-    value = lambda player: losses_lib.player_loss(
-      loss, player, *pair, axis_name
-    ).mean()
-    d_loss = gan.d_loss_scale * value('discriminator')
-    g_loss = gan.g_loss_scale * value('generator')
-    d_metrics = {
-      'd_loss': d_loss,
-      'd_real': logits[0].mean(),
-      'd_fake': logits[1].mean(),
-      'd_accuracy': _accuracy(loss, *logits),
-    }
-    g_metrics = {'g_loss': g_loss}
-
-    # ---- Penalties and the adaptive augmentation.
     step_key = jax.random.fold_in(key, _TERMS), indices
-    d_loss, d_terms, d_aux_state = _add_terms(
-      d_loss, gan.d_terms, context, state, step_key
+    d_loss, g_loss, aux = _sum_losses(gan, loss, pair, context, state, step_key)
+    return (
+      d_loss,
+      g_loss,
+      aux._replace(g_batch_stats=g_batch_stats, d_batch_stats=d_batch_stats),
     )
-    g_loss, g_terms, g_aux_state = _add_terms(
-      g_loss, gan.g_terms, context, state, step_key
-    )
-    if gan.is_adaptive:
-      ada = _update_augment(gan, loss, state, logits, axis_name)
-      d_aux_state['augment'] = ada
-      d_metrics['augment_strength'] = ada['strength']
-    aux = LossAux(
-      g_batch_stats=g_batch_stats,
-      d_batch_stats=d_batch_stats,
-      g_aux_state=g_aux_state,
-      d_aux_state=d_aux_state,
-      g_metrics=g_metrics | g_terms,
-      d_metrics=d_metrics | d_terms,
-    )
-    return d_loss, g_loss, aux
 
   return losses

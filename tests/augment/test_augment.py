@@ -438,7 +438,7 @@ def test_other_images(name, channels):
 def test_refusals(name):
   augment = functools.partial(AUGMENTS[name], strength=0.5)
   x, keys = images((2, 8, 8, 3)), example_keys(2)
-  with pytest.raises(ValueError, match="'cutuot'.*mean 'cutout'.*Allowed"):
+  with pytest.raises(ValueError, match="'cutuot'.*'cutout'"):
     augment(x, keys, policy=('cutuot',))
   with pytest.raises(ValueError, match='a tuple of'):
     augment(x, keys, policy='cutout')

@@ -60,7 +60,7 @@ class TestSynthetic:
     ('spec', 'message'),
     [
       ({'name': 'gaussian', 'size': 0}, 'size=0'),
-      ({'name': 'ring', 'modes': 0}, '0 Gaussians'),
+      ({'name': 'ring', 'modes': 0}, 'modes=0'),
     ],
   )
   def test_refuses_to_draw_nothing(self, spec, message):

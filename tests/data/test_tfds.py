@@ -182,7 +182,7 @@ def test_cifar_is_that_of_its_files(tmp_path, dataset):
 
 def test_a_file_of_another_format_is_named(tmp_path):
   seed_downloads(tmp_path, 'mnist', lambda url: gzip.compress(b'<html>'))
-  with pytest.raises(SystemExit, match='bytes 3c6874, must be 000008'):
+  with pytest.raises(SystemExit, match='3c6874.* 000008'):
     prepare.main(['mnist', f'--data_dir={tmp_path}'])
 
 
@@ -247,7 +247,7 @@ def test_not_prepared_names_the_command(tmp_path):
 @pytest.mark.parametrize(
   ('dataset', 'message'),
   [
-    ('mnistt', "unknown TFDS dataset 'mnistt'. Did you mean 'mnist' or"),
+    ('mnistt', "dataset 'mnistt'. Did you mean 'mnist'"),
     ('mnist:9.9.9', 'only: 3.0.1'),
     ('', 'data.dataset is empty'),
   ],
@@ -261,9 +261,9 @@ def test_unknown_dataset_is_named(tmp_path, dataset, message):
 def test_refuses_another_format_than_array_record(data_dir, tmp_path):
   rename = lambda info: info.update(fileFormat='tfrecord')
   copy = edited_copy(data_dir, tmp_path, rename)
-  with pytest.raises(ValueError, match='as tfrecord; must be array_record'):
+  with pytest.raises(ValueError, match='tfrecord.*array_record'):
     read(copy)
-  with pytest.raises(SystemExit, match='as tfrecord; must be array_record'):
+  with pytest.raises(SystemExit, match='tfrecord.*array_record'):
     prepare.main(['mnist', f'--data_dir={copy}'])
 
 

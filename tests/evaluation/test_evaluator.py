@@ -80,7 +80,7 @@ def test_truths_are_scored_by_what_they_are():
   )
   kl, wasserstein = of(ArraySource(gaussian.distribution.sample(5000, 5)))
   assert kl.value < 0.02 and kl.baseline < 0.02 and wasserstein.value < 0.3
-  assert of.notes[0].startswith('fitted mean [')
+  assert 'mean' in of.notes[0] and 'fitted' in of.notes[0]
 
 
 def test_no_more_real_features_than_are_compared():
@@ -126,9 +126,7 @@ def test_classes_are_scored_where_both_sides_have_them():
   wrong.label = (wrong.label + 1) % 3
   cas, intra = of(wrong)
   assert cas.value < 0.05 and intra.value > 10
-  with pytest.raises(
-    ValueError, match="'cas' needs classes, and the generated"
-  ):
+  with pytest.raises(ValueError, match="'cas' needs classes.*generated"):
     of(points(0))
 
 
@@ -138,7 +136,7 @@ def test_classes_that_are_not_the_same_are_refused(tmp_path):
     points(0, label=label), points(1, label=label)
   )
   of = evaluation.Evaluator(real, ('cas',))
-  with pytest.raises(ValueError, match=r'have the classes \[4\]; real ones'):
+  with pytest.raises(ValueError, match=r"'cas' .*\[4\].*\[0, 1, 2, 3\]"):
     of(points(2, label=label + 1))
   for root, names in (('a', 'xy'), ('b', 'yz')):
     for name in names:
@@ -149,7 +147,7 @@ def test_classes_that_are_not_the_same_are_refused(tmp_path):
   of = evaluation.Evaluator(
     reference_data.split_half_reference(sides[0], {}), ('intra_fd',)
   )
-  with pytest.raises(ValueError, match=r"\['x', 'z'\] are on one alone"):
+  with pytest.raises(ValueError, match=r"\['x', 'z'\]"):
     of(sides[1])
 
 
@@ -175,7 +173,7 @@ def test_no_held_out_data_means_halves():
   assert (
     row.counts['baseline'] == 30 and row.real == 'all' and row.baseline > 0.2
   )
-  with pytest.raises(ValueError, match="'cas' needs classes, which samples"):
+  with pytest.raises(ValueError, match="'cas' needs classes"):
     experiment.build(
       {**tiny, 'eval': {'metrics': 'cas'}}, train=source
     ).make_evaluator()
@@ -193,25 +191,25 @@ def test_one_real_set_has_a_floor_of_its_halves():
     'floor_real': 200,
   }
   assert row.baseline < 0.2 < row.value and row.real == 'all'
-  assert 'scored 400 examples, all there are, not 1000' in of.notes
-  assert any('the baseline is of 200' in note for note in of.notes)
+  assert any('400' in note and '1000' in note for note in of.notes)
+  assert any('baseline' in note and '200' in note for note in of.notes)
 
 
 def test_fid_says_what_too_few_examples_do_to_it():
   real = reference_data.train_test_references(pictures(0, 40), pictures(1, 40))
   of = evaluation.Evaluator(real, ('fd',), count=20)  # of 36 pixels
   of(pictures(2, 20))
-  assert any('covariance is singular' in note for note in of.notes)
+  assert any('singular' in note for note in of.notes)
 
 
 @pytest.mark.parametrize(
   'names, options, message',
   [
-    (('fid',), {}, "'fid' is defined on the FID Inception .* 'fd' is the same"),
-    (('kid',), {}, "features are 'pixels'; 'kd'"),
-    (('is',), {}, "'is' is defined on the FID Inception"),
-    (('modes',), {}, 'whose distribution is a known Mixture'),
-    (('stacked_modes',), {}, 'a known Stacked'),
+    (('fid',), {}, "'fid' .*FID Inception.* 'fd'"),
+    (('kid',), {}, "'kid' .*'pixels'.*'kd'"),
+    (('is',), {}, "'is' .*FID Inception"),
+    (('modes',), {}, "'modes' .*Mixture"),
+    (('stacked_modes',), {}, "'stacked_modes' .*Stacked"),
     *(
       (
         (name,),
@@ -220,21 +218,21 @@ def test_fid_says_what_too_few_examples_do_to_it():
             lambda x: x.reshape(len(x), -1) @ WIDE
           )
         },
-        'at most 4096 features; .own. has 5,000',
+        f"'{name}' .*4096.*'own'.*5,000",
       )
       for name in ('fd', 'intra_fd')
     ),
     (
       ('fd',),
       {'extractor': feature_extractors.from_function(lambda x: x.sum())},
-      r'of 3 examples the result is \(\); must be \[3, features\]',
+      r"'own' .*3 examples.* \(\); must be .3, ",
     ),
     (
       ('fd',),
       {'extractor': feature_extractors.from_function(lambda x: x @ WIDE)},
       "'own' feat",
     ),
-    ((), {'count': 1}, '1 examples to score: must be at least 2'),
+    ((), {'count': 1}, '1.* at least 2'),
     ((), {'real_count': 1}, 'num_real=1'),
     (
       (),
@@ -252,9 +250,7 @@ def test_scores_that_do_not_fit_are_refused_at_once(names, options, message):
 @pytest.mark.parametrize('shape', [(9, 2), (9, 6, 6, 3)])
 def test_features_of_grey_pictures_are_of_no_others(shape):
   other = ArraySource(np.zeros(shape, np.float32))
-  with pytest.raises(
-    ValueError, match=r'of shape .*: must be images .* with C of 1$'
-  ):
+  with pytest.raises(ValueError, match=r'shape .*must be images .*\b1$'):
     evaluation.Evaluator(
       reference_data.train_test_references(other, other),
       ('fd',),
@@ -265,24 +261,22 @@ def test_features_of_grey_pictures_are_of_no_others(shape):
 def test_inception_score_without_a_class_head():
   def no_head(params, found):
     del params, found
-    raise ValueError('these weights have no class head')
+    raise ValueError('the weights have no class head')
 
   real = reference_data.train_test_references(pictures(0), pictures(1))
   headless = fid_like()._replace(logits=no_head)
-  with pytest.raises(ValueError, match='no class head'):
+  with pytest.raises(ValueError, match='class head'):
     evaluation.Evaluator(real, ('is',), extractor=headless)
   evaluation.Evaluator(real, ('fid', 'kid'), extractor=headless)
 
 
 def test_another_shape_is_compared_only_where_it_is_resized():
   real = reference_data.train_test_references(pictures(0), pictures(1))
-  with pytest.raises(
-    ValueError, match=r'shape \(5, 5, 1\), the data of \(6, 6'
-  ):
+  with pytest.raises(ValueError, match=r'\(5, 5, 1\).* \(6, 6, 1\)'):
     evaluation.Evaluator(real, ('fd',))(pictures(2, size=5))
   of = evaluation.Evaluator(real, ('fid',), extractor=fid_like())
   of(pictures(2, size=5))
-  assert any('each is resized' in note for note in of.notes)
+  assert any('resized' in note for note in of.notes)
 
 
 def test_settings_of_scores_are_checked():

@@ -77,7 +77,7 @@ def test_d_has_won_over_a_generator_that_stands_still():
   assert facts['g_signal'] < 0.05
   found = failure_modes.diagnose(facts)
   assert list(found) == ['discriminator_dominates']
-  assert "take loss='non_saturating'" in found['discriminator_dominates']
+  assert "'non_saturating'" in found['discriminator_dominates']
   facts = trained(
     300,
     game | {'loss': 'non_saturating'},
@@ -163,7 +163,7 @@ def test_diversity_by_hand():
   np.testing.assert_allclose(
     failure_modes.nearest_neighbor_diversity(0 * real, real), 0, atol=1e-6
   )
-  with pytest.raises(ValueError, match='must be alike, and 2 or more'):
+  with pytest.raises(ValueError, match=r'\(3, 1\).*\(2, 1\)'):
     failure_modes.nearest_neighbor_diversity(real, real[:2])
 
 

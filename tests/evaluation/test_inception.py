@@ -191,7 +191,7 @@ def test_images_of_another_shape(shape):
 def test_missing_layers():
   weights = dict(random_weights())
   del weights['Mixed_7c.branch_pool']
-  with pytest.raises(ValueError, match='have no Mixed_7c.branch_pool'):
+  with pytest.raises(ValueError, match='Mixed_7c.branch_pool'):
     inception.inception_features(weights, jnp.zeros((1, 299, 299, 3)))
 
 
@@ -200,7 +200,7 @@ def test_class_logits_have_no_bias():
   features = draw(1, 3, 2048)
   found = inception.class_logits({'fc': head}, features)
   np.testing.assert_allclose(found, features @ head['kernel'], atol=1e-3)
-  with pytest.raises(ValueError, match='no class head .* no Inception Score'):
+  with pytest.raises(ValueError, match='no class head .*Inception Score'):
     inception.class_logits({}, features)
   with pytest.raises(AssertionError):
     inception.class_logits({'fc': head}, features[:, :9])
@@ -297,16 +297,16 @@ def test_what_preprocess_refuses():
   x = pixels(0, 1, 8, 8, 3)
   with pytest.raises(ValueError, match="'cleen': must be one of legacy_tens"):
     preprocess.preprocess(x, 'cleen')
-  with pytest.raises(ValueError, match='float32: must be uint8; quantise'):
+  with pytest.raises(ValueError, match=r'float32: must be uint8; quantize\(\)'):
     preprocess.preprocess(x.astype(np.float32), 'clean')
   for channels in (2, 4):
-    with pytest.raises(ValueError, match=f'of {channels} channels'):
+    with pytest.raises(ValueError, match=rf'\b{channels} channels'):
       preprocess.preprocess(pixels(0, 1, 8, 8, channels), 'clean')
   with pytest.raises(AssertionError):
     preprocess.preprocess(x[0], 'clean')
 
 
-def test_quantise():
+def test_quantize():
   x = jnp.array([-2.0, -1.0, -1 + 0.9 / 255, 0.0, 1.0, 9.0])
   np.testing.assert_array_equal(
     preprocess.quantize(x), [0, 0, 0, 128, 255, 255]

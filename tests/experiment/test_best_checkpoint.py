@@ -1,4 +1,4 @@
-"""The best checkpoint of a run, and the scores that it is chosen by."""
+"""Tests the best checkpoint of a run, and the scores that choose it."""
 
 import json
 
@@ -9,7 +9,7 @@ from gan_jax.experiment import best_checkpoint
 
 
 def run_of_scores(path, offers, options=None, start=0):
-  """Offers (step, value) of a score to a run's best checkpoint."""
+  """Offers pairs (step, value) of a score to the best checkpoint of a run."""
   row = results.MetricResult(
     'fd', 'fd', 0.0, 0, 0, 0, None, None, 'lower', '', {}, 'train'
   )
@@ -30,7 +30,7 @@ def test_the_best_is_kept_over_a_continuation(tmp_path):
   better = run_of_scores(tmp_path, [(6, 4), (8, np.nan), (10, 2)], start=4)
   assert better == ([False, False, True], 10)
   with best_checkpoint.BestCheckpointTracker(
-    tmp_path, {'metrics': 'fd', 'every': 7}, start=10
+    tmp_path, {'metrics': 'fd'}, start=10
   ) as best:
     assert best.step == 10 and best.is_evaluated(8) and not best.is_evaluated(9)
   # The best before it is there too, for a run that goes back; no third is.

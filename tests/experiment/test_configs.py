@@ -1,4 +1,4 @@
-"""Every file in configs/: it builds, and two shrunken steps run."""
+"""Every file in configs/ builds, trains two tiny steps, and resumes."""
 
 import importlib
 import inspect
@@ -10,10 +10,12 @@ import jax
 import numpy as np
 import pytest
 
+from gan_jax import config as config_lib
 from gan_jax import data, experiment, sampling
 from gan_jax.data import ArraySource
 from gan_jax.distributed import devices as devices_lib
-from gan_jax.experiment import resume, run_dir
+from gan_jax.experiment import build_gan, build_hparams, resume, run_dir
+from gan_jax.experiment import experiment as experiment_lib
 
 CONFIGS = sorted(
   path.stem
@@ -28,28 +30,29 @@ def get_config(name, variant=''):
 
 
 def build(name, monkeypatch, **changes):
-  """A shrunken config, on noise where its data are not here."""
+  """Builds a tiny config, on noise if its data are not on this machine."""
   config = get_config(name, 'test')
-  options = config.data.to_dict()
-  if options['name'] in ABSENT:
+  source = config.data.name
+  if source in ABSENT:
+    options = config.data[source]
     channels = options.get('channels', 3)
-    shape = (24, options['size'], options['size'], channels)
+    shape = (24, options.size, options.size, channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     fake = lambda split, **_: ArraySource(pixels, np.arange(24) % 10)
-    fake.__signature__ = inspect.signature(data.SOURCES[options['name']])
-    monkeypatch.setitem(data.SOURCES, options['name'], fake)
+    fake.__signature__ = inspect.signature(data.SOURCES[source])
+    monkeypatch.setitem(data.SOURCES, source, fake)
   return experiment.build(config.to_dict() | changes)
 
 
 class Loop:
-  """One train step a call, batches by the host."""
+  """Trains with one train step per call and batches from the host."""
 
   def __init__(self, built):
     self._built, self._placed = built, built.parallel_train_step()
     self._key = self._placed.put(built.key)
 
   def __call__(self, start, count):
-    """Trains for some steps from a state of the host; the state after them."""
+    """Trains some steps from a state on the host; returns the last state."""
     now, put = self._placed.put(start), self._placed.put_batch
     with self._built.batches(int(start.step), put) as batches:
       for _ in range(count):
@@ -58,11 +61,11 @@ class Loop:
 
 
 class Fused:
-  """As Loop, by the program of many steps."""
+  """Trains as Loop does, by the program of many steps."""
 
   def __init__(self, built):
     self._program = built.program()
-    self._draws = self._program.put(built.streams)
+    self._streams = self._program.put(built.streams)
 
   def __call__(self, start, count):
     now, step = self._program.put(start), int(start.step)
@@ -72,7 +75,7 @@ class Fused:
         most = min(end - step, self._program.max_steps)
         examples, n = feed.take(step, most, lambda: None)
         now, self.metrics = self._program.run(
-          now, examples, self._draws, np.int32(n)
+          now, examples, self._streams, np.int32(n)
         )
         step += n
     return now
@@ -85,7 +88,7 @@ def saved_and_restored(built, state, directory):
 
 
 def check_resumes(built, way, directory):
-  """N + N steps, with a checkpoint between, are 2N, bit for bit."""
+  """Checks that 2 + 2 steps with a checkpoint between equal 4, bit for bit."""
   train, fresh = way(built), jax.device_get(built.init_state())
   whole = jax.device_get(train(fresh, 4))
   half = train(fresh, 2)
@@ -128,20 +131,19 @@ def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
   + [('stacked_mnist', 'rpgan')],
 )
 def test_the_config_itself_is_well_formed(name, variant):
-  from gan_jax import config as config_lib
-  from gan_jax.experiment import build_gan
-
-  config = get_config(name, variant)
-  config = config_lib.resolve(config.to_dict())
-  data.source_options(config.data)
+  config = config_lib.resolve(get_config(name, variant))
+  spec = data.source_options(experiment_lib.data_spec(config))
   shape = (2,)
-  if config.data['name'] in ('digits', *ABSENT):
-    channels = config.data.get('channels', 3)
-    shape = (config.data['size'], config.data['size'], channels)
-  build_gan.build_gan(config, shape)
+  if spec['name'] in ('digits', *ABSENT):
+    shape = (spec['size'], spec['size'], spec.get('channels', 3))
+  gan = build_gan.build_gan(config, shape)
+  hparams = build_hparams.build_hparams(config)
+  init = build_gan.build_init(gan, config, shape, hparams)
+  state = build_gan.abstract_state(init)
+  assert jax.tree.leaves(state.generator.params)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_unknown_variant(name):
-  with pytest.raises(ValueError, match="unknown variant 'tset'.*':test'"):
+  with pytest.raises(ValueError, match="'tset'.*':test'"):
     get_config(name, 'tset')

@@ -1,7 +1,8 @@
-"""The builder: what it makes, and what it refuses before compiling."""
+"""Builds experiments, refuses bad ones before compiling, and resumes runs."""
 
 import json
 import pathlib
+import re
 
 import chex
 import jax
@@ -36,9 +37,9 @@ def build(**changes):
 def test_defaults_are_filled_in():
   built = build()
   config = built.config
-  assert config.generator['norm'] == 'batch'
-  assert config.d_optimizer['b1'] == 0.5
-  assert config.data['seed'] == 0
+  assert config.generator.options.norm == 'batch'
+  assert config.d_optimizer.adam.b1 == 0.5
+  assert config.data.options.seed == 0
   assert built.shape == (2,)
   assert built.hparams['d_learning_rate'] == 2e-4
   json.dumps(run_dir.run_metadata(built))
@@ -80,53 +81,57 @@ BAD = {
   'bach_size': ({'bach_size': 8}, "'bach_size'. Did you mean 'batch_size'"),
   'type': ({'batch_size': '8'}, "batch_size='8' is of type str; must be int"),
   'bool': ({'batch_size': True}, 'batch_size=True is of type bool'),
-  'zero': ({'batch_size': 0}, 'batch_size=0: must be at least 1'),
-  'seed': ({'seed': 2**32}, 'seed=4294967296: must be at most 2147483647'),
-  'call': ({'steps_per_call': 2**31}, 'steps_per_call=2147483648: must be at'),
-  'weight of an int': ({'d_loss_scale': 10**400}, 'must be at most 2147483647'),
-  'no mapping': ({'penalties': {'r1': 5}}, 'r1: 5 must be a mapping'),
-  'no name': ({'d_optimizer': {'name': [1]}}, r"unknown d_optimizer '\[1\]'"),
-  'steps': ({'num_steps': 0}, 'num_steps=0: must be at least 1'),
-  'decay': ({'ema_decay': 1.5}, 'ema_decay=1.5: must be between 0 and 1'),
+  'zero': ({'batch_size': 0}, 'batch_size=0: .* 1$'),
+  'seed': ({'seed': 2**32}, 'seed=4294967296: .* 2147483647'),
+  'call': ({'steps_per_call': 2**31}, 'steps_per_call=2147483648: .*2147483647'),
+  'weight of an int': ({'d_loss_scale': 10**400}, 'd_loss_scale.* 2147483647'),
+  'no mapping': ({'penalties': {'r1': 5}}, 'penalties.r1=5.* mapping'),
+  'no name': ({'d_optimizer': {'name': [1]}}, r'd_optimizer.name=\[1\].*str'),
+  'steps': ({'num_steps': 0}, 'num_steps=0: .* 1$'),
+  'decay': ({'ema_decay': 1.5}, 'ema_decay=1.5: .* 0 and 1$'),
   'loss': ({'loss': 'non_saturatng'}, "Did you mean 'non_saturating'"),
   'reduction': ({'loss_reduction': 'max'}, "'mean', 'sum'"),
   'penalty': ({'penalties': {'r3': {'weight': 1.0}}}, "penalty 'r3'"),
   'weight': (
     {'penalties': {'r1': {'weight': -1.0}}},
-    'penalties.r1.weight=-1.0: must be at least 0',
+    'penalties.r1.weight=-1.0: .* 0$',
   ),
   'model': ({'generator': {'name': 'dcgam'}}, "Did you mean 'dcgan'"),
   'option': (
     {'generator': {'name': 'mlp', 'mlp': {'featurs': (8,)}}},
-    "'featurs'. Did you mean 'features'",
+    "'generator.mlp.featurs'.*'generator.mlp.features'",
   ),
   'source': ({'data': {'name': 'digit'}}, "Did you mean 'digits'"),
   'source option': (
     {'data': {'name': 'ring', 'ring': {'sigm': 0.1}}},
-    "'sigm'. Did you mean 'sigma'",
+    "'data.ring.sigm'.*'data.ring.sigma'",
   ),
   'optimizer': (
     {'d_optimizer': {'name': 'adams'}},
-    "unknown d_optimizer 'adams'. Did you mean 'adam'",
+    "d_optimizer.name 'adams'.*'adam'",
   ),
   'rate': (
     {'d_optimizer': {'name': 'adam', 'learning_rate': -1.0}},
-    'd_optimizer.learning_rate=-1.0: must be at least 0',
+    'd_optimizer.learning_rate=-1.0: .* 0$',
   ),
   'schedule': (
     {'g_optimizer': {'name': 'adam', 'schedule': 'step'}},
-    "schedule='step': choose one of",
+    "g_optimizer.schedule='step'.*cosine",
   ),
   'few data': (
     {'batch_size': 100},
-    'batch_size=100: the training split has only 64 examples',
+    'batch_size=100: .* 64 ',
   ),
   'divides': (
     {'batch_size': 6, 'num_devices': 4},
-    'batch_size=6 does not divide by the 4 devices',
+    'batch_size=6 .*devices, 4; .* 4 and 8',
   ),
-  'devices': ({'num_devices': 99}, 'num_devices=99: this process has'),
-  'micro': ({'micro_batches': 3}, 'micro_batches=3 does not divide the 8'),
+  'devices': ({'num_devices': 99}, 'num_devices=99: '),
+  'micro': ({'micro_batches': 3}, 'micro_batches=3 .*batch_size=8'),
+  'micro on a device': (
+    {'micro_batches': 4, 'num_devices': 4},
+    'micro_batches=4 .* 2 ',
+  ),
   'parallel': ({'parallel': 'pmpa'}, "Did you mean 'pmap'"),
   'size': (
     {
@@ -134,12 +139,12 @@ BAD = {
       'generator': {'name': 'dcgan'},
       'discriminator': {'name': 'dcgan'},
     },
-    r'DCGAN takes square images .* \(30, 30, 1\)',
+    r'DCGAN .*square.* \(30, 30, 1\)',
   ),
-  'fit': ({'generator': {'name': 'dcgan'}}, r'DCGAN takes .* are of \(2,\)'),
+  'fit': ({'generator': {'name': 'dcgan'}}, r'DCGAN .* \(2,\)'),
   'init': (
     {'discriminator': {'name': 'mlp', 'mlp': {'kernel_init': 'ones'}}},
-    "kernel_init='ones': choose one of",
+    "discriminator.mlp.kernel_init='ones': .*normal",
   ),
 }
 
@@ -147,14 +152,14 @@ BAD = {
 @pytest.mark.parametrize('case', BAD)
 def test_bad_input_is_refused(case):
   changes, message = BAD[case]
-  if case == 'divides' and jax.local_device_count() < 4:
+  if changes.get('num_devices') == 4 and jax.local_device_count() < 4:
     pytest.skip('needs 4 devices: JAX_PLATFORMS=cpu python -m pytest')
   with pytest.raises(ValueError, match=message):
     build(**changes)
 
 
 def test_penalty_with_batch_norm_in_d_warns():
-  with pytest.warns(UserWarning, match='depends on its whole batch'):
+  with pytest.warns(UserWarning, match="r1 .*discriminator.mlp.norm='batch'"):
     build(
       penalties={'r1': {'weight': 1.0}},
       discriminator={
@@ -167,13 +172,13 @@ def test_penalty_with_batch_norm_in_d_warns():
 def test_own_source():
   x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
   built = experiment.build(TINY, train=ArraySource(x))
-  assert built.config.data == {'name': 'own'}
+  assert config_lib.to_dict(built.config)['data'] == {'name': 'own'}
   with built.batches() as batches:
     assert next(batches)['x'].shape == (1, 8, 2)
 
 
 def train_and_save(workdir: pathlib.Path, **changes):
-  """What train.py does, without its talk."""
+  """Trains without a loop of its own, and saves the last state."""
   built = build(**changes)
   first, _, _, note = resume.restore_or_initialize(built, workdir)
   (workdir / run_dir.CONFIG_FILE).write_text(
@@ -249,9 +254,10 @@ def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
   with pytest.raises(ValueError) as error:
     resume.restore_or_initialize(other, tmp_path)
   message = str(error.value)
-  assert 'seed: 0 there, 1 now' in message
-  assert 'd_optimizer.learning_rate: 0.0002 there, 0.001 now' in message
-  assert message.count('there') == 2
+  rate, seed = [x for x in message.splitlines() if x.startswith('  ')]
+  assert rate.startswith('  d_optimizer.learning_rate: ')
+  assert re.findall(r'\b0\.\d+', rate) == ['0.0002', '0.001']
+  assert seed.startswith('  seed: ') and re.findall(r'\d', seed) == ['0', '1']
   # What changes no update may differ.
   same = build(num_steps=9, log_every=7, checkpoint_every=3)
   assert 'continues' in resume.restore_or_initialize(same, tmp_path).note
@@ -270,7 +276,8 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
     chex.assert_trees_all_equal(mine.batch_stats, theirs.batch_stats)
   chex.assert_trees_all_equal(state.ema, trained.ema)
   other = build(generator={'name': 'mlp', 'mlp': {'features': (9,)}})
-  with pytest.raises(ValueError, match=r'generator.features: \[8\] there'):
+  message = r'generator.mlp.features: .*\[8\].*\[9\]'
+  with pytest.raises(ValueError, match=message):
     resume.restore_or_initialize(other, tmp_path / 'c', str(tmp_path / 'old'))
   with pytest.raises(FileNotFoundError, match='holds no run'):
     resume.restore_or_initialize(
@@ -278,18 +285,31 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
     )
 
 
-def test_settings_differences_name_leaves():
-  old = config_lib.defaults()
-  new = {**old, 'seed': 3, 'num_steps': 7, 'data': {'name': 'ring'}}
-  assert compatibility.incompatible_fields(old, new) == {
-    'data.name': ('digits', 'ring'),
+def test_differences_of_configs_name_leaves():
+  resolved = lambda **changes: config_lib.to_dict(config_lib.resolve(changes))
+  old = resolved()
+  sgd = resolved(d_optimizer={'name': 'sgd'}, seed=3, num_steps=7)
+  assert compatibility.incompatible_fields(old, sgd) == {
+    'd_optimizer.name': ('adam', 'sgd'),
+    'd_optimizer.adam.b1': (0.5, None),
+    'd_optimizer.adam.b2': (0.999, None),
+    'd_optimizer.adam.eps': (1e-8, None),
+    'd_optimizer.sgd.momentum': (None, 0.0),
     'seed': (0, 3),
   }
+  # Options of parts that are not chosen are of no run.
+  other = resolved(generator={'mlp': {'features': (9,)}})
+  assert compatibility.incompatible_fields(old, other) == {}
+
+
+def test_fields_that_may_differ_are_fields():
+  for name in compatibility.RESUMABLE_FIELDS | compatibility.PATH_FIELDS:
+    config_lib.check_name(name)
 
 
 def test_num_steps_below_what_is_done(tmp_path):
   train_and_save(tmp_path)
-  with pytest.raises(ValueError, match='num_steps=2: .* already done 4 steps'):
+  with pytest.raises(ValueError, match='num_steps=2: .* 4 steps'):
     resume.restore_or_initialize(build(num_steps=2), tmp_path)
 
 
@@ -298,7 +318,7 @@ def test_data_that_changed_since_are_refused(tmp_path):
   built = build()
   more = ArraySource(np.zeros((70, 2), np.float32))
   built = experiment_lib.dataclasses.replace(built, train=more)
-  with pytest.raises(ValueError, match='examples.train: 64 there, 70 now'):
+  with pytest.raises(ValueError, match='examples.train: .*64.*70'):
     resume.restore_or_initialize(built, tmp_path)
 
 
@@ -316,7 +336,7 @@ def test_labels_of_other_shapes_are_refused():
     def __getitem__(self, indices):
       return {'x': self.x[indices], 'label': np.zeros((len(indices), 1))}
 
-  with pytest.raises(ValueError, match=r'must be int32 of shape \[n\]'):
+  with pytest.raises(ValueError, match=r'int32.* \[n\]'):
     experiment.build(TINY, train=Odd(np.zeros((20, 2), np.float32)))
 
 

@@ -1,4 +1,4 @@
-"""What is due after which step."""
+"""Tests of the actions that are due after a step."""
 
 import pytest
 
@@ -10,14 +10,14 @@ from gan_jax.experiment import schedule
   ('step', 'stopping', 'expected'),
   [
     (1, False, ''),
-    (1, True, 'line checkpoint'),
-    (10, False, 'line'),
+    (1, True, 'log checkpoint'),
+    (10, False, 'log'),
     (15, False, 'checkpoint'),
-    (20, False, 'line checkpoint scores'),
-    (20, True, 'line checkpoint'),
-    (25, False, 'picture'),
-    (60, False, 'line checkpoint scores'),
-    (61, False, 'line checkpoint picture'),
+    (20, False, 'log checkpoint evaluate'),
+    (20, True, 'log checkpoint'),
+    (25, False, 'sample'),
+    (60, False, 'log checkpoint evaluate'),
+    (61, False, 'log checkpoint sample'),
   ],
 )
 def test_what_is_due(step, stopping, expected):
@@ -33,7 +33,7 @@ def test_what_is_due(step, stopping, expected):
   now = schedule.actions_at(config, step, stopping)
   named = [name for name, is_due in now._asdict().items() if is_due]
   assert ' '.join(named) == expected
-  assert now.slow == bool({'checkpoint', 'picture', 'scores'} & set(named))
+  assert now.any_io == bool(set(named) - {'log'})
 
 
 def test_what_is_due_at_the_end_alone():

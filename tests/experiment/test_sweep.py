@@ -1,12 +1,11 @@
-"""Which runs an ensemble holds, and what cannot be swept."""
+"""Tests the members of a sweep, and what cannot be swept."""
 
 import numpy as np
 import pytest
 
 from gan_jax import config as config_lib
 from gan_jax import experiment
-from gan_jax.experiment import build_gan as build_gan_lib
-from gan_jax.experiment import sweep
+from gan_jax.experiment import build_hparams, sweep
 from tests.experiment.test_ensemble import RATE, mapping
 
 
@@ -21,7 +20,7 @@ from tests.experiment.test_ensemble import RATE, mapping
 )
 def test_values(text, values):
   (axis,) = sweep.parse_sweep(text)
-  assert axis.leaves == ('a',)
+  assert axis.fields == ('a',)
   np.testing.assert_allclose(axis.values, values)
 
 
@@ -37,15 +36,15 @@ def test_several_settings():
 @pytest.mark.parametrize(
   ('text', 'message'),
   [
-    ('a', "ensemble.sweep='a': must be like"),
-    ('a=', "a has the values '': must be like"),
-    ('a=1,x', "a has the values '1,x': must be like"),
-    ('a=logspace(1,2)', "the values 'logspace\\(1,2\\)': must be like"),
-    ('a=geomspace(0,1,3)', "the values 'geomspace\\(0,1,3\\)'"),
-    ('a=0.9,0.9', 'a value is there twice'),
-    ('a=logspace(1,2,0)', 'must be like'),
-    ('a=logspce(1,2,3)', "unknown range 'logspce'.*'logspace'"),
-    ('a=1,2;a=3,4', 'names a twice'),
+    ('a', "ensemble.sweep='a'.*logspace"),
+    ('a=', "\\ba .*''.*logspace"),
+    ('a=1,x', "\\ba .*'1,x'.*logspace"),
+    ('a=logspace(1,2)', "'logspace\\(1,2\\)'.*logspace"),
+    ('a=geomspace(0,1,3)', "'geomspace\\(0,1,3\\)'"),
+    ('a=0.9,0.9', "'a=0.9,0.9'.*twice"),
+    ('a=logspace(1,2,0)', "'logspace\\(1,2,0\\)'.*geomspace"),
+    ('a=logspce(1,2,3)', "'logspce'.*'logspace'"),
+    ('a=1,2;a=3,4', r'\ba twice'),
   ],
 )
 def test_bad_text(text, message):
@@ -53,11 +52,11 @@ def test_bad_text(text, message):
     sweep.parse_sweep(text)
 
 
-def test_members_are_ordinary_settings():
+def test_members_are_ordinary_configs():
   built = experiment.build(mapping(seeds=2, swept=f'{RATE}=0.1,0.2', seed=5))
   found = sweep.expand_sweep(built.config)
   assert [m.config.seed for m in found] == [5, 6, 5, 6]
-  rates = [m.config.g_optimizer['learning_rate'] for m in found]
+  rates = [m.config.g_optimizer.learning_rate for m in found]
   assert rates == [0.1, 0.1, 0.2, 0.2]
   assert not any(config_lib.is_ensemble(m.config) for m in found)
 
@@ -65,17 +64,14 @@ def test_members_are_ordinary_settings():
 @pytest.mark.parametrize(
   ('swept', 'message'),
   [
-    (
-      'g_optimizer.learning_rat=1,2',
-      "unknown continuous setting.*mean 'g_optimizer.learning_rate'",
-    ),
-    ('batch_size=8,16', 'batch_size is not a continuous setting .it is 8'),
-    ('loss=hinge,minimax', "loss has the values 'hinge,minimax'.*continuous"),
-    ('d_loss_scale=1,2', 'd_loss_scale is part of the program'),
-    (f'{RATE}+d_loss_scale=1,2', 'd_loss_scale is part of the program'),
-    ('penalties.r1.weight=0,1', 'r1_weight would be in the program for some'),
-    ('ema_decay=0.5,1.5', 'ema_decay=1.5: must be between 0 and 1'),
-    (f'{RATE}=-1,1', 'learning_rate=-1.0: must be at least 0'),
+    ('g_optimizer.learning_rat=1,2', "'g_optimizer.learning_rate'"),
+    ('batch_size=8,16', r'\bbatch_size\b.*\b8\b'),
+    ('loss=hinge,minimax', r'\bloss\b.*continuous'),
+    ('d_loss_scale=1,2', r"\bd_loss_scale\b.*'g_learning_rate'"),
+    (f'{RATE}+d_loss_scale=1,2', r"\bd_loss_scale\b.*'g_learning_rate'"),
+    ('penalties.r1.weight=0,1', r'\br1_weight\b.*\b0\b'),
+    ('ema_decay=0.5,1.5', r'ema_decay=1.5: .*0 and 1'),
+    (f'{RATE}=-1,1', 'learning_rate=-1.0: .*0'),
   ],
 )
 def test_what_cannot_be_swept(swept, message):
@@ -85,33 +81,33 @@ def test_what_cannot_be_swept(swept, message):
 
 def test_too_many_members_are_refused_at_once():
   swept = f'{RATE}=linspace(0.1,1,1000);ema_decay=linspace(0.1,0.9,100000)'
-  with pytest.raises(ValueError, match='200,000,000 members; must be at most'):
+  with pytest.raises(ValueError, match='200,000,000 .*10,000'):
     experiment.build_ensemble(mapping(seeds=2, swept=swept))
 
 
 def test_seeds_below_one():
-  with pytest.raises(ValueError, match='ensemble.seeds=0: must be at least'):
+  with pytest.raises(ValueError, match='ensemble.seeds=0: .*1'):
     experiment.build_ensemble(mapping(seeds=0))
 
 
 def test_data_that_stream_are_refused():
-  with pytest.raises(ValueError, match='resident_mb=0: the members of an'):
+  with pytest.raises(ValueError, match='resident_mb=0: '):
     experiment.build_ensemble(mapping(seeds=2, resident_mb=0))
 
 
-def test_a_setting_is_checked_by_two_of_its_values(monkeypatch):
+def test_a_swept_field_is_checked_by_two_of_its_values(monkeypatch):
   built = []
-  build_gan = build_gan_lib.build_gan
+  build = build_hparams.build_hparams
 
-  def counted(config, shape):
+  def counted(config):
     built.append(config)
-    return build_gan(config, shape)
+    return build(config)
 
-  monkeypatch.setattr(build_gan_lib, 'build_gan', counted)
-  b1 = 'd_optimizer.b1'
+  monkeypatch.setattr(build_hparams, 'build_hparams', counted)
+  b1 = 'd_optimizer.adam.b1'
   swept = f'{RATE}=logspace(-3,-1,5); {b1}=0.5,0.6; ema_decay=0.9'
   ensemble = experiment.build_ensemble(mapping(seeds=3, swept=swept))
-  # The experiment, two for each of what varies, the game, one for each point.
+  # The experiment, two for each field that varies, the GAN, one per point.
   assert len(built) == 1 + 2 * 2 + 1 + 10
   assert len(ensemble.members) == 30
   rates = np.repeat(np.logspace(-3, -1, 5), 6)

@@ -67,7 +67,7 @@ def test_any_file_cut_short_or_changed_is_found_out(tmp_path):
         shutil.rmtree(bad)
         continue
       with pytest.raises(
-        checkpoint.CorruptCheckpointError, match='1 is damaged: '
+        checkpoint.CorruptCheckpointError, match='bad/1 '
       ) as error:
         restore(bad, 1)
       assert name.name == 'checksums.json' or name.name in str(error.value)
@@ -81,12 +81,12 @@ def test_the_one_before_a_damaged_one_is_continued(tmp_path):
     path.write_bytes(path.read_bytes()[:-3])
   config = json.dumps(run_dir.run_metadata(build(num_steps=7)))
   (tmp_path / run_dir.CONFIG_FILE).write_text(config)
-  with pytest.raises(ValueError, match=r'5 is damaged.*others.* \[3\]'):
+  with pytest.raises(ValueError, match=r'checkpoints/5 .* \[3\]'):
     run_dir.restore(tmp_path)
   state, _, _, note = resume.restore_or_initialize(build(num_steps=7), tmp_path)
   assert int(state.step) == 3
-  assert 'checkpoints/5 is damaged' in note and 'moved to damaged/' in note
-  assert note.endswith('continues from the checkpoint of step 3 of 7')
+  assert 'checkpoints/5 ' in note and 'damaged/' in note
+  assert note.endswith('step 3 of 7')
   assert (tmp_path / 'damaged/checkpoints/5').is_dir()
   assert run_dir.latest_step(tmp_path) == 3
   whole, _ = train_and_save(tmp_path / 'b', num_steps=7)
@@ -99,7 +99,7 @@ def test_no_good_checkpoint_is_an_error_not_a_new_run(tmp_path):
   train_and_save(tmp_path, num_steps=3)
   for path in files_of(tmp_path / 'checkpoints' / '3'):
     path.write_bytes(b'')
-  with pytest.raises(ValueError, match='no checkpoint is left.*3 is damaged'):
+  with pytest.raises(ValueError, match='checkpoints.*3 .*damaged'):
     resume.restore_or_initialize(build(num_steps=3), tmp_path)
   assert (tmp_path / 'checkpoints' / '3').is_dir()
 
@@ -114,12 +114,12 @@ def test_what_another_config_left_is_not_written_over(tmp_path):
     resume.restore_or_initialize(other, tmp_path).note == 'a new run'
   )  # nothing is lost
   (tmp_path / 'metrics.jsonl').write_text('{"step": 2}\n')
-  with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
+  with pytest.raises(ValueError, match='seed: .*0.* 1'):
     resume.restore_or_initialize(other, tmp_path)
   assert resume.restore_or_initialize(built, tmp_path).note == 'a new run'
   (tmp_path / 'metrics.jsonl').unlink()
   (tmp_path / run_dir.BEST).mkdir()
-  with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
+  with pytest.raises(ValueError, match='seed: .*0.* 1'):
     resume.restore_or_initialize(other, tmp_path)
 
 
@@ -127,7 +127,7 @@ def test_what_another_config_left_is_not_written_over(tmp_path):
 def test_a_config_of_no_shape(tmp_path, shape):
   metadata = run_dir.run_metadata(build()) | {'shape': shape}
   (tmp_path / run_dir.CONFIG_FILE).write_text(json.dumps(metadata))
-  with pytest.raises(ValueError, match="config.json is not .*bad 'shape'"):
+  with pytest.raises(ValueError, match="config.json .*'shape'"):
     run_dir.restore(tmp_path)
 
 
@@ -136,14 +136,14 @@ def test_a_run_of_its_own_weights_says_so(tmp_path):
   note = resume.restore_or_initialize(
     build(num_steps=5), tmp_path, 'another'
   ).note
-  assert 'step 3 of 5' in note and 'not once more those of --init_from' in note
+  assert 'step 3 of 5' in note and '--init_from' in note
 
 
 def test_config_is_that_of_the_checkpoint(tmp_path):
   """Even where config.json is gone."""
   train_and_save(tmp_path, num_steps=3)
   (tmp_path / run_dir.CONFIG_FILE).unlink()
-  with pytest.raises(ValueError, match='seed: 0 there, 1 now'):
+  with pytest.raises(ValueError, match='seed: .*0.* 1'):
     resume.restore_or_initialize(build(num_steps=5, seed=1), tmp_path)
   assert (
     'continues'
@@ -166,7 +166,7 @@ def test_a_full_disk_names_the_directory_and_keeps_the_old(
   tmp_path, monkeypatch
 ):
   save(tmp_path, 1)
-  with pytest.raises(OSError, match=f'could be written to {tmp_path}'):
+  with pytest.raises(OSError, match=f'{tmp_path}.*{os.strerror(errno.ENOSPC)}'):
     with checkpoint.RunCheckpointer(tmp_path) as saved:
 
       def full(*unused, **options):
@@ -191,7 +191,7 @@ def test_described_settings_are_json(tmp_path):
 def test_a_list_of_sums_without_a_file_is_damage(tmp_path):
   save(tmp_path, 1)
   (tmp_path / '1' / 'checksums.json').write_text('{}')
-  with pytest.raises(checkpoint.CorruptCheckpointError, match='is in no list'):
+  with pytest.raises(checkpoint.CorruptCheckpointError, match='1 .* list'):
     restore(tmp_path, 1)
 
 
@@ -219,7 +219,7 @@ def test_checkpoints_keep_the_newest_and_come_back_exactly(tmp_path):
   tree = {'w': jnp.arange(3.0), 'n': jnp.int32(7), 'none': {}}
   with checkpoint.RunCheckpointer(tmp_path / 'c', keep=2) as saved:
     assert saved.latest() is None
-    with pytest.raises(FileNotFoundError, match='no checkpoint in'):
+    with pytest.raises(FileNotFoundError, match=str(tmp_path / 'c')):
       saved.restore(tree)
     for step in (1, 2, 3):
       saved.save(step, tree | {'n': jnp.int32(step)})

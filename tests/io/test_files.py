@@ -76,7 +76,8 @@ def test_a_directory_of_one_process(tmp_path):
   )
   refused = other()
   assert refused.returncode == 1
-  assert f'run is in use by process {os.getpid()} on ' in refused.stderr
+  assert f'process {os.getpid()} on ' in refused.stderr
+  assert str(tmp_path / 'run') in refused.stderr
   held.close()
   assert other().returncode == 0
   with lock.DirectoryLock(tmp_path / 'run'):

@@ -57,7 +57,7 @@ def test_a_line_that_is_no_line_of_a_run(tmp_path, line):
   path = tmp_path / 'scores.jsonl'
   good = json.dumps({'step': 1})
   path.write_text(f'{good}\n{line}\n{good}\n', encoding='latin-1')
-  with pytest.raises(ValueError, match=f'line 2 of {path} is not as it was'):
+  with pytest.raises(ValueError, match=f'line 2 of {path}'):
     jsonl.read_jsonl(path)
   path.write_text(f'{good}\n{line}', encoding='latin-1')
   assert jsonl.read_jsonl(path) == [{'step': 1}]
@@ -70,7 +70,7 @@ def test_a_line_without_what_it_must_have(tmp_path):
   assert jsonl.read_jsonl(path) == lines
   with pytest.raises(ValueError, match=f"line 2 of {path} .*'rank'"):
     jsonl.JsonlWriter(path, start=3, kinds={'rank': int})
-  with pytest.raises(ValueError, match=f'line 1 of {path} .*rank is no dict'):
+  with pytest.raises(ValueError, match=f'line 1 of {path} .*rank .*dict'):
     jsonl.read_jsonl(path, {'rank': dict})
   assert jsonl.read_jsonl(path) == lines
 
@@ -93,11 +93,11 @@ def test_an_object_of_json_is_one_or_named(tmp_path, content):
   path.write_text('{"a": [1, null]}')
   assert files.read_json(path) == {'a': [1, None]}
   path.write_bytes(content)
-  with pytest.raises(ValueError, match=f'{path} is not as it was written'):
+  with pytest.raises(ValueError, match=str(path)):
     files.read_json(path)
   path.unlink()
   os.mkfifo(path)
-  with pytest.raises(ValueError, match=f'{path} is not a regular file'):
+  with pytest.raises(ValueError, match=f'{path} .*regular file'):
     files.read_json(path)
 
 
@@ -106,6 +106,6 @@ def test_a_download_without_end(tmp_path, monkeypatch):
   monkeypatch.setattr(inception_weights, '_MAX_BYTES', 2**22)
   (tmp_path / 'remote.pth').write_bytes(bytes(2**22 + 1))
   head = hashlib.sha256(bytes(2**22)).hexdigest()
-  with pytest.raises(ValueError, match=f'has the SHA256 {head}, not 0'):
+  with pytest.raises(ValueError, match=f'SHA256 {head}'):
     inception_weights.download((tmp_path / 'remote.pth').as_uri(), '0')
   assert os.listdir(tmp_path / 'cache') == []

@@ -86,7 +86,7 @@ def test_hostile_torch_files_are_refused(tmp_path, monkeypatch, name):
     lambda value: value,
     lambda value: b'}' + opcodes('x') + value + b's',
   ):
-    with pytest.raises(ValueError, match=r'hostile\.pth is not a readable'):
+    with pytest.raises(ValueError, match=r'hostile\.pth '):
       load(tmp_path, wrap(HOSTILE[name]), **{'0': bytes(4)})
   assert os.listdir(tmp_path) == ['hostile.pth']
 
@@ -109,28 +109,31 @@ TOWER = b')q\x00' + b''.join(
   b'h%c' % i + b'h%c' % i + b'\x86q%c' % (i + 1) for i in range(99)
 )
 BOMBS = {
-  'a place in the memo': (b'Nr\xff\xff\xff\x7f', 'NoneType, not a state dict'),
+  'a place in the memo': (b'Nr\xff\xff\xff\x7f', 'NoneType'),
   'long text': (b'\x8d' + struct.pack('<Q', 2**40), 'expected 1099511627776'),
   'long bytes': (b'\x8e' + struct.pack('<Q', 2**40), 'expected 10995116277'),
   'a buffer': (b'\x96' + struct.pack('<Q', 2**40), 'expected 10995116277'),
   'a long number': (b'\x8b' + struct.pack('<i', 2**31 - 1), 'long4'),
   'a large number': (b'\x8b\x00\x00\x10\x00' + b'\x7f' * 2**20, '128 bits'),
-  'a name of tuples': (b'}(' + TOWER + b'tK\x01s', 'has a tuple for a name'),
-  'a tuple of tuples': (b'(' + TOWER + b't', 'holds a tuple'),
+  'a name of tuples': (b'}(' + TOWER + b'tK\x01s', 'has a tuple '),
+  'a tuple of tuples': (b'(' + TOWER + b't', ' a tuple, '),
   'a value of tuples': (
     b'}' + opcodes('a') + b'(' + TOWER + b'ts',
-    'is a tuple, not a tensor',
+    ' a tuple, ',
   ),
-  'a call of tuples': (b'(' + TOWER + b't)R', 'it calls something else'),
-  'a reference of tuples': (b'(' + TOWER + b'tQ', 'it refers to something'),
-  'too many': (b'N' * (10**6 + 9), 'more than 1,000,000 operations'),
+  'a call of tuples': (b'(' + TOWER + b't)R', ' call'),
+  'a reference of tuples': (b'(' + TOWER + b'tQ', ' refer'),
+  'too many': (b'N' * (10**6 + 9), '1,000,000 operations'),
   'pairs of pairs': (
     b'}'
     + (opcodes('a') + b']q\x09(' + b'N' * 10**5 + b'es' + opcodes('b'))
     + (b'ccollections\nOrderedDict\n](' + b'h\x09' * 10**5 + b'e\x85Rs'),
-    'it calls something else',
+    ' call',
   ),
-  'a long name': (b'c__torch__.' + b'a' * 10**6 + b'\nA\n', '1000 letters'),
+  'a long name': (
+    b'c__torch__.' + b'a' * 10**6 + b'\nA\n',
+    ' name of more than 1000 ',
+  ),
 }
 
 
@@ -148,7 +151,7 @@ def test_modules_below_modules(tmp_path):
   path = tmp_path / 'deep.pt'
   path.write_bytes(zipped(b'\x80\x04' + body + b'.', {}))
   took, message = peak(lambda: torch_checkpoint.read_torchscript(path))
-  assert took < 20 and 'deep.pt' in message and '1000 letters' in message
+  assert took < 20 and 'deep.pt' in message and '1000 ' in message
 
 
 def test_entries_larger_than_their_file(tmp_path):
@@ -158,7 +161,7 @@ def test_entries_larger_than_their_file(tmp_path):
   at = content.rindex(b'PK\x01\x02') + 20
   content[at : at + 8] = struct.pack('<II', 9000, 9000)
   path.write_bytes(content)
-  with pytest.raises(ValueError, match='a.pth .* are larger than itself'):
+  with pytest.raises(ValueError, match='a.pth .*larger'):
     torch_checkpoint.read_state_dict(path)
 
 
@@ -168,7 +171,7 @@ def test_one_storage_many_times(tmp_path):
   took, message = peak(
     lambda: load(tmp_path, b'}(' + items + b'u', **{'0': bytes(2**20)})
   )
-  assert took < 10 and 'its tensors have more than' in message
+  assert took < 10 and 'hostile.pth' in message and 'tensors' in message
 
 
 def test_a_large_file_is_not_read(tmp_path, monkeypatch):
@@ -177,9 +180,9 @@ def test_a_large_file_is_not_read(tmp_path, monkeypatch):
     with path.open('wb') as file:
       file.truncate(2**31)
     took, message = peak(lambda: inception_weights.load_weights(path))
-    assert took < 1 and f'{name} has 2,147,483,648 bytes' in message
+    assert took < 1 and f'{name} ' in message and '2,147,483,648' in message
   took, message = peak(lambda: mnist_classifier.load_digit_classifier(path))
-  assert took < 1 and '2,147,483,648 bytes' in message
+  assert took < 1 and '2,147,483,648' in message
 
 
 def npy(header, body=b'', version=1):
@@ -222,7 +225,7 @@ def test_headers_are_not_believed(tmp_path, monkeypatch, name, suffix):
     content = stream.getvalue()
   path.write_bytes(content)
   took, message = peak(lambda: data.open_samples(path))
-  assert took < 10 and f'lying.{suffix} cannot be read' in message
+  assert took < 10 and f'lying.{suffix} ' in message
   assert not pathlib.Path('ran').exists()
 
 
@@ -234,7 +237,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
       for _ in range(count // 2**22):
         entry.write(bytes(2**22))
   took, message = peak(lambda: data.open_samples(path))
-  assert took < 10 and 'the most that is believed' in message
+  assert took < 10 and 'bomb.npz' in message
 
 
 def test_what_is_plain_compresses(tmp_path):
@@ -273,7 +276,7 @@ def test_entries_of_one_name(tmp_path):
     archive.writestr('x.npy', npy(described((16,)), bytes(64)))
     with pytest.warns(UserWarning, match='Duplicate name'):
       archive.writestr('x.npy', npy(described((16,)), bytes(64)))
-  with pytest.raises(ValueError, match="a.npz .*'x.npy' .* there twice"):
+  with pytest.raises(ValueError, match="a.npz .*'x.npy' .*twice"):
     data.open_samples(tmp_path / 'a.npz')
 
 
@@ -290,14 +293,14 @@ def test_classes_are_not_lost_with_the_list_of_arrays(tmp_path, save):
   shorter = shorter[: first + length] + shorter[-22:]  # of the list alone
   for content in (renamed, shorter):
     path.write_bytes(content)
-    with pytest.raises(ValueError, match='a.npz cannot be read'):
+    with pytest.raises(ValueError, match='a.npz '):
       data.open_samples(path)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_images_without_pixels(tmp_path, dtype):
   np.save(tmp_path / 'a.npy', np.zeros((2, 0, 0, 3), dtype))
-  with pytest.raises(ValueError, match=r'a.npy: an array of .* \(2, 0, 0, 3\)'):
+  with pytest.raises(ValueError, match=r'a.npy: .* \(2, 0, 0, 3\)'):
     data.open_samples(tmp_path / 'a.npy')
 
 
@@ -306,14 +309,12 @@ def test_a_classifier_that_is_damaged(tmp_path):
   content = bytearray(mnist_classifier.WEIGHTS.read_bytes())
   content[len(content) // 2] ^= 1
   path.write_bytes(content)
-  with pytest.raises(ValueError, match='mine.npz is not a readable .npz'):
+  with pytest.raises(ValueError, match='mine.npz .*readable'):
     mnist_classifier.load_digit_classifier(path)
   params, _ = mnist_classifier.load_digit_classifier()
   bad = {k: np.full_like(v, np.nan) for k, v in params.items()}
   np.savez(path, **bad)
-  with pytest.raises(
-    ValueError, match='mine.npz holds values that are not fin'
-  ):
+  with pytest.raises(ValueError, match='mine.npz .*not finite'):
     mnist_classifier.load_digit_classifier(path)
 
 
@@ -338,4 +339,4 @@ def test_a_state_dict_in_the_place_of_another(tmp_path):
   body = pickled([('a', tensor('0', 2**40, 0, (2**40,), (1,)))])
   path.write_bytes(zipped(body, {'0': bytes(64)}))
   took, message = peak(lambda: torch_checkpoint.read_state_dict(path))
-  assert took < 1 and 'not within its storage of 16 numbers' in message
+  assert took < 1 and 'storage of 16 ' in message

@@ -126,9 +126,9 @@ def test_transpose_is_the_adjoint(channels):
 
 
 def test_refuses_channels_that_do_not_fit():
-  with pytest.raises(ValueError, match='5 channels .* takes 4'):
+  with pytest.raises(ValueError, match='5 channels.* 4'):
     convolution.convolve(jnp.ones((1, 8, 8, 5)), jnp.ones((3, 3, 4, 6)))
-  with pytest.raises(ValueError, match='5 channels .* takes 6'):
+  with pytest.raises(ValueError, match='5 channels.* 6'):
     convolution.convolve_transpose(
       jnp.ones((1, 8, 8, 5)), jnp.ones((3, 3, 4, 6))
     )

@@ -55,7 +55,7 @@ def test_minibatch_std_of_a_collapsed_batch():
 
 @pytest.mark.parametrize('group_size', [0, 1, -2])
 def test_minibatch_std_refuses_other_sizes(group_size):
-  with pytest.raises(ValueError, match=f'group_size={group_size}: must be'):
+  with pytest.raises(ValueError, match=f'group_size={group_size}: '):
     deviation(jnp.zeros((4, 2)), group_size)
 
 

@@ -119,3 +119,45 @@ def test_embedding_is_normalised_over_the_whole_table():
   y = layer.apply(given, jnp.array([4]))
   expected = matrix[4:5] / np.linalg.svd(matrix, compute_uv=False)[0]
   np.testing.assert_allclose(y, expected, rtol=1e-4)
+
+
+def test_spectral_scale_finds_the_largest_singular_value():
+  scale = layers.SpectralNorm()
+  kernel = jax.random.normal(jax.random.key(0), (3, 3, 8, 16))
+  batch_stats = scale.init(jax.random.key(1), kernel, train=False)
+  iterate = jax.jit(
+    lambda s: scale.apply(s, kernel, train=True, mutable=['batch_stats'])[1]
+  )
+  for _ in range(100):
+    batch_stats = iterate(batch_stats)
+  normalised = scale.apply(batch_stats, kernel, train=False)
+  values = np.linalg.svd(normalised.reshape(-1, 16), compute_uv=False)
+  np.testing.assert_allclose(values[0], 1, rtol=1e-4)
+  again = scale.apply(batch_stats, kernel, train=False)
+  np.testing.assert_array_equal(again, normalised)
+
+
+def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
+  layer = layers.ConvTranspose(4, spectral=True, use_bias=False)
+  x = jax.random.normal(jax.random.key(0), (1, 3, 3, 8))
+  variables = layer.init(jax.random.key(1), x)
+  kernel = variables['params']['dual_kernel']  # [4, 4, output, input]
+  u = variables['batch_stats']['SpectralScale_0']['power_u']
+  assert kernel.shape == (4, 4, 4, 8) and u.shape == (4,)
+  batch_stats = variables['batch_stats']
+  for _ in range(100):
+    variables = {'params': variables['params'], 'batch_stats': batch_stats}
+    y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
+    batch_stats = new['batch_stats']
+  matrix = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
+  sigma = np.linalg.svd(matrix, compute_uv=False)[0]
+  plain = layers.ConvTranspose(4, use_bias=False)
+  expected = plain.apply({'params': variables['params']}, x) / sigma
+  np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_spectral_norm_of_zero_is_finite():
+  zeros = jnp.zeros((3, 4))
+  scale = layers.SpectralNorm()
+  out, _ = scale.init_with_output(jax.random.key(0), zeros, train=False)
+  np.testing.assert_array_equal(out, zeros)

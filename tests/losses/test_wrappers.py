@@ -30,7 +30,7 @@ def test_smoothing_is_defined_where_there_are_targets():
     'least_squares',
     'feature_matching',
   }
-  with pytest.raises(ValueError, match='not defined .* no targets'):
+  with pytest.raises(ValueError, match='targets'):
     losses.smooth_labels(losses.hinge, 0.1)
   with pytest.raises(ValueError, match='smoothing=1.5'):
     losses.smooth_labels(losses.non_saturating, 1.5)
@@ -128,7 +128,7 @@ def test_top_k_is_annealed():
 
 
 def test_top_k_refuses():
-  with pytest.raises(TypeError, match='k=0.5: must be an integer'):
+  with pytest.raises(TypeError, match='k=0.5: '):
     losses.top_k(losses.hinge, 0.5)
   with pytest.raises(ValueError, match='k=0'):
     losses.top_k(losses.hinge, np.int64(0))
@@ -136,7 +136,7 @@ def test_top_k_refuses():
     losses.smooth_labels(losses.smooth_labels(losses.non_saturating, 0.1), 0.1)
   with pytest.raises(ValueError, match='k=0: must be at least 1'):
     losses.top_k(losses.hinge, 0)
-  with pytest.raises(ValueError, match='k=9: the batch has only 4'):
+  with pytest.raises(ValueError, match='k=9: .* 4'):
     losses.top_k(losses.hinge, 9).generator(REAL, FAKE)
   with pytest.raises(ValueError, match='this loss is on features'):
     losses.top_k(losses.LOSSES['mmd_gaussian'], 2)
@@ -170,7 +170,7 @@ def test_pack_stacks_along_the_last_axis_and_unpack_undoes_it():
 
 
 def test_packing_that_does_not_divide():
-  with pytest.raises(ValueError, match='packing=3 does not divide the 16'):
+  with pytest.raises(ValueError, match='packing=3 .* 16'):
     gan = tiny.gan(packing=3)
     now = tiny.init(gan)
     training.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))

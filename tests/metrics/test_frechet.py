@@ -147,12 +147,12 @@ def test_frechet_estimate_is_the_jackknife():
 def test_frechet_estimate_of_too_few():
   reference = moments_of(draw(0, 9, 3))
   one, two = moments_of(draw(1, 1, 3)), moments_of(draw(2, 2, 3))
-  with pytest.raises(ValueError, match='at least 2 examples, got 1'):
+  with pytest.raises(ValueError, match='at least 2 examples.* 1'):
     frechet.frechet_jackknife([one, two], reference)
   with pytest.raises(ValueError, match='at least 2'):
     frechet.frechet_jackknife([two], reference)
 
 
 def test_a_covariance_of_one_is_refused():
-  with pytest.raises(ValueError, match='at least 2 examples, got 1'):
+  with pytest.raises(ValueError, match='at least 2 examples.* 1'):
     frechet.covariance(moments_of(draw(0, 1, 3)))

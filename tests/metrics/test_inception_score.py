@@ -40,5 +40,5 @@ def test_inception_score_by_its_formula():
 
 @pytest.mark.parametrize('splits', [0, 4])
 def test_inception_score_splits_out_of_range(splits):
-  with pytest.raises(ValueError, match=f'splits={splits}: must be from 1 to'):
+  with pytest.raises(ValueError, match=f'splits={splits}: '):
     inception_score_metric.inception_score(jnp.zeros((3, 2)), splits=splits)

@@ -48,7 +48,7 @@ def test_kernel_distance_of_whole_sets_is_the_mmd():
   assert np.isnan(found.error)
   whole = mmd.unbiased_mmd(x, y, mmd.polynomial_kernel)
   np.testing.assert_allclose(found.value, whole, rtol=1e-4)
-  with pytest.raises(ValueError, match='subset_size=41: must be'):
+  with pytest.raises(ValueError, match='subset_size=41: '):
     mmd.kid(x, y, jax.random.key(0), subset_size=41)
 
 

@@ -111,5 +111,5 @@ def test_manifold_errors_are_those_that_repeats_show(names, vary):
 
 @pytest.mark.parametrize('k', [0, 10])
 def test_a_neighbour_that_is_not_there(k):
-  with pytest.raises(ValueError, match=f'k={k}: must be from 1 to 9'):
+  with pytest.raises(ValueError, match=f'k={k}: .*9'):
     precision_recall.nearest_neighbor_radii(jnp.ones((10, 2)), k)

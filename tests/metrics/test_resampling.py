@@ -28,7 +28,7 @@ def test_jackknife_with_a_group_for_each_sample_is_exact():
 
 @pytest.mark.parametrize('groups', [1, 6])
 def test_jackknife_groups_out_of_range(groups):
-  with pytest.raises(ValueError, match=f'groups={groups}: must be from 2 to'):
+  with pytest.raises(ValueError, match=f'groups={groups}: '):
     resampling.jackknife(np.mean, np.ones(5), groups=groups)
-  with pytest.raises(ValueError, match='at least 2 groups, got 1'):
+  with pytest.raises(ValueError, match='2 groups.* 1'):
     resampling.jackknife_error(jnp.ones(1))

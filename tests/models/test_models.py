@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import layers, models, networks
-from gan_jax.distributed import devices
+from gan_jax import models, networks
 from gan_jax.layers import normalization
 from gan_jax.models import dcgan, linear, mlp
 
@@ -125,7 +124,7 @@ def test_dcgan_refuses_other_sizes(shape):
   with pytest.raises(ValueError, match=r'\(8, 10, 12, 14, 16, 20, 24, 28, 32,'):
     g.init(jax.random.key(0), jnp.zeros((1, 5)))
   d = networks.from_linen(dcgan.Discriminator())
-  with pytest.raises(ValueError, match='DCGAN takes square images'):
+  with pytest.raises(ValueError, match='square images'):
     d.init(jax.random.key(0), jnp.zeros((1, *shape)))
 
 
@@ -153,48 +152,6 @@ def test_initial_parameters_are_normal_of_002():
   np.testing.assert_allclose(kernel.mean(), 0, atol=1e-3)
 
 
-def test_batch_norm_in_d_couples_examples_and_others_do_not():
-  x = jax.random.normal(jax.random.key(1), (6, 16, 16, 1))
-  for norm in normalization.NORMS:
-    d = networks.from_linen(dcgan.Discriminator(width=4, norm=norm))
-    weights = d.init(jax.random.key(0), x)
-    logit = lambda x: d.apply(*weights, x, train=True)[0][0]
-    others = np.abs(jax.grad(logit)(x)[1:]).max()
-    assert (others > 0) == (norm == 'batch'), norm
-
-
-def test_spectral_scale_finds_the_largest_singular_value():
-  scale = layers.SpectralNorm()
-  kernel = jax.random.normal(jax.random.key(0), (3, 3, 8, 16))
-  batch_stats = scale.init(jax.random.key(1), kernel, train=False)
-  iterate = jax.jit(
-    lambda s: scale.apply(s, kernel, train=True, mutable=['batch_stats'])[1]
-  )
-  for _ in range(100):
-    batch_stats = iterate(batch_stats)
-  normalised = scale.apply(batch_stats, kernel, train=False)
-  values = np.linalg.svd(normalised.reshape(-1, 16), compute_uv=False)
-  np.testing.assert_allclose(values[0], 1, rtol=1e-4)
-  again = scale.apply(batch_stats, kernel, train=False)
-  np.testing.assert_array_equal(again, normalised)
-
-
-def test_cross_replica_batch_norm_sees_the_whole_batch():
-  g = networks.from_linen(mlp.Generator(shape=(2,), features=(8,)))
-  z = jax.random.normal(jax.random.key(1), (8, 3))
-  params, batch_stats = g.init(jax.random.key(0), z)
-  whole, new = g.apply(params, batch_stats, z, train=True)
-  parts, part_stats = jax.vmap(
-    lambda z: g.apply(
-      params, batch_stats, z, train=True, axis_name=devices.AXIS_NAME
-    ),
-    axis_name=devices.AXIS_NAME,
-  )(z.reshape(4, 2, 3))
-  np.testing.assert_allclose(parts.reshape(8, 2), whole, atol=1e-5)
-  first = jax.tree.map(lambda x: x[0], part_stats)
-  chex.assert_trees_all_close(first, new, atol=1e-6)
-
-
 def test_maxout_is_the_largest_of_its_pieces():
   d = mlp.Discriminator(features=(1,), activation='maxout', pieces=2)
   params = {
@@ -214,7 +171,7 @@ def test_discriminators_of_several_outputs(name):
   chex.assert_shape(features, (6, 5))
   for outputs in (0, -1):
     d, _ = discriminator(name, outputs=outputs)
-    with pytest.raises(ValueError, match=f'outputs={outputs}: must be at'):
+    with pytest.raises(ValueError, match=f'outputs={outputs}: '):
       d.init(jax.random.key(0), x)
 
 
@@ -265,7 +222,7 @@ def test_minibatch_std_joins_the_last_hidden_layer(name, group_size):
 
 
 def test_linear_generator_refuses_images():
-  with pytest.raises(ValueError, match=r'vectors; the data are of \(8, 8, 1\)'):
+  with pytest.raises(ValueError, match=r'vectors; .*\(8, 8, 1\)'):
     linear.Generator(shape=(8, 8, 1)).init(
       jax.random.key(0), jnp.zeros((1, 2)), train=False
     )
@@ -274,9 +231,9 @@ def test_linear_generator_refuses_images():
 @pytest.mark.parametrize(
   'options, message',
   [
-    ({'norm': 'instance'}, "norm='instance': choose one of"),
-    ({'activation': 'gelu'}, "activation='gelu': choose one of"),
-    ({'kernel_init': 'ones'}, "kernel_init='ones': choose one of"),
+    ({'norm': 'instance'}, "norm 'instance'.*spectral"),
+    ({'activation': 'gelu'}, "activation 'gelu'.*'relu'"),
+    ({'kernel_init': 'ones'}, "kernel_init 'ones'.*orthogonal"),
   ],
 )
 def test_unknown_names_are_refused(options, message):
@@ -296,29 +253,3 @@ def test_from_linen_refuses_other_collections():
 
   with pytest.raises(ValueError, match=r"collections \['memory'\]"):
     networks.from_linen(Odd()).init(jax.random.key(0), jnp.ones(2))
-
-
-def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
-  layer = layers.ConvTranspose(4, spectral=True, use_bias=False)
-  x = jax.random.normal(jax.random.key(0), (1, 3, 3, 8))
-  variables = layer.init(jax.random.key(1), x)
-  kernel = variables['params']['dual_kernel']  # [4, 4, output, input]
-  u = variables['batch_stats']['SpectralScale_0']['power_u']
-  assert kernel.shape == (4, 4, 4, 8) and u.shape == (4,)
-  batch_stats = variables['batch_stats']
-  for _ in range(100):
-    variables = {'params': variables['params'], 'batch_stats': batch_stats}
-    y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
-    batch_stats = new['batch_stats']
-  matrix = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
-  sigma = np.linalg.svd(matrix, compute_uv=False)[0]
-  plain = layers.ConvTranspose(4, use_bias=False)
-  expected = plain.apply({'params': variables['params']}, x) / sigma
-  np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-5)
-
-
-def test_spectral_norm_of_zero_is_finite():
-  zeros = jnp.zeros((3, 4))
-  scale = layers.SpectralNorm()
-  out, _ = scale.init_with_output(jax.random.key(0), zeros, train=False)
-  np.testing.assert_array_equal(out, zeros)

@@ -153,7 +153,7 @@ def test_fastest_is_found_per_column(turns):
   times = {'PyTorch, a': (4.0, 6.0), 'PyTorch, b': (2.0, 8.0)}
   times |= {'gan_jax': (1.0, 1.0)}
   assert turns.fastest(times, 'PyTorch') == (2.0, 6.0)
-  assert turns.fastest(times, 'nobody') is None
+  assert turns.fastest(times, 'missing') is None
   assert turns.Spent(4.0, 6.0).per(2) == (2.0, 3.0)
 
 

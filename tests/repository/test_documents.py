@@ -1,4 +1,4 @@
-"""docs/losses.md and scores.md say what the code does: formulas are evaluated."""
+"""Tests of docs/losses.md and scores.md: their formulas are evaluated."""
 
 import pathlib
 import re
@@ -17,7 +17,7 @@ TEXT = (ROOT / 'docs' / 'losses.md').read_text()
 
 
 def tables():
-  """Title -> rows of cells, of the tables of the page."""
+  """Returns section title -> {name in the first cell: cells of the row}."""
   found = {}
   for section in TEXT.split('\n## ')[1:]:
     title, _, body = section.partition('\n')
@@ -55,7 +55,7 @@ FUNCTIONS = {
 
 
 def formula(cell):
-  """The code in a cell that holds nothing else, or None."""
+  """Returns the code of a cell that holds nothing else, or None."""
   match = re.fullmatch(r'`([^`]+)`', cell)
   return match and match[1]
 
@@ -66,7 +66,7 @@ def evaluate(code, **names):
 
 def test_every_name_is_in_its_table():
   assert list(LOSSES) == list(losses.LOSSES)
-  assert list(TABLES['Penalties and regularisers']) == list(training.PENALTIES)
+  assert list(TABLES['Penalties and regularizers']) == list(training.PENALTIES)
   assert list(TABLES['Augmentation']) == list(augment.AUGMENTS)
   assert list(TABLES['Update rules']) == list(training.UPDATE_RULES)
 
@@ -102,12 +102,12 @@ def test_best_logit_and_the_loss_there(name):
 
 @pytest.mark.parametrize('name', training.PENALTIES)
 def test_players_of_penalties(name):
-  _, player, _, weight, _ = TABLES['Penalties and regularisers'][name]
+  _, player, _, weight, _ = TABLES['Penalties and regularizers'][name]
   assert player == training.PENALTIES[name].player
   assert float(weight) > 0
 
 
-def test_papers_are_those_that_the_code_names():
+def test_papers_are_cited_in_the_code():
   source = '\n'.join(
     path.read_text() for path in (ROOT / 'gan_jax').rglob('*.py')
   )
@@ -115,7 +115,7 @@ def test_papers_are_those_that_the_code_names():
     assert f'arxiv.org/abs/{number}' in source, number
 
 
-def test_the_scores_are_all_described():
+def test_all_scores_are_documented():
   text = (ROOT / 'docs' / 'scores.md').read_text()
   rows = [line for line in text.splitlines() if line.startswith('| `')]
   named = lambda names: [
@@ -129,7 +129,7 @@ def test_the_scores_are_all_described():
   assert len(named(preprocess.PREPROCESSORS)) == len(preprocess.PREPROCESSORS)
 
 
-def test_the_example_of_the_scores_runs(capsys):
+def test_example_of_scores_runs(capsys):
   text = (ROOT / 'docs' / 'scores.md').read_text()
   (example,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
   exec(compile(example, 'scores.md', 'exec'), {})

@@ -1,4 +1,4 @@
-"""The layout of the package: levels, confined libraries, front doors."""
+"""Tests of the layout: levels, confined libraries, public names."""
 
 import ast
 import importlib
@@ -17,7 +17,7 @@ import gan_jax
 
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = ROOT / 'gan_jax'
-# The first is that of the package itself.
+# The first is gan_jax/__init__.py.
 FILES = sorted(
   PACKAGE.rglob('*.py'), key=lambda p: (p != PACKAGE / '__init__.py', p)
 )
@@ -36,8 +36,8 @@ LEVELS = (
 )
 LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names}
 
-# Libraries beside the standard library, jax, numpy, chex and optax, and the
-# places that may import them. 'jax' itself is kept out of some.
+# Libraries besides the standard library, jax, numpy, chex and optax, and the
+# places that may import them. Some places may not even import jax.
 CONFINED = {
   'flax': ('networks', 'layers/', 'models/', 'training/state'),
   'orbax': ('io/',),
@@ -55,8 +55,8 @@ CONFINED = {
 }
 ANYWHERE = {'jax', 'jaxlib', 'numpy', 'chex', 'optax'}
 WITHOUT_JAX = ('config', 'validation', 'runner/cli', 'runner/config_file')
-# What only `distributed` may touch: the rest sees devices through it.
-OF_DEVICES = {'pmap', 'shard_map', 'process_count', 'process_index'}
+# Attributes of jax that only `distributed` may use.
+DEVICE_ATTRIBUTES = {'pmap', 'shard_map', 'process_count', 'process_index'}
 
 
 def relative(path):
@@ -68,7 +68,7 @@ def is_within(path, places):
 
 
 def imports(path):
-  """Dotted names that a file imports, in functions too."""
+  """Yields the dotted names that a file imports, also inside functions."""
   for node in ast.walk(ast.parse(path.read_text())):
     if isinstance(node, ast.Import):
       yield from (alias.name for alias in node.names)
@@ -78,13 +78,13 @@ def imports(path):
       yield node.module
 
 
-def room(path):
-  """The package, or the flat module, that a file belongs to."""
+def package_of(path):
+  """Returns the package, or the flat module, that a file belongs to."""
   return path.relative_to(PACKAGE).with_suffix('').parts[0]
 
 
-def rooms():
-  return {room(path) for path in FILES[1:]}
+def packages():
+  return {package_of(path) for path in FILES[1:]}
 
 
 def test_few_modules_are_flat():
@@ -94,7 +94,7 @@ def test_few_modules_are_flat():
 
 def test_imports_run_downwards():
   for path in FILES[1:]:
-    own = room(path)
+    own = package_of(path)
     for name in imports(path):
       top, _, rest = name.partition('.')
       other = rest.split('.')[0]
@@ -116,11 +116,14 @@ def test_libraries_are_confined():
 
 
 def test_only_distributed_maps_over_devices():
-  # orbax is told which process writes.
+  # orbax needs to know which process writes.
   allowed = ('distributed/', 'io/checkpoint')
   for path in FILES:
     for node in ast.walk(ast.parse(path.read_text())):
-      if not isinstance(node, ast.Attribute) or node.attr not in OF_DEVICES:
+      if (
+        not isinstance(node, ast.Attribute)
+        or node.attr not in DEVICE_ATTRIBUTES
+      ):
         continue
       of_jax = isinstance(node.value, ast.Name) and node.value.id == 'jax'
       where = f'{relative(path)}:{node.lineno} jax.{node.attr}'
@@ -128,13 +131,13 @@ def test_only_distributed_maps_over_devices():
 
 
 def longest_chain():
-  """Rooms of the longest chain of imports, the highest first."""
-  below = {name: set() for name in rooms()}
+  """Returns the packages of the longest chain of imports, highest first."""
+  below = {name: set() for name in packages()}
   for path in FILES[1:]:
     for name in imports(path):
       parts = name.split('.')
       if parts[0] == 'gan_jax' and len(parts) > 1 and parts[1] in below:
-        below[room(path)].add(parts[1])
+        below[package_of(path)].add(parts[1])
 
   def chain(name):
     others = [chain(other) for other in below[name] - {name}]
@@ -147,14 +150,14 @@ def test_chains_of_imports_are_short():
   assert len(longest_chain()) <= len(LEVELS) + 1, longest_chain()
 
 
-def test_every_room_has_a_level():
-  assert rooms() <= set(LEVEL)
+def test_every_package_has_a_level():
+  assert packages() <= set(LEVEL)
 
 
-# ---- Front doors.
+# ---- Public names.
 
 
-def test_dir_lists_what_is_promised():
+def test_dir_lists_the_public_names():
   assert set(dir(gan_jax)) == {
     *('augment', 'config', 'data', 'diagnostics', 'distributed'),
     *('evaluation', 'experiment', 'io', 'layers', 'losses', 'metrics'),
@@ -163,8 +166,8 @@ def test_dir_lists_what_is_promised():
   }
 
 
-def front_doors():
-  """Public packages and modules."""
+def public_modules():
+  """Yields the public packages and modules."""
   for name in dir(gan_jax):
     found = getattr(gan_jax, name)
     if isinstance(found, types.ModuleType):
@@ -172,13 +175,13 @@ def front_doors():
 
 
 def public_names():
-  for module in front_doors():
+  for module in public_modules():
     for name in module.__all__:
       yield module, name
 
 
-def test_front_doors_list_their_names():
-  for module in front_doors():
+def test_public_modules_list_their_names():
+  for module in public_modules():
     assert module.__doc__ and module.__all__, module.__name__
     assert len(set(module.__all__)) == len(module.__all__), module.__name__
 

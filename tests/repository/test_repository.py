@@ -1,4 +1,4 @@
-"""The repository as a whole: layering, packaging, documents."""
+"""Tests of the repository as a whole: packaging and documents."""
 
 import pathlib
 import re
@@ -46,7 +46,7 @@ def test_readme_example_runs(number):
   exec(compile(readme_examples()[number], 'README.md', 'exec'), {})
 
 
-def test_links_of_the_documents_lead_somewhere():
+def test_links_of_the_documents_exist():
   for document in [*ROOT.glob('*.md'), *ROOT.glob('docs/*.md')]:
     for target in re.findall(r'\]\(([^)#]+)', document.read_text()):
       if not target.startswith('http'):

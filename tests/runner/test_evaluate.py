@@ -207,8 +207,8 @@ def test_features_of_ones_own(call, tmp_path, workdir):
       {'samples': '{real}', 'data': 'configs/non.py'},
       'there is no such config',
     ),
-    ({'samples': '{mixed}', 'data': '{real}'}, 'pictures of 2 sizes: 5 of 16'),
-    ({'samples': '{broken}', 'data': '{real}'}, 'broken picture'),
+    ({'samples': '{mixed}', 'data': '{real}'}, 'images of 2 sizes: 5 of 16'),
+    ({'samples': '{broken}', 'data': '{real}'}, 'broken image'),
     ({'samples': '{real}', 'data': '{real}', 'num_samples': 1}, 'at least 2'),
     ({'samples': '{one}', 'data': '{real}'}, 'at least 2'),
     (

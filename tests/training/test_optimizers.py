@@ -39,7 +39,7 @@ def test_schedules():
   )
   np.testing.assert_allclose(at('constant', 4, warmup_steps=10), 0.5)
   np.testing.assert_allclose(at('linear', 60, warmup_steps=20), 0.5)
-  with pytest.raises(ValueError, match="schedule='step': choose one of"):
+  with pytest.raises(ValueError, match="schedule.*'step'"):
     optimizers.make_schedule('step', 100)
-  with pytest.raises(ValueError, match='at least one step'):
+  with pytest.raises(ValueError, match='cosine .* 10 '):
     optimizers.make_schedule('cosine', 10, warmup_steps=10)

@@ -159,16 +159,16 @@ def test_bcr_on_images():
 
 
 def test_terms_of_the_wrong_player_and_reserved_names():
-  with pytest.raises(ValueError, match="'r1' belongs to the discriminator"):
+  with pytest.raises(ValueError, match="'r1' .*discriminator"):
     tiny.gan(g_terms={'r1': training.make_term('r1')})
-  with pytest.raises(ValueError, match="cannot be named 'd_loss'"):
+  with pytest.raises(ValueError, match="'d_loss'"):
     tiny.gan(d_terms={'d_loss': training.make_term('r1')})
 
 
 def test_unknown_names_and_options():
-  with pytest.raises(ValueError, match="unknown penalty 'r3'"):
+  with pytest.raises(ValueError, match="penalty 'r3'"):
     training.make_term('r3')
-  with pytest.raises(ValueError, match=r"no options \['targt'\]"):
+  with pytest.raises(ValueError, match="'targt'"):
     training.make_term('wgan_gp', targt=0.0)
   with pytest.raises(ValueError, match='every=0'):
     game_with('r1', every=0)
@@ -176,18 +176,18 @@ def test_unknown_names_and_options():
 
 def test_coupled_parts_refuse_micro_batches_when_the_step_is_made():
   gan, _ = game_with('lecam')
-  with pytest.raises(ValueError, match='micro_batches=2 .* lecam mixes'):
+  with pytest.raises(ValueError, match='micro_batches=2.* lecam '):
     training.make_train_step(gan, micro_batches=2)
-  with pytest.raises(ValueError, match='the loss mixes'):
+  with pytest.raises(ValueError, match='micro_batches=2.* loss '):
     training.make_d_step(tiny.gan(loss='ragan'), micro_batches=2)
 
 
 def test_a_step_without_the_axis_name_is_refused_on_several_devices():
   step = training.make_train_step(tiny.gan(loss='ragan'))
-  with pytest.raises(ValueError, match='made with axis_name=None: on 4'):
+  with pytest.raises(ValueError, match='axis_name=None.* 4 '):
     distributed.emulate_devices(step, 4)
   if jax.local_device_count() > 1:
-    with pytest.raises(ValueError, match='made with axis_name=None'):
+    with pytest.raises(ValueError, match='axis_name=None'):
       distributed.parallelize_step(step, jax.local_devices())
 
 

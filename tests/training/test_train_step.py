@@ -143,7 +143,7 @@ def test_micro_batches_give_the_same_step():
 
 
 def test_micro_batches_that_do_not_divide():
-  with pytest.raises(ValueError, match='micro_batches=3 .* 16 examples'):
+  with pytest.raises(ValueError, match='micro_batches=3 .* 16 '):
     training.make_train_step(tiny.gan(), micro_batches=3)(
       tiny.init(tiny.gan()), tiny.batch(1), jax.random.key(0)
     )
@@ -233,14 +233,14 @@ def test_logits_of_other_shapes_are_refused(shape):
     lambda p, s, x, label=None, **_: (p * jnp.zeros(shape), s),
   )
   gan = dataclasses.replace(tiny.gan(), discriminator=d)
-  with pytest.raises(ValueError, match='returned logits of shape'):
+  with pytest.raises(ValueError, match='logits .*shape'):
     training.make_d_step(gan)(tiny.init(gan), tiny.batch(), jax.random.key(0))
 
 
 def test_generator_of_another_shape_is_refused():
   gan = tiny.gan()
   batch = {'x': jnp.zeros((tiny.BATCH, 3))}
-  with pytest.raises(ValueError, match=r'made float32\[16, 2\] and the data'):
+  with pytest.raises(ValueError, match=r'float32\[16, 2\].*float32\[16, 3\]'):
     training.make_d_step(gan)(tiny.init(gan), batch, jax.random.key(0))
 
 
@@ -446,9 +446,9 @@ def test_dropout_differs_between_micro_batches_and_devices():
 
 def test_terms_need_names_of_their_own_and_weights():
   term = training.LossTerm(lambda context, keys, aux_state: (keys, aux_state))
-  with pytest.raises(ValueError, match=r"terms \['t'\] are in d_terms and"):
+  with pytest.raises(ValueError, match=r"\['t'\].* d_terms"):
     tiny.gan(d_terms={'t': term}, g_terms={'t': term})
-  with pytest.raises(ValueError, match=r"hparams has no \['t_weight'\]"):
+  with pytest.raises(ValueError, match=r"hparams .*\['t_weight'\]"):
     tiny.init(tiny.gan(d_terms={'t': term}))
 
 
@@ -458,7 +458,7 @@ def test_term_that_is_not_one_value_per_example():
   )
   gan = tiny.gan(d_terms={'t': square})
   now = tiny.init(gan, {**tiny.HYPER, 't_weight': 1.0})
-  with pytest.raises(ValueError, match=r"term 't' returned .* \(16, 16\)"):
+  with pytest.raises(ValueError, match=r"'t' .*\(16, 16\)"):
     training.make_d_step(gan)(now, tiny.batch(), jax.random.key(0))
 
 

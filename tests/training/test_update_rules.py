@@ -236,18 +236,18 @@ def test_memory_is_asked_for():
     dict(diagnostics=True),
   ):
     step = training.make_train_step(gan, **options)
-    with pytest.raises(ValueError, match='start from training.init_aux_state'):
+    with pytest.raises(ValueError, match='init_aux_state'):
       step(tiny.init(gan, HYPER), tiny.batch(1), jax.random.key(0))
 
 
 def test_combinations_that_a_rule_does_not_have():
   gan = tiny.gan()
   for rule in RULES:
-    with pytest.raises(ValueError, match=f'd_steps=2.*the {rule} rule moves'):
+    with pytest.raises(ValueError, match=f'd_steps=2.* {rule} '):
       training.make_train_step(gan, rule=rule, d_steps=2)
-  with pytest.raises(ValueError, match="rule='simultanous': choose one of"):
+  with pytest.raises(ValueError, match="'simultanous'.*'?simultaneous"):
     training.make_train_step(gan, rule='simultanous')
-  with pytest.raises(ValueError, match='micro_batches=2 .* consensus'):
+  with pytest.raises(ValueError, match='micro_batches=2.* consensus'):
     training.make_train_step(tiny.gan(consensus=True), micro_batches=2)
 
 
@@ -288,9 +288,9 @@ def test_clipped_weights():
   )
   new = optax.apply_updates(params, updates)
   np.testing.assert_allclose(new['w'], [0.1, 0.03, 0.1], rtol=1e-6)
-  with pytest.raises(ValueError, match='bound=0: must be above 0'):
+  with pytest.raises(ValueError, match='bound=0: '):
     optimizers.clip_weights(0)
-  with pytest.raises(ValueError, match='needs the parameters'):
+  with pytest.raises(ValueError, match='parameters'):
     optimizers.clip_weights(1.0).update(params, ())
 
 
