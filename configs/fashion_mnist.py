@@ -17,4 +17,4 @@ def get_config(variant: str = ''):
   Args:
     variant: '', or 'test' for a smoke test of two steps.
   """
-  return mnist.grey(variant, 'fashion_mnist')
+  return mnist.gray(variant, 'fashion_mnist')

@@ -11,7 +11,7 @@ accuracy on pixels 0.671 +- 0.005, baseline (real data) 0.515 +- 0.003.
 from configs import common
 
 
-def grey(variant: str, dataset: str):
+def gray(variant: str, dataset: str):
   """Returns the config that mnist.py and fashion_mnist.py share."""
   config = common.base(variant)
   config.data.name = 'tfds'
@@ -33,4 +33,4 @@ def get_config(variant: str = ''):
   Args:
     variant: '', or 'test' for a smoke test of two steps.
   """
-  return grey(variant, 'mnist')
+  return gray(variant, 'mnist')

@@ -7,6 +7,7 @@ import inspect
 import pathlib
 import sys
 import types
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -23,9 +24,9 @@ not listed here may change without notice. (Written by
 
 
 def first_line(value) -> str:
-  """Returns the first line of a docstring, or the type of data."""
-  if not callable(value) or isinstance(value, types.GenericAlias):
-    return type(value).__name__
+  """Returns the first line of a docstring, or the kind of other values."""
+  if not callable(value) or typing.get_origin(value) is not None:
+    return 'type alias' if callable(value) else type(value).__name__
   return (inspect.getdoc(value) or '').partition('\n')[0]
 
 

@@ -38,7 +38,7 @@ def init_ada(strength: float = 0.0) -> AdaState:
 
 
 def update_ada(
-  memory: AdaState,
+  aux_state: AdaState,
   real_logits: Array,
   *,
   target: float = 0.6,
@@ -58,7 +58,7 @@ def update_ada(
   its patches' signs.
 
   Args:
-    memory: state of the controller, from init_ada or an earlier update, the
+    aux_state: state of the controller, from init_ada or an earlier update, the
       same on every device.
     real_logits: discriminator logits of this device's (augmented) real
       examples, `[B]` or `[B, h, w]`, float; positive means real.
@@ -94,13 +94,13 @@ def update_ada(
   sign_sum = signs.reshape(batch, -1).mean(axis=1).sum()
   count = jnp.asarray(batch, jnp.float32)
   sign_sum, count = collectives.psum((sign_sum, count), axis_name)
-  sign_sum = memory['sign_sum'] + sign_sum
-  count = memory['count'] + count
+  sign_sum = aux_state['sign_sum'] + sign_sum
+  count = aux_state['count'] + count
   step = jnp.sign(sign_sum / count - target) * count / speed
-  moved = jnp.clip(memory['strength'] + step, 0, 1)
+  moved = jnp.clip(aux_state['strength'] + step, 0, 1)
   due = count >= interval_examples
   return {
-    'strength': jnp.where(due, moved, memory['strength']),
+    'strength': jnp.where(due, moved, aux_state['strength']),
     'sign_sum': jnp.where(due, 0.0, sign_sum),
     'count': jnp.where(due, 0.0, count),
   }

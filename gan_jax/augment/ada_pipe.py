@@ -62,8 +62,8 @@ def _ada_geometry(x: Array, draws: RandomDraws, policy: Iterable[str]) -> Array:
 
 def _ada_cutout(x: Array, u: Array) -> Array:
   height, width, _ = x.shape
-  centres = u[0] * height, u[1] * width
-  return transforms.cutout(x, *centres, height=height / 2, width=width / 2)
+  centers = u[0] * height, u[1] * width
+  return transforms.cutout(x, *centers, height=height / 2, width=width / 2)
 
 
 _ADA_COLOR: dict[str, Transform] = {  # in the paper's order

@@ -1,9 +1,9 @@
 """DiffAugment: color, translation and cutout.
 
-  >>> import jax.numpy as jnp
-  >>> keys = jax.random.split(jax.random.key(0), 2)
-  >>> diff_augment(jnp.zeros((2, 8, 8, 3)), keys, policy=('cutout',)).shape
-  (2, 8, 8, 3)
+>>> import jax.numpy as jnp
+>>> keys = jax.random.split(jax.random.key(0), 2)
+>>> diff_augment(jnp.zeros((2, 8, 8, 3)), keys, policy=('cutout',)).shape
+(2, 8, 8, 3)
 """
 
 import jax
@@ -24,7 +24,7 @@ Scalar = Array | float
 
 def _diff_contrast(x: Array, u: Array) -> Array:
   mean = transforms.color_channels(x).mean()
-  return transforms.contrast(x, u[0] + 0.5, centre=mean)
+  return transforms.contrast(x, u[0] + 0.5, center=mean)
 
 
 def _diff_translation(x: Array, u: Array) -> Array:
@@ -36,11 +36,11 @@ def _diff_translation(x: Array, u: Array) -> Array:
 def _diff_cutout(x: Array, u: Array) -> Array:
   height, width = holes = [(size + 1) // 2 for size in x.shape[:2]]
   # Centers are such that the hole covers whole pixels.
-  centres = [
+  centers = [
     to_integer(v, size + 1 - hole % 2) + hole % 2 / 2
     for v, size, hole in zip(u, x.shape, holes)
   ]
-  return transforms.cutout(x, *centres, height=height, width=width)
+  return transforms.cutout(x, *centers, height=height, width=width)
 
 
 _DIFF_AUGMENT: dict[str, dict[str, Transform]] = {

@@ -81,6 +81,7 @@ def draw_random(key: Array, chances: Mapping[str, Scalar]) -> RandomDraws:
 
 
 def to_normal(u: Array) -> Array:
+  """Maps u ~ U(0, 1) to N(0, 1)."""
   return jnp.sqrt(2.0) * jax.scipy.special.erfinv(2 * u - 1)
 
 
@@ -92,6 +93,7 @@ def to_integer(u: Array, count: int) -> Array:
 def apply_transforms(
   x: Array, draws: RandomDraws, changes: Mapping[str, Transform]
 ) -> Array:
+  """Applies each transform in turn if its draw is on."""
   for name, change in changes.items():
     on, u = draws[name]
     x = jnp.where(on, change(x, u), x)

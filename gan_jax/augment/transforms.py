@@ -204,22 +204,22 @@ def _gray(x: Array) -> Array:
 
 def brightness(x: Array, shift: Scalar) -> Array:
   """Adds `shift` (black to white is 2); -shift is the inverse."""
-  return _recolor(x, lambda colour: colour + shift)
+  return _recolor(x, lambda color: color + shift)
 
 
-def contrast(x: Array, factor: Scalar, *, centre: Scalar = 0.0) -> Array:
-  """Scales values about `centre` by a factor; 1 / factor is the inverse.
+def contrast(x: Array, factor: Scalar, *, center: Scalar = 0.0) -> Array:
+  """Scales values about `center` by a factor; 1 / factor is the inverse.
 
   Args:
     x: image, `[H, W, C]`.
     factor: contrast factor, at least 0.
-    centre: fixed value: 0 in ADA, the mean of the image's color channels in
+    center: fixed value: 0 in ADA, the mean of the image's color channels in
       DiffAugment.
 
   Returns:
     The changed image, `[H, W, C]`.
   """
-  return _recolor(x, lambda colour: (colour - centre) * factor + centre)
+  return _recolor(x, lambda color: (color - center) * factor + center)
 
 
 def luma_flip(x: Array, on: Array | bool) -> Array:
@@ -228,7 +228,7 @@ def luma_flip(x: Array, on: Array | bool) -> Array:
   Reflects each pixel's color in the plane orthogonal to the gray axis. It is
   its own inverse, and the negative of an image with one channel.
   """
-  flipped = lambda colour: colour - 2 * _gray(colour)
+  flipped = lambda color: color - 2 * _gray(color)
   return jnp.where(on, _recolor(x, flipped), x)
 
 
@@ -255,12 +255,12 @@ def hue(x: Array, angle: Scalar) -> Array:
   if x.shape[-1] not in (3, 4):
     return x
 
-  def turn(colour):
+  def turn(color):
     # Rodrigues' formula for the axis k = (1, 1, 1) / sqrt 3.
-    grey = _gray(colour)
-    across = jnp.roll(colour, 1, axis=-1) - jnp.roll(colour, -1, axis=-1)
+    gray = _gray(color)
+    across = jnp.roll(color, 1, axis=-1) - jnp.roll(color, -1, axis=-1)
     across = across * (jnp.sin(angle) / jnp.sqrt(3.0))
-    return grey + (colour - grey) * jnp.cos(angle) + across
+    return gray + (color - gray) * jnp.cos(angle) + across
 
   return _recolor(x, turn)
 
@@ -276,8 +276,8 @@ def noise(x: Array, key: Array, sigma: Scalar) -> Array:
 
 def cutout(
   x: Array,
-  centre_y: Scalar,
-  centre_x: Scalar,
+  center_y: Scalar,
+  center_x: Scalar,
   *,
   height: Scalar,
   width: Scalar,
@@ -296,7 +296,7 @@ def cutout(
     The changed image, `[H, W, C]`.
   """
   _check(x)
-  rows = jnp.abs(jnp.arange(x.shape[0]) + 0.5 - centre_y) < height / 2
-  columns = jnp.abs(jnp.arange(x.shape[1]) + 0.5 - centre_x) < width / 2
+  rows = jnp.abs(jnp.arange(x.shape[0]) + 0.5 - center_y) < height / 2
+  columns = jnp.abs(jnp.arange(x.shape[1]) + 0.5 - center_x) < width / 2
   hole = rows.reshape(-1, 1, 1) & columns.reshape(1, -1, 1)
   return jnp.where(hole, jnp.zeros_like(x), x)

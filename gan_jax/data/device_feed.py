@@ -40,7 +40,7 @@ class ResidentFeed:
   """A whole set on the devices; the program gathers the batches itself.
 
   Attributes:
-    waited: seconds that the devices were idle for want of data: 0.
+    waited: seconds that the devices were idle waiting for data: 0.
   """
 
   waited = 0.0
@@ -125,7 +125,7 @@ class ChunkedFeed:
 
   @property
   def waited(self) -> float:
-    """Seconds that the devices were idle for want of data."""
+    """Seconds that the devices were idle waiting for data."""
     return self._ahead.waited
 
   def take(self, step: int, count: int, wait: Callable[[], Any]):

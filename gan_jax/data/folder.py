@@ -281,7 +281,7 @@ def folder(
 
 
 def _file_digest(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
-  """Returns a digest of names and sizes, whatever the parent directory."""
+  """Returns a digest of the relative paths and sizes of files."""
   facts = [(p.relative_to(root).as_posix(), _size(p)) for p in paths]
   return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 

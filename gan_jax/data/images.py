@@ -84,7 +84,7 @@ def crop_and_resize_arrays(
     return x
   out = np.empty((len(x), size, size, channels), np.uint8)
   for i, picture in enumerate(x):
-    grey = picture.shape[-1] == 1
-    image = Image.fromarray(picture[..., 0] if grey else picture)
+    gray = picture.shape[-1] == 1
+    image = Image.fromarray(picture[..., 0] if gray else picture)
     out[i] = crop_and_resize(image, size, channels)
   return out

@@ -58,8 +58,8 @@ class Prefetcher:
 
     Args:
       wait: function that returns when the device is idle. The clock starts
-        afterwards, so that `waited` is the time that the device is idle for
-        want of data.
+        afterwards, so that `waited` is the time that the device is idle
+        waiting for data.
 
     Raises:
       ValueError: if the prefetcher is closed.

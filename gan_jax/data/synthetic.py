@@ -38,19 +38,19 @@ class Mixture(NamedTuple):
   """Mixture of isotropic Gaussians with equal weights.
 
   Attributes:
-    centres: means of the Gaussians, `[modes, d]`.
+    centers: means of the Gaussians, `[modes, d]`.
     sigma: standard deviation of each coordinate around its mean.
   """
 
-  centres: np.ndarray
+  centers: np.ndarray
   sigma: float
 
   def sample(self, size: int, seed: int) -> np.ndarray:
     """Samples `[size, d]` float32."""
     rng = np.random.default_rng(seed)
-    modes = rng.integers(len(self.centres), size=size)
-    noise = rng.normal(size=(size, self.centres.shape[1]))
-    return (self.centres[modes] + self.sigma * noise).astype(np.float32)
+    modes = rng.integers(len(self.centers), size=size)
+    noise = rng.normal(size=(size, self.centers.shape[1]))
+    return (self.centers[modes] + self.sigma * noise).astype(np.float32)
 
 
 def _draw(distribution, split: str, size: int, seed: int) -> ArraySource:
@@ -123,8 +123,8 @@ def ring(
   """
   _check_mixture('modes', modes, sigma, radius=radius)
   angles = 2 * np.pi * np.arange(modes) / modes
-  centres = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-  return _draw(Mixture(centres, sigma), split, size, seed)
+  centers = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+  return _draw(Mixture(centers, sigma), split, size, seed)
 
 
 def grid(
@@ -154,5 +154,5 @@ def grid(
   """
   _check_mixture('side', side, sigma, spacing=spacing)
   ticks = spacing * (np.arange(side) - (side - 1) / 2)
-  centres = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-  return _draw(Mixture(centres, sigma), split, size, seed)
+  centers = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+  return _draw(Mixture(centers, sigma), split, size, seed)

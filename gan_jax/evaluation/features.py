@@ -16,7 +16,9 @@ from gan_jax.metrics import checks, frechet
 
 ProgressFn = Callable[[str, int], Any]
 _CHUNK = 512  # rows added to the moments at a time
-KEEP_BYTES = 20_000  # largest set, in examples, whose features stay in memory
+MAX_IN_MEMORY = (
+  20_000  # largest set, in examples, whose features stay in memory
+)
 # Version of cached features; change it when the same key gives other features.
 SCHEMA = 1
 
@@ -91,7 +93,7 @@ class FeatureSet:
     order = np.random.default_rng(0).permutation(len(source))
     self._order = order[start : start + count] if count else order[start:]
     self.count = len(self._order)
-    self._whole = keep_in_memory or self.count <= KEEP_BYTES
+    self._whole = keep_in_memory or self.count <= MAX_IN_MEMORY
 
   def __len__(self) -> int:
     return self.count

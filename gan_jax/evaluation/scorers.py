@@ -216,7 +216,7 @@ def mixture_modes(fake, real, key, n):
   del key, n
   distribution = real.source.distribution
   scores = lambda x: mode_coverage.mode_scores(
-    x, distribution.centres, distribution.sigma
+    x, distribution.centers, distribution.sigma
   )
   return mean_over_subsets(fake, scores)
 

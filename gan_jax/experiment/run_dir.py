@@ -163,7 +163,7 @@ def restore(
   if latest_step(workdir, of) is None:
     hint = ''
     if of == BEST:
-      hint = '; one is kept with --config.eval.every, but not of an ensemble'
+      hint = '; one is kept with --config.eval_every, but not of an ensemble'
     raise FileNotFoundError(
       f'{workdir} has no {checkpoint} checkpoint yet{hint}'
     )

@@ -17,12 +17,12 @@ class Classifier(NamedTuple):
   """A classifier trained by `train_classifier`.
 
   Attributes:
-    centre: mean of the training examples, `[d]`.
+    center: mean of the training examples, `[d]`.
     scale: standard deviation of the training examples, `[d]`.
     layers: pairs of weights and biases.
   """
 
-  centre: Array
+  center: Array
   scale: Array
   layers: list
 
@@ -44,8 +44,8 @@ def logits(classifier: Classifier, x: Array) -> Array:
   Returns:
     Logits, `[n, classes]`.
   """
-  centre, scale, layers = classifier
-  x = (x.reshape(len(x), -1) - centre[None]) / scale[None]
+  center, scale, layers = classifier
+  x = (x.reshape(len(x), -1) - center[None]) / scale[None]
   return _forward(layers, x)
 
 
@@ -143,9 +143,9 @@ def train_classifier(
   x = checks.at_least_float32(x).reshape(len(x), -1)
   labels = jnp.asarray(labels)
   unit = checks.power_of_two_scale(x)  # keeps squares in range
-  centre, scale = (x * unit).mean(axis=0) / unit, (x * unit).std(axis=0) / unit
+  center, scale = (x * unit).mean(axis=0) / unit, (x * unit).std(axis=0) / unit
   scale = jnp.where(scale > 1e-6, scale, 1)
-  x = (x - centre[None]) / scale[None]
+  x = (x - center[None]) / scale[None]
   init_key, batch_key = jax.random.split(key)
   layers = _init(x.shape[1], hidden, classes, init_key)
   adam = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
@@ -164,4 +164,4 @@ def train_classifier(
 
   keys = jax.random.split(batch_key, steps)
   (layers, _), _ = jax.lax.scan(step, (layers, adam.init(layers)), keys)
-  return Classifier(centre, scale, layers)
+  return Classifier(center, scale, layers)

@@ -35,7 +35,7 @@ def kl_to_uniform(share: Array) -> Array:
   return jax.scipy.special.xlogy(share, share * len(share)).sum()
 
 
-def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
+def mode_scores(samples: Array, centers: Array, sigma: float) -> ModeScores:
   """Scores samples of an equal mixture of isotropic Gaussians.
 
   Perfect samples in two dimensions have high_quality 1 - exp(-9/2) = 0.9889
@@ -43,7 +43,7 @@ def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
 
   Args:
     samples: samples, `[n, d]`, float.
-    centres: centers of the modes, `[k, d]`, float.
+    centers: centers of the modes, `[k, d]`, float.
     sigma: standard deviation of each coordinate around a center, above 0.
 
   Returns:
@@ -54,18 +54,18 @@ def mode_scores(samples: Array, centres: Array, sigma: float) -> ModeScores:
     ValueError: if sigma is not above 0 and finite, there are no samples or no
       centers, or numbers are not finite.
   """
-  chex.assert_rank([samples, centres], 2)
-  checks.check_feature_sets(samples=samples, centres=centres)
+  chex.assert_rank([samples, centers], 2)
+  checks.check_feature_sets(samples=samples, centers=centers)
   chex.assert_rank(sigma, 0)
   if not 0 < sigma < jnp.inf:
     raise ValueError(f'sigma={sigma}: must be above 0 and finite')
-  samples, centres = map(checks.at_least_float32, (samples, centres))
-  scale = checks.power_of_two_scale(samples, centres)  # keeps squares in range
-  offsets = samples[:, None] * scale - centres[None] * scale
+  samples, centers = map(checks.at_least_float32, (samples, centers))
+  scale = checks.power_of_two_scale(samples, centers)  # keeps squares in range
+  offsets = samples[:, None] * scale - centers[None] * scale
   distances = jnp.linalg.norm(offsets, axis=-1) / scale
   nearest = distances.argmin(axis=1)
   good = distances.min(axis=1) <= 3 * sigma
-  one_hot = jax.nn.one_hot(nearest, len(centres))
+  one_hot = jax.nn.one_hot(nearest, len(centers))
   share = one_hot.mean(axis=0)
   return ModeScores(
     modes=((one_hot * good[:, None]).sum(axis=0) > 0).sum(),

@@ -87,8 +87,8 @@ def save_scatter(
   draw = ImageDraw.Draw(image, 'RGBA')
   font = ImageFont.load_default(13 * scale)
   low, high = real.min(axis=0), real.max(axis=0)
-  centre, half = (low + high) / 2, max((high - low).max() * 0.6, 1e-6)
-  low, high = centre - half, centre + half
+  center, half = (low + high) / 2, max((high - low).max() * 0.6, 1e-6)
+  low, high = center - half, center + half
   place = lambda p: margin + (p - low) / (high - low) * (n - 2 * margin)
   draw.rectangle([margin, margin, n - margin, n - margin], outline=_INK)
   step = 10 ** math.floor(math.log10(half))
@@ -104,19 +104,19 @@ def save_scatter(
       draw.text(spot, text, _INK, font, anchor)
   inside = ((fake >= low) & (fake <= high)).all(axis=1)
   radius = 2.2 * scale
-  for points, colour in ((real, _REAL), (fake[inside], _FAKE)):
+  for points, color in ((real, _REAL), (fake[inside], _FAKE)):
     for x, y in place(points):
       box = [x - radius, n - y - radius, x + radius, n - y + radius]
-      draw.ellipse(box, fill=(*colour, 110))
+      draw.ellipse(box, fill=(*color, 110))
   outside = f', {(~inside).sum()} outside' if not inside.all() else ''
   legend = (
     (0, _REAL, f'real ({len(real)})'),
     (150, _FAKE, f'generated ({len(fake)}{outside})'),
   )
-  for offset, colour, text in legend:
+  for offset, color, text in legend:
     x, y, dot = margin + offset * scale, margin // 2, 5 * scale
-    draw.ellipse([x, y - dot, x + 2 * dot, y + dot], fill=colour)
-    draw.text((x + 3 * dot, y), text, colour, font, 'lm')
+    draw.ellipse([x, y - dot, x + 2 * dot, y + dot], fill=color)
+    draw.text((x + 3 * dot, y), text, color, font, 'lm')
   _save(image.resize((side, side), Image.Resampling.LANCZOS), path)
 
 

@@ -76,7 +76,7 @@ def _plot_curves(panel, lines) -> None:
   """Plots both losses: mean over members and a band of 1 standard deviation."""
   logged = [line for line in lines if 'metrics' in line]
   steps = [line['step'] for line in logged]
-  for colour, name in zip(_COLORS, ('d_loss', 'g_loss')):
+  for color, name in zip(_COLORS, ('d_loss', 'g_loss')):
     rows = np.array(
       [
         [math.nan if v is None else v for v in line['metrics'][name]]
@@ -86,9 +86,9 @@ def _plot_curves(panel, lines) -> None:
     with warnings.catch_warnings():
       warnings.simplefilter('ignore')  # means of no values are not drawn
       mean, spread = np.nanmean(rows, axis=1), np.nanstd(rows, axis=1)
-    panel.plot(steps, mean, color=colour, label=name)
+    panel.plot(steps, mean, color=color, label=name)
     panel.fill_between(
-      steps, mean - spread, mean + spread, color=colour, alpha=0.25, lw=0
+      steps, mean - spread, mean + spread, color=color, alpha=0.25, lw=0
     )
   count = len(logged[0]['metrics']['d_loss']) if logged else 0
   panel.set(xlabel='steps', title=f'losses, {count} members, band: 1 s.d.')

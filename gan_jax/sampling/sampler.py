@@ -88,7 +88,7 @@ class GeneratedSource:
     truth: None.
   """
 
-  truth = None
+  distribution = None
 
   def __init__(
     self,

@@ -34,13 +34,13 @@ def stacked_member_shapes(one: PyTree, count: int) -> PyTree:
   )
 
 
-def vectorize_members(run: FusedSteps, way: str = '') -> FusedSteps:
+def vectorize_members(run: FusedSteps, backend: str = '') -> FusedSteps:
   """Vectorizes a single-run program over ensemble members.
 
   Args:
     run: function (state, feed, streams, count) -> (state, metrics), built by
       fused.fuse_steps.
-    way: 'vmap', 'map' or ''. 'vmap' computes each operation for all members at
+    backend: 'vmap', 'map' or ''. 'vmap' computes each operation for all members at
       once; it suits GPU and TPU, which one small network leaves idle. 'map'
       computes one member after the other, each for the whole call; the results
       of a member are those of its single run, bit for bit or nearly. '' selects
@@ -53,16 +53,16 @@ def vectorize_members(run: FusedSteps, way: str = '') -> FusedSteps:
     members; feed and count are shared.
 
   Raises:
-    ValueError: if `way` is none of these.
+    ValueError: if `backend` is none of these.
   """
-  way = way or ('map' if jax.default_backend() == 'cpu' else 'vmap')
-  if way not in BACKENDS:
-    raise ValueError(f'way={way!r}: choose one of {BACKENDS}')
-  if way == 'vmap':
+  backend = backend or ('map' if jax.default_backend() == 'cpu' else 'vmap')
+  if backend not in BACKENDS:
+    raise ValueError(f'backend={backend!r}: choose one of {BACKENDS}')
+  if backend == 'vmap':
     return jax.vmap(run, in_axes=(0, None, 0, None))
 
-  def one_by_one(states: GANState, feed, draws: RandomStreams, count):
+  def one_by_one(states: GANState, feed, streams: RandomStreams, count):
     member = lambda x: run(x[0], feed, x[1], count)
-    return jax.lax.map(member, (states, draws))
+    return jax.lax.map(member, (states, streams))
 
   return one_by_one

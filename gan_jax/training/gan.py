@@ -113,16 +113,16 @@ class Augmentation(NamedTuple):
   Attributes:
     apply: (x `[B, ...]`, keys `[B]`, *, strength) -> x, differentiable.
     update: None for a constant strength, `hparams['augment_strength']`.
-      Otherwise (memory, real_logits, *, axis_name) -> memory, called in the D
-      step, where `memory['strength']` is the strength. The logits are relative
+      Otherwise (aux_state, real_logits, *, axis_name) -> aux_state, called in the D
+      step, where `aux_state['strength']` is the strength. The logits are relative
       to the loss's decision_threshold, or to the fake logits if the loss has no
       threshold.
-    memory: initial auxiliary arrays, kept in `state.aux_state['augment']`.
+    aux_state: initial auxiliary arrays, kept in `state.aux_state['augment']`.
   """
 
   apply: Callable[..., Array]
   update: Callable[..., PyTree] | None = None
-  memory: PyTree = ()
+  aux_state: PyTree = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Losses of both players: one forward pass of the game.
+"""Losses of both players, from one forward pass.
 
 Every update rule is built on `make_gan_losses`. Losses see one device's part
 of the batch; `axis_name` is the only trace of the other devices.

@@ -1,7 +1,7 @@
 """Optimizers by name, built from hyper-parameters in the train state.
 
 `OPTIMIZERS[name](learning_rate, **options)` returns an optax transform. Each
-step builds it anew from `state.hparams`, whose entries may be traced arrays, so
+step rebuilds it from `state.hparams`, whose entries may be traced arrays, so
 that a sweep over learning rates is a vmap over states instead of a loop of
 compilations. (optax.inject_hyperparams would not do: a sweep also covers
 penalty weights and the EMA decay.)

@@ -95,7 +95,7 @@ def init_state(
     d_label = None
   memories = {n: t.aux_state for n, t in {**gan.d_terms, **gan.g_terms}.items()}
   if gan.is_adaptive:
-    memories['augment'] = gan.augment.memory
+    memories['augment'] = gan.augment.aux_state
   generator = player(gan.generator, gan.g_transform(hparams), 0, latents, label)
   return GANState(
     step=jnp.int32(0),

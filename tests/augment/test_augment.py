@@ -192,11 +192,11 @@ def test_colours_known_values():
   for angle, expected in [(third, [0, 1, 0]), (2 * third, [0, 0, 1])]:
     turned = transforms.hue(red, angle).reshape(-1)
     np.testing.assert_allclose(turned, expected, atol=1e-6)
-  grey = transforms.saturation(red, 0.0).reshape(-1)
-  np.testing.assert_allclose(grey, [1 / 3] * 3)
+  gray = transforms.saturation(red, 0.0).reshape(-1)
+  np.testing.assert_allclose(gray, [1 / 3] * 3)
   flipped = transforms.luma_flip(red, True).reshape(-1)
   np.testing.assert_allclose(flipped, [1 / 3, -2 / 3, -2 / 3], rtol=1e-6)
-  centred = transforms.contrast(x8, 0.0, centre=x8.mean())
+  centred = transforms.contrast(x8, 0.0, center=x8.mean())
   np.testing.assert_allclose(centred, np.full_like(x8, x8.mean()), atol=1e-6)
 
 
@@ -489,11 +489,13 @@ def test_linear_decay():
   assert float(decay(1000, 0)) == pytest.approx(0.2)
 
 
-def run(memory, logits, batches, **options):
+def run(aux_state, logits, batches, **options):
   options = {'speed': 100, 'interval_examples': 8, **options}
   for _ in range(batches):
-    memory = ada_controller.update_ada(memory, jnp.asarray(logits), **options)
-  return {name: float(value) for name, value in memory.items()}
+    aux_state = ada_controller.update_ada(
+      aux_state, jnp.asarray(logits), **options
+    )
+  return {name: float(value) for name, value in aux_state.items()}
 
 
 def test_strength_moves_after_the_interval():
@@ -519,8 +521,8 @@ def test_strength_moves_after_the_interval():
   ],
 )
 def test_direction_and_size_of_a_move(logits, target, step):
-  memory = run(ada_controller.init_ada(0.5), logits, 1, target=target)
-  assert memory['strength'] == pytest.approx(0.5 + step)
+  aux_state = run(ada_controller.init_ada(0.5), logits, 1, target=target)
+  assert aux_state['strength'] == pytest.approx(0.5 + step)
 
 
 def test_strength_stays_a_probability():
@@ -557,7 +559,7 @@ def test_strength_is_a_function_of_the_global_batch():
 
 
 def test_update_refuses_columns_and_integers():
-  memory = ada_controller.init_ada()
+  aux_state = ada_controller.init_ada()
   for logits in (jnp.ones((4, 1)), jnp.ones(4, int)):
     with pytest.raises(AssertionError):
-      ada_controller.update_ada(memory, logits, interval_examples=4)
+      ada_controller.update_ada(aux_state, logits, interval_examples=4)

@@ -27,21 +27,21 @@ class TestSynthetic:
   )
   def test_mixtures_fill_their_modes_evenly(self, name, modes, sigma):
     source = data.make_source({'name': name})
-    centres = source.distribution.centres
-    squared = ((source.x[:, None] - centres) ** 2).sum(-1)
+    centers = source.distribution.centers
+    squared = ((source.x[:, None] - centers) ** 2).sum(-1)
     counts = np.bincount(squared.argmin(1), minlength=modes)
-    assert len(centres) == modes
+    assert len(centers) == modes
     np.testing.assert_allclose(counts, 100_000 / modes, rtol=0.1)
     np.testing.assert_allclose(
       np.sqrt(squared.min(1).mean() / 2), sigma, rtol=0.02
     )
 
   def test_centres_are_those_of_pacgan(self):
-    ring = data.make_source({'name': 'ring', 'size': 1}).distribution.centres
+    ring = data.make_source({'name': 'ring', 'size': 1}).distribution.centers
     np.testing.assert_allclose(np.hypot(*ring.T), 1)
     angles = np.sort(np.arctan2(ring[:, 1], ring[:, 0]))
     np.testing.assert_allclose(np.diff(angles), np.pi / 4)
-    grid = data.make_source({'name': 'grid', 'size': 1}).distribution.centres
+    grid = data.make_source({'name': 'grid', 'size': 1}).distribution.centers
     ticks = (-4, -2, 0, 2, 4)
     assert set(map(tuple, grid)) == set(itertools.product(ticks, ticks))
 
@@ -88,8 +88,8 @@ class TestDigits:
     source = data.make_source(spec, 'test')
     assert source.x.shape == (359, *source.shape) == (359, 16, 16, channels)
     assert (source.x.min(), source.x.max()) == (0, 255)
-    colours = source.x[..., : min(3, channels)]
-    assert (colours == colours[..., :1]).all()
+    colors = source.x[..., : min(3, channels)]
+    assert (colors == colors[..., :1]).all()
     if channels == 4:
       assert (source.x[..., 3] == 255).all()
 

@@ -270,7 +270,7 @@ def test_constants_and_range(protocol):
     x = np.full((2, 20, 30, 3), value, np.uint8)
     found = preprocess.preprocess(x, protocol)
     assert found.shape == (2, 299, 299, 3) and found.dtype == jnp.float32
-    np.testing.assert_allclose(found, (value - how.centre) / how.scale, 1e-5)
+    np.testing.assert_allclose(found, (value - how.center) / how.scale, 1e-5)
   # Checks overshoot where bicubic is not clipped.
   edges = 255 * (pixels(0, 1, 20, 20, 3) > 127).astype(np.uint8)
   found = preprocess.preprocess(edges, protocol)
@@ -282,7 +282,7 @@ def test_size_of_the_network_is_left_alone(protocol):
   how = preprocess.PREPROCESSORS[protocol]
   x = pixels(0, 1, 299, 299, 3)
   found = jax.jit(preprocess.preprocess, static_argnums=1)(x, protocol)
-  expected = (x.astype(np.float32) - how.centre) / how.scale
+  expected = (x.astype(np.float32) - how.center) / how.scale
   np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

@@ -232,7 +232,9 @@ class TestRecords:
   def test_extract_overwrites_nothing(self, tmp_path):
     self.saved(tmp_path / 'ensemble')
     with pytest.raises(FileExistsError, match=str(tmp_path / 'ensemble')):
-      extract_member.extract_member(tmp_path / 'ensemble', 0, tmp_path / 'ensemble')
+      extract_member.extract_member(
+        tmp_path / 'ensemble', 0, tmp_path / 'ensemble'
+      )
 
   def test_another_sweep_is_refused(self, tmp_path):
     self.saved(tmp_path / 'ensemble')

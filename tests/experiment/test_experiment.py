@@ -83,7 +83,10 @@ BAD = {
   'bool': ({'batch_size': True}, 'batch_size=True is of type bool'),
   'zero': ({'batch_size': 0}, 'batch_size=0: .* 1$'),
   'seed': ({'seed': 2**32}, 'seed=4294967296: .* 2147483647'),
-  'call': ({'steps_per_call': 2**31}, 'steps_per_call=2147483648: .*2147483647'),
+  'call': (
+    {'steps_per_call': 2**31},
+    'steps_per_call=2147483648: .*2147483647',
+  ),
   'weight of an int': ({'d_loss_scale': 10**400}, 'd_loss_scale.* 2147483647'),
   'no mapping': ({'penalties': {'r1': 5}}, 'penalties.r1=5.* mapping'),
   'no name': ({'d_optimizer': {'name': [1]}}, r'd_optimizer.name=\[1\].*str'),

@@ -7,11 +7,11 @@ import pytest
 from gan_jax.metrics import class_conditional, frechet
 
 
-def classes_at(centres, count, seed):
+def classes_at(centers, count, seed):
   """`count` unit Gaussians round each centre, in random order."""
   rng = np.random.default_rng(seed)
-  labels = rng.permutation(np.repeat(np.arange(len(centres)), count))
-  x = np.asarray(centres)[labels] + rng.normal(size=(len(labels), 2))
+  labels = rng.permutation(np.repeat(np.arange(len(centers)), count))
+  x = np.asarray(centers)[labels] + rng.normal(size=(len(labels), 2))
   return x.astype(np.float32), labels
 
 
@@ -74,10 +74,10 @@ def test_classification_accuracy_of_good_swapped_and_overlapping_classes():
 
 def test_classification_accuracy_is_that_of_the_best_classifier():
   # Two unit Gaussians 2 apart: at best Phi(1) = 0.8413 are right.
-  centres = np.float32([[0, 0], [2, 0]])
+  centers = np.float32([[0, 0], [2, 0]])
   found = class_conditional.classification_accuracy(
-    *classes_at(centres, 2000, 1),
-    *classes_at(centres, 2000, 0),
+    *classes_at(centers, 2000, 1),
+    *classes_at(centers, 2000, 0),
     jax.random.key(0),
     classes=2,
     steps=500,

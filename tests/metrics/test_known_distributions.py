@@ -92,7 +92,7 @@ def test_perfect_samples_score_as_theory_says(source, modes, kl):
   distribution = getattr(synthetic, source)('train', size=10).distribution
   scores = [
     mode_coverage.mode_scores(
-      distribution.sample(2500, s), distribution.centres, distribution.sigma
+      distribution.sample(2500, s), distribution.centers, distribution.sigma
     )
     for s in range(40)
   ]

@@ -56,9 +56,9 @@ def exact_distances(x, y):
 @pytest.mark.parametrize('kind', ['clustered', 'copies', 'ties'])
 def test_manifold_scores_where_distances_are_small_or_equal(kind):
   rng = np.random.default_rng(0)
-  centres = 10 * draw(0, 10, 300)
+  centers = 10 * draw(0, 10, 300)
   near = lambda n, seed: (
-    centres[rng.integers(0, 10, n)] + draw(seed, n, 300) / 50
+    centers[rng.integers(0, 10, n)] + draw(seed, n, 300) / 50
   )
   real, fake = {
     'clustered': lambda: (near(60, 1), near(50, 2)),

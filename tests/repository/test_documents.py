@@ -1,15 +1,20 @@
 """Tests of docs/losses.md and scores.md: their formulas are evaluated."""
 
+import functools
+import operator
 import pathlib
 import re
+import shlex
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gan_jax import augment, evaluation, losses, training
+from gan_jax import config as config_lib
 from gan_jax.evaluation import feature_extractors
 from gan_jax.evaluation.networks import preprocess
+from gan_jax.runner import config_file
 from tests.losses import test_losses
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -134,3 +139,31 @@ def test_example_of_scores_runs(capsys):
   (example,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
   exec(compile(example, 'scores.md', 'exec'), {})
   assert 'coverage' in capsys.readouterr().out
+
+
+def commands():
+  """Yields the arguments of each train.py command in the documents."""
+  for path in [ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md'))]:
+    blocks = re.findall(r'```sh\n(.*?)```', path.read_text(), re.DOTALL)
+    for line in '\n'.join(blocks).replace('\\\n', ' ').splitlines():
+      _, found, arguments = line.partition('python train.py')
+      if found:
+        yield shlex.split(arguments.partition(';')[0], comments=True)
+
+
+@pytest.mark.parametrize('arguments', commands(), ids=' '.join)
+def test_commands_of_the_documents_resolve(arguments):
+  """The config of a command is valid, and every field exists."""
+  options = dict(a.removeprefix('--').split('=', 1) for a in arguments)
+  path = ROOT / options.pop('config', 'configs/digits.py')
+  mapping = config_file.load_config(path).to_dict()
+  leaves = config_lib.flatten(mapping)
+  typed = []
+  for option, text in options.items():
+    if option.startswith('config.'):
+      *sections, name = option.split('.')[1:]
+      typed.append(option.removeprefix('config.'))
+      kind = type(leaves[typed[-1]])
+      section = functools.reduce(operator.getitem, sections, mapping)
+      section[name] = text == 'True' if kind is bool else kind(text)
+  config_lib.resolve(mapping, typed)

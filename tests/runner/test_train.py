@@ -77,7 +77,7 @@ def test_a_run_and_its_continuation(tmp_path, capsys):
   result = gan_jax.train(toy(num_steps=6), tmp_path)
   out = capsys.readouterr().out
   assert 'a new run' in out
-  assert 'KL to the truth' in out and 'fitted mean' in out
+  assert 'KL to the truth' in out and 'true [1.0, 2.0]' in out
   assert str(tmp_path / 'samples.png') in out
   for name in ('samples.png', 'real.png', 'samples/00000006.png'):
     with Image.open(tmp_path / name) as image:
@@ -195,7 +195,9 @@ def test_kinds_of_configs(kind):
   config = toy(seed=3)
   stop = lambda: True
   result = gan_jax.train(KINDS[kind](config), quiet=True, should_stop=stop)
-  assert result.experiment.config == config
+  assert config_lib.to_dict(result.experiment.config) == config_lib.to_dict(
+    config
+  )
   assert (result.step, result.finished, result.scores) == (1, False, [])
 
 
@@ -222,11 +224,11 @@ def test_the_path_of_a_config(tmp_path, monkeypatch, kind):
     ({'loss': 'hing'}, "'hing'.*'hinge'"),
     ({'batch_size': 5000}, 'batch_size=5000.* 1438 '),
     ({'data': {'digits': {'size': 30}}}, r'DCGAN.*\(30, 30, 1\)'),
-    ({'data': {'name': 'folder'}}, 'data.folder.path|data.path'),
+    ({'data': {'name': 'folder'}}, 'path is empty'),
   ],
 )
 def test_a_config_that_does_not_fit_is_refused(tmp_path, config, message):
-  with pytest.raises(ValueError, match=message):
+  with pytest.raises((ValueError, FileNotFoundError), match=message):
     gan_jax.train(config, tmp_path / 'run', quiet=True)
   assert not (tmp_path / 'run').exists()
 
@@ -263,9 +265,7 @@ def test_quiet_prints_nothing(tmp_path, capfd):
   gan_jax.train(toy(num_steps=4), tmp_path, quiet=True)
   stop = lambda: os.kill(os.getpid(), signal.SIGINT)
   gan_jax.train(toy(num_steps=9), tmp_path, quiet=True, should_stop=stop)
-  gan_jax.train(
-    toy(nonfinite='rollback', ensemble__seeds=2), quiet=True
-  ) if False else gan_jax.train(toy(ensemble__seeds=2), quiet=True)
+  gan_jax.train(toy(ensemble__seeds=2), quiet=True)
   assert tuple(capfd.readouterr()) == ('', '')
 
 
@@ -610,8 +610,6 @@ def test_a_network_is_applied_within_twelve_frames(monkeypatch):
     return network._replace(apply=apply)
 
   monkeypatch.setattr(networks, 'from_linen', counted)
-  config = toy(
-    penalties__r1__weight=0.1, discriminator__mlp__activation='tanh'
-  )
+  config = toy(penalties__r1__weight=0.1, discriminator__mlp__activation='tanh')
   gan_jax.train(config, quiet=True, should_stop=lambda: True)
   assert len(stacks[0]) <= 12, stacks[0]

@@ -1,20 +1,22 @@
-"""The training of an ensemble: its records, its scores, its pictures."""
+"""Tests of the training of an ensemble: its files, scores and pictures."""
 
 import collections
 import json
 import math
+import pathlib
 
 import numpy as np
 import pytest
 
+import gan_jax
 from gan_jax import config as config_lib
 from gan_jax import experiment
+from gan_jax.distributed import xla_setup
 from gan_jax.experiment import run_dir, sweep, sweep_results
-from gan_jax.io import metric_writer
-from gan_jax.report import sweep_plots
-from gan_jax.runner import console, train_ensemble
+from gan_jax.report import images, sweep_plots
+from gan_jax.runner import config_file, console, train_ensemble
 from tests.experiment.test_ensemble import RATE, mapping
-from tests.training import test_fused as test_fuse
+from tests.training import test_fused
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,7 @@ from tests.training import test_fused as test_fuse
 )
 def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
   several = {'ensemble': {'seeds': 3, 'sweep': ''}}
-  given = mapping() if data == 'points' else test_fuse.IMAGES
+  given = mapping() if data == 'points' else test_fused.IMAGES
   ensemble = experiment.build_ensemble(given | several | {'num_devices': 1})
   state = ensemble.init_state()
   state = state.replace(
@@ -38,8 +40,8 @@ def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
 
   scorer = Scorer(ensemble, None)
   save = lambda path, x, *_, **more: saved.append((x.shape, more))
-  monkeypatch.setattr(metric_writer, 'save_samples', save)
-  monkeypatch.setattr(metric_writer, 'save_image_grid', save)
+  monkeypatch.setattr(images, 'save_samples', save)
+  monkeypatch.setattr(images, 'save_image_grid', save)
   train_ensemble._save_pictures(tmp_path / 'x.png', ensemble, scorer, state, 4)
   assert asked == drawn
   if data == 'points':
@@ -70,7 +72,7 @@ def test_mean_and_error():
   assert math.isnan(sweep_results.mean_and_error([])[0])
 
 
-def test_scores_that_are_not_finite_are_of_who_diverged():
+def test_a_member_whose_scores_are_not_finite_has_diverged():
   row = collections.namedtuple('Row', ['name', 'value'])
   member = lambda seed: sweep.SweepMember(
     config_lib.resolve({'seed': seed}), {}
@@ -139,19 +141,24 @@ def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
       given | {'eval_every': 10, 'eval': {'num_samples': 20}}
     )
     return train_ensemble.train_ensemble(
-      ensemble, workdir, console.ConsoleReporter(), lambda: stopped
+      ensemble,
+      workdir,
+      console.ConsoleReporter(quiet=True),
+      lambda: stopped,
     )
 
   def lines(workdir):
     text = (workdir / train_ensemble.CURVES_FILE).read_text()
     return [json.loads(line) for line in text.splitlines()]
 
-  assert not train(tmp_path / 'a', stopped=True)
+  state, step, scores = train(tmp_path / 'a', stopped=True)
+  assert step == 1 == int(state.step[0]) and not scores
   assert not (tmp_path / 'a' / 'summary.json').exists()
   assert run_dir.latest_step(tmp_path / 'a') == 1
   assert [line['step'] for line in lines(tmp_path / 'a')] == [1]
   for name in 'ab':
-    assert train(tmp_path / name, stopped=False)
+    _, step, scores = train(tmp_path / name, stopped=False)
+    assert step == 30 and len(scores) == 2
   scores = lambda name: [x for x in lines(tmp_path / name) if 'scores' in x]
   assert [line['step'] for line in scores('a')] == [10, 20, 30]
   for found, expected in zip(scores('a'), scores('b'), strict=True):
@@ -159,53 +166,51 @@ def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
       assert one == pytest.approx(other, rel=1e-3)
 
 
-@pytest.mark.slow
-class TestTrainPy:
-  ARGUMENTS = (
-    '--config=configs/d2l_gaussian.py:test',
-    '--config.num_steps=4',
-    '--config.ensemble.seeds=2',
-    f'--config.ensemble.sweep={RATE}=1e-3,1e38',
-  )
+CONFIG = f'{pathlib.Path(__file__).parents[2]}/configs/d2l_gaussian.py:test'
 
-  def test_an_ensemble_and_its_continuation(self, tmp_path):
-    from tests.runner.test_train import run
 
-    workdir = f'--workdir={tmp_path}'
-    out = run(*self.ARGUMENTS, workdir)
-    assert 'members  4: 2 seeds from 0' in out
-    assert '2 of 4 diverged' in out
-    rows = json.loads((tmp_path / 'summary.json').read_text())
-    assert [len(p['diverged']) for p in rows['points']] == [0, 2]
-    assert rows['members'][0]['scores'] and not rows['members'][3]['scores']
-    curves = tmp_path / 'members.jsonl'
-    read = lambda: [json.loads(x) for x in curves.read_text().splitlines()]
-    scored = read().pop()
-    assert scored['step'] == 4 and scored['scores']
-    # As if it had been killed while it was scored for the last time.
-    curves.write_text(''.join(json.dumps(x) + '\n' for x in read()[:-1]))
-    run(*self.ARGUMENTS, workdir)
-    assert read().pop().keys() == scored.keys()
-    more = run(*self.ARGUMENTS, '--config.num_steps=8', workdir)
-    assert 'continues from the checkpoint of step 4' in more
-    steps = [line['step'] for line in read() if 'metrics' in line]
-    assert steps == sorted(set(steps)) and steps[-1] == 8
+def toy(**ensemble):
+  config = config_file.load_config(CONFIG)
+  config.num_steps, config.num_devices = 4, 1
+  config.ensemble.update(ensemble)
+  return config
 
-  def test_bad_input_is_one_line(self, tmp_path):
-    from tests.runner.test_train import run
 
-    out = run(
-      '--config=configs/d2l_gaussian.py:test',
-      '--config.ensemble.sweep=batch_size=8,16',
-      f'--workdir={tmp_path}',
-      rc=1,
-    )
-    assert out.startswith('train.py: ensemble.sweep: batch_size is not a cont')
+def test_an_ensemble_and_its_continuation(tmp_path, capsys, monkeypatch):
+  monkeypatch.setenv('COLUMNS', '200')
+  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
+  config = toy(seeds=2, sweep=f'{RATE}=1e-3,1e38')
+  result = gan_jax.train(config, tmp_path)
+  out = capsys.readouterr().out
+  assert 'members  4: 2 seeds from 0' in out
+  assert '2 of 4 diverged' in out
+  rows = json.loads((tmp_path / 'summary.json').read_text())
+  assert [len(p['diverged']) for p in rows['points']] == [0, 2]
+  assert rows['members'][0]['scores'] and not rows['members'][3]['scores']
+  assert result.finished and result.step == 4
+  assert [scores is None for scores in result.scores] == [False] * 2 + [
+    True
+  ] * 2
+  curves = tmp_path / 'members.jsonl'
+  read = lambda: [json.loads(x) for x in curves.read_text().splitlines()]
+  scored = read().pop()
+  assert scored['step'] == 4 and scored['scores']
+  # As if it had been killed in its last evaluation.
+  curves.write_text(''.join(json.dumps(x) + '\n' for x in read()[:-1]))
+  gan_jax.train(config, tmp_path, quiet=True)
+  assert read().pop().keys() == scored.keys()
+  config.num_steps = 8
+  capsys.readouterr()
+  gan_jax.train(config, tmp_path)
+  out = capsys.readouterr().out
+  assert 'continues from the checkpoint of step 4' in out
+  steps = [line['step'] for line in read() if 'metrics' in line]
+  assert steps == sorted(set(steps)) and steps[-1] == 8
 
-  def test_dry_run_writes_nothing(self, tmp_path):
-    from tests.runner.test_train import run
 
-    workdir = tmp_path / 'none'
-    out = run(*self.ARGUMENTS, '--dry_run', f'--workdir={workdir}')
-    assert 'parameters  G 6, D' in out and 'kFLOP' in out
-    assert not workdir.exists()
+def test_a_sweep_of_what_is_no_float_is_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
+  for field in ('batch_size=8,16', 'd_loss_scale=1,2'):
+    with pytest.raises(ValueError, match=f'ensemble.sweep: {field[:10]}'):
+      gan_jax.train(toy(sweep=field), tmp_path / 'run', quiet=True)
+  assert not (tmp_path / 'run').exists()

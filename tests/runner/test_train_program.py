@@ -55,7 +55,7 @@ def lines(workdir):
 def test_a_run_and_its_continuation(tmp_path):
   out = run(TOY, f'--workdir={tmp_path}', '--config.num_steps=6')
   assert 'a new run' in out
-  assert 'KL to the truth' in out and 'fitted mean' in out
+  assert 'KL to the truth' in out and 'true [1.0, 2.0]' in out
   assert str(tmp_path / 'samples.png') in out
   for name in ('samples.png', 'real.png', 'samples/00000006.png'):
     with Image.open(tmp_path / name) as image:

@@ -363,8 +363,8 @@ def test_a_formula_as_generator_learns():
   ys, xs = jnp.meshgrid(ticks, ticks)
 
   def render(params, z):
-    def one(centre):
-      distance = jnp.sqrt((xs - centre[0]) ** 2 + (ys - centre[1]) ** 2 + 1e-6)
+    def one(center):
+      distance = jnp.sqrt((xs - center[0]) ** 2 + (ys - center[1]) ** 2 + 1e-6)
       return jnp.tanh(6 * (params['radius'] - distance))
 
     return jax.vmap(one)(0.1 * z)[..., None]

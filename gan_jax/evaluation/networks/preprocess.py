@@ -55,8 +55,8 @@ def legacy_pytorch_matrix(size: int, target: int) -> np.ndarray:
   _check_sizes(size, target)
   # Rounded once, like the multiply-add of torch.
   scale = np.float64(np.float32(size / target))
-  centres = np.float32((np.arange(target) + 0.5) * scale - 0.5)
-  return _bilinear(np.maximum(centres, 0), size)
+  centers = np.float32((np.arange(target) + 0.5) * scale - 0.5)
+  return _bilinear(np.maximum(centers, 0), size)
 
 
 def clean_matrix(size: int, target: int) -> np.ndarray:
@@ -67,12 +67,12 @@ def clean_matrix(size: int, target: int) -> np.ndarray:
   """
   _check_sizes(size, target)
   scale = max(size / target, 1)
-  centres = (np.arange(target)[:, None] + 0.5) * (size / target)
+  centers = (np.arange(target)[:, None] + 0.5) * (size / target)
   # Window of Pillow: pixels whose index is within 2 scales, rounded.
   index = np.arange(size)[None]
-  first = np.floor(centres - 2 * scale + 0.5)
-  inside = (index >= first) & (index < np.floor(centres + 2 * scale + 0.5))
-  weights = np.where(inside, _cubic((index + 0.5 - centres) / scale), 0)
+  first = np.floor(centers - 2 * scale + 0.5)
+  inside = (index >= first) & (index < np.floor(centers + 2 * scale + 0.5))
+  weights = np.where(inside, _cubic((index + 0.5 - centers) / scale), 0)
   return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -102,14 +102,14 @@ class PreprocessingProtocol(NamedTuple):
   Attributes:
     matrix: function (size, target) of one axis that returns a matrix
       `[target, size]`.
-    centre: value in 0..255 that is subtracted.
+    center: value in 0..255 that is subtracted.
     scale: divisor after the subtraction.
     clip: whether values outside 0..255, which bicubic resizing produces, are
       clipped.
   """
 
   matrix: Callable[[int, int], np.ndarray]
-  centre: float
+  center: float
   scale: float
   clip: bool = False
 
@@ -207,4 +207,4 @@ def preprocess(images: Array, protocol: str) -> Array:
   if how.clip:
     resized = jnp.clip(resized, 0, 255)
   resized = jnp.broadcast_to(resized, (*resized.shape[:-1], 3))
-  return (resized - how.centre) / how.scale
+  return (resized - how.center) / how.scale
