@@ -35,7 +35,7 @@ _PRINT_CONFIG = flags.DEFINE_bool(
   'print_config', False, 'Print every field of the resolved config, and exit.'
 )
 _DRY_RUN = flags.DEFINE_bool(
-  'dry_run', False, 'Print what a step costs, by shapes alone, and exit.'
+  'dry_run', False, 'Print what a step costs, train nothing, and exit.'
 )
 _COORDINATOR = flags.DEFINE_string(
   'coordinator', '', 'host:port of process 0, if there are several.'

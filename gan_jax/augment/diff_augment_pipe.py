@@ -1,9 +1,11 @@
-"""DiffAugment: color, translation and cutout.
+"""DiffAugment: color, translation and cutout, keyed per example.
 
->>> import jax.numpy as jnp
->>> keys = jax.random.split(jax.random.key(0), 2)
->>> diff_augment(jnp.zeros((2, 8, 8, 3)), keys, policy=('cutout',)).shape
-(2, 8, 8, 3)
+All transforms draw from folds of the key of their image.
+
+  >>> import jax.numpy as jnp
+  >>> keys = jax.random.split(jax.random.key(0), 2)
+  >>> diff_augment(jnp.zeros((2, 8, 8, 3)), keys, policy=('cutout',)).shape
+  (2, 8, 8, 3)
 """
 
 import jax

@@ -1,7 +1,7 @@
 """Facts about the metrics, and the options of evaluation.
 
-`gan_jax.metrics` holds the functions. What the rules of a config must know of
-them stands here, so that a config is checked without importing JAX.
+`gan_jax.metrics` holds the functions. This module holds what the
+rules of a config need to know, so that a config is checked without JAX.
 """
 
 import dataclasses

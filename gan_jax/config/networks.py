@@ -1,7 +1,7 @@
 """Facts about the architectures, and the options of both their networks.
 
-`gan_jax.models` holds the Flax modules. What the rules of a config must know
-of them stands here, so that a config is checked without importing JAX.
+`gan_jax.models` holds the Flax modules. This module holds what the
+rules of a config need to know, so that a config is checked without JAX.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Options of the optimizers, their schedules, and the steps between updates.
 
-`gan_jax.optimizers` builds the optax transforms.
+`gan_jax.training.optimizers` builds the optax transforms.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Facts about the penalties, and their options.
 
-`gan_jax.terms` makes the terms of the losses. What the rules of a config must
-know of them stands here, so that a config is checked without importing JAX.
+`gan_jax.training` makes the terms of the losses. This module holds what the
+rules of a config need to know, so that a config is checked without JAX.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Names of the options that a sweep varies; `gan_jax.sweep` has the values."""
+"""Names of the options that a sweep varies."""
 
 GRAMMAR = (
   "must be like 'g_optimizer.learning_rate=1e-4,1e-3', "

@@ -233,8 +233,9 @@ def _config_line(builder, dataset: str, data_dir: str) -> str:
   height, width, channels = builder.info.features[image].shape
   size = 32 if max(height or 64, width or 64) <= 32 else 64
   return (
-    f"config.data = common.part(name='tfds', dataset={dataset!r}, "
-    f'data_dir={data_dir!r}, size={size}, channels={channels or 3})'
+    "config.data.name = 'tfds'\n"
+    f'config.data.tfds.update(dataset={dataset!r}, data_dir={data_dir!r}, '
+    f'size={size}, channels={channels or 3})'
   )
 
 

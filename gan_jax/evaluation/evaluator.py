@@ -215,10 +215,10 @@ class Evaluator:
     self._check_shapes(name, fake.source.shape, of.reference.shape)
     real = self._reference(metric, of.reference, of)
     found = self._score(name, fake, real)
-    floor_fake, _, _ = self._baseline(name, fake.count)
+    baseline_fake, _, _ = self._baseline(name, fake.count)
     for sentence in (
       *metric.explain(fake, real),
-      *_compare_to_baseline(fake, floor_fake),
+      *_compare_to_baseline(fake, baseline_fake),
     ):
       self._note(sentence)
     counts = _as_counts(metric, ('generated', fake), ('real', real))
@@ -255,7 +255,7 @@ class Evaluator:
         baseline_p_value=_as_p_value(baseline),
         better=better,
         error_is=metric.error_over,
-        counts=_as_counts(metric, ('baseline', fake), ('floor_real', real)),
+        counts=_as_counts(metric, ('baseline', fake), ('baseline_real', real)),
         real='truth' if metric.distribution else self._split(metric),
       )
       for title, better, baseline in zip(metric.names, metric.better, found)

@@ -102,7 +102,7 @@ class FeatureSet:
     """Returns the same examples under another extractor, without a cache."""
     return self._like(extractor, self._start, self.count)
 
-  def draws(self, size: int, limit: int = 20) -> list['FeatureSet']:
+  def disjoint_subsets(self, size: int, limit: int = 20) -> list['FeatureSet']:
     """Returns disjoint sets of `size` examples, at most `limit` of them."""
     starts = range(self._start, len(self.source) - size + 1, size)
     return [self._like(self.extractor, s, size) for s in starts[:limit]]

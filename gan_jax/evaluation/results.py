@@ -34,7 +34,7 @@ class MetricResult(NamedTuple):
     baseline_p_value: p-value of the baseline; otherwise None.
     better: 'lower', 'higher' or 'near 0.5'.
     error_is: quantity over which the standard error is computed.
-    counts: numbers of examples: 'generated', 'real', 'baseline', 'floor_real'.
+    counts: numbers of examples: 'generated', 'real', 'baseline', 'baseline_real'.
     real: split of the reference, or 'truth' for a known distribution.
   """
 

@@ -51,7 +51,7 @@ def mean_over_subsets(
     For each score, the mean and its standard error over subsets. With a single
     subset, its value and the error of a jackknife over 10 groups.
   """
-  draws = fake.draws(size or fake.count)
+  draws = fake.disjoint_subsets(size or fake.count)
   if len(draws) > 1:
     values = np.array([scores(draw.features) for draw in draws])
     spread = 1 / len(values) + (1 if shared else 0)

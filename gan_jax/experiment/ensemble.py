@@ -1,6 +1,6 @@
 """Builds an ensemble: many runs as one program.
 
-ensemble = build_ensemble({'data': {'name': 'ring'}, 'ensemble': {
+ensemble = build_ensemble({'ensemble': {
   'seeds': 4, 'sweep': 'penalties.r1.weight=logspace(-3,0,4)'}})
 ensemble.members[5].point  # {'penalties.r1.weight': 0.01}
 """

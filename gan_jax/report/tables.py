@@ -61,7 +61,7 @@ def sweep_table(
   for name in baselines:
     scores.add_column(name, justify='right', no_wrap=False, min_width=17)
   for point in points:
-    swept = [f'{point.at[axis.leaves[0]]:.4g}' for axis in axes]
+    swept = [f'{point.at[axis.fields[0]]:.4g}' for axis in axes]
     count, lost = len(point.members), len(point.diverged)
     counts = [f'{count - lost} of {count}' if lost else str(count)]
     found = [format_score(*point.scores[name], None) for name in baselines]
@@ -92,7 +92,7 @@ def _examples(row: Any) -> str:
   names = (
     ('generated', 'real')
     if 'generated' in counts
-    else ('baseline', 'floor_real')
+    else ('baseline', 'baseline_real')
   )
   scored, real = (f'{counts[name]:,}' for name in names)
   return scored if row.real == 'truth' else f'{scored} v {real} {row.real}'

@@ -67,7 +67,7 @@ def launch(
 
 
 def print_costs(config: config_lib.Config) -> None:
-  """Prints what a train step costs, without compiling or writing.
+  """Prints what a train step costs; trains and writes nothing.
 
   Args:
     config: resolved config.

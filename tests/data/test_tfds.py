@@ -5,13 +5,15 @@ import io
 import json
 import shutil
 import tarfile
-import types
 
+import ml_collections
 import numpy as np
 import pytest
 
+from gan_jax import config as config_lib
 from gan_jax import data
 from gan_jax.data import images, prepare
+from gan_jax.experiment import experiment
 
 _REASON = 'pip install tensorflow-datasets importlib_resources array_record'
 tfds = pytest.importorskip('tensorflow_datasets', reason=_REASON)
@@ -272,8 +274,9 @@ def test_prepare_says_what_is_there_and_how_to_use_it(data_dir, capsys):
   out = capsys.readouterr().out
   assert 'mnist is already prepared in' in out
   assert '40 train, 20 test' in out
-  part = types.SimpleNamespace(part=dict)
-  spec = eval(out.partition('config.data = ')[2], {'common': part})
+  config = ml_collections.ConfigDict(config_lib.defaults())
+  exec(out[out.index('config.data.name') :], {'config': config})
+  spec = experiment.data_spec(config_lib.resolve(config))
   assert data.make_source(spec).shape == (32, 32, 1)
 
 

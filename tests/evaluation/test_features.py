@@ -96,7 +96,7 @@ def test_draws_are_disjoint_and_of_one_size():
   found = features.FeatureSet(
     points(0, n=50), feature_extractors.pixel_features(), count=12
   )
-  draws = found.draws(12)
+  draws = found.disjoint_subsets(12)
   assert [draw.count for draw in draws] == [12] * 4
   rows = np.concatenate([draw.features for draw in draws])
   assert len(np.unique(rows, axis=0)) == 48

@@ -146,15 +146,16 @@ def commands():
   for path in [ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md'))]:
     blocks = re.findall(r'```sh\n(.*?)```', path.read_text(), re.DOTALL)
     for line in '\n'.join(blocks).replace('\\\n', ' ').splitlines():
-      _, found, arguments = line.partition('python train.py')
-      if found:
-        yield shlex.split(arguments.partition(';')[0], comments=True)
+      match = re.search(r'(?:^|\s)python train\.py(.*)', line)
+      if match:
+        words = shlex.split(match[1], comments=True)
+        yield [word.rstrip(';') for word in words if word.startswith('--')]
 
 
-@pytest.mark.parametrize('arguments', commands(), ids=' '.join)
+@pytest.mark.parametrize('arguments', list(commands()), ids=' '.join)
 def test_commands_of_the_documents_resolve(arguments):
   """The config of a command is valid, and every field exists."""
-  options = dict(a.removeprefix('--').split('=', 1) for a in arguments)
+  options = dict(a.removeprefix('--').partition('=')[::2] for a in arguments)
   path = ROOT / options.pop('config', 'configs/digits.py')
   mapping = config_file.load_config(path).to_dict()
   leaves = config_lib.flatten(mapping)

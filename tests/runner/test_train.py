@@ -1,5 +1,6 @@
 """Tests of gan_jax.train, in this process."""
 
+import itertools
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ from gan_jax import config as config_lib
 from gan_jax import experiment as experiment_lib
 from gan_jax import networks
 from gan_jax.data import ArraySource
-from gan_jax.distributed import xla_setup
+from gan_jax.distributed import watchdog, xla_setup
 from gan_jax.experiment import run_dir
 from gan_jax.io import checkpoint, lock
 from gan_jax.runner import config_file, loop, meters
@@ -36,7 +37,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def toy(**changes):
-  """Returns the toy's config with changes, '__' for the dots of names."""
+  """Returns the toy's config with changes; '__' stands for a dot."""
   return config_lib.with_values(
     TOY, {name.replace('__', '.'): value for name, value in changes.items()}
   )
@@ -53,14 +54,14 @@ def _surroundings(monkeypatch, tmp_path_factory):
 
 
 def stop_after(calls, action=lambda: None):
-  """Returns a `should_stop` that acts and stops at its so many-th call."""
-  left = [calls]
+  """Returns a `should_stop` that acts, and is True from a call on."""
+  counter = itertools.count(1)
 
   def should_stop():
-    left[0] -= 1
-    if left[0] == 0:
+    count = next(counter)
+    if count == calls:
       action()
-    return left[0] <= 0
+    return count >= calls
 
   return should_stop
 
@@ -103,18 +104,16 @@ def test_a_run_and_its_continuation(tmp_path, capsys):
   )
 
   result = gan_jax.train(toy(num_steps=8), str(tmp_path))
-  assert 'continues from the checkpoint of step 6 of 8' in (
-    capsys.readouterr().out
-  )
+  out = capsys.readouterr().out
+  assert 'continues from the checkpoint of step 6 of 8' in out
   assert [line['step'] for line in lines(tmp_path)] == [2, 4, 6, 8]
   assert result.finished and result.step == 8
 
   # A run that is complete is scored again, and keeps its losses.
   losses = json.loads((tmp_path / 'summary.json').read_text())['losses']
   again = gan_jax.train(toy(num_steps=8), tmp_path)
-  assert 'continues from the checkpoint of step 8 of 8' in (
-    out := capsys.readouterr().out
-  )
+  out = capsys.readouterr().out
+  assert 'continues from the checkpoint of step 8 of 8' in out
   assert 'KL to the truth' in out
   chex.assert_trees_all_equal(again.state, jax.device_get(result.state))
   assert [row.value for row in again.scores] == [
@@ -165,9 +164,7 @@ def test_digits_on_four_devices(tmp_path, capsys, backend):
   config.parallel = backend
   gan_jax.train(config, tmp_path)
   out = capsys.readouterr().out
-  assert f'4 x cpu (cpu:0 cpu:1 cpu:2 cpu:3), {backend}' in out.replace(
-    'TFRT_CPU_', 'cpu:'
-  )
+  assert f'4 x cpu (cpu:0 cpu:1 cpu:2 cpu:3), {backend}' in out
   assert '1-NN accuracy' in out
   with Image.open(tmp_path / 'samples.png') as grid:
     assert grid.mode == 'L' and grid.width == grid.height
@@ -319,11 +316,14 @@ def handler():
 def test_a_signal_saves_and_returns(tmp_path, capsys, handler, number):
   handle, seen = handler
   config = toy(num_steps=20, steps_per_call=1)
-  kill = lambda: os.kill(os.getpid(), number)
-  calls = iter([lambda: False, lambda: bool(kill())])
-  result = gan_jax.train(
-    config, tmp_path, should_stop=lambda: next(calls, lambda: False)()
-  )
+  counter = itertools.count(1)
+
+  def kill_at_the_second_call():
+    if next(counter) == 2:
+      os.kill(os.getpid(), number)
+    return False
+
+  result = gan_jax.train(config, tmp_path, should_stop=kill_at_the_second_call)
   assert not seen  # the first signal is for the run
   assert [signal.getsignal(n) for n in SIGNALS] == [handle] * 2
   assert not result.finished and result.scores == []
@@ -347,7 +347,7 @@ def test_a_second_signal_is_for_the_handler_of_before(tmp_path, handler):
 
 @pytest.mark.parametrize('in_thread', [False, True])
 def test_an_interrupt_in_the_loop_saves_and_is_raised(tmp_path, in_thread):
-  """As it comes where no handler is installed, or is raised by a debugger."""
+  """Without a handler of signals Python raises KeyboardInterrupt itself."""
   config = toy(num_steps=20, steps_per_call=1, log_every=7)
   errors = []
 
@@ -377,6 +377,20 @@ def test_an_interrupt_in_the_loop_saves_and_is_raised(tmp_path, in_thread):
   chex.assert_trees_all_equal(
     jax.device_get(result.state), jax.device_get(whole.state)
   )
+
+
+def test_a_watchdog_hears_of_every_call():
+  class Listening(watchdog.Watchdog):
+    steps = ()
+
+    def heartbeat(self, step):
+      self.steps += (step,)
+
+  dog = Listening()
+  config = toy(num_steps=5, steps_per_call=2)
+  gan_jax.train(config, quiet=True, watchdog=dog)
+  assert dog.steps[-1] == 5 and list(dog.steps) == sorted(set(dog.steps))
+  assert len(dog.steps) >= 3
 
 
 def test_an_interrupted_state_that_was_donated_is_not_saved():
@@ -554,7 +568,7 @@ def test_a_workdir_in_use_is_refused(tmp_path):
 REFUSED = {'batch_size': 5000}
 
 
-def test_flags_that_come_too_late_are_said_once(monkeypatch):
+def test_flags_that_come_too_late_are_warned_of_once(monkeypatch):
   monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: False)
   monkeypatch.setattr(train_lib, '_warned_of_flags', False)
   with pytest.warns(RuntimeWarning, match='configure_jax') as caught:
@@ -593,7 +607,7 @@ def test_whether_the_flags_are_set_is_read_from_the_environment(monkeypatch):
 
 
 def test_a_network_is_applied_within_twelve_frames(monkeypatch):
-  """Counts the frames of gan_jax that a traceback in a network shows."""
+  """A traceback from a network shows these frames of gan_jax."""
   from_linen = networks.from_linen
   stacks = []
 

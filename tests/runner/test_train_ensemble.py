@@ -169,6 +169,14 @@ def test_stopped_and_continued_is_as_if_never_stopped(tmp_path):
 CONFIG = f'{pathlib.Path(__file__).parents[2]}/configs/d2l_gaussian.py:test'
 
 
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch):
+  """Sets the width of tables, and leaves XLA's flags alone."""
+  monkeypatch.setenv('COLUMNS', '200')
+  monkeypatch.setattr(xla_setup, 'is_backend_initialized', lambda: True)
+  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
+
+
 def toy(**ensemble):
   config = config_file.load_config(CONFIG)
   config.num_steps, config.num_devices = 4, 1
@@ -176,9 +184,7 @@ def toy(**ensemble):
   return config
 
 
-def test_an_ensemble_and_its_continuation(tmp_path, capsys, monkeypatch):
-  monkeypatch.setenv('COLUMNS', '200')
-  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
+def test_an_ensemble_and_its_continuation(tmp_path, capsys):
   config = toy(seeds=2, sweep=f'{RATE}=1e-3,1e38')
   result = gan_jax.train(config, tmp_path)
   out = capsys.readouterr().out
@@ -188,9 +194,8 @@ def test_an_ensemble_and_its_continuation(tmp_path, capsys, monkeypatch):
   assert [len(p['diverged']) for p in rows['points']] == [0, 2]
   assert rows['members'][0]['scores'] and not rows['members'][3]['scores']
   assert result.finished and result.step == 4
-  assert [scores is None for scores in result.scores] == [False] * 2 + [
-    True
-  ] * 2
+  lost = [scores is None for scores in result.scores]
+  assert lost == [False, False, True, True]
   curves = tmp_path / 'members.jsonl'
   read = lambda: [json.loads(x) for x in curves.read_text().splitlines()]
   scored = read().pop()
@@ -208,8 +213,24 @@ def test_an_ensemble_and_its_continuation(tmp_path, capsys, monkeypatch):
   assert steps == sorted(set(steps)) and steps[-1] == 8
 
 
-def test_a_sweep_of_what_is_no_float_is_refused(tmp_path, monkeypatch):
-  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
+def test_an_interrupted_ensemble_is_saved(tmp_path):
+  config = toy(seeds=2)
+  config.steps_per_call = 1
+  calls = iter([False, True])
+
+  def interrupt():
+    if next(calls):
+      raise KeyboardInterrupt
+    return False
+
+  with pytest.raises(KeyboardInterrupt):
+    gan_jax.train(config, tmp_path, quiet=True, should_stop=interrupt)
+  assert run_dir.latest_step(tmp_path) == 2
+  result = gan_jax.train(config, tmp_path, quiet=True)
+  assert result.finished and len(result.scores) == 2
+
+
+def test_a_sweep_of_what_is_no_float_is_refused(tmp_path):
   for field in ('batch_size=8,16', 'd_loss_scale=1,2'):
     with pytest.raises(ValueError, match=f'ensemble.sweep: {field[:10]}'):
       gan_jax.train(toy(sweep=field), tmp_path / 'run', quiet=True)

@@ -16,7 +16,6 @@ from gan_jax.experiment import run_dir
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOY = '--config=configs/d2l_gaussian.py:test'
-pytestmark = pytest.mark.slow
 
 
 def command(*arguments):
@@ -52,6 +51,7 @@ def lines(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_and_its_continuation(tmp_path):
   out = run(TOY, f'--workdir={tmp_path}', '--config.num_steps=6')
   assert 'a new run' in out
@@ -76,6 +76,7 @@ def test_a_run_and_its_continuation(tmp_path):
   assert out.startswith('train.py: ') and 'batch_size: ' in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('number', 'read'),
   # Ctrl-C goes to all that a pipe connects: `| tee log` ends, too.
@@ -108,6 +109,7 @@ def test_interrupt_saves_and_the_same_command_continues(tmp_path, number, read):
   assert seen == sorted(set(seen)) and seen[-1] == step + 5
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_workdir(tmp_path):
   arguments = (TOY, f'--workdir={tmp_path}', '--config.num_steps=1000000')
   with subprocess.Popen(
@@ -127,6 +129,7 @@ def test_two_runs_in_one_workdir(tmp_path):
   assert 'a new run' in run(TOY, f'--workdir={tmp_path}')
 
 
+@pytest.mark.slow
 def test_errors_in_training_are_one_line(tmp_path):
   out = run(
     TOY,
@@ -142,6 +145,7 @@ def test_errors_in_training_are_one_line(tmp_path):
   assert (tmp_path / 'checkpoints' / '1').is_dir()
 
 
+@pytest.mark.slow
 def test_errors_in_the_command_line_are_one_line(tmp_path):
   for argument, names in (
     ('--config.data.name=digts', "'digits'"),
@@ -186,6 +190,7 @@ def test_the_config_is_printed_without_jax(tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_dry_run_writes_nothing(tmp_path):
   workdir = tmp_path / 'none'
   out = run(
@@ -199,6 +204,7 @@ def test_dry_run_writes_nothing(tmp_path):
   assert not workdir.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_of_one_seed_have_the_same_bits(tmp_path):
   states = []
   for name in 'ab':

@@ -23,7 +23,7 @@ def dirac(loss='wasserstein', optimizer=None, **changes):
   """D(x) = psi x, data at 0, the generator at theta; SGD of rate 0.1."""
   both = dict(g_optimizer=optimizer, d_optimizer=optimizer)
   changes |= both if optimizer else {}
-  return dataclasses.replace(dirac_gan.make_game(loss, 0.0), **changes)
+  return dataclasses.replace(dirac_gan.make_gan(loss, 0.0), **changes)
 
 
 def start(gan, **memory):
