@@ -131,7 +131,7 @@ class FeatureSet:
   def moments(self, groups: int = 10) -> list[frechet.Moments]:
     """Returns the moments of groups of examples of about equal size.
 
-    For more than KEEP_BYTES examples, only one batch of features at a time is
+    For more than MAX_IN_MEMORY examples, only one batch of features at a time is
     in memory, unless the set was created with `keep_in_memory`.
 
     Args:

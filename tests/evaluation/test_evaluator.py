@@ -42,7 +42,7 @@ def test_a_set_like_the_data_scores_as_its_floor_and_another_does_not():
     'generated': 300,
     'real': 400,
     'baseline': 300,
-    'floor_real': 400,
+    'baseline_real': 400,
   }
   assert alike[0].real == 'train' and alike[-1].real == 'test'
 
@@ -188,7 +188,7 @@ def test_one_real_set_has_a_floor_of_its_halves():
     'generated': 400,
     'real': 400,
     'baseline': 200,
-    'floor_real': 200,
+    'baseline_real': 200,
   }
   assert row.baseline < 0.2 < row.value and row.real == 'all'
   assert any('400' in note and '1000' in note for note in of.notes)

@@ -49,7 +49,7 @@ def test_moments_of_groups_make_up_the_whole(monkeypatch):
   counts = [int(group.count) for group in groups]
   assert sum(counts) == 103 and max(counts) - min(counts) <= 1
   # One batch at a time gives the same.
-  monkeypatch.setattr(features, 'KEEP_BYTES', 50)
+  monkeypatch.setattr(features, 'MAX_IN_MEMORY', 50)
   streamed = features.FeatureSet(source, feature_extractors.pixel_features())
   (whole,) = streamed.moments(1)
   assert 'features' not in streamed.__dict__
@@ -72,7 +72,7 @@ def test_groups_of_many_examples_are_of_one_size_too(count):
 
 
 def test_features_are_computed_once_for_all_scores(monkeypatch):
-  monkeypatch.setattr(features, 'KEEP_BYTES', 10)
+  monkeypatch.setattr(features, 'MAX_IN_MEMORY', 10)
   seen = []
   batches = features.FeatureSet._batches
   monkeypatch.setattr(

@@ -75,7 +75,8 @@ def lines(workdir, name='metrics.jsonl'):
 
 
 def test_a_run_and_its_continuation(tmp_path, capsys):
-  result = gan_jax.train(toy(num_steps=6), tmp_path)
+  with_steps = lambda count: toy(num_steps=count, ema_decay=0.9)
+  result = gan_jax.train(with_steps(6), tmp_path)
   out = capsys.readouterr().out
   assert 'a new run' in out
   assert 'KL to the truth' in out and 'true [1.0, 2.0]' in out
@@ -99,11 +100,16 @@ def test_a_run_and_its_continuation(tmp_path, capsys):
   chex.assert_trees_all_equal(jax.device_get(result.state), saved)
   sample = gan_jax.load(tmp_path)
   assert sample(3).shape == (3, 2) and sample.step == 6
+  ema, _ = jax.device_get(result.state.ema)
+  chex.assert_trees_all_equal(sample.weights[0], ema)
+  raw = jax.device_get(result.state.generator.params)
   chex.assert_trees_all_equal(
-    sample.weights[0], jax.device_get(result.state.ema[0])
+    gan_jax.load(tmp_path, weights='raw').weights[0], raw
   )
+  with pytest.raises(AssertionError):
+    chex.assert_trees_all_close(ema, raw)
 
-  result = gan_jax.train(toy(num_steps=8), str(tmp_path))
+  result = gan_jax.train(with_steps(8), str(tmp_path))
   out = capsys.readouterr().out
   assert 'continues from the checkpoint of step 6 of 8' in out
   assert [line['step'] for line in lines(tmp_path)] == [2, 4, 6, 8]
@@ -111,7 +117,7 @@ def test_a_run_and_its_continuation(tmp_path, capsys):
 
   # A run that is complete is scored again, and keeps its losses.
   losses = json.loads((tmp_path / 'summary.json').read_text())['losses']
-  again = gan_jax.train(toy(num_steps=8), tmp_path)
+  again = gan_jax.train(with_steps(8), tmp_path)
   out = capsys.readouterr().out
   assert 'continues from the checkpoint of step 8 of 8' in out
   assert 'KL to the truth' in out
@@ -124,7 +130,7 @@ def test_a_run_and_its_continuation(tmp_path, capsys):
   assert 0 < losses['d_loss'] < 5
 
   with pytest.raises(ValueError, match=r'batch_size: .*\b8\b.*\b4\b'):
-    gan_jax.train(toy(num_steps=8, batch_size=4), tmp_path)
+    gan_jax.train(toy(batch_size=4), tmp_path)
 
 
 def test_init_from(tmp_path, capsys):
