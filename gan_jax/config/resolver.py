@@ -131,7 +131,9 @@ def check_name(dotted: str) -> None:
   section: Any = Config()
   prefix = ''
   for name in dotted.split('.'):
-    known = dict(fields.children(section)) if is_section(section) else {}
+    if not is_section(section):
+      raise ValueError(_unknown('', dotted, Config(), {}))
+    known = dict(fields.children(section))
     if name not in known:
       if isinstance(section, Penalties):
         canonical = list(_with_penalty_names({name: {}}))[0]

@@ -225,9 +225,6 @@ def test_refused_with_the_names(parse, case):
     assert name in message
 
 
-@pytest.mark.xfail(
-  reason='config.check_name takes fields of a number', strict=True
-)
 def test_a_field_below_a_number_is_refused(parse):
   assert "'batch_size.x'" in refused(parse, '--config.batch_size.x=3')
 
