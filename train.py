@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))  # configs import from here, in any directory
 from gan_jax.runner import cli  # noqa: E402
 
 _CONFIG = cli.ConfigFlag(ROOT / 'configs' / 'digits.py')
+flags.declare_key_flag('config')
 _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Directory of the run; default: runs/ and the config.'
 )
@@ -41,10 +42,10 @@ _COORDINATOR = flags.DEFINE_string(
   'coordinator', '', 'host:port of process 0, if there are several.'
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
-  'num_processes', 0, 'Number of processes; 0: as SLURM, Open MPI or TPU says.'
+  'num_processes', 0, 'Number of processes; 0: detected (SLURM, Open MPI, TPU).'
 )
 _PROCESS_ID = flags.DEFINE_integer(
-  'process_id', -1, 'Index of this process, from 0.'
+  'process_id', -1, 'Index of this process, from 0; -1: detected.'
 )
 
 

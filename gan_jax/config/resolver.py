@@ -46,8 +46,8 @@ def resolve(mapping: Any, typed: Collection[str] = ()) -> Config:
     mapping: Options by name, nested; missing ones take their defaults. A plain
       mapping, anything with a method `to_dict`, or a Config.
     typed: Dotted names of the options that a user typed. One that belongs to a
-      part that is not chosen is refused; the same option in `mapping` alone is
-      kept in silence. Those that `ensemble.sweep` names count as typed.
+      part that is not chosen is refused; in `mapping` alone it is silently
+      kept. Those that `ensemble.sweep` names count as typed.
 
   Returns:
     The config. Names have their canonical spelling, lists are tuples, and

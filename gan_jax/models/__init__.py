@@ -1,7 +1,15 @@
-"""Architectures, each with a Flax `Generator` and `Discriminator`.
+"""Architectures: each module defines a Flax `Generator` and `Discriminator`.
 
-`MODELS` maps config names to modules, which are imported on first use:
-`gan_jax.models.dcgan.Generator`.
+`MODELS` maps the names that a config may use to modules, which load on first
+use: `gan_jax.models.dcgan.Generator`. Both are Linen modules; their fields with
+a default, other than those listed here, are the options of a config:
+
+* Generator: fields `shape` (of an example) and `dtype`. It maps latents
+  `[B, Z]` to examples `[B, *shape]`, images in [-1, 1].
+* Discriminator: fields `outputs`, `return_features` and `dtype`. It ends with
+  `layers.linear.discriminator_head`, which makes logits `[B]`.
+* `__call__` takes (x, label=None, *, train). A field `axis_name` is for batch
+  norm and minibatch standard deviation.
 """
 
 import importlib

@@ -33,7 +33,10 @@ class ConfigFlag:
     """
     self._default = default
     self._holder = config_flags.DEFINE_config_file(
-      'config', None, f'Path of a config file; default: {default}.'
+      'config',
+      None,
+      f'Path of a config file, with a variant after a colon; default: {default}.'
+      ' --config.FIELD=VALUE overrides a field; --print_config lists them.',
     )
 
   def resolve(self) -> config_lib.Config:

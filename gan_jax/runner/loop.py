@@ -22,7 +22,7 @@ class TrainingError(Exception):
 
 
 class LoopIO(NamedTuple):
-  """What the loop reports to and is stopped by.
+  """Callbacks, meter and reporter of the training loop.
 
   Attributes:
     meter: collects the metrics.

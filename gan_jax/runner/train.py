@@ -59,6 +59,12 @@ class TrainingResult(NamedTuple):
   scores: Any
   workdir: pathlib.Path | None
 
+  def __repr__(self) -> str:  # without the arrays of the state
+    return (
+      f'TrainingResult(step={self.step}, finished={self.finished}, '
+      f'workdir={self.workdir})'
+    )
+
 
 def train(
   config: Any,

@@ -24,6 +24,9 @@ class PenaltySpec(NamedTuple):
   """Entry of PENALTIES.
 
   Attributes:
+    noise_id: integer that is folded into the keys of the penalty's noise: any
+      random one for a new penalty. It must never change, since the results of
+      a seed would change with it.
     player: player that is penalized, 'discriminator' or 'generator'.
     apply: (outputs, keys, aux_state, *, options) -> (values, aux_state).
     aux_state: initial auxiliary arrays; () for none.
@@ -34,6 +37,7 @@ class PenaltySpec(NamedTuple):
     wants_features: whether the discriminator must return features.
   """
 
+  noise_id: int
   player: str
   apply: Callable[..., Any]
   aux_state: Any = ()
@@ -183,57 +187,48 @@ def _feature_matching(context: GANOutputs, keys, aux_state):
 
 
 _D, _G = 'discriminator', 'generator'
-# Integers folded into the keys of a penalty's noise, which therefore depends
-# neither on its name nor on other penalties. Never change one: it would change
-# the results of a seed.
-_NOISE_IDS = {
-  'r1': 219023793,
-  'r2': 2483509259,
-  'zero_centered': 1280565201,
-  'wgan_gp': 3282056485,
-  'wgan_lp': 3066414197,
-  'max_gp': 3202387494,
-  'dragan': 3109749818,
-  'lecam': 2473351194,
-  'bcr': 1154084392,
-  'zcr': 1459363040,
-  'zcr_generator': 317045745,
-  'path_length': 1625490377,
-  'mode_seeking': 454612705,
-  'orthogonal': 1177428232,
-  'orthogonal_generator': 3393731678,
-  'feature_matching': 2784845238,
-}
 PENALTIES: dict[str, PenaltySpec] = {
-  'r1': PenaltySpec(_D, _r1),
-  'r2': PenaltySpec(_D, _r2),
-  'zero_centered': PenaltySpec(_D, _interpolated(penalties.zero_centered)),
-  'wgan_gp': PenaltySpec(_D, _interpolated(penalties.wgan_gp)),
-  'wgan_lp': PenaltySpec(_D, _interpolated(penalties.wgan_lp)),
-  'max_gp': PenaltySpec(
-    _D, _interpolated(penalties.max_gp, coupled=True), coupled=True
+  'r1': PenaltySpec(219023793, _D, _r1),
+  'r2': PenaltySpec(2483509259, _D, _r2),
+  'zero_centered': PenaltySpec(
+    1280565201, _D, _interpolated(penalties.zero_centered)
   ),
-  'dragan': PenaltySpec(_D, _dragan, coupled=True),
+  'wgan_gp': PenaltySpec(3282056485, _D, _interpolated(penalties.wgan_gp)),
+  'wgan_lp': PenaltySpec(3066414197, _D, _interpolated(penalties.wgan_lp)),
+  'max_gp': PenaltySpec(
+    3202387494, _D, _interpolated(penalties.max_gp, coupled=True), coupled=True
+  ),
+  'dragan': PenaltySpec(3109749818, _D, _dragan, coupled=True),
   'lecam': PenaltySpec(
+    2473351194,
     _D,
     _lecam,
     aux_state={'real': 0.0, 'fake': 0.0},
     coupled=True,
     per_example=False,
   ),
-  'bcr': PenaltySpec(_D, _bcr),
-  'zcr': PenaltySpec(_D, _zcr),
-  'zcr_generator': PenaltySpec(_G, _zcr_generator, per_example=False),
-  'path_length': PenaltySpec(_G, _path_length, aux_state=0.0, coupled=True),
-  'mode_seeking': PenaltySpec(_G, _mode_seeking, per_example=False),
+  'bcr': PenaltySpec(1154084392, _D, _bcr),
+  'zcr': PenaltySpec(1459363040, _D, _zcr),
+  'zcr_generator': PenaltySpec(
+    317045745, _G, _zcr_generator, per_example=False
+  ),
+  'path_length': PenaltySpec(
+    1625490377, _G, _path_length, aux_state=0.0, coupled=True
+  ),
+  'mode_seeking': PenaltySpec(454612705, _G, _mode_seeking, per_example=False),
   'orthogonal': PenaltySpec(
-    _D, _orthogonal(lambda c: c.d_params), per_example=False
+    1177428232, _D, _orthogonal(lambda c: c.d_params), per_example=False
   ),
   'orthogonal_generator': PenaltySpec(
-    _G, _orthogonal(lambda c: c.g_params), per_example=False
+    3393731678, _G, _orthogonal(lambda c: c.g_params), per_example=False
   ),
   'feature_matching': PenaltySpec(
-    _G, _feature_matching, coupled=True, per_example=False, wants_features=True
+    2784845238,
+    _G,
+    _feature_matching,
+    coupled=True,
+    per_example=False,
+    wants_features=True,
   ),
 }
 
@@ -291,5 +286,5 @@ def make_term(
     every=every,
     factor=factor,
     player=entry.player,
-    noise_id=_NOISE_IDS[name],
+    noise_id=entry.noise_id,
   )
