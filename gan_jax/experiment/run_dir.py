@@ -76,6 +76,11 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
   if not path.exists():
     raise FileNotFoundError(f'{workdir} holds no run: there is no {path}')
   found = files.read_json(path)
+  if 'settings' in found:
+    raise ValueError(
+      f'{workdir} holds a run of an earlier state of gan_jax, which this one '
+      'cannot continue: choose another workdir'
+    )
   for name, kind in (('config', dict), ('shape', list), ('examples', dict)):
     if not isinstance(found.get(name), kind):
       raise ValueError(f'{path} is not as it was written: bad {name!r}')
