@@ -37,7 +37,7 @@ def check_augment(
       strength is out of range.
   """
   if x.ndim != 4:
-    raise ValueError(f'x must be images [B, H, W, C], not {x.shape}')
+    raise ValueError(f'augmentation is for images [B, H, W, C], not {x.shape}')
   chex.assert_type(x, float)
   chex.assert_shape(keys, (x.shape[0],))
   _check_strength(strength)

@@ -138,6 +138,7 @@ def run(built):
     ('d2l_gaussian', 'instance_noise.sigma', math.inf),
     ('d2l_gaussian', 'ema_half_life', math.inf),
     ('d2l_gaussian', 'data.gaussian.seed', -1),
+    ('d2l_gaussian', 'augment.name', 'diff_augment'),
     ('d2l_gaussian', 'penalties.bcr.weight', 1.0),
     ('d2l_gaussian', 'discriminator.mlp.features', (1.5,)),
     ('d2l_gaussian', 'batch_size', 10**9),
