@@ -35,14 +35,7 @@ def flatten(mapping: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   Returns:
     Dotted name -> value, with lists in place of tuples.
   """
-  flat = {}
-  for name, value in mapping.items():
-    if isinstance(value, Mapping):
-      flat.update(flatten(value, f'{prefix}{name}.'))
-    else:
-      is_tuple = isinstance(value, tuple)
-      flat[f'{prefix}{name}'] = list(value) if is_tuple else value
-  return flat
+  return _as_lists(_flat(mapping, prefix))
 
 
 def is_ensemble(config: Config) -> bool:
