@@ -43,6 +43,9 @@ def shrink(config):
   config.num_samples = 4
   config.eval.num_samples = 16
   for player in (config.generator, config.discriminator):
-    player.dcgan.width = 4
-    player.mlp.features = tuple(8 for _ in player.mlp.features)
+    for options in player.values():
+      if hasattr(options, 'width'):
+        options.width = 4
+      if hasattr(options, 'features'):
+        options.features = tuple(8 for _ in options.features)
   return config

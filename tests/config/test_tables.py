@@ -25,6 +25,28 @@ from gan_jax.losses.base import accepts
 from gan_jax.training import ensemble, optimizers, penalty_terms
 
 CONFIG = config_lib.Config()
+LOSSES_FILE = 'gan_jax/config/losses.py'
+PENALTIES_FILE = 'gan_jax/config/penalties.py'
+NETWORKS_FILE = 'gan_jax/config/networks.py'
+OPTIMIZERS_FILE = 'gan_jax/config/optimizers.py'
+AUGMENT_FILE = 'gan_jax/config/augment.py'
+DATA_FILE = 'gan_jax/config/data.py'
+EVALUATION_FILE = 'gan_jax/config/evaluation.py'
+
+
+def assert_equal(in_config, expected, where, file):
+  """Asserts that a table of the config is what the functions say.
+
+  Args:
+    in_config: What the config has.
+    expected: What the functions have.
+    where: Name of the table or section.
+    file: The file that has it, for the message.
+  """
+  assert in_config == expected, (
+    f'{where} in {file} is {in_config!r}, but the functions say {expected!r}: '
+    f'edit {where} in {file}'
+  )
 
 
 def options_of(section):
@@ -41,23 +63,28 @@ def keyword_defaults(function):
 
 
 def test_every_loss_is_there():
-  assert list(config_lib.LOSSES) == list(losses.LOSSES)
+  assert_equal(
+    list(config_lib.LOSSES), list(losses.LOSSES), 'LOSSES', LOSSES_FILE
+  )
   having = [name for name, _ in fields.children(CONFIG.loss_options)]
-  assert having == list(losses.FACTORIES)
+  assert_equal(having, list(losses.FACTORIES), 'LossOptions', LOSSES_FILE)
 
 
 @pytest.mark.parametrize('name', losses.LOSSES)
 def test_facts_of_a_loss(name):
   loss, facts = losses.LOSSES[name], config_lib.LOSSES[name]
-  assert facts.coupled == loss.coupled
-  assert facts.output == loss.output
-  assert facts.has_targets == accepts(loss.discriminator, 'smoothing')
+  expected = loss.coupled, loss.output, accepts(loss.discriminator, 'smoothing')
+  written = facts.coupled, facts.output, facts.has_targets
+  where = f'LOSSES[{name!r}] (coupled, output, has_targets)'
+  assert_equal(written, expected, where, LOSSES_FILE)
 
 
 @pytest.mark.parametrize('name', losses.FACTORIES)
 def test_options_of_a_loss(name):
   section = getattr(CONFIG.loss_options, name)
-  assert options_of(section) == keyword_defaults(losses.FACTORIES[name])
+  expected = keyword_defaults(losses.FACTORIES[name])
+  where = f'the section of loss_options.{name}'
+  assert_equal(options_of(section), expected, where, LOSSES_FILE)
 
 
 @pytest.mark.parametrize(
@@ -83,29 +110,42 @@ def test_smallest_batch_of_a_loss(name):
 
 
 def test_every_penalty_is_there():
-  assert list(config_lib.PENALTIES) == list(training.PENALTIES)
+  expected = list(training.PENALTIES)
+  assert_equal(
+    list(config_lib.PENALTIES), expected, 'PENALTIES', PENALTIES_FILE
+  )
   sections = [name for name, _ in fields.children(CONFIG.penalties)]
-  assert sections == list(config_lib.PENALTIES)
+  assert_equal(sections, expected, 'Penalties', PENALTIES_FILE)
 
 
 @pytest.mark.parametrize('name', config_lib.PENALTIES)
 def test_facts_and_options_of_a_penalty(name):
   facts, entry = config_lib.PENALTIES[name], training.PENALTIES[name]
-  assert facts.player == entry.player
-  assert facts.coupled == entry.coupled
-  assert facts.per_example == entry.per_example
-  assert facts.wants_features == entry.wants_features
+  names = facts._fields
+  assert_equal(
+    tuple(facts),
+    tuple(getattr(entry, field) for field in names),
+    f'PENALTIES[{name!r}] ({", ".join(names)})',
+    PENALTIES_FILE,
+  )
   section = options_of(getattr(CONFIG.penalties, name))
   own = penalty_terms.penalty_options(name)
-  assert section == {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0, **own}
+  expected = {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0, **own}
+  where = f'the section of penalties.{name}'
+  assert_equal(section, expected, where, PENALTIES_FILE)
 
 
 # ------------------------------------------------------------ other parts
 
 
 def test_policies_and_defaults_of_augmentations():
-  assert augment_config.AUGMENTS == ('none', *augment.AUGMENTS)
-  assert augment_config.Augment.sections() == tuple(augment.AUGMENTS)
+  names = tuple(augment.AUGMENTS)
+  assert_equal(
+    augment_config.AUGMENTS, ('none', *names), 'AUGMENTS', AUGMENT_FILE
+  )
+  assert_equal(
+    augment_config.Augment.sections(), names, 'Augment', AUGMENT_FILE
+  )
   assert (
     augment_config.DIFF_AUGMENT_POLICY == diff_augment_pipe.DIFF_AUGMENT_POLICY
   )
@@ -121,26 +161,36 @@ def test_policies_and_defaults_of_augmentations():
 @pytest.mark.parametrize('name', training.OPTIMIZERS)
 def test_options_of_an_optimizer(name):
   section = getattr(CONFIG.d_optimizer, name)
-  assert options_of(section) == optimizers.hparam_defaults(name)
+  expected = optimizers.hparam_defaults(name)
+  where = f'the section of {name}'
+  assert_equal(options_of(section), expected, where, OPTIMIZERS_FILE)
 
 
 def test_names_of_optimizers_and_rules():
-  assert optimizers_config.OPTIMIZERS == tuple(training.OPTIMIZERS)
-  assert optimizers_config.Optimizer.sections() == optimizers_config.OPTIMIZERS
-  assert optimizers_config.UPDATE_RULES == tuple(training.UPDATE_RULES)
+  names, rules = tuple(training.OPTIMIZERS), tuple(training.UPDATE_RULES)
+  for written, expected, where in (
+    (optimizers_config.OPTIMIZERS, names, 'OPTIMIZERS'),
+    (optimizers_config.Optimizer.sections(), names, 'Optimizer'),
+    (optimizers_config.UPDATE_RULES, rules, 'UPDATE_RULES'),
+  ):
+    assert_equal(written, expected, where, OPTIMIZERS_FILE)
   for name in optimizers_config.SCHEDULES:
     optimizers.make_schedule(name, 10)
 
 
 def test_names_of_the_models():
   found = [m.name for m in pkgutil.iter_modules(models.__path__)]
-  assert set(config_lib.MODELS) == set(found)
-  assert list(config_lib.MODELS) == list(models.MODELS)
-  assert networks_config.Generator.sections() == tuple(config_lib.MODELS)
-  assert networks_config.Discriminator.sections() == tuple(config_lib.MODELS)
-  assert networks_config.NORMS == layers.NORMS
-  assert networks_config.INITIALIZERS == tuple(layers.INITIALIZERS)
-  assert networks_config.ACTIVATIONS == tuple(layers.ACTIVATIONS)
+  names = tuple(models.MODELS)
+  assert set(names) == set(found), 'edit MODELS in gan_jax/models/__init__.py'
+  for written, expected, where in (
+    (tuple(config_lib.MODELS), names, 'MODELS'),
+    (networks_config.Generator.sections(), names, 'Generator'),
+    (networks_config.Discriminator.sections(), names, 'Discriminator'),
+    (networks_config.NORMS, layers.NORMS, 'NORMS'),
+    (networks_config.INITIALIZERS, tuple(layers.INITIALIZERS), 'INITIALIZERS'),
+    (networks_config.ACTIVATIONS, tuple(layers.ACTIVATIONS), 'ACTIVATIONS'),
+  ):
+    assert_equal(written, expected, where, NETWORKS_FILE)
 
 
 @pytest.mark.parametrize('player', ['generator', 'discriminator'])
@@ -150,20 +200,27 @@ def test_options_of_a_model(name, player):
   made = dataclasses.fields(getattr(module, player.capitalize()))
   given = {'parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype'}
   defaults = {f.name: f.default for f in made if f.name not in given}
-  assert options_of(getattr(getattr(CONFIG, player), name)) == defaults
+  section = options_of(getattr(getattr(CONFIG, player), name))
+  where = f'the section of {player}.{name}'
+  assert_equal(section, defaults, where, NETWORKS_FILE)
   has_dtype = 'dtype' in {f.name for f in made}
-  assert config_lib.MODELS[name].has_dtype == has_dtype
+  where = f'MODELS[{name!r}] (has_dtype)'
+  assert_equal(
+    config_lib.MODELS[name].has_dtype, has_dtype, where, NETWORKS_FILE
+  )
 
 
 def test_names_of_the_sources():
-  assert data_config.SOURCES == (*data.SOURCES, 'own')
-  assert data_config.Data.sections() == tuple(data.SOURCES)
+  names = tuple(data.SOURCES)
+  assert_equal(data_config.SOURCES, (*names, 'own'), 'SOURCES', DATA_FILE)
+  assert_equal(data_config.Data.sections(), names, 'Data', DATA_FILE)
 
 
 @pytest.mark.parametrize('name', data.SOURCES)
 def test_options_of_a_source(name):
   section = options_of(getattr(CONFIG.data, name))
-  assert section == keyword_defaults(data.SOURCES[name])
+  expected = keyword_defaults(data.SOURCES[name])
+  assert_equal(section, expected, f'the section of data.{name}', DATA_FILE)
 
 
 def test_names_of_backends_features_and_protocols():
@@ -180,7 +237,8 @@ def test_facts_of_the_metrics():
     stacked_mnist.StackedMnistModes: ('stacked_mnist',),
     None: (),
   }
-  assert list(config_lib.METRICS) == list(evaluation.METRICS)
+  names = list(evaluation.METRICS)
+  assert_equal(list(config_lib.METRICS), names, 'METRICS', EVALUATION_FILE)
   for name, metric in evaluation.METRICS.items():
     facts = config_lib.METRICS[name]
     assert facts.inception == (metric.features == 'inception')
