@@ -65,10 +65,12 @@ def main(_):
   from gan_jax.runner import launch
 
   if _DRY_RUN.value:
-    return launch.print_costs(config)
+    return launch.print_costs(config, _CONFIG.parts())
   return launch.launch(
     config,
     _WORKDIR.value or pathlib.Path('runs') / _CONFIG.run_name(),
+    parts=_CONFIG.parts(),
+    config_file=_CONFIG.path(),
     init_from=_INIT_FROM.value,
     coordinator=_COORDINATOR.value,
     num_processes=_NUM_PROCESSES.value,

@@ -29,6 +29,7 @@ from gan_jax.config.resolver import (
   defaults,
   resolve,
   resolve_eval,
+  with_own_parts,
   with_values,
 )
 from gan_jax.config.rules import used_penalties, uses_top_k, wants_features
@@ -53,5 +54,6 @@ __all__ = [
   'used_penalties',
   'uses_top_k',
   'wants_features',
+  'with_own_parts',
   'with_values',
 ]

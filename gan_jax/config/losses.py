@@ -16,7 +16,7 @@ class LossFacts(NamedTuple):
   Attributes:
     coupled: Whether it mixes the examples of a batch.
     output: What the discriminator must return: 'logits', 'features' or
-      'scores' (both).
+      'scores' (both); '' if the config does not know.
     has_targets: Whether the discriminator's loss has a target for real
       examples, which label smoothing lowers.
     min_batch: Smallest batch, in inputs of the discriminator, that it is
@@ -56,6 +56,8 @@ LOSSES: dict[str, LossFacts] = {
     coupled=True, output='scores', has_targets=True
   ),
 }
+# A loss that a program passes to experiment.build, which checks the rest.
+OWN_LOSS = LossFacts(output='', has_targets=True)
 
 # Other names of one loss each.
 LOSS_ALIASES = {

@@ -25,6 +25,8 @@ MODELS: dict[str, ModelFacts] = {
   'linear': ModelFacts(),
   'mlp': ModelFacts(),
 }
+# A network that a program passes to experiment.build.
+OWN_MODEL = ModelFacts(has_dtype=False)
 NORMS = ('none', 'batch', 'layer', 'spectral')
 INITIALIZERS = (
   'normal',
@@ -149,13 +151,14 @@ class Generator(Part):
   """The generator.
 
   Attributes:
-    name: Architecture, one of MODELS.
+    name: Architecture, one of MODELS; 'own' for a network that is passed to
+      experiment.build.
     dcgan: Options of the DCGAN generator.
     linear: Options of the linear generator.
     mlp: Options of the fully connected generator.
   """
 
-  name: str = option('dcgan', names=MODELS)
+  name: str = option('dcgan', names=(*MODELS, 'own'))
   dcgan: DCGANGenerator = DCGANGenerator()
   linear: LinearGenerator = LinearGenerator()
   mlp: MLPGenerator = MLPGenerator()
@@ -166,13 +169,14 @@ class Discriminator(Part):
   """The discriminator.
 
   Attributes:
-    name: Architecture, one of MODELS.
+    name: Architecture, one of MODELS; 'own' for a network that is passed to
+      experiment.build.
     dcgan: Options of the DCGAN discriminator.
     linear: Options of the linear discriminator.
     mlp: Options of the fully connected discriminator.
   """
 
-  name: str = option('dcgan', names=MODELS)
+  name: str = option('dcgan', names=(*MODELS, 'own'))
   dcgan: DCGANDiscriminator = DCGANDiscriminator()
   linear: LinearDiscriminator = LinearDiscriminator()
   mlp: MLPDiscriminator = MLPDiscriminator()

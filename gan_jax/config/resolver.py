@@ -119,6 +119,34 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
   return resolve(mapping, typed=values)
 
 
+def with_own_parts(config: Any, names: Collection[str]) -> Any:
+  """Names the parts that a program passes 'own'.
+
+  Args:
+    config: A Config, or a mapping of options.
+    names: Arguments of `experiment.build` that are passed: 'generator',
+      'discriminator', 'loss', 'train'.
+
+  Returns:
+    A Config that is resolved again, or a mapping.
+
+  Raises:
+    ValueError: As `resolve`.
+  """
+  own: dict[str, Any] = {
+    {'train': 'data'}.get(name, name): {'name': 'own'}
+    for name in names
+    if name not in ('loss', 'test')
+  }
+  if 'loss' in names:
+    own['loss'] = 'own'
+  if not own:
+    return config
+  if isinstance(config, Config):
+    return resolve({**dataclasses.asdict(config), **own})
+  return {**_plain(config), **own}
+
+
 def check_name(dotted: str) -> None:
   """Checks that there is a field of a dotted name.
 

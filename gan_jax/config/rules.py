@@ -10,8 +10,8 @@ import warnings
 
 from gan_jax.config.evaluation import METRIC_ALIASES, METRICS, Eval
 from gan_jax.config.fields import canonical_name
-from gan_jax.config.losses import LOSSES
-from gan_jax.config.networks import MODELS
+from gan_jax.config.losses import LOSSES, OWN_LOSS, LossFacts
+from gan_jax.config.networks import MODELS, OWN_MODEL
 from gan_jax.config.optimizers import Optimizer
 from gan_jax.config.penalties import PENALTIES
 from gan_jax.config.schema import Config
@@ -33,6 +33,15 @@ def used_penalties(config: Config) -> tuple[str, ...]:
   )
 
 
+def loss_facts(config: Config) -> LossFacts:
+  """Returns what is known of the loss.
+
+  Args:
+    config: The config.
+  """
+  return LOSSES.get(config.loss, OWN_LOSS)
+
+
 def wants_features(config: Config) -> bool:
   """Returns whether the discriminator must return features beside logits.
 
@@ -40,7 +49,7 @@ def wants_features(config: Config) -> bool:
     config: The config.
   """
   wanted = any(PENALTIES[n].wants_features for n in used_penalties(config))
-  return wanted or LOSSES[config.loss].output == 'scores'
+  return wanted or loss_facts(config).output == 'scores'
 
 
 def uses_top_k(config: Config) -> bool:
@@ -119,7 +128,7 @@ def _check_batch(config: Config) -> None:
 
 
 def _check_loss(config: Config) -> None:
-  facts = LOSSES[config.loss]
+  facts = loss_facts(config)
   if config.label_smoothing and not facts.has_targets:
     having = [name for name, other in LOSSES.items() if other.has_targets]
     raise ValueError(
@@ -151,8 +160,8 @@ def _check_top_k(config: Config) -> None:
       'many steps towards a fraction; it needs an every above 0 and a fraction '
       'below 1'
     )
-  output = LOSSES[config.loss].output
-  if uses_top_k(config) and output != 'logits':
+  output = loss_facts(config).output
+  if uses_top_k(config) and output not in ('logits', ''):
     raise ValueError(
       f'top_k.fraction={top_k.fraction}: top-k ranks generated examples by '
       f'their logits, and loss={config.loss!r} is on {output}; must be 1'
@@ -162,7 +171,7 @@ def _check_top_k(config: Config) -> None:
 def _check_penalties(config: Config) -> None:
   used = used_penalties(config)
   wanting = [name for name in used if PENALTIES[name].wants_features]
-  if wanting and LOSSES[config.loss].output == 'features':
+  if wanting and loss_facts(config).output == 'features':
     raise ValueError(
       f'the penalty {", ".join(wanting)} wants features beside logits, and with '
       f'loss={config.loss!r} the discriminator returns features alone'
@@ -190,7 +199,10 @@ def _check_augment(config: Config) -> None:
 def _check_networks(config: Config) -> None:
   for player in ('generator', 'discriminator'):
     name = getattr(config, player).name
-    if config.compute_dtype != 'float32' and not MODELS[name].has_dtype:
+    if (
+      config.compute_dtype != 'float32'
+      and not MODELS.get(name, OWN_MODEL).has_dtype
+    ):
       raise ValueError(
         f'compute_dtype={config.compute_dtype!r}: the {player} model {name!r} '
         "has no field 'dtype' and computes in float32"
@@ -198,7 +210,7 @@ def _check_networks(config: Config) -> None:
   where = f'discriminator.{config.discriminator.name}'
   options = config.discriminator.options
   outputs = getattr(options, 'outputs', 1)
-  if outputs > 1 and LOSSES[config.loss].output != 'features':
+  if outputs > 1 and loss_facts(config).output not in ('features', ''):
     having = [n for n, facts in LOSSES.items() if facts.output == 'features']
     raise ValueError(
       f'{where}.outputs={outputs}: loss={config.loss!r} takes one logit per '
@@ -233,7 +245,7 @@ def _check_micro_batches(config: Config) -> None:
   if config.micro_batches == 1:
     return
   coupled = [n for n in used_penalties(config) if PENALTIES[n].coupled]
-  if LOSSES[config.loss].coupled:
+  if loss_facts(config).coupled:
     coupled.append('the loss')
   elif uses_top_k(config):
     coupled.append('top-k training')

@@ -60,7 +60,8 @@ class Config:
     joint_batch: Whether the discriminator takes real and generated examples as
       one batch, instead of one after the other.
     latent_dim: Length of the latents z ~ N(0, I).
-    loss: Adversarial loss, a name in losses.LOSSES.
+    loss: Adversarial loss, a name in losses.LOSSES; 'own' for one that is
+      passed to experiment.build.
     loss_options: Options of the losses that have any, one section for each.
     label_smoothing: Lowers the discriminator's target of real examples by this
       much (one-sided), in [0, 1).
@@ -128,7 +129,7 @@ class Config:
   latent_dim: int = option(100, at_least=1)
   loss: str = option(
     'non_saturating',
-    names=LOSSES,
+    names=(*LOSSES, 'own'),
     aliases=LOSS_ALIASES,
     pointers=LOSS_POINTERS,
   )

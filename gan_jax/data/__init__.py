@@ -22,6 +22,7 @@ from gan_jax.data import (
 )
 from gan_jax.data.array_source import ArraySource
 from gan_jax.data.batches import BatchIterator
+from gan_jax.data.own import as_source
 from gan_jax.data.sample_files import open_samples
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
   'SOURCES',
   'BatchIterator',
   'Source',
+  'as_source',
   'make_source',
   'open_samples',
   'source_options',
@@ -49,8 +51,11 @@ class Source(Protocol):
 
   def __len__(self) -> int: ...
 
-  def __getitem__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns `{'x': [n, *shape] uint8 or float32, 'label'?: [n] int32}`."""
+  def __getitem__(self, indices: np.ndarray) -> dict[str, Any]:
+    """Returns `{'x': [n, *shape] uint8 or float32, 'label'?: [n] int32}`.
+
+    For networks of one's own, the label may be any tree of arrays `[n, ...]`.
+    """
 
 
 SOURCES = {

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from gan_jax import shuffle
@@ -12,7 +13,8 @@ class ArraySource:
 
   Attributes:
     x: `[N, ...]`, uint8 images or float32.
-    label: classes, `[N]` int32, or None.
+    label: classes, `[N]` int32, or any tree of arrays `[N, ...]`; None for
+      none.
     shape: shape of one example.
     distribution: the exact distribution, if it is known; otherwise None.
     class_names: names of the classes in the order of the labels; () for none.
@@ -24,7 +26,7 @@ class ArraySource:
 
   def __init__(self, x: np.ndarray, label=None, distribution: Any = None):
     self.x = x
-    self.label = None if label is None else np.asarray(label, np.int32)
+    self.label = np.asarray(label, np.int32) if _are_classes(label) else label
     self.shape = x.shape[1:]
     self.distribution = distribution
 
@@ -34,8 +36,15 @@ class ArraySource:
   def __getitem__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
     batch = {'x': self.x[indices]}
     if self.label is not None:
-      batch['label'] = self.label[indices]
+      batch['label'] = jax.tree.map(lambda x: x[indices], self.label)
     return batch
+
+
+def _are_classes(label: Any) -> bool:
+  """Whether labels are one integer per example."""
+  if not isinstance(label, np.ndarray | list | tuple):
+    return False
+  return np.ndim(label) == 1 and np.asarray(label).dtype.kind in 'iu'
 
 
 def split_indices(size: int, split: str, fraction: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable
 
+import jax
 import numpy as np
 
 from gan_jax import shuffle
@@ -60,7 +61,7 @@ class BatchIterator:
   def host_batch(self, step: int) -> dict[str, np.ndarray]:
     """Returns the batch of a step, leaves `[d_steps, batch_size, ...]`."""
     chunk = read_batches(self._source, step, 1, **self._options)
-    return {name: x[0] for name, x in chunk.items()}
+    return jax.tree.map(lambda x: x[0], chunk)
 
   def _batches(self, step, put):
     while True:
@@ -118,4 +119,4 @@ def read_batches(
   ]
   batch = source[np.concatenate(indices)]
   lead = (count, d_steps, own)
-  return {name: x.reshape(*lead, *x.shape[1:]) for name, x in batch.items()}
+  return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), batch)

@@ -8,6 +8,7 @@ the `count` requested.
 import time
 from typing import Any, Callable
 
+import jax
 import numpy as np
 
 from gan_jax.data import batches, prefetch
@@ -18,7 +19,7 @@ _AT_A_TIME = 2048  # examples per read in read_all
 def source_nbytes(source: Any) -> int:
   """Returns the size in bytes of all examples of a source, with labels."""
   example = source[np.zeros(1, np.int64)]
-  return len(source) * sum(x.nbytes for x in example.values())
+  return len(source) * sum(x.nbytes for x in jax.tree.leaves(example))
 
 
 def read_all(source: Any) -> dict[str, np.ndarray]:
@@ -33,7 +34,7 @@ def read_all(source: Any) -> dict[str, np.ndarray]:
   indices = np.arange(len(source))
   cuts = range(_AT_A_TIME, len(source), _AT_A_TIME)
   parts = [source[shard] for shard in np.split(indices, cuts)]
-  return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+  return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
 class ResidentFeed:
@@ -118,7 +119,7 @@ class ChunkedFeed:
         fill = lambda x: np.concatenate(
           [x, np.repeat(x[-1:], size - count, axis=0)]
         )
-        yield step, put({n: fill(x) for n, x in chunk.items()}), count
+        yield step, put(jax.tree.map(fill, chunk)), count
         step += count
 
     self._ahead = prefetch.Prefetcher(chunks(), ahead, clock=clock)

@@ -72,11 +72,12 @@ def nearest_neighbor_diversity(
 
 def make_health_probe(
   gan: training.GAN,
-  train: np.ndarray,
-  held_out: np.ndarray,
+  train: Mapping[str, Any],
+  held_out: Mapping[str, Any],
   like: GANState,
   *,
   batch_size: int,
+  labels: sampling.LabelFn = lambda indices: None,
 ) -> Callable[[GANState], dict[str, float]]:
   """Builds a function that measures both players in evaluation mode.
 
@@ -86,11 +87,13 @@ def make_health_probe(
 
   Args:
     gan: the GAN.
-    train: real examples that D is trained on, `[n, ...]` float32.
-    held_out: real examples that D is not trained on, `[m, ...]`. Both sets are
+    train: real examples that D is trained on, `{'x': [n, ...] float32,
+      'label'?}`.
+    held_out: real examples that D is not trained on, likewise. Both sets are
       cut to the number of whole batches of the smaller one.
     like: state with the shapes and dtypes of later ones.
     batch_size: batch size of a device in training.
+    labels: function that returns the labels of samples by index.
 
   Returns:
     Function state -> scalars: those of diagnostics.discriminator_accuracy, on
@@ -99,23 +102,29 @@ def make_health_probe(
     the fake logits. For a loss on features, which has no logits, only the
     diversity; for less than one batch of data, none.
   """
-  available = min(len(train), len(held_out))
+  available = min(len(train['x']), len(held_out['x']))
   count = available // batch_size * batch_size
   if count < 2:
     return lambda state: {}
-  train, held_out = train[:count], held_out[:count]
+  cut = lambda side: jax.tree.map(lambda x: x[:count], dict(side))
+  train, held_out = cut(train), cut(held_out)
+  fake_label = labels(np.arange(count)) if 'label' in train else None
   draw = sampling.make_sampler(gan)
 
-  def logits(state, x):
+  def logits(state, batch):
     weights = state.discriminator.params, state.discriminator.batch_stats
-    parts = x.reshape(-1, batch_size, *x.shape[1:])
-    of_part = lambda part: training.make_logits_fn(gan)(weights, part)
-    found = jax.lax.map(of_part, parts)
+    split = lambda x: jnp.reshape(x, (-1, batch_size, *x.shape[1:]))
+    found = jax.lax.map(
+      lambda part: training.make_logits_fn(gan)(
+        weights, part['x'], part.get('label')
+      ),
+      jax.tree.map(split, batch),
+    )
     return found.reshape(-1, *found.shape[2:])
 
   @jax.jit
   def measure(state, fake, train, held_out):
-    found = {'diversity': nearest_neighbor_diversity(fake, train)}
+    found = {'diversity': nearest_neighbor_diversity(fake['x'], train['x'])}
     loss = gan.resolve_loss(state.hparams, state.step)
     if loss.output == 'features':
       return found
@@ -139,7 +148,8 @@ def make_health_probe(
 
   def check(state: GANState) -> dict[str, Any]:
     weights = state.generator.params, state.generator.batch_stats
-    fake = draw(weights, count, seed=int(state.step))
+    x = draw(weights, count, seed=int(state.step), label=fake_label)
+    fake = {'x': x} | ({} if fake_label is None else {'label': fake_label})
     found = jax.device_get(measure(state, fake, train, held_out))
     return {name: float(value) for name, value in found.items()}
 

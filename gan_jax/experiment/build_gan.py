@@ -9,34 +9,45 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import config as config_lib
-from gan_jax import training
-from gan_jax.experiment import build_networks, build_objective
+from gan_jax import losses, training
+from gan_jax.experiment import build_hparams, build_networks, build_objective
+from gan_jax.experiment.own_parts import OwnParts, check_parts
 
+CLASS = jax.ShapeDtypeStruct((), jnp.int32)  # a label that is a class
 InitFn = Callable[[jax.Array], training.GANState]
 
 
 def build_gan(
-  config: config_lib.Config, shape: tuple[int, ...]
+  config: config_lib.Config,
+  shape: tuple[int, ...],
+  parts: OwnParts = OwnParts(),  # noqa: B008  (a tuple)
 ) -> training.GAN:
   """Builds the GAN of a config, without any data.
 
   Args:
     config: resolved config.
     shape: shape of one example.
+    parts: networks and loss in place of the config's.
+
+  Raises:
+    ValueError: if a part that the config names 'own' is missing.
   """
+  check_parts(config, parts)
   dtype = config.compute_dtype
   fields = {}
-  if config_lib.wants_features(config):
+  if _wants_features(config, parts.loss):
     fields['return_features'] = True
   summed = config.loss_reduction == 'sum'
   return training.GAN(
-    generator=build_networks.build_network(
+    generator=parts.generator
+    or build_networks.build_network(
       config.generator, 'generator', compute_dtype=dtype, shape=shape
     ),
-    discriminator=build_networks.build_network(
+    discriminator=parts.discriminator
+    or build_networks.build_network(
       config.discriminator, 'discriminator', compute_dtype=dtype, **fields
     ),
-    loss=build_objective.build_loss(config),
+    loss=build_objective.build_loss(config, parts.loss),
     latent_dim=config.latent_dim,
     g_optimizer=build_networks.build_optimizer(config.g_optimizer, 'g'),
     d_optimizer=build_networks.build_optimizer(config.d_optimizer, 'd'),
@@ -51,6 +62,15 @@ def build_gan(
     g_loss_scale=config.g_loss_scale,
     gradient_scale=float(config.batch_size) if summed else 1.0,
   )
+
+
+def _wants_features(config: config_lib.Config, loss: Any) -> bool:
+  """Returns whether the discriminator must return features beside logits."""
+  if loss is not None and not isinstance(loss, losses.AdversarialLoss):
+    loss = loss(build_hparams.build_hparams(config), 0)
+  if loss is not None and loss.output == 'scores':
+    return True
+  return config_lib.wants_features(config)
 
 
 def build_train_step(
@@ -87,6 +107,7 @@ def build_init(
   config: config_lib.Config,
   shape: tuple[int, ...],
   hparams: Mapping[str, float],
+  label: Any = CLASS,
 ) -> InitFn:
   """Builds the function from a key to the state at step 0.
 
@@ -95,8 +116,12 @@ def build_init(
     config: resolved config.
     shape: shape of one example.
     hparams: starting values of the hyper-parameters.
+    label: shapes and types of the labels of one example; None for none.
   """
-  batch = {'x': jnp.zeros((2, *shape)), 'label': jnp.zeros(2, jnp.int32)}
+  batch = {'x': jnp.zeros((2, *shape))}
+  if label is not None:
+    zeros = lambda x: jnp.zeros((2, *x.shape), x.dtype)
+    batch['label'] = jax.tree.map(zeros, label)
   options = _aux_state_options(config)
 
   def init(key):

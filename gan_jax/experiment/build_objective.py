@@ -12,16 +12,17 @@ from gan_jax import config as config_lib
 from gan_jax.training.gan import Hparams
 
 
-def build_loss(config: config_lib.Config) -> Any:
+def build_loss(config: config_lib.Config, own: Any = None) -> Any:
   """Builds the adversarial loss, with label smoothing and top-k training.
 
   Args:
     config: resolved config.
+    own: loss in place of the config's, or the function (hparams, step) -> loss.
 
   Returns:
     A losses.AdversarialLoss, or the function (hparams, step) -> loss.
   """
-  loss = losses.LOSSES[config.loss]
+  loss = losses.LOSSES[config.loss] if own is None else own
   options = getattr(config.loss_options, config.loss, None)
   if options is not None:
     loss = losses.FACTORIES[config.loss](**dataclasses.asdict(options))
@@ -30,7 +31,8 @@ def build_loss(config: config_lib.Config) -> Any:
     return loss
 
   def wrapped(hparams: Hparams, step):
-    wrapped_loss = loss
+    is_loss = isinstance(loss, losses.AdversarialLoss)
+    wrapped_loss = loss if is_loss else loss(hparams, step)
     if config.label_smoothing:
       wrapped_loss = losses.smooth_labels(
         wrapped_loss, hparams['label_smoothing']

@@ -16,7 +16,13 @@ from gan_jax import config as config_lib
 from gan_jax import data, training
 from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
-from gan_jax.experiment import build_gan, build_hparams, experiment, sweep
+from gan_jax.experiment import (
+  build_gan,
+  build_hparams,
+  experiment,
+  own_parts,
+  sweep,
+)
 from gan_jax.experiment import program as program_lib
 from gan_jax.training import ensemble, fused, nonfinite
 
@@ -73,6 +79,7 @@ class EnsembleExperiment:
         experiment.config,
         experiment.shape,
         experiment.hparams,
+        experiment.label_spec,
       )
     )
     fresh = {seed: init(seed) for seed in set(seeds)}
@@ -147,12 +154,26 @@ def _check_swept(config: config_lib.Config) -> None:
         )
 
 
-def build_ensemble(config: Any, **sources: Any) -> EnsembleExperiment:
+def _check_seeded(config: config_lib.Config, parts: own_parts.OwnParts) -> None:
+  """Refuses several seeds of networks that all begin with one's parameters."""
+  for name in ('generator', 'discriminator'):
+    network = getattr(parts, name)
+    if config.ensemble.seeds > 1 and network and not network.seeded:
+      raise ValueError(
+        f'{name}: a finished {parts.described[name]} carries its parameters, so '
+        f'that the {config.ensemble.seeds} seeds would all begin with them; '
+        'pass a function that makes it, lambda rngs: ... (NNX) or lambda key: '
+        '... (Equinox)'
+      )
+
+
+def build_ensemble(config: Any, **parts: Any) -> EnsembleExperiment:
   """Builds an ensemble and checks all of it, before anything compiles.
 
   Args:
     config: a config.Config, or a mapping of its fields, `ensemble` among them.
-    **sources: `train` and `test` of experiment.build.
+    **parts: `generator`, `discriminator`, `loss`, `train` and `test` of
+      experiment.build.
 
   Returns:
     The ensemble. It uses as many of the devices as divide the number of
@@ -162,23 +183,35 @@ def build_ensemble(config: Any, **sources: Any) -> EnsembleExperiment:
     ValueError: as experiment.build; for a sweep of what cannot be swept, or
       data too large to live on the device.
   """
-  if sources.get('train') is not None:
-    config = experiment.with_own_data(config)
+  return build_ensemble_from_parts(config, own_parts.make_own_parts(**parts))
+
+
+def build_ensemble_from_parts(
+  config: Any, parts: own_parts.OwnParts
+) -> EnsembleExperiment:
+  """Builds an ensemble, see `build_ensemble`.
+
+  Args:
+    config: a config.Config, or a mapping of its fields.
+    parts: networks, loss and data in place of the config's.
+  """
+  config = parts.mark(config)
   if not isinstance(config, config_lib.Config):
     config = config_lib.resolve(config)
   sweep.check_size(config)
+  _check_seeded(config, parts)
   devices = devices_lib.local_devices(config.num_devices)
   _check_swept(config)
   members = sweep.expand_sweep(config)
   # Devices share members, not batches: each member has one device.
   alone = dataclasses.replace(config, num_devices=1)
-  base = experiment.build(alone, **sources)
+  base = experiment.build_from_parts(alone, parts)
   # The GAN is a member's: what is swept may be absent from the base, at 0.
   first = members[0].config
   base = dataclasses.replace(
     base,
     config=config,
-    gan=build_gan.build_gan(first, base.shape),
+    gan=build_gan.build_gan(first, base.shape, parts),
     hparams=build_hparams.build_hparams(first),
   )
   if not program_lib.fits_on_device(base.train, config):

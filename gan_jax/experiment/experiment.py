@@ -5,6 +5,7 @@ state = experiment.init_state()
 """
 
 import dataclasses
+import functools
 from typing import Any, Callable
 
 import jax
@@ -16,7 +17,12 @@ from gan_jax import data, distributed, evaluation, pixels, training
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
 from gan_jax.evaluation import failure_modes, reference_data
-from gan_jax.experiment import build_gan, build_hparams, compatibility
+from gan_jax.experiment import (
+  build_gan,
+  build_hparams,
+  compatibility,
+  own_parts,
+)
 from gan_jax.experiment import program as program_lib
 from gan_jax.training import fused, nonfinite, update_rules
 
@@ -34,6 +40,7 @@ class Experiment:
     test: source of the held-out examples.
     devices: devices of all processes that the train step runs on.
     train_step: train step for one device, with `axis_name=devices.AXIS_NAME`.
+    parts: networks, loss and data that were passed in place of the config's.
   """
 
   config: config_lib.Config
@@ -44,6 +51,7 @@ class Experiment:
   test: data.Source
   devices: tuple[jax.Device, ...]
   train_step: update_rules.Step
+  parts: own_parts.OwnParts = own_parts.OwnParts()
 
   @property
   def local_devices(self) -> list[jax.Device]:
@@ -70,16 +78,52 @@ class Experiment:
 
   @property
   def _init(self) -> build_gan.InitFn:
-    return build_gan.build_init(self.gan, self.config, self.shape, self.hparams)
+    return build_gan.build_init(
+      self.gan, self.config, self.shape, self.hparams, self.label_spec
+    )
+
+  @functools.cached_property
+  def label_spec(self) -> Any:
+    """Shapes and types of the labels of one example.
+
+    Those of a class if all networks are the library's, None if there are no
+    labels.
+    """
+    if not self.is_conditional and not self._has_own_networks:
+      return build_gan.CLASS
+    return own_parts.label_spec(self.train)
+
+  @property
+  def _has_own_networks(self) -> bool:
+    return bool({'generator', 'discriminator'} & {*self.parts.described})
+
+  @functools.cached_property
+  def is_conditional(self) -> bool:
+    """Whether the networks receive labels: own networks, and labeled data."""
+    return (
+      self._has_own_networks and own_parts.label_spec(self.train) is not None
+    )
+
+  def labels(self, indices: np.ndarray) -> Any:
+    """Returns the labels of generated examples, those of held-out examples.
+
+    Args:
+      indices: indices of the generated examples, `[n]`.
+
+    Returns:
+      Labels `[n, ...]`, or None if the networks receive none.
+    """
+    if not self.is_conditional:
+      return None
+    order = np.random.default_rng(0).permutation(len(self.test))
+    return self.test[order[np.asarray(indices) % len(order)]]['label']
 
   def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes and types of a step's batch on all devices."""
     example = self.train[np.zeros(1, np.int64)]
     lead = (self.config.d_steps, self.config.batch_size)
-    return {
-      name: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
-      for name, x in example.items()
-    }
+    abstract = lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype)
+    return jax.tree.map(abstract, example)
 
   def parallel_train_step(self) -> devices_lib.ParallelStep:
     """Returns the train step on the devices, and how to place its arguments."""
@@ -102,12 +146,16 @@ class Experiment:
     """
     size = self.config.batch_size // len(self.devices)
     count = max(256, size)
+    sides = [
+      take_batch(source, count, with_labels=self.is_conditional)
+      for source in (self.train, self.test)
+    ]
     return failure_modes.make_health_probe(
       self.gan,
-      take_examples(self.train, count),
-      take_examples(self.test, count),
+      *sides,
       self.abstract_state(),
       batch_size=size,
+      labels=self.labels,
     )
 
   def make_evaluator(self, **more: Any) -> evaluation.Evaluator:
@@ -155,15 +203,25 @@ class Experiment:
 def build(
   config: Any,
   *,
-  train: data.Source | None = None,
-  test: data.Source | None = None,
+  generator: Any = None,
+  discriminator: Any = None,
+  loss: Any = None,
+  train: Any = None,
+  test: Any = None,
 ) -> Experiment:
   """Builds an experiment and checks all of it, before anything compiles.
 
   Args:
     config: a config.Config, or a mapping of its fields; missing ones take
       their defaults.
-    train: training examples, in place of `config.data`.
+    generator: network from latents `[B, Z]` to examples, in place of
+      `config.generator`: a Linen module, a `Network`, `lambda rngs: ...` that
+      makes an NNX module, or `lambda key: ...` that makes an Equinox module.
+    discriminator: network from examples to logits `[B]`, likewise.
+    loss: an AdversarialLoss, or a function (`state.hparams`, step) -> loss, in
+      place of `config.loss`.
+    train: training examples, in place of `config.data`: arrays, a mapping of
+      arrays, or a dataset with `len()` and `[i]`; see data.as_source.
     test: held-out examples; None takes the training examples.
 
   Returns:
@@ -172,18 +230,37 @@ def build(
   Raises:
     ValueError: for an unknown field or name, a bad value, a batch that does not
       divide by the devices or exceeds the data, or shapes that do not fit.
+    TypeError: if a part is not of a kind that is listed above.
     FileNotFoundError: if data are missing.
   """
-  if train is not None:
-    config = with_own_data(config)
+  parts = own_parts.make_own_parts(
+    generator=generator,
+    discriminator=discriminator,
+    loss=loss,
+    train=train,
+    test=test,
+  )
+  return build_from_parts(config, parts)
+
+
+def build_from_parts(config: Any, parts: own_parts.OwnParts) -> Experiment:
+  """Builds an experiment, see `build`.
+
+  Args:
+    config: a config.Config, or a mapping of its fields.
+    parts: networks, loss and data in place of the config's.
+  """
+  config = parts.mark(config)
   if not isinstance(config, config_lib.Config):
     config = config_lib.resolve(config)
+  own_parts.check_parts(config, parts, ['train'])
   devices = tuple(devices_lib.global_devices(config.num_devices))
+  train, test = parts.train, parts.test
   if train is None:
     train = data.make_source(data_spec(config), 'train')
     test = data.make_source(data_spec(config), 'test')
   shape = tuple(train.shape)
-  gan = build_gan.build_gan(config, shape)
+  gan = build_gan.build_gan(config, shape, parts)
   step = build_gan.build_train_step(gan, config, devices_lib.AXIS_NAME)
   if config.nonfinite == 'skip':
     step = nonfinite.skip_nonfinite(step)
@@ -197,23 +274,10 @@ def build(
     devices=devices,
     # As a jit it is traced once, for the check below and for the program.
     train_step=jax.jit(step, inline=True),
+    parts=parts,
   )
   check_against_data(experiment)
   return experiment
-
-
-def with_own_data(config: Any) -> Any:
-  """Names the data of a config 'own', before its rules are checked.
-
-  Args:
-    config: a config.Config, or a mapping of its fields.
-  """
-  if isinstance(config, config_lib.Config):
-    own = dataclasses.replace(config.data, name='own')
-    return dataclasses.replace(config, data=own)
-  if hasattr(config, 'to_dict'):
-    config = config.to_dict()
-  return {**config, 'data': {'name': 'own'}}
 
 
 def check_against_data(experiment: Experiment) -> None:
@@ -241,10 +305,11 @@ def check_against_data(experiment: Experiment) -> None:
     )
   batch = experiment.abstract_batch()
   label = batch.get('label')
-  if label is not None and (len(label.shape) != 2 or label.dtype != np.int32):
+  if (
+    label is not None and not experiment.is_conditional and not _is_class(label)
+  ):
     raise ValueError(
-      f'labels of type {label.dtype} and shape [n, *{label.shape[2:]}]; must '
-      'be int32 of shape [n]'
+      f'labels {label}: the networks of the library take int32 of shape [n]'
     )
   count = multihost.process_count()
   own = lambda x: x.update(
@@ -259,6 +324,12 @@ def check_against_data(experiment: Experiment) -> None:
     jax.eval_shape(placed.step, state, batch, experiment.key)
   except AssertionError as error:  # of chex, for shapes that would broadcast
     raise ValueError(f'the step does not fit together: {error}') from error
+
+
+def _is_class(label: Any) -> bool:
+  """Whether labels of a step, `[d_steps, n]`, are classes."""
+  is_array = hasattr(label, 'shape')
+  return is_array and len(label.shape) == 2 and label.dtype == np.int32
 
 
 def data_spec(config: config_lib.Config) -> dict[str, Any]:
@@ -291,6 +362,14 @@ def data_identity(config: config_lib.Config) -> dict[str, Any]:
 
 def take_examples(source: data.Source, count: int) -> np.ndarray:
   """Returns up to `count` random examples of a source, as float32."""
+  return take_batch(source, count)['x']
+
+
+def take_batch(
+  source: data.Source, count: int, *, with_labels: bool = False
+) -> dict[str, Any]:
+  """Returns up to `count` random examples of a source, `{'x', 'label'?}`."""
   shuffled = np.random.default_rng(0).permutation(len(source))
-  indices = shuffled[:count]
-  return np.asarray(pixels.to_float(jnp.asarray(source[indices]['x'])))
+  batch = source[shuffled[:count]]
+  x = np.asarray(pixels.to_float(jnp.asarray(batch['x'])))
+  return {'x': x, 'label': batch['label']} if with_labels else {'x': x}

@@ -118,7 +118,7 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
   fresh = experiment.init_state()
   if not init_from:
     return ResumePoint(fresh, 0, 0, 'a new run')
-  _, other, shape, trained = run_dir.restore(init_from)
+  _, other, shape, trained = run_dir.restore(init_from, parts=experiment.parts)
   parts = ('generator', 'discriminator', 'latent_dim', 'packing')
   facts = lambda config, shape: {
     'shape': list(shape),

@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import __version__, sampling, training
+from gan_jax import __version__, losses, sampling, training
 from gan_jax import config as config_lib
-from gan_jax.experiment import build_gan, build_hparams, sweep
+from gan_jax.experiment import build_gan, build_hparams, own_parts, sweep
+from gan_jax.experiment.own_parts import OwnParts
 from gan_jax.io import checkpoint as checkpoint_lib
 from gan_jax.io import files
 from gan_jax.sampling import standing_stats
@@ -30,12 +31,24 @@ def run_metadata(experiment: Any) -> dict[str, Any]:
     'config': config_lib.to_dict(experiment.config),
     'shape': list(experiment.shape),
     'examples': data_fingerprint(experiment),
+    **_own_parts_metadata(getattr(experiment, 'base', experiment)),
     'versions': {
       'gan_jax': __version__,
       'jax': jax.__version__,
       'numpy': np.__version__,
     },
   }
+
+
+def _own_parts_metadata(experiment: Any) -> dict[str, Any]:
+  """Returns what tells own networks, and the shapes of their labels."""
+  if not experiment.parts.described:
+    return {}
+  spec = own_parts.spec_to_json(experiment.label_spec)
+  found = {'own_parts': experiment.parts.described, 'label': spec}
+  if experiment.parts.config_file:
+    found['config_file'] = experiment.parts.config_file
+  return found
 
 
 def data_fingerprint(experiment: Any) -> dict[str, Any]:
@@ -128,11 +141,44 @@ def _config_of_member(
   return found[member].config
 
 
+def _check_own_parts(
+  workdir: Any, metadata: dict[str, Any], parts: OwnParts
+) -> None:
+  """Refuses to restore own networks that were not passed."""
+  recorded = metadata.get('own_parts', {})
+  missing = [
+    name
+    for name in ('generator', 'discriminator')
+    if name in recorded and getattr(parts, name) is None
+  ]
+  if missing:
+    named = ', '.join(f'{name} ({recorded[name]})' for name in missing)
+    call = ', '.join(f'{name}=...' for name in missing)
+    raise ValueError(
+      f'{workdir} was trained with its own {named}: pass what made it, '
+      f'gan_jax.load({str(workdir)!r}, {call})'
+    )
+
+
+def _with_absent_loss(config: config_lib.Config, parts: OwnParts) -> OwnParts:
+  """Returns parts with a loss, which sampling does not need."""
+  if config.loss != 'own' or parts.loss is not None:
+    return parts
+  return parts._replace(loss=losses.LOSSES['non_saturating'])
+
+
+def _label_spec(metadata: dict[str, Any]) -> Any:
+  if 'own_parts' not in metadata:
+    return build_gan.CLASS
+  return own_parts.spec_from_json(metadata.get('label'))
+
+
 def restore(
   workdir: str | pathlib.Path,
   checkpoint: str = 'latest',
   *,
   member: int | None = None,
+  parts: OwnParts = OwnParts(),  # noqa: B008  (a tuple)
 ) -> tuple[training.GAN, config_lib.Config, tuple[int, ...], training.GANState]:
   """Reads a checkpoint of a run.
 
@@ -140,6 +186,7 @@ def restore(
     workdir: directory of the run.
     checkpoint: 'latest', 'best' (by the first of the run's scores), or a step.
     member: index of a member of an ensemble.
+    parts: networks and loss that the run was given in place of its config's.
 
   Returns:
     The GAN, its config, the shape of one example, and the state.
@@ -153,10 +200,11 @@ def restore(
   kept = config_lib.resolve(metadata['config'])
   shape = tuple(metadata['shape'])
   config = _config_of_member(kept, workdir, member)
-  gan = build_gan.build_gan(config, shape)
+  _check_own_parts(workdir, metadata, parts)
+  gan = build_gan.build_gan(config, shape, _with_absent_loss(config, parts))
   hparams = build_hparams.build_hparams(config)
   like = build_gan.abstract_state(
-    build_gan.build_init(gan, config, shape, hparams)
+    build_gan.build_init(gan, config, shape, hparams, _label_spec(metadata))
   )
   if member is not None:
     like = ensemble.stacked_member_shapes(like, len(sweep.expand_sweep(kept)))
@@ -200,6 +248,9 @@ def load_sampler(
   weights: str = 'ema',
   checkpoint: str = 'latest',
   member: int | None = None,
+  generator: Any = None,
+  discriminator: Any = None,
+  loss: Any = None,
 ) -> sampling.Sampler:
   """Loads the generator of a run as a sampling function.
 
@@ -208,6 +259,10 @@ def load_sampler(
     weights: 'ema' or 'raw'; batch norm statistics are recomputed for either.
     checkpoint: 'latest', 'best' or a step.
     member: index of a member of an ensemble.
+    generator: generator of the run, if it was given one in place of its
+      config's; as in experiment.build.
+    discriminator: likewise.
+    loss: likewise; samples do not need it.
 
   Returns:
     The sampler: `load('runs/digits')(64)` is `[64, 16, 16, 1]`.
@@ -219,9 +274,39 @@ def load_sampler(
   """
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
-  gan, config, shape, restored = restore(workdir, checkpoint, member=member)
-  raw = (restored.generator.params, restored.generator.batch_stats)
-  picked = standing_stats.evaluation_weights(
-    gan, restored.ema if weights == 'ema' else raw
+  parts = own_parts.make_own_parts(
+    generator=generator, discriminator=discriminator, loss=loss
   )
-  return sampling.Sampler(config, shape, int(restored.step), picked, gan)
+  return load_from_parts(
+    workdir, parts, weights=weights, checkpoint=checkpoint, member=member
+  )
+
+
+def load_from_parts(
+  workdir: str | pathlib.Path,
+  parts: OwnParts,
+  *,
+  weights: str = 'ema',
+  checkpoint: str = 'latest',
+  member: int | None = None,
+) -> sampling.Sampler:
+  """Loads a sampler, see `load_sampler`.
+
+  A generator that takes labels keeps the statistics of its checkpoint.
+
+  Args:
+    workdir: directory of the run.
+    parts: networks that the run was given in place of its config's.
+    weights: 'ema' or 'raw'.
+    checkpoint: 'latest', 'best' or a step.
+    member: index of a member of an ensemble.
+  """
+  gan, config, shape, restored = restore(
+    workdir, checkpoint, member=member, parts=parts
+  )
+  raw = (restored.generator.params, restored.generator.batch_stats)
+  picked = restored.ema if weights == 'ema' else raw
+  label = own_parts.spec_from_json(read_config(workdir).get('label'))
+  if label is None:  # labels would be needed for standing statistics
+    picked = standing_stats.evaluation_weights(gan, picked)
+  return sampling.Sampler(config, shape, int(restored.step), picked, gan, label)

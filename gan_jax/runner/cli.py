@@ -47,12 +47,24 @@ class ConfigFlag:
         part that is not chosen.
     """
     typed = config_flags.get_override_values(flags.FLAGS['config'])
-    return config_lib.resolve(self._holder.value, typed)
+    own = config_lib.with_own_parts(self._holder.value, self.parts())
+    return config_lib.resolve(own, typed)
+
+  def path(self) -> str:
+    """Returns the config file, with its variant."""
+    return config_flags.get_config_filename(flags.FLAGS['config'])
+
+  def parts(self) -> dict[str, Any]:
+    """Returns what `get_parts` of the config file returns, {} without one.
+
+    Raises:
+      ValueError: if it fails, or returns what is no part.
+    """
+    return config_file.load_parts(self.path(), self._holder.value)
 
   def run_name(self) -> str:
     """Returns 'digits' for configs/digits.py, 'digits-test' for its :test."""
-    path = config_flags.get_config_filename(flags.FLAGS['config'])
-    stem, _, variant = pathlib.Path(path).name.partition('.py')
+    stem, _, variant = pathlib.Path(self.path()).name.partition('.py')
     return stem + variant.replace(':', '-')
 
   def parse(self, argv: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ import functools
 import os
 import pathlib
 import sys
+from typing import Any, Mapping
 
 from gan_jax import config as config_lib
 from gan_jax import distributed
@@ -17,6 +18,8 @@ def launch(
   config: config_lib.Config,
   workdir: str | os.PathLike,
   *,
+  parts: Mapping[str, Any] | None = None,
+  config_file: str = '',
   init_from: str = '',
   coordinator: str = '',
   num_processes: int = 0,
@@ -27,6 +30,9 @@ def launch(
   Args:
     config: resolved config.
     workdir: directory of the run.
+    parts: networks, loss and data in place of the config's, arguments of
+      `train` by name.
+    config_file: config file that they come from.
     init_from: directory of another run to take the weights from; '' for none.
     coordinator: host:port of process 0; see multihost.initialize.
     num_processes: number of processes of the job; 0 to detect it.
@@ -58,6 +64,8 @@ def launch(
       result = train(
         config,
         pathlib.Path(workdir),
+        **(parts or {}),
+        config_file=config_file if parts else '',
         init_from=init_from,
         watchdog=watchdog,
       )
@@ -66,15 +74,20 @@ def launch(
   return 0
 
 
-def print_costs(config: config_lib.Config) -> None:
+def print_costs(
+  config: config_lib.Config, parts: Mapping[str, Any] | None = None
+) -> None:
   """Prints what a train step costs; trains and writes nothing.
 
   Args:
     config: resolved config.
+    parts: networks, loss and data in place of the config's, arguments of
+      experiment.build by name.
 
   Raises:
     SystemExit: with a line and status 1 for a user's error.
   """
+  parts = parts or {}
   _start(config, '', 1, -1)
   from gan_jax import experiment as experiment_lib
   from gan_jax.experiment import cost
@@ -82,10 +95,10 @@ def print_costs(config: config_lib.Config) -> None:
   with shutdown.exit_on_user_error(PROGRAM, *shutdown.USER_ERRORS):
     count = 1
     if config_lib.is_ensemble(config):
-      ensemble = experiment_lib.build_ensemble(config)
+      ensemble = experiment_lib.build_ensemble(config, **parts)
       experiment, count = ensemble.base, len(ensemble.members)
     else:
-      experiment = experiment_lib.build(config)
+      experiment = experiment_lib.build(config, **parts)
     costs = cost.estimate_cost(experiment)
     print(*cost.format_cost(costs, experiment, count), sep='\n')
 

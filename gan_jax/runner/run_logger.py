@@ -46,8 +46,9 @@ class Snapshot:
   @functools.cached_property
   def weights(self) -> Any:
     """EMA parameters with the statistics for evaluation."""
+    experiment = self._probe.experiment
     return standing_stats.evaluation_weights(
-      self._probe.experiment.gan, self.state.ema
+      experiment.gan, self.state.ema, labels=experiment.labels
     )
 
   @functools.cached_property
@@ -100,10 +101,12 @@ class RunProbe:
       store=feature_cache.default_feature_cache(),
       track=reporter.feature_progress,
     )
-    self.sample = sampling.make_sampler(experiment.gan)
+    self.sample = sampling.make_sampler(
+      experiment.gan, labels=experiment.labels
+    )
     self.measure_health = experiment.make_health_probe()
     self._sample_indices = sampler.make_indexed_sampler(
-      experiment.gan, experiment.local_devices
+      experiment.gan, experiment.local_devices, experiment.labels
     )
 
   def score(self, weights: Any) -> Scores:

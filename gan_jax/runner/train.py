@@ -19,16 +19,17 @@ from gan_jax.distributed import multihost, shutdown, xla_setup
 from gan_jax.distributed.watchdog import Watchdog
 from gan_jax.experiment import ensemble as ensemble_lib
 from gan_jax.experiment import experiment as experiment_lib
-from gan_jax.experiment import resume, run_dir, schedule
+from gan_jax.experiment import own_parts, resume, run_dir, schedule
 from gan_jax.io import files, lock
+from gan_jax.runner import config_file as config_file_lib
 from gan_jax.runner import (
-  config_file,
   console,
   loop,
   meters,
   run_logger,
   train_ensemble,
 )
+from gan_jax.runner.config_file import PARTS
 from gan_jax.training import fused
 
 _MAX_ROLLBACKS = 3  # to one checkpoint
@@ -70,6 +71,12 @@ def train(
   config: Any,
   workdir: str | os.PathLike | None = None,
   *,
+  generator: Any = None,
+  discriminator: Any = None,
+  loss: Any = None,
+  train: Any = None,
+  test: Any = None,
+  config_file: str | os.PathLike = '',
   init_from: str | os.PathLike = '',
   quiet: bool = False,
   should_stop: Callable[[], bool] = lambda: False,
@@ -88,6 +95,17 @@ def train(
       built from one.
     workdir: directory for logs, pictures, scores and checkpoints. None writes
       nothing.
+    generator: generator in place of the config's, as in experiment.build: a
+      Linen module, a `Network`, `lambda rngs: ...` (NNX) or `lambda key: ...`
+      (Equinox).
+    discriminator: discriminator in place of the config's, likewise.
+    loss: an AdversarialLoss in place of the config's.
+    train: training examples in place of the config's: arrays, a mapping of
+      arrays, or a dataset with `len()` and `[i]`.
+    test: held-out examples, likewise; None takes the training examples.
+    config_file: config file whose `get_parts` returned these parts, for
+      evaluate.py to find them again. A config given by its path is read for
+      `get_parts`, too.
     init_from: directory of another run, from whose weights a new run starts;
       '' for none.
     quiet: whether to print nothing.
@@ -110,7 +128,8 @@ def train(
     KeyboardInterrupt: if it is raised in this thread, after saving.
   """
   # ---- Resolve: one config, and XLA's flags before its first computation.
-  config, experiment = _resolve(config)
+  own = dict(zip(PARTS, (generator, discriminator, loss, train, test)))
+  config, experiment, parts = _resolve(config, own, str(config_file))
   _set_xla_flags(config)
   workdir = None if workdir is None else pathlib.Path(workdir).expanduser()
   is_writer = multihost.is_chief()
@@ -122,13 +141,13 @@ def train(
     )
     if config_lib.is_ensemble(config):
       return _train_ensemble(
-        experiment or config, workdir, init_from, reporter, stop
+        experiment or (config, parts), workdir, init_from, reporter, stop
       )
 
     # ---- Build: refuse what is wrong before anything is compiled.
     with multihost.raise_together('build the run', *shutdown.USER_ERRORS):
       if experiment is None:
-        experiment = experiment_lib.build(config)
+        experiment = experiment_lib.build_from_parts(config, parts)
       logger = None
       if is_writer:
         probe = run_logger.RunProbe(experiment, reporter)
@@ -176,20 +195,35 @@ def train(
     return TrainingResult(experiment, state, step, True, scores, workdir)
 
 
-def _resolve(config: Any) -> tuple[config_lib.Config, Any]:
-  """Returns the config of whatever `train` accepts, and the experiment if any."""
+def _resolve(
+  config: Any, given: Mapping[str, Any], file: str
+) -> tuple[config_lib.Config, Any, own_parts.OwnParts]:
+  """Returns the config, the experiment if there is one, and the own parts."""
+  given = {name: part for name, part in given.items() if part is not None}
   if isinstance(config, Experiment | EnsembleExperiment):
-    return config.config, config
+    if given:
+      raise ValueError(
+        f'{", ".join(given)}: the experiment is built: pass them to '
+        'experiment.build'
+      )
+    return config.config, config, own_parts.OwnParts()
   if isinstance(config, str | os.PathLike):
-    config = config_file.load_config(config)
+    path, config = config, config_file_lib.load_config(config)
+    of_file = config_file_lib.load_parts(path, config)
+    file, given = str(path) if of_file else file, of_file | given
+  parts = own_parts.make_own_parts(**given)
+  if file:
+    path, variant = config_file_lib.split_path(file)
+    file = str(path.resolve()) + (f':{variant}' if variant else '')
+  parts = parts._replace(config_file=file)
   if isinstance(config, config_lib.Config):
-    return config, None
+    return parts.mark(config), None, parts
   if not isinstance(config, Mapping) and not hasattr(config, 'to_dict'):
     raise ValueError(
       f'config={config!r}: must be a mapping, a ConfigDict, a Config, the path '
       'of a config file, or an experiment'
     )
-  return config_lib.resolve(config), None
+  return config_lib.resolve(parts.mark(config)), None, parts
 
 
 def _set_xla_flags(config: config_lib.Config) -> None:
@@ -285,7 +319,7 @@ def _finish(
 
 
 def _train_ensemble(
-  experiment: EnsembleExperiment | config_lib.Config,
+  experiment: EnsembleExperiment | tuple[config_lib.Config, own_parts.OwnParts],
   workdir: pathlib.Path | None,
   init_from: str | os.PathLike,
   reporter: console.ConsoleReporter,
@@ -296,8 +330,8 @@ def _train_ensemble(
     raise ValueError('init_from is for one run, not for an ensemble')
   if multihost.process_count() > 1:
     raise ValueError('an ensemble trains in one process: num_processes=1')
-  if isinstance(experiment, config_lib.Config):
-    experiment = ensemble_lib.build_ensemble(experiment)
+  if isinstance(experiment, tuple):
+    experiment = ensemble_lib.build_ensemble_from_parts(*experiment)
   locked = contextlib.nullcontext()
   if workdir is not None:
     locked = lock.DirectoryLock(workdir)

@@ -64,14 +64,17 @@ class EnsembleEvaluator:
     )
     self._ensemble = ensemble
     self._sample_indices = sampler.make_indexed_sampler(
-      ensemble.base.gan, ensemble.devices[:1]
+      ensemble.base.gan, ensemble.devices[:1], ensemble.base.labels
     )
     self._count = results.num_samples_needed(ensemble.config.eval.num_samples)
 
   def weights(self, state: Any, index: int) -> Any:
     """Returns the EMA weights of a member, for evaluation."""
     average = jax.device_get(ensemble_lib.take_member(state.ema, index))
-    return standing_stats.evaluation_weights(self._ensemble.base.gan, average)
+    base = self._ensemble.base
+    return standing_stats.evaluation_weights(
+      base.gan, average, labels=base.labels
+    )
 
   def __call__(self, state: Any, step: int) -> Scores:
     """Scores every member; None stands for those that diverged."""
@@ -259,7 +262,9 @@ def _save_pictures(path, ensemble, evaluator, state, step) -> None:
   live = [i for i in range(len(ensemble.members)) if i not in lost]
   if not live:
     return
-  sample = sampling.make_sampler(ensemble.base.gan, ensemble.devices[:1])
+  sample = sampling.make_sampler(
+    ensemble.base.gan, ensemble.devices[:1], ensemble.base.labels
+  )
   samples = lambda i, count: sample(evaluator.weights(state, i), count)
   if len(ensemble.shape) == 3:
     rows = [samples(i, _COLUMNS) for i in live[:_MAX_MEMBERS_SHOWN]]

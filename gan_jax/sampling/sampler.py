@@ -11,20 +11,27 @@ from gan_jax import config as config_lib
 from gan_jax import prng, training
 from gan_jax.distributed import devices as devices_lib
 
+# Indices of generated examples `[n]` -> their labels, or None for none.
+LabelFn = Callable[[np.ndarray], Any]
+
 
 def make_indexed_sampler(
-  gan: training.GAN, devices: Sequence[jax.Device] = ()
+  gan: training.GAN,
+  devices: Sequence[jax.Device] = (),
+  labels: LabelFn = lambda indices: None,
 ) -> Callable[..., np.ndarray]:
   """Builds a function that generates the samples with the given indices.
 
   Args:
     gan: the GAN.
     devices: devices that share each batch; () for the default device.
+    labels: function that returns the labels of samples by index, where the
+      caller passes none.
 
   Returns:
     Function (weights, indices `[n]`, *, seed=0, label=None) -> `[n, ...]`
     float32 numpy. A sample depends only on the seed and its index. The label is
-    `[n]` or None, the weights are as for training.make_sample_fn.
+    `[n, ...]` or None, the weights are as for training.make_sample_fn.
   """
   spread = devices_lib.shard_examples(devices or jax.local_devices()[:1])
 
@@ -36,7 +43,8 @@ def make_indexed_sampler(
 
   def draw_at(weights, indices, *, seed=0, label=None):
     arguments = spread.put((weights, jax.random.key(seed)))
-    rows = (np.asarray(indices), None if label is None else np.asarray(label))
+    label = labels(np.asarray(indices)) if label is None else label
+    rows = (np.asarray(indices), jax.tree.map(np.asarray, label))
     found = sample(*arguments, *spread.put_batch(rows))
     return np.asarray(found)[: len(indices)]
 
@@ -44,37 +52,45 @@ def make_indexed_sampler(
 
 
 def make_sampler(
-  gan: training.GAN, devices: Sequence[jax.Device] = ()
+  gan: training.GAN,
+  devices: Sequence[jax.Device] = (),
+  labels: LabelFn = lambda indices: None,
 ) -> Callable[..., np.ndarray]:
   """Builds a function that draws any number of samples, in batches.
 
   Args:
     gan: the GAN.
     devices: devices that share each batch; () for the default device.
+    labels: as in make_indexed_sampler.
 
   Returns:
     Function (weights, count, *, seed=0, batch_size=256, label=None) ->
     `[count, ...]` float32 numpy. The i-th sample depends only on the seed and
-    i. The label is `[count]` or None, the weights are as for
+    i. The label is `[count, ...]` or None, the weights are as for
     training.make_sample_fn. The function raises ValueError if count or
-    batch_size is below 1, or the label has another shape.
+    batch_size is below 1, or the label has another length.
   """
-  draw_at = make_indexed_sampler(gan, devices)
+  draw_at = make_indexed_sampler(gan, devices, labels)
 
   def draw(weights, count, *, seed=0, batch_size=256, label=None):
     if min(count, batch_size) < 1:
       raise ValueError(
         f'count={count}, batch_size={batch_size}: must be at least 1'
       )
-    if label is not None and np.shape(label) != (count,):
-      raise ValueError(f'label has shape {np.shape(label)}; must be ({count},)')
+    for leaf in jax.tree.leaves(label):
+      if np.shape(leaf)[:1] != (count,):
+        raise ValueError(
+          f'label has shape {np.shape(leaf)}; must begin with {count}, the '
+          'number of samples'
+        )
     # All batches have the same size; surplus samples of the last are dropped.
     size = min(batch_size, count)
     parts = []
     for start in range(0, count, size):
       indices = np.arange(start, start + size)
-      labels = None if label is None else np.take(label, indices, mode='clip')
-      parts.append(draw_at(weights, indices, seed=seed, label=labels))
+      rows = np.minimum(indices, count - 1)
+      own = jax.tree.map(lambda x: np.asarray(x)[rows], label)
+      parts.append(draw_at(weights, indices, seed=seed, label=own))
     return np.concatenate(parts)[:count]
 
   return draw
@@ -98,7 +114,7 @@ class GeneratedSource:
     count: int,
     *,
     seed: int = 0,
-    label: np.ndarray | None = None,
+    label: Any = None,
   ):
     """Initializes the source; samples are drawn on access.
 
@@ -108,7 +124,8 @@ class GeneratedSource:
       shape: shape of one example.
       count: number of samples.
       seed: seed of the latents.
-      label: `[count]` classes for a conditional generator, or None.
+      label: `[count, ...]` labels for a conditional generator; None leaves them
+        to `draw_at`.
     """
     self.shape = shape
     self._count, self._label = count, label
@@ -120,7 +137,7 @@ class GeneratedSource:
   def __getitem__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
     if self._label is None:
       return {'x': self._draw(indices)}
-    label = np.asarray(self._label[indices], np.int32)
+    label = jax.tree.map(lambda x: np.asarray(x)[indices], self._label)
     return {'x': self._draw(indices, label=label), 'label': label}
 
 
@@ -134,6 +151,8 @@ class Sampler:
     step: number of train steps of the checkpoint.
     weights: (params, batch_stats) of the generator.
     gan: the GAN.
+    label: shapes and types of the label of one example that a generator of
+      one's own takes; None for none.
   """
 
   config: config_lib.Config
@@ -141,6 +160,13 @@ class Sampler:
   step: int
   weights: Any
   gan: training.GAN
+  label: Any = None
+
+  def __repr__(self) -> str:  # without the arrays
+    return (
+      f'Sampler(shape={self.shape}, step={self.step}, '
+      f'generator={self.config.generator.name!r})'
+    )
 
   @functools.cached_property
   def _draw(self) -> Callable[..., np.ndarray]:
@@ -152,7 +178,7 @@ class Sampler:
     *,
     seed: int = 0,
     batch_size: int = 256,
-    label: np.ndarray | None = None,
+    label: Any = None,
   ) -> np.ndarray:
     """Draws samples; the i-th depends only on the seed and i.
 
@@ -160,21 +186,38 @@ class Sampler:
       count: number of samples.
       seed: seed of the latents.
       batch_size: number of samples per batch.
-      label: `[count]` classes for a conditional generator, or None.
+      label: labels for a conditional generator, `[count, ...]`, or None.
 
     Returns:
       `[count, *shape]` float32, images in [-1, 1].
 
     Raises:
-      ValueError: if count or batch_size is below 1, or the label has another
-        shape.
+      ValueError: if count or batch_size is below 1, or the label is missing or
+        has another length.
     """
+    if self.label is not None and label is None:
+      raise ValueError(
+        'the generator takes labels: pass label=..., with a first axis of '
+        f'{count}, for {self.label}'
+      )
     options = dict(seed=seed, batch_size=batch_size, label=label)
     return self._draw(self.weights, count, **options)
 
   def source(
-    self, count: int, *, seed: int = 0, devices: Sequence[jax.Device] = ()
+    self,
+    count: int,
+    *,
+    seed: int = 0,
+    devices: Sequence[jax.Device] = (),
+    labels: LabelFn = lambda indices: None,
   ) -> GeneratedSource:
-    """Returns `count` samples as a source of examples, drawn on `devices`."""
-    draw_at = make_indexed_sampler(self.gan, devices)
+    """Returns samples as a source of examples, drawn on access.
+
+    Args:
+      count: number of samples.
+      seed: seed of the latents.
+      devices: devices that share each batch; () for the default device.
+      labels: function that returns the labels of samples by index.
+    """
+    draw_at = make_indexed_sampler(self.gan, devices, labels)
     return GeneratedSource(draw_at, self.weights, self.shape, count, seed=seed)

@@ -7,7 +7,7 @@ the weights no longer change.
 """
 
 import functools
-from typing import Any
+from typing import Any, Callable
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def standing_statistics(
   *,
   batches: int = 16,
   batch_size: int = 256,
-  label: np.ndarray | Array | None = None,
+  label: PyTree | None = None,
 ) -> tuple[PyTree, PyTree]:
   """Recomputes the statistics of a generator for given parameters.
 
@@ -54,8 +54,8 @@ def standing_statistics(
       i.
     batches: number of training passes, at least 1.
     batch_size: number of latents per pass, at least 2.
-    label: `[batches * batch_size]` integer classes for a conditional generator,
-      in the proportions of later sampling; or None.
+    label: labels for a conditional generator, `[batches * batch_size, ...]`, in
+      the proportions of later sampling; or None.
 
   Returns:
     (params, batch_stats) of the same structure, with unchanged params;
@@ -76,11 +76,14 @@ def standing_statistics(
       f'batches={batches}, batch_size={batch_size}: must be at least 1 and 2'
     )
   if label is not None:
-    if np.shape(label) != (batches * batch_size,):
-      raise ValueError(
-        f'label has shape {np.shape(label)}; must be ({batches * batch_size},)'
-      )
-    label = jnp.asarray(label).reshape(batches, batch_size)
+    for leaf in jax.tree.leaves(label):
+      if np.shape(leaf)[:1] != (batches * batch_size,):
+        raise ValueError(
+          f'label has shape {np.shape(leaf)}; must begin with '
+          f'{batches * batch_size}'
+        )
+    split = lambda x: jnp.reshape(x, (batches, batch_size, *np.shape(x)[1:]))
+    label = jax.tree.map(split, label)
   params, batch_stats = weights
   if not any(jax.tree.leaves(_moving(batch_stats))):
     return weights
@@ -89,7 +92,10 @@ def standing_statistics(
 
 
 def evaluation_weights(
-  gan: training.GAN, weights: tuple[PyTree, PyTree], seed: int = 0
+  gan: training.GAN,
+  weights: tuple[PyTree, PyTree],
+  seed: int = 0,
+  labels: Callable[[np.ndarray], Any] = lambda indices: None,
 ) -> tuple[PyTree, PyTree]:
   """Returns the weights that train.py and run_dir.load_sampler sample from.
 
@@ -100,12 +106,18 @@ def evaluation_weights(
     gan: the GAN.
     weights: (params, batch_stats) of its generator.
     seed: seed of the latents.
+    labels: function that returns the labels of the latents by index.
 
   Returns:
     (params, batch_stats).
   """
   return standing_statistics(
-    gan, weights, jax.random.key(seed), batches=8, batch_size=128
+    gan,
+    weights,
+    jax.random.key(seed),
+    batches=8,
+    batch_size=128,
+    label=labels(np.arange(8 * 128)),
   )
 
 
@@ -132,7 +144,7 @@ def _recompute(generator, sizes, weights, key, label):
       params,
       given,
       z,
-      None if label is None else label[index],
+      jax.tree.map(lambda x: x[index], label),
       train=True,
       key=jax.random.fold_in(network_key, index),
       axis_name=None,

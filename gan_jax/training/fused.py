@@ -101,7 +101,7 @@ def gather_batch(
       start = collectives.axis_index(axis_name) * own
       indices = jax.lax.dynamic_slice_in_dim(indices, start, own, axis=1)
     take = lambda x: x.at[indices].get(mode='promise_in_bounds')
-    return {name: take(x) for name, x in feed.items()}
+    return jax.tree.map(take, feed)
 
   return batch_fn
 
@@ -112,7 +112,7 @@ def slice_batch(
   """Returns one batch of a chunk with leaves `[n, d_steps, B, ...]`."""
   del step, seed
   at = lambda x: jax.lax.dynamic_index_in_dim(x, place, keepdims=False)
-  return {name: at(x) for name, x in feed.items()}
+  return jax.tree.map(at, feed)
 
 
 def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:

@@ -136,12 +136,13 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
     )
 
   def discriminate(batch_stats, inputs, part=0):
-    repeats = 1 if d_label is None else len(inputs) // len(d_label)
+    leaves = jax.tree.leaves(d_label)
+    repeats = len(inputs) // len(leaves[0]) if leaves else 1
     outputs, batch_stats = gan.discriminator.apply(
       d_params,
       batch_stats,
       inputs,
-      d_label if repeats == 1 else jnp.tile(d_label, repeats),
+      _repeated(d_label, repeats),
       key=jax.random.fold_in(key, _DISCRIMINATOR + part),
       **common,
     )
@@ -149,6 +150,13 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
     return outputs, batch_stats
 
   return generate, discriminate
+
+
+def _repeated(label: Any, count: int) -> Any:
+  """Returns the labels `count` times, one after the other."""
+  if count == 1:
+    return label
+  return jax.tree.map(lambda x: jnp.concatenate([x] * count), label)
 
 
 def _make_readers(loss, outputs, axis_name):

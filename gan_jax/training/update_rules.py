@@ -121,7 +121,7 @@ def _one_player_step(gan, player, axis_name, micro_batches, norms):
 
 
 def _last_batch(batches):
-  return {name: x[-1] for name, x in batches.items()}
+  return jax.tree.map(lambda x: x[-1], batches)
 
 
 def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:

@@ -104,7 +104,9 @@ def test_g_has_collapsed_where_it_ignores_its_latents():
   )
   real = np.asarray(jax.random.normal(jax.random.key(0), (64, 2)))
   state = tiny.init(gan)
-  check = failure_modes.make_health_probe(gan, real, real, state, batch_size=16)
+  check = failure_modes.make_health_probe(
+    gan, {'x': real}, {'x': real}, state, batch_size=16
+  )
   facts = check(state)
   assert facts['diversity'] == pytest.approx(0.01, rel=0.5)
   assert kinds(facts) == ['mode_collapse']

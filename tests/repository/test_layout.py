@@ -40,7 +40,8 @@ LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names}
 # Libraries besides the standard library, jax, numpy, chex and optax, and the
 # places that may import them. Some places may not even import jax.
 CONFINED = {
-  'flax': ('networks', 'layers/', 'models/', 'training/state'),
+  'flax': ('networks/', 'layers/', 'models/', 'training/state'),
+  'equinox': ('networks/equinox',),
   'orbax': ('io/',),
   'safetensors': ('evaluation/networks/', 'io/'),
   'tensorboardX': ('io/',),

@@ -1,0 +1,111 @@
+"""Converts Flax Linen modules to networks."""
+
+import warnings
+
+import flax.linen as nn
+import jax
+
+from gan_jax.networks import calls
+from gan_jax.networks.network import Network
+
+
+def from_linen(module: nn.Module) -> Network:
+  """Converts a Flax Linen module to a Network.
+
+  The module's `__call__` takes x and, by name, `label` and `train` if it has
+  them. It may use the collections `params` and `batch_stats` and the random
+  stream `dropout`. If the module has a field `axis_name` (for
+  `nn.BatchNorm(axis_name=...)`), `apply` sets it.
+
+  Args:
+    module: an unbound Linen module.
+
+  Returns:
+    The network. Its `init` raises ValueError if the module creates other
+    collections.
+
+  Raises:
+    TypeError: if it is not an instance of a Linen module; the message shows
+      what to pass.
+    ValueError: if the call has other arguments.
+  """
+  if not isinstance(module, nn.Module):
+    raise TypeError(not_linen_message(module))
+  name = type(module).__name__
+  known = calls.accepted_arguments(module.__call__, name, ('label', 'train'))
+
+  def arguments(label, train):
+    options = {'label': label, 'train': train}
+    return {name: options[name] for name in known}
+
+  def init(key, x, label=None):
+    rngs = {'params': key, 'dropout': key}
+    variables = dict(module.init(rngs, x, **arguments(label, False)))
+    params = variables.pop('params', {})
+    batch_stats = variables.pop('batch_stats', {})
+    if variables:
+      raise ValueError(
+        f'{type(module).__name__} creates the collections {sorted(variables)}; '
+        "allowed are 'params' and 'batch_stats'"
+      )
+    return params, batch_stats
+
+  def apply(
+    params, batch_stats, x, label=None, *, train, key=None, axis_name=None
+  ):
+    bound = module
+    several = axis_name is not None and jax.lax.axis_size(axis_name) > 1
+    if several and hasattr(module, 'axis_name'):
+      bound = module.clone(axis_name=axis_name)
+    elif several and train and _has_batch_norm(batch_stats):
+      warnings.warn(
+        f'{name} has batch norm and no field axis_name: each device normalizes '
+        'by its own part of the batch. Give it the field axis_name: '
+        'str | None = None, and pass it to nn.BatchNorm(axis_name=...)',
+        stacklevel=2,
+      )
+    variables = {'params': params, 'batch_stats': batch_stats}
+    rngs = {} if key is None else {'dropout': key}
+    y, updates = bound.apply(
+      variables,
+      x,
+      rngs=rngs,
+      mutable=['batch_stats'],
+      **arguments(label, train),
+    )
+    return y, updates.get('batch_stats', batch_stats) if train else batch_stats
+
+  return Network(init, apply)
+
+
+def not_linen_message(module: object) -> str:
+  """Returns what to write in place of what is not a Linen module.
+
+  Args:
+    module: what a user passed.
+  """
+  cls = module if isinstance(module, type) else type(module)
+  name = cls.__name__
+  if issubclass(cls, nn.Module):
+    return f'{name} is a class: pass an instance of it, {name}(...)'
+  origins = {base.__module__ for base in cls.__mro__}
+  made_by = lambda library: any(x.startswith(library) for x in origins)
+  text = f'{name} is no Flax Linen module'
+  if made_by('flax.nnx'):
+    return (
+      f'{text} but an NNX module: use networks.from_nnx(lambda rngs: '
+      f'{name}(..., rngs=rngs))'
+    )
+  if made_by('equinox.'):
+    return (
+      f'{text} but an Equinox module: use networks.from_equinox(lambda key: '
+      f'{name}(..., key=key))'
+    )
+  if made_by('torch.'):
+    return f'{text} but a PyTorch module, which JAX cannot differentiate'
+  return f'{text}; two pure functions are networks.Network(init, apply)'
+
+
+def _has_batch_norm(batch_stats: object) -> bool:
+  paths = jax.tree_util.tree_flatten_with_path(batch_stats)[0]
+  return any(str(getattr(p[-1], 'key', '')) == 'mean' for p, _ in paths)
