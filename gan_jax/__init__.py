@@ -30,7 +30,11 @@ _PACKAGES = (
   'sampling',
   'training',
 )
-_FUNCTIONS = {'load': 'experiment.run_dir', 'train': 'runner.train'}
+_FUNCTIONS = {
+  'evaluate': 'runner.evaluate_samples',
+  'load': 'experiment.run_dir',
+  'train': 'runner.train',
+}
 _NAMES = {'load': 'load_sampler'}
 __all__ = [*_PACKAGES, *sorted(_FUNCTIONS), '__version__']
 

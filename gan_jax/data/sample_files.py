@@ -66,7 +66,34 @@ def open_samples(
         f'{path} cannot be read as an array of numbers: '
         f'{files.short_message(error)}'
       ) from error
-  return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
+  return samples_from_arrays(x, label, str(path), value_range=value_range)
+
+
+def samples_from_arrays(
+  x: np.ndarray,
+  label: np.ndarray | None = None,
+  name: str = 'samples',
+  *,
+  value_range: tuple[float, float] = (-1.0, 1.0),
+) -> ArraySource:
+  """Returns examples to evaluate as a source.
+
+  Args:
+    x: images `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points
+      `[N, d]`.
+    label: classes `[N]`, or None.
+    name: what they are, for messages.
+    value_range: (lowest, highest) value of float images.
+
+  Returns:
+    The source, with images as uint8.
+
+  Raises:
+    ValueError: if arrays have another shape or type, or values are not finite
+      or out of range.
+  """
+  x = _checked(name, x, value_range)
+  return ArraySource(x, _classes(name, x, label))
 
 
 def _members(file):

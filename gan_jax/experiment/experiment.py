@@ -115,8 +115,7 @@ class Experiment:
     """
     if not self.is_conditional:
       return None
-    order = np.random.default_rng(0).permutation(len(self.test))
-    return self.test[order[np.asarray(indices) % len(order)]]['label']
+    return sample_labels(self.test, indices)
 
   def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes and types of a step's batch on all devices."""
@@ -167,13 +166,8 @@ class Experiment:
     Raises:
       ValueError: as evaluation.Evaluator does.
     """
-    facts = data_identity(self.config)
-    if self.test is self.train:  # none was held out
-      real = reference_data.split_half_reference(self.train, facts)
-    else:
-      real = reference_data.train_test_references(self.train, self.test, facts)
     return evaluation.make_evaluator(
-      real,
+      make_references(self.config, self.train, self.test),
       self.config.eval,
       devices=self.local_devices,
       seed=self.config.seed,
@@ -255,10 +249,7 @@ def build_from_parts(config: Any, parts: own_parts.OwnParts) -> Experiment:
     config = config_lib.resolve(config)
   own_parts.check_parts(config, parts, ['train'])
   devices = tuple(devices_lib.global_devices(config.num_devices))
-  train, test = parts.train, parts.test
-  if train is None:
-    train = data.make_source(data_spec(config), 'train')
-    test = data.make_source(data_spec(config), 'test')
+  train, test = open_sources(config, parts)
   shape = tuple(train.shape)
   gan = build_gan.build_gan(config, shape, parts)
   step = build_gan.build_train_step(gan, config, devices_lib.AXIS_NAME)
@@ -270,7 +261,7 @@ def build_from_parts(config: Any, parts: own_parts.OwnParts) -> Experiment:
     hparams=build_hparams.build_hparams(config),
     shape=shape,
     train=train,
-    test=train if test is None else test,
+    test=test,
     devices=devices,
     # As a jit it is traced once, for the check below and for the program.
     train_step=jax.jit(step, inline=True),
@@ -278,6 +269,51 @@ def build_from_parts(config: Any, parts: own_parts.OwnParts) -> Experiment:
   )
   check_against_data(experiment)
   return experiment
+
+
+def open_sources(
+  config: config_lib.Config, parts: own_parts.OwnParts
+) -> tuple[data.Source, data.Source]:
+  """Opens the training and the held-out examples of a run.
+
+  Args:
+    config: resolved config.
+    parts: data in place of the config's.
+
+  Returns:
+    The two sources; the same one twice if none is held out.
+  """
+  if parts.train is not None:
+    return parts.train, parts.train if parts.test is None else parts.test
+  spec = data_spec(config)
+  return data.make_source(spec, 'train'), data.make_source(spec, 'test')
+
+
+def make_references(
+  config: config_lib.Config, train: data.Source, test: data.Source
+) -> dict[str, reference_data.ReferenceData]:
+  """Builds the real data that samples of a run are compared with.
+
+  Args:
+    config: resolved config.
+    train: source of the training examples.
+    test: source of the held-out examples, or `train` if there are none.
+  """
+  facts = data_identity(config)
+  if test is train:
+    return reference_data.split_half_reference(train, facts)
+  return reference_data.train_test_references(train, test, facts)
+
+
+def sample_labels(test: data.Source, indices: np.ndarray) -> Any:
+  """Returns labels for generated examples, those of held-out examples.
+
+  Args:
+    test: source of the held-out examples.
+    indices: indices of the generated examples, `[n]`.
+  """
+  order = np.random.default_rng(0).permutation(len(test))
+  return test[order[np.asarray(indices) % len(order)]]['label']
 
 
 def check_against_data(experiment: Experiment) -> None:

@@ -14,6 +14,7 @@ from flax import nnx
 import gan_jax
 from gan_jax import experiment as experiment_lib
 from gan_jax import losses
+from gan_jax.distributed import xla_setup
 from gan_jax.experiment import run_dir
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), np.uint8)
@@ -30,6 +31,12 @@ LOSS = losses.AdversarialLoss(
   lambda real, fake: jax.nn.softplus(-real) + jax.nn.softplus(fake),
   lambda real, fake: jax.nn.softplus(-fake),
 )
+
+
+@pytest.fixture(autouse=True)
+def flags_are_set(monkeypatch):
+  """Other tests may have run JAX before: that warning is tested elsewhere."""
+  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
 
 
 class Generator(nnx.Module):

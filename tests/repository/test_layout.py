@@ -164,7 +164,7 @@ def test_dir_lists_the_public_names():
     *('augment', 'config', 'data', 'diagnostics', 'distributed'),
     *('evaluation', 'experiment', 'io', 'layers', 'losses', 'metrics'),
     *('models', 'networks', 'penalties', 'prng', 'sampling', 'training'),
-    *('load', 'train', '__version__'),
+    *('evaluate', 'load', 'train', '__version__'),
   }
 
 

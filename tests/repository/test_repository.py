@@ -8,6 +8,8 @@ import tomllib
 
 import pytest
 
+from gan_jax.distributed import xla_setup
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -42,8 +44,13 @@ def readme_examples():
 
 
 @pytest.mark.parametrize('number', range(len(readme_examples())))
-def test_readme_example_runs(number):
-  exec(compile(readme_examples()[number], 'README.md', 'exec'), {})
+def test_readme_example_runs(number, monkeypatch):
+  # Other tests have run JAX before.
+  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
+  exec(
+    compile(readme_examples()[number], 'README.md', 'exec'),
+    {'__name__': 'readme'},
+  )
 
 
 def test_links_of_the_documents_exist():
