@@ -9,6 +9,7 @@ Each row has a standard error and a baseline: the same metric of held-out real
 examples in place of generated ones, at the same size if there are enough.
 """
 
+import math
 from typing import Any, Mapping, Sequence
 
 import jax
@@ -20,6 +21,7 @@ from gan_jax.evaluation import (
   feature_extractors,
   features,
   reference_data,
+  statistics,
 )
 from gan_jax.evaluation.feature_extractors import FeatureExtractor
 from gan_jax.evaluation.features import FeatureSet
@@ -31,6 +33,11 @@ from gan_jax.evaluation.results import (
   default_metrics,
   parse_metrics,
 )
+from gan_jax.metrics import checks
+
+
+class _NoBaseline(Exception):
+  """The baseline of a metric cannot be computed; the message has the reason."""
 
 
 class Evaluator:
@@ -142,7 +149,9 @@ class Evaluator:
 
   def _reference(
     self, metric, source, of: reference_data.ReferenceData
-  ) -> FeatureSet:
+  ) -> FeatureSet | statistics.StatisticsSet:
+    if isinstance(source, statistics.FeatureStatistics):
+      return statistics.StatisticsSet(source)
     count = min(self._real_count, len(source))
     return self._feature_set(
       metric, source, 'real', count=count, facts=of.facts
@@ -157,25 +166,48 @@ class Evaluator:
     return jax.device_get(list(metric.function(fake, real, key, n)))
 
   def _baseline(self, name: str, count: int):
-    """Returns the cached score of real examples, with the two sets compared."""
+    """Returns the cached score of real examples, with the two sets compared.
+
+    Raises:
+      _NoBaseline: with the reason, if it cannot be computed.
+    """
     if (name, count) not in self._baselines:
-      metric = METRICS[name]
-      of = self._real[self._split(metric)]
-      source, distribution = of.baseline, of.reference.distribution
-      if metric.distribution and hasattr(distribution, 'sample'):
-        source = reference_data.sample_distribution(
-          distribution, count, self.seed
-        )
-      fake = self._feature_set(
-        metric,
-        source,
-        'real, for the baseline',
-        count=min(count, len(source)),
-        facts=of.baseline_facts,
+      try:
+        self._baselines[name, count] = self._compute_baseline(name, count)
+      except _NoBaseline as error:
+        self._baselines[name, count] = error
+    found = self._baselines[name, count]
+    if isinstance(found, _NoBaseline):
+      raise found
+    return found
+
+  def _compute_baseline(self, name: str, count: int):
+    metric = METRICS[name]
+    of = self._real[self._split(metric)]
+    if of.no_baseline:
+      raise _NoBaseline(of.no_baseline)
+    source, distribution = of.baseline, of.reference.distribution
+    if metric.distribution and hasattr(distribution, 'sample'):
+      source = reference_data.sample_distribution(
+        distribution, count, self.seed
       )
-      real = self._reference(metric, of.baseline_reference, of)
-      self._baselines[name, count] = fake, real, self._score(name, fake, real)
-    return self._baselines[name, count]
+    fake = self._feature_set(
+      metric,
+      source,
+      'real, for the baseline',
+      count=min(count, len(source)),
+      facts=of.baseline_facts,
+    )
+    real = self._reference(metric, of.baseline_reference, of)
+    try:
+      return fake, real, self._score(name, fake, real)
+    except checks.NonFiniteError:
+      raise
+    except ValueError as error:
+      raise _NoBaseline(
+        f'of the {fake.count:,} and {real.count:,} real examples that it would '
+        f'compare: {error}'
+      ) from error
 
   def __call__(self, source: data.Source) -> list[MetricResult]:
     """Evaluates examples.
@@ -212,14 +244,17 @@ class Evaluator:
     metric = METRICS[name]
     split = self._split(metric)
     of = self._real[split]
-    self._check_shapes(name, fake.source.shape, of.reference.shape)
+    if isinstance(of.reference, statistics.FeatureStatistics):
+      of.reference.check_dim(fake.features.shape[1])
+    else:
+      self._check_shapes(name, fake.source.shape, of.reference.shape)
     real = self._reference(metric, of.reference, of)
     found = self._score(name, fake, real)
-    baseline_fake, _, _ = self._baseline(name, fake.count)
-    for sentence in (
-      *metric.explain(fake, real),
-      *_compare_to_baseline(fake, baseline_fake),
-    ):
+    try:
+      compared = _compare_to_baseline(fake, self._baseline(name, fake.count)[0])
+    except _NoBaseline as error:
+      compared = [f'{metric.names[0]} has no baseline: {error}']
+    for sentence in (*metric.explain(fake, real), *compared):
       self._note(sentence)
     counts = _as_counts(metric, ('generated', fake), ('real', real))
     return [
@@ -233,7 +268,16 @@ class Evaluator:
     ]
 
   def baselines(self) -> list[MetricResult]:
-    """Returns rows with baselines only: `value` is None."""
+    """Returns rows with baselines only: `value` is None.
+
+    Raises:
+      ValueError: if a metric has no baseline.
+    """
+    for name in self.names:
+      try:
+        self._baseline(name, self.count)
+      except _NoBaseline as error:
+        raise ValueError(f'{name!r} has no baseline: {error}') from error
     return [
       row
       for name in self.names
@@ -242,20 +286,25 @@ class Evaluator:
 
   def _baseline_rows(self, name: str, count: int) -> list[MetricResult]:
     metric = METRICS[name]
-    fake, real, found = self._baseline(name, count)
+    counts: dict[str, Any] = {}
+    try:
+      fake, real, found = self._baseline(name, count)
+      counts = _as_counts(metric, ('baseline', fake), ('baseline_real', real))
+    except _NoBaseline:
+      found = [None] * len(metric.names)
     return [
       MetricResult(
         metric=name,
         name=title,
         value=None,
         error=None,
-        baseline=float(baseline[0]),
+        baseline=None if baseline is None else float(baseline[0]),
         baseline_error=_as_error(baseline),
         p_value=None,
         baseline_p_value=_as_p_value(baseline),
         better=better,
         error_is=metric.error_over,
-        counts=_as_counts(metric, ('baseline', fake), ('baseline_real', real)),
+        counts=counts,
         real='truth' if metric.distribution else self._split(metric),
       )
       for title, better, baseline in zip(metric.names, metric.better, found)
@@ -301,7 +350,7 @@ def _as_counts(
   metric: Metric, *sides: tuple[str, FeatureSet]
 ) -> dict[str, int]:
   """Returns the number of examples used of each side."""
-  counts = {name: of.count for name, of in sides}
+  counts = {name: of.count for name, of in sides if of.count != math.inf}
   if not metric.max_examples:
     return counts
   return dict.fromkeys(counts, min(*counts.values(), metric.max_examples))

@@ -6,6 +6,7 @@ import numpy as np
 
 from gan_jax import data
 from gan_jax.data import ArraySource
+from gan_jax.evaluation.statistics import FeatureStatistics
 
 _NUM_BASELINE_SUBSETS = 20
 
@@ -15,17 +16,20 @@ class ReferenceData(NamedTuple):
 
   Attributes:
     reference: real examples that generated ones are compared with.
-    baseline: real examples used in place of generated ones.
+    baseline: real examples used in place of generated ones; None if there are
+      none.
     baseline_reference: real examples that `baseline` is compared with.
     facts: description of `reference`, part of the key of cached features.
     baseline_facts: description of `baseline`.
+    no_baseline: why there is none, or ''.
   """
 
   reference: data.Source
-  baseline: data.Source
-  baseline_reference: data.Source
+  baseline: data.Source | None
+  baseline_reference: data.Source | None
   facts: Mapping[str, Any]
   baseline_facts: Mapping[str, Any]
+  no_baseline: str = ''
 
 
 def train_test_references(
@@ -65,15 +69,11 @@ def split_half_reference(
     facts: description of the data, part of the key of cached features.
 
   Returns:
-    {'all': ...}.
-
-  Raises:
-    ValueError: if there are fewer than 4 examples.
+    {'all': ...}; without a baseline if there are fewer than 4 examples.
   """
   if len(source) < 4:
-    raise ValueError(
-      f'{len(source)} real examples: must be at least 4, for two halves'
-    )
+    reason = f'{len(source)} real examples; two halves need at least 4'
+    return {'all': ReferenceData(source, None, None, facts, {}, reason)}
   order = np.random.default_rng(1).permutation(len(source))
   half = len(order) // 2
   first, second = (
@@ -85,6 +85,22 @@ def split_half_reference(
       source, first, second, described('all'), described('half')
     )
   }
+
+
+def statistics_reference(
+  statistics: FeatureStatistics, facts: Mapping[str, Any]
+) -> dict[str, ReferenceData]:
+  """Builds a reference of published statistics, which have no baseline.
+
+  Args:
+    statistics: mean and covariance of the features of real examples.
+    facts: description of them.
+
+  Returns:
+    {'all': ...}.
+  """
+  reason = 'statistics hold no examples to compare'
+  return {'all': ReferenceData(statistics, None, None, facts, {}, reason)}
 
 
 class _Subset:

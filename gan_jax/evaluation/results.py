@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from gan_jax import __version__, data
-from gan_jax.evaluation import feature_extractors
+from gan_jax.evaluation import feature_extractors, statistics
 from gan_jax.evaluation.feature_extractors import FeatureExtractor
 from gan_jax.evaluation.features import FeatureSet
 from gan_jax.evaluation.networks import inception
@@ -28,7 +28,8 @@ class MetricResult(NamedTuple):
     name: name for tables.
     value: score of the generated examples; None for baselines only.
     error: standard error of the score; None if it has none, or a p-value.
-    baseline: score of real examples; for a share, the ceiling.
+    baseline: score of real examples; for a share, the ceiling. None if there
+      is none, for which the notes have the reason.
     baseline_error: standard error of the baseline, or None.
     p_value: p-value of a test; otherwise None.
     baseline_p_value: p-value of the baseline; otherwise None.
@@ -42,7 +43,7 @@ class MetricResult(NamedTuple):
   name: str
   value: float | None
   error: float | None
-  baseline: float
+  baseline: float | None
   baseline_error: float | None
   p_value: float | None
   baseline_p_value: float | None
@@ -90,7 +91,11 @@ def check_applicable(
   Raises:
     ValueError: if it does not; the message has the reason.
   """
-  metric, shape = METRICS[name], tuple(real.shape)
+  metric = METRICS[name]
+  if isinstance(real, statistics.FeatureStatistics):
+    _check_statistics(name, extractor, real)
+    return
+  shape = tuple(real.shape)
   if metric.distribution is not None:
     if not isinstance(real.distribution, metric.distribution):
       raise ValueError(
@@ -118,6 +123,23 @@ def check_applicable(
       f'features; {extractor.name!r} gives {dim:,} for these examples: choose '
       'other features'
     )
+
+
+def _check_statistics(
+  name: str, extractor: FeatureExtractor, real: statistics.FeatureStatistics
+) -> None:
+  if name not in statistics.METRICS:
+    raise ValueError(
+      f'the metric {name!r} compares examples, and {real.name} holds the mean '
+      f'and covariance of features alone: for {", ".join(statistics.METRICS)}'
+    )
+  if METRICS[name].features == 'inception':
+    if not extractor.is_reference_inception:
+      raise ValueError(
+        f'the metric {name!r} needs the features of the FID Inception network; '
+        f'the features are {extractor.name!r}'
+      )
+    real.check_dim(inception.FEATURES)
 
 
 def check_labels(name: str, fake: FeatureSet, real: FeatureSet) -> None:

@@ -23,9 +23,10 @@ class _TensorBoardWriter:
   def __init__(self, directory: pathlib.Path, purge_step: int):
     import tensorboardX
     from tensorboardX import summary
-    from tensorboardX.proto import event_pb2
+    from tensorboardX.proto import event_pb2, summary_pb2
 
     self._event, self._scalar = event_pb2.Event, summary.scalar
+    self._summary = summary_pb2.Summary
     directory.mkdir(parents=True, exist_ok=True)
     name = f'events.out.tfevents.{time.time():.3f}.{socket.gethostname()}'
     self._path, self._flushed = directory / name, time.monotonic()
@@ -46,6 +47,15 @@ class _TensorBoardWriter:
       self._put(step=step, summary=self._scalar(name, value))
     if time.monotonic() - self._flushed > _FLUSH_SECONDS:
       self.flush()
+
+  def write_picture(self, step: int, name: str, png: bytes) -> None:
+    # The header of a PNG holds both sides at fixed places.
+    width, height = (int.from_bytes(png[i : i + 4]) for i in (16, 20))
+    image = self._summary.Image(
+      width=width, height=height, colorspace=3, encoded_image_string=png
+    )
+    value = self._summary.Value(tag=name, image=image)
+    self._put(step=step, summary=self._summary(value=[value]))
 
   def flush(self) -> None:
     with files.add_path_to_errors(self._path):
@@ -83,6 +93,19 @@ class MetricWriter:
   def write_events(self, step: int, scalars: Mapping[str, float]) -> None:
     """Writes scalars for TensorBoard only."""
     self._events.write(step, scalars)
+
+  def write_picture(self, step: int, name: str, path: pathlib.Path) -> None:
+    """Writes a PNG for TensorBoard.
+
+    Args:
+      step: number of train steps done.
+      name: name of the picture.
+      path: path of the PNG.
+
+    Raises:
+      OSError: if reading or writing fails; the message names the file.
+    """
+    self._events.write_picture(step, name, path.read_bytes())
 
   def flush(self) -> None:
     """Flushes the TensorBoard file.

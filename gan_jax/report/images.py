@@ -14,6 +14,7 @@ from gan_jax import pixels
 from gan_jax.io import files
 
 _REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
+_LINE = 160  # gray between images, apart from white and from black ones
 
 
 def _save(image: Image.Image, path: pathlib.Path) -> None:
@@ -48,9 +49,11 @@ def save_image_grid(
   rows, gap = math.ceil(n / columns), 1
   canvas = np.full(
     (rows * (height + gap) + gap, columns * (width + gap) + gap, channels),
-    255,
+    _LINE,
     np.uint8,
   )
+  if channels == 4:
+    canvas[..., 3] = 255
   for i, picture in enumerate(pixels.to_uint8(images)):
     top = gap + i // columns * (height + gap)
     left = gap + i % columns * (width + gap)
@@ -62,9 +65,13 @@ def save_image_grid(
 
 
 def save_scatter(
-  path: pathlib.Path, real: np.ndarray, fake: np.ndarray, *, side: int = 640
+  path: pathlib.Path,
+  real: np.ndarray,
+  fake: np.ndarray | None = None,
+  *,
+  side: int = 640,
 ) -> None:
-  """Saves a scatter plot of generated and real points as a PNG.
+  """Saves a scatter plot of real and generated points as a PNG.
 
   The axes cover the real points; the legend counts generated points outside of
   them.
@@ -72,13 +79,13 @@ def save_scatter(
   Args:
     path: path of the PNG.
     real: `[n, 2]`.
-    fake: `[m, 2]`.
+    fake: `[m, 2]`; None draws real points alone.
     side: width and height of the PNG, in pixels.
 
   Raises:
     ValueError: if the points are not two-dimensional.
   """
-  for points in (real, fake):
+  for points in (real,) if fake is None else (real, fake):
     if points.ndim != 2 or points.shape[1] != 2:
       raise ValueError(f'points of shape {points.shape}: must be [n, 2]')
   scale = 2  # drawn at twice the size, for smooth points
@@ -102,17 +109,18 @@ def save_scatter(
       else:
         spot, anchor = (margin - 6 * scale, n - at), 'rm'
       draw.text(spot, text, _INK, font, anchor)
-  inside = ((fake >= low) & (fake <= high)).all(axis=1)
   radius = 2.2 * scale
-  for points, color in ((real, _REAL), (fake[inside], _FAKE)):
+  legend = [(0, _REAL, f'real ({len(real)})')]
+  drawn = [(real, _REAL)]
+  if fake is not None:
+    inside = ((fake >= low) & (fake <= high)).all(axis=1)
+    outside = f', {(~inside).sum()} outside' if not inside.all() else ''
+    legend.append((150, _FAKE, f'generated ({len(fake)}{outside})'))
+    drawn.append((fake[inside], _FAKE))
+  for points, color in drawn:
     for x, y in place(points):
       box = [x - radius, n - y - radius, x + radius, n - y + radius]
       draw.ellipse(box, fill=(*color, 110))
-  outside = f', {(~inside).sum()} outside' if not inside.all() else ''
-  legend = (
-    (0, _REAL, f'real ({len(real)})'),
-    (150, _FAKE, f'generated ({len(fake)}{outside})'),
-  )
   for offset, color, text in legend:
     x, y, dot = margin + offset * scale, margin // 2, 5 * scale
     draw.ellipse([x, y - dot, x + 2 * dot, y + dot], fill=color)
@@ -120,20 +128,30 @@ def save_scatter(
   _save(image.resize((side, side), Image.Resampling.LANCZOS), path)
 
 
+def can_draw(shape: tuple[int, ...]) -> bool:
+  """Returns whether examples of a shape are images or points of the plane.
+
+  Args:
+    shape: shape of one example.
+  """
+  return shape == (2,) or (len(shape) == 3 and shape[-1] in (1, 3, 4))
+
+
 def save_samples(
-  path: pathlib.Path, samples: np.ndarray, real: np.ndarray
+  path: pathlib.Path, real: np.ndarray, samples: np.ndarray | None = None
 ) -> None:
-  """Saves samples as a grid of images or as a scatter plot.
+  """Saves examples as a grid of images or as a scatter plot.
 
   Args:
     path: path of the PNG.
-    samples: `[N, H, W, C]` images, or `[N, 2]` points.
-    real: real examples; drawn below generated points.
+    real: real examples, drawn below generated points.
+    samples: `[N, H, W, C]` images, or `[N, 2]` points; None draws the real
+      examples alone.
 
   Raises:
-    ValueError: if the samples are neither images nor points.
+    ValueError: if the examples are neither images nor points.
   """
-  if samples.ndim == 2:
+  if real.ndim == 2:
     save_scatter(path, real, samples)
   else:
-    save_image_grid(path, samples)
+    save_image_grid(path, real if samples is None else samples)

@@ -97,6 +97,8 @@ def _plot_curves(panel, lines) -> None:
 
 def _draw_baseline(panel, baseline, vertical=False) -> None:
   value, error = baseline
+  if value is None:
+    return
   line, span = (
     (panel.axvline, panel.axvspan)
     if vertical
@@ -105,6 +107,11 @@ def _draw_baseline(panel, baseline, vertical=False) -> None:
   line(value, color='grey', ls=':', label='real data (baseline)')
   if error:
     span(value - error, value + error, color='grey', alpha=0.2, lw=0)
+
+
+def _about_baseline(baseline) -> str:
+  value, _ = baseline
+  return '' if value is None else f'; real data (baseline) {value:.3g}'
 
 
 def _positive(values) -> bool:
@@ -198,6 +205,6 @@ def _plot_heatmap(panel, name, axes, points, baseline) -> None:
   panel.set(
     xlabel=axes[1].name,
     ylabel=axes[0].name,
-    title=f'{name}; real data (baseline) {baseline[0]:.3g}{crossed}',
+    title=f'{name}{_about_baseline(baseline)}{crossed}',
   )
   panel.title.set_fontsize(9)

@@ -38,7 +38,8 @@ def sweep_table(
 
   Args:
     axes: sweep.SweepAxis of each dimension.
-    points: sweep_results.SweepPoint of each point that is shown.
+    points: sweep_results.SweepPoint of each point that is shown, the best
+      first, which is marked.
     baselines: name of a score -> (its value for real data, standard error).
     count: total number of points.
 
@@ -60,12 +61,16 @@ def sweep_table(
   scores.add_column('seeds', justify='right')
   for name in baselines:
     scores.add_column(name, justify='right', no_wrap=False, min_width=17)
-  for point in points:
+  marks = bool(axes) and len(points) > 1
+  if marks:
+    scores.add_column('')
+  for i, point in enumerate(points):
     swept = [f'{point.at[axis.fields[0]]:.4g}' for axis in axes]
     count, lost = len(point.members), len(point.diverged)
     counts = [f'{count - lost} of {count}' if lost else str(count)]
     found = [format_score(*point.scores[name], None) for name in baselines]
-    scores.add_row(*swept, *counts, *found)
+    best = ['best'] if marks and i == 0 else []
+    scores.add_row(*swept, *counts, *found, *best, style='bold' if best else '')
   last = [format_score(*baseline, None) for baseline in baselines.values()]
   if axes:
     scores.add_row(*[''] * (len(axes) - 1), 'real data', '', *last)
@@ -94,5 +99,7 @@ def _examples(row: Any) -> str:
     if 'generated' in counts
     else ('baseline', 'baseline_real')
   )
-  scored, real = (f'{counts[name]:,}' for name in names)
+  scored, real = (
+    f'{counts[name]:,}' if name in counts else 'statistics' for name in names
+  )
   return scored if row.real == 'truth' else f'{scored} v {real} {row.real}'

@@ -21,7 +21,12 @@ from gan_jax import evaluation, sampling
 from gan_jax.data import sample_files
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import xla_setup
-from gan_jax.evaluation import feature_cache, reference_data, results
+from gan_jax.evaluation import (
+  feature_cache,
+  reference_data,
+  results,
+  statistics,
+)
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.experiment import own_parts, run_dir
 from gan_jax.report import tables
@@ -85,8 +90,9 @@ def evaluate(
       `value_range`, or points), a mapping of arrays, a dataset with `len()` and
       `[i]`; a folder of images, an .npz or an .npy file; or a run: its
       directory, a sampling.Sampler, or a TrainingResult.
-    real: real examples, likewise (but no run), or the path of a config; None
-      for the data of the run.
+    real: real examples, likewise (but no run), the path of a config, or an .npz
+      with the published statistics 'mu' and 'sigma' of their features; None for
+      the data of the run.
     metrics: names of metrics, such as ('fid', 'kid') or 'fid,kid'; () for those
       that suit the data.
     num_samples: number of examples to score; 0 for all that are given, and for
@@ -119,7 +125,7 @@ def evaluate(
   )
   references, base = run and run.references, {}
   if real is not None:
-    references = _open_real(real, value_range)
+    references = _open_real(real, value_range, options.get('protocol', ''))
   elif run:
     base = dataclasses.asdict(run.config.eval)
   if references is None:
@@ -243,10 +249,15 @@ def _open_examples(
 
 
 def _open_real(
-  given: Any, value_range: tuple[float, float]
+  given: Any, value_range: tuple[float, float], protocol: str
 ) -> dict[str, reference_data.ReferenceData]:
-  """Opens the real examples to compare with."""
+  """Opens the real examples, or their statistics, to compare with."""
   is_path = isinstance(given, str | os.PathLike)
+  published = statistics.open_statistics(given) if is_path else None
+  if published is not None:
+    published.check_protocol(protocol, 'protocol=')
+    facts = {'data': str(given), 'digest': published.digest}
+    return reference_data.statistics_reference(published, facts)
   if is_path and '.py' in str(given) and not pathlib.Path(given).is_dir():
     config = config_lib.resolve(config_file.load_config(given))
     sources = experiment_lib.open_sources(config, own_parts.OwnParts())

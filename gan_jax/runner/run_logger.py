@@ -201,7 +201,7 @@ class RunLogger:
         )
         self._reporter.quarantined(self._best.damaged)
       if step == 0:
-        images.save_samples(workdir / 'real.png', self._real, self._real)
+        self._save_picture(0, 'real')
       if self._evaluation_missed(step):
         self._evaluate(step, self._snapshot(step, start.state))
       yield
@@ -239,14 +239,24 @@ class RunLogger:
       snapshot = self._snapshot(step, state)
       # What a continued run would not write again comes before the checkpoint.
       if actions.sample:
-        path = self._workdir / f'samples/{step:08d}.png'
-        images.save_samples(path, snapshot.samples, self._real)
+        self._save_picture(step, f'samples/{step:08d}', snapshot.samples)
         self._warn(step, snapshot)
       if actions.checkpoint:
         self._metrics.flush()
         self._checkpoints.save(step, devices.addressable_state(state))
       if actions.evaluate:
         self._evaluate(step, snapshot)
+
+  def _save_picture(
+    self, step: int, name: str, samples: np.ndarray | None = None
+  ) -> None:
+    """Saves samples, or the real examples, if a picture can show them."""
+    if not images.can_draw(self._experiment.shape):
+      return
+    path = self._workdir / f'{name}.png'
+    images.save_samples(path, self._real, samples)
+    if name != 'samples':  # which repeats the last of them
+      self._metrics.write_picture(step, name.split('/')[0], path)
 
   def _log_metrics(self, step: int, state: Any) -> None:
     means: Mapping[str, float] = self._meter.compute_and_reset()
@@ -280,8 +290,7 @@ class RunLogger:
       The scores.
     """
     snapshot = self._snapshot(step, state)
-    path = self._workdir / 'samples.png'
-    images.save_samples(path, snapshot.samples, self._real)
+    self._save_picture(step, 'samples', snapshot.samples)
     scores, notes = snapshot.scores, self._probe.evaluator.notes
     warnings = jsonl.read_jsonl(self._workdir / WARNINGS_FILE)
     self._write_summary(scores, notes, warnings)

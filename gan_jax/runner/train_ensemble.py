@@ -266,13 +266,15 @@ def _save_pictures(path, ensemble, evaluator, state, step) -> None:
     ensemble.base.gan, ensemble.devices[:1], ensemble.base.labels
   )
   samples = lambda i, count: sample(evaluator.weights(state, i), count)
+  if not images.can_draw(ensemble.shape):
+    return
   if len(ensemble.shape) == 3:
     rows = [samples(i, _COLUMNS) for i in live[:_MAX_MEMBERS_SHOWN]]
     images.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
   else:
     count = ensemble.config.num_samples
     real = ensemble.test[np.arange(min(count, len(ensemble.test)))]['x']
-    images.save_samples(path, samples(live[0], count), real)
+    images.save_samples(path, real, samples(live[0], count))
 
 
 def _finish(ensemble, workdir, reporter, scores, notes, meter) -> None:

@@ -11,48 +11,18 @@ from PIL import Image
 from tensorboardX.proto import event_pb2
 
 from gan_jax.io import metric_writer
-from gan_jax.report import images as images_lib
 from gan_jax.runner import meters
 
 
-@pytest.mark.parametrize('channels, mode', [(1, 'L'), (3, 'RGB'), (4, 'RGBA')])
-def test_grid_shows_every_image_in_its_place(tmp_path, channels, mode):
-  images = np.full((6, 4, 5, channels), -1.0)
-  images[4] = 1
-  path = tmp_path / 'deep' / 'grid.png'
-  images_lib.save_image_grid(path, images, columns=3, least=1)
-  with Image.open(path) as picture:
-    assert picture.mode == mode and picture.size == (3 * 6 + 1, 2 * 5 + 1)
-    pixels = np.asarray(picture).reshape(11, 19, channels)
-  assert (pixels[6:10, 7:12] == 255).all()  # second row, second column
-  assert (pixels[1:5, 1:6] == 0).all()
-  assert not list(path.parent.glob('*.tmp'))
-
-
-def test_grid_clips_and_enlarges(tmp_path):
-  path = tmp_path / 'grid.png'
-  images_lib.save_image_grid(path, np.full((1, 2, 2, 1), 7.0), least=40)
-  with Image.open(path) as picture:
-    assert picture.size == (40, 40) and np.asarray(picture).max() == 255
-
-
-def test_grid_refuses_other_shapes(tmp_path):
-  for shape in ((4, 4, 3), (1, 4, 4, 2)):
-    with pytest.raises(ValueError, match=r'\[N, H, W, C\]'):
-      images_lib.save_image_grid(tmp_path / 'x.png', np.zeros(shape))
-
-
-def test_scatter_has_both_colours(tmp_path):
-  rng = np.random.default_rng(0)
-  path = tmp_path / 'scatter.png'
-  real, fake = rng.normal(size=(2, 100, 2))
-  images_lib.save_scatter(path, real, np.concatenate([fake, [[99.0, 0]]]))
-  with Image.open(path) as picture:
-    pixels = np.asarray(picture.convert('RGB')).astype(int)
-  assert (pixels[..., 2] - pixels[..., 0] > 40).sum() > 500  # blue
-  assert (pixels[..., 0] - pixels[..., 2] > 40).sum() > 500  # orange
-  with pytest.raises(ValueError, match=r'\[n, 2\]'):
-    images_lib.save_scatter(path, real, np.zeros((3, 3)))
+def test_pictures_are_in_tensorboard(tmp_path):
+  Image.new('RGB', (7, 5)).save(tmp_path / 'x.png')
+  with metric_writer.MetricWriter(tmp_path) as writer:
+    writer.write_picture(3, 'samples', tmp_path / 'x.png')
+  (value,) = [
+    value for event in raw_events(tmp_path) for value in event.summary.value
+  ]
+  assert (value.tag, value.image.width, value.image.height) == ('samples', 7, 5)
+  assert value.image.encoded_image_string == (tmp_path / 'x.png').read_bytes()
 
 
 def test_scalars_and_what_a_killed_run_left(tmp_path):
@@ -73,20 +43,22 @@ def test_scalars_and_what_a_killed_run_left(tmp_path):
   ]
 
 
-def events(workdir):
-  """(step, name, value) of what TensorBoard would read, and where it purges."""
-  shown, purged = [], []
+def raw_events(workdir):
   for path in sorted((workdir / 'tensorboard').iterdir()):
     data = path.read_bytes()
     while data:
       (size,) = struct.unpack('Q', data[:8])
-      event = event_pb2.Event.FromString(data[12 : 12 + size])
+      yield event_pb2.Event.FromString(data[12 : 12 + size])
       data = data[16 + size :]
-      if event.HasField('session_log'):
-        purged.append(event.step)
-      shown += [
-        (event.step, v.tag, v.simple_value) for v in event.summary.value
-      ]
+
+
+def events(workdir):
+  """(step, name, value) of what TensorBoard would read, and where it purges."""
+  shown, purged = [], []
+  for event in raw_events(workdir):
+    if event.HasField('session_log'):
+      purged.append(event.step)
+    shown += [(event.step, v.tag, v.simple_value) for v in event.summary.value]
   return shown, purged
 
 

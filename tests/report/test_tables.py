@@ -30,3 +30,18 @@ def test_a_sweep_has_a_row_for_each_point_and_the_baseline():
   assert any(row[:2] == ['0.1', '3'] and '1' in row for row in rows)
   assert any(row[:2] == ['0.2', '3'] and '2' in row for row in rows)
   assert any(row[:2] == ['real', 'data'] and '0.25' in row for row in rows)
+  marked = [row[:2] for row in rows if row[-1] == 'best']
+  assert marked == [['0.1', '3']]  # the first, as the points are ranked
+
+
+def test_seeds_alone_have_no_best():
+  seeds = point(0.1, 3.0)._replace(at={})
+  text = text_of(tables.sweep_table((), [seeds], {'KL': (0.25, None)}, 1))
+  assert 'best' not in text and '0.25' in text
+
+
+def test_without_a_baseline():
+  text = text_of(
+    tables.sweep_table((), [point(0.1, 3.0)], {'KL': (None, None)}, 1)
+  )
+  assert text.split()[-1] == '-' or ' - ' in text

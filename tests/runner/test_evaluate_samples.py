@@ -120,7 +120,6 @@ def test_a_run_with_own_networks_finds_them_by_its_config_file(tmp_path):
     (IMAGES, IMAGES, {'num_reel': 3}, 'num_real'),
     (IMAGES[:, :2], IMAGES, {}, r'\(2, 4, 1\).*\(4, 4, 1\)'),
     (IMAGES / 255.0, IMAGES, {}, 'none of them negative'),
-    (IMAGES, IMAGES[:3], {}, '3 real examples'),
     ('nowhere', IMAGES, {}, 'nowhere'),
     (IMAGES, 'nowhere.py', {}, 'nowhere.py'),
   ],

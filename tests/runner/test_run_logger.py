@@ -109,7 +109,7 @@ def test_tensorboard_has_the_metrics_before_a_checkpoint(tmp_path, start):
     logger.meter.add(10, {'loss': jnp.full(1, 0.5)})
     logger.on_step(NOTHING._replace(log=True, checkpoint=True), 10, state)
     shown, _ = events(tmp_path)  # as of a run that is killed now
-  assert shown[0] == (10, 'loss', 0.5)
+    assert ('loss', 0.5) in [event[1:] for event in shown]
 
 
 def test_a_snapshot_is_computed_once(tmp_path, monkeypatch, start):

@@ -39,8 +39,9 @@ def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
       return super().weights(state, index)
 
   scorer = Scorer(ensemble, None)
-  save = lambda path, x, *_, **more: saved.append((x.shape, more))
-  monkeypatch.setattr(images, 'save_samples', save)
+  save = lambda path, x, **more: saved.append((x.shape, more))
+  points = lambda path, real, x: saved.append((x.shape, {}))
+  monkeypatch.setattr(images, 'save_samples', points)
   monkeypatch.setattr(images, 'save_image_grid', save)
   train_ensemble._save_pictures(tmp_path / 'x.png', ensemble, scorer, state, 4)
   assert asked == drawn
