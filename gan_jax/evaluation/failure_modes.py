@@ -107,7 +107,7 @@ def make_health_probe(
   draw = sampling.make_sampler(gan)
 
   def logits(state, x):
-    weights = state.discriminator.params, state.discriminator.batch_stats
+    weights = training.player_weights(state.discriminator)
     parts = x.reshape(-1, batch_size, *x.shape[1:])
     of_part = lambda part: training.make_logits_fn(gan)(weights, part)
     found = jax.lax.map(of_part, parts)
@@ -138,7 +138,7 @@ def make_health_probe(
     return found
 
   def check(state: GANState) -> dict[str, Any]:
-    weights = state.generator.params, state.generator.batch_stats
+    weights = training.player_weights(state.generator)
     fake = draw(weights, count, seed=int(state.step))
     found = jax.device_get(measure(state, fake, train, held_out))
     return {name: float(value) for name, value in found.items()}

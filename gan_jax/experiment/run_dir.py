@@ -220,7 +220,7 @@ def load_sampler(
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
   gan, config, shape, restored = restore(workdir, checkpoint, member=member)
-  raw = (restored.generator.params, restored.generator.batch_stats)
+  raw = training.player_weights(restored.generator)
   picked = standing_stats.evaluation_weights(
     gan, restored.ema if weights == 'ema' else raw
   )
