@@ -34,6 +34,7 @@ def instance_noise(x: Array, keys: Array, *, sigma: Array | float) -> Array:
   """
   chex.assert_rank(x, set(range(2, 10)))
   chex.assert_type(x, float)
+  keys = prng.typed_keys(keys)
   chex.assert_shape(keys, (x.shape[0],))
   chex.assert_rank(sigma, 0)
   noise = prng.sample_normal(keys, x.shape[1:])

@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax import validation
+from gan_jax import prng, validation
 
 Array = jax.Array
 Scalar = Array | float
@@ -39,7 +39,7 @@ def check_augment(
   if x.ndim != 4:
     raise ValueError(f'augmentation is for images [B, H, W, C], not {x.shape}')
   chex.assert_type(x, float)
-  chex.assert_shape(keys, (x.shape[0],))
+  chex.assert_shape(prng.typed_keys(keys), (x.shape[0],))
   _check_strength(strength)
   if not isinstance(policy, tuple | list):
     raise ValueError(
@@ -104,4 +104,5 @@ def per_image(function: Transform, x: Array, keys: Array) -> Array:
   """Vmaps over images and keys in at least float32; keeps the dtype."""
   x = jnp.asarray(x)
   precise = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  keys = prng.typed_keys(keys)
   return jax.vmap(function)(precise, keys).astype(x.dtype)

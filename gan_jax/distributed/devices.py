@@ -10,6 +10,7 @@ import functools
 from typing import Any, Callable, NamedTuple, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -109,7 +110,8 @@ class ParallelStep(NamedTuple):
       donated.
     put: function that replicates a tree (a state, a key) on all devices. The
       original must not be passed to the step afterwards, because it may share
-      buffers with the copy.
+      buffers with the copy. Leaves that share a buffer with one another are
+      copied, since a buffer cannot be donated twice.
     put_batch: function that splits a host batch over the devices (or replicates
       it, for a step that selects its own part). Each of several processes
       passes its own part of the batch.
@@ -157,7 +159,7 @@ def parallelize_step(
   whole = batch_axis is None
   split = PartitionSpec(*[] if whole else [*[None] * batch_axis, AXIS_NAME])
   rest = arguments - 2
-  put, place_split = _place(mesh, PartitionSpec()), _place(mesh, split)
+  put, place_split = _place_state(mesh, PartitionSpec()), _place(mesh, split)
   if backend == 'shard_map':
     # check_vma=True would itself sum the gradients of replicated parameters.
     mapped = jax.shard_map(
@@ -222,8 +224,42 @@ def shard_members(
     check_vma=False,
   )
   return ParallelStep(
-    jax.jit(mapped, donate_argnums=0), _place(mesh, split), _place(mesh, whole)
+    jax.jit(mapped, donate_argnums=0),
+    _place_state(mesh, split),
+    _place(mesh, whole),
   )
+
+
+def _place_state(mesh: Mesh, spec: PartitionSpec):
+  """Returns the function that places a tree which is donated later."""
+  place = _place(mesh, spec)
+  return lambda tree: place(_copy_shared(tree))
+
+
+def _copy_shared(tree: PyTree) -> PyTree:
+  """Copies leaves that share a buffer with an earlier leaf."""
+  seen = set()
+
+  def own(leaf):
+    if not isinstance(leaf, jax.Array) or isinstance(leaf, jax.core.Tracer):
+      return leaf
+    found = _buffers(leaf)
+    if seen & found:
+      return jnp.copy(leaf)
+    seen.update(found)
+    return leaf
+
+  return jax.tree.map(own, tree)
+
+
+def _buffers(leaf: jax.Array) -> set[Any]:
+  is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+  if is_key or not leaf.size:
+    return {id(leaf)}
+  return {
+    (shard.device, shard.data.unsafe_buffer_pointer())
+    for shard in leaf.addressable_shards
+  }
 
 
 def _place(mesh: Mesh, spec: PartitionSpec) -> Callable[[PyTree], PyTree]:

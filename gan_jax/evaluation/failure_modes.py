@@ -112,7 +112,7 @@ def make_health_probe(
   draw = sampling.make_sampler(gan)
 
   def logits(state, batch):
-    weights = state.discriminator.params, state.discriminator.batch_stats
+    weights = training.player_weights(state.discriminator)
     split = lambda x: jnp.reshape(x, (-1, batch_size, *x.shape[1:]))
     found = jax.lax.map(
       lambda part: training.make_logits_fn(gan)(
@@ -147,7 +147,7 @@ def make_health_probe(
     return found
 
   def check(state: GANState) -> dict[str, Any]:
-    weights = state.generator.params, state.generator.batch_stats
+    weights = training.player_weights(state.generator)
     x = draw(weights, count, seed=int(state.step), label=fake_label)
     fake = {'x': x} | ({} if fake_label is None else {'label': fake_label})
     found = jax.device_get(measure(state, fake, train, held_out))

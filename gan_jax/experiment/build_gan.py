@@ -131,6 +131,28 @@ def build_init(
   return init
 
 
+def start_from_weights(
+  gan: training.GAN,
+  config: config_lib.Config,
+  state: training.GANState,
+  trained: training.GANState,
+) -> training.GANState:
+  """Starts a new run from the weights of another one.
+
+  Args:
+    gan: the config's GAN.
+    config: resolved config.
+    state: state of the new run at step 0.
+    trained: state of the other run, of the same networks.
+
+  Returns:
+    The state with the other run's weights; whatever else starts from the
+    weights (optimizers, slow weights) starts from these.
+  """
+  state = training.replace_weights(gan, state, trained)
+  return training.init_aux_state(state, **_aux_state_options(config))
+
+
 def compile_init(init: InitFn) -> Callable[[int], training.GANState]:
   """Compiles the function from a run's seed to its state at step 0.
 

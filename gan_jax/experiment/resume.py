@@ -12,7 +12,7 @@ import numpy as np
 from gan_jax import config as config_lib
 from gan_jax import training
 from gan_jax.distributed import multihost
-from gan_jax.experiment import compatibility, run_dir
+from gan_jax.experiment import build_gan, compatibility, run_dir
 from gan_jax.io import checkpoint
 
 
@@ -131,13 +131,8 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
     f'the networks of {init_from} do not fit; they differ in',
     'Weights can be taken from the same networks only.',
   )
-  take = lambda new, old: new.replace(
-    params=old.params, batch_stats=old.batch_stats
-  )
-  fresh = fresh.replace(
-    generator=take(fresh.generator, trained.generator),
-    discriminator=take(fresh.discriminator, trained.discriminator),
-    ema=trained.ema,
+  fresh = build_gan.start_from_weights(
+    experiment.gan, experiment.config, fresh, trained
   )
   note = f'a new run from the weights of {init_from}, step {trained.step}'
   return ResumePoint(fresh, 0, 0, note)

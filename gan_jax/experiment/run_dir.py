@@ -304,7 +304,7 @@ def load_from_parts(
   gan, config, shape, restored = restore(
     workdir, checkpoint, member=member, parts=parts
   )
-  raw = (restored.generator.params, restored.generator.batch_stats)
+  raw = training.player_weights(restored.generator)
   picked = restored.ema if weights == 'ema' else raw
   label = own_parts.spec_from_json(read_config(workdir).get('label'))
   if label is None:  # labels would be needed for standing statistics

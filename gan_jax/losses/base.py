@@ -41,6 +41,16 @@ class AdversarialLoss(NamedTuple):
   output: str = 'logits'
   witness: Callable[..., Array] | None = None
 
+  def __call__(self, *unused, **unused_options):
+    """Raises TypeError, which shows how to compute the two losses."""
+    name = getattr(self.discriminator, '__name__', '')
+    name = name.removesuffix('_discriminator')
+    raise TypeError(
+      'an AdversarialLoss is a pair of functions, one for each player: write '
+      f'loss.discriminator(real_logits, fake_logits) or loss.generator('
+      f'real_logits, fake_logits) (this loss: {name or "unnamed"})'
+    )
+
 
 def check_logits(*logits: Array) -> None:
   """Checks that logits have equal shapes and are floating point.

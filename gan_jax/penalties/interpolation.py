@@ -48,6 +48,7 @@ def interpolate(real: Array, fake: Array, keys: Array) -> Array:
   chex.assert_equal_shape([real, fake])
   chex.assert_type([real, fake], float)
   check_batch(real)
+  keys = prng.typed_keys(keys)
   chex.assert_shape(keys, real.shape[:1])
   mix = _per_example(jax.vmap(jax.random.uniform)(keys), real)
   return jax.lax.stop_gradient(mix * real + (1 - mix) * fake)
@@ -63,6 +64,7 @@ def normal_like(keys: Array, like: Array) -> Array:
   Returns:
     Normal samples, `[B, ...]`.
   """
+  keys = prng.typed_keys(keys)
   chex.assert_shape(keys, like.shape[:1])
   return prng.sample_normal(keys, like.shape[1:]).astype(jnp.result_type(like))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from gan_jax import config as config_lib
 from gan_jax import data as data_lib
-from gan_jax import evaluation, sampling
+from gan_jax import evaluation, sampling, training
 from gan_jax.data import sample_files
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import xla_setup
@@ -203,7 +203,7 @@ def _run_of_result(result: TrainingResult, weights: str) -> _Run:
     raise ValueError(
       'samples is the result of an ensemble: pass its workdir and member=...'
     )
-  raw = state.generator.params, state.generator.batch_stats
+  raw = training.player_weights(state.generator)
   picked = standing_stats.evaluation_weights(
     experiment.gan,
     state.ema if weights == 'ema' else raw,

@@ -15,6 +15,7 @@ import numpy as np
 
 from gan_jax import prng, training
 from gan_jax.training import ema
+from gan_jax.training.labels import apply_to_label
 
 Array = jax.Array
 PyTree = Any
@@ -88,6 +89,7 @@ def standing_statistics(
   if not any(jax.tree.leaves(_moving(batch_stats))):
     return weights
   sizes = (gan.latent_dim, batches, batch_size)
+  key = prng.typed_keys(key)
   return params, _recompute(gan.generator, sizes, weights, key, label)
 
 
@@ -140,14 +142,14 @@ def _recompute(generator, sizes, weights, key, label):
     z = prng.sample_normal(
       prng.per_example_keys(latent_key, places), latent_dim
     )
-    return generator.apply(
-      params,
-      given,
-      z,
+    options = dict(
+      train=True, key=jax.random.fold_in(network_key, index), axis_name=None
+    )
+    return apply_to_label(
+      lambda label: generator.apply(params, given, z, label, **options),
       jax.tree.map(lambda x: x[index], label),
-      train=True,
-      key=jax.random.fold_in(network_key, index),
-      axis_name=None,
+      batch_size,
+      player='generator',
     )[1]
 
   def moving(function, *trees):

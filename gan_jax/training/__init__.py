@@ -6,14 +6,24 @@ device. `UPDATE_RULES` and `PENALTIES` map the names that a config may use.
 
 from gan_jax.training.ema import ema_update
 from gan_jax.training.ensemble import vectorize_members
-from gan_jax.training.eval_fns import make_logits_fn, make_sample_fn
+from gan_jax.training.eval_fns import (
+  make_logits_fn,
+  make_sample_fn,
+  player_weights,
+)
 from gan_jax.training.fused import fuse_steps
 from gan_jax.training.gan import GAN, Augmentation, LossTerm
 from gan_jax.training.gan_losses import make_gan_losses
 from gan_jax.training.gradients import make_gradient_fn
+from gan_jax.training.hparams import required_hparams
 from gan_jax.training.optimizers import OPTIMIZERS
 from gan_jax.training.penalty_terms import PENALTIES, make_term
-from gan_jax.training.state import GANState, NetState, init_state
+from gan_jax.training.state import (
+  GANState,
+  NetState,
+  init_state,
+  replace_weights,
+)
 from gan_jax.training.train_step import init_aux_state, make_train_step
 from gan_jax.training.update_rules import (
   UPDATE_RULES,
@@ -44,5 +54,8 @@ __all__ = [
   'make_sample_fn',
   'make_term',
   'make_train_step',
+  'player_weights',
+  'replace_weights',
+  'required_hparams',
   'vectorize_members',
 ]

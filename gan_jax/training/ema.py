@@ -56,7 +56,7 @@ def ema_update(
 
   def leaf(path, old, value):
     if not is_averaged_leaf(path, old):
-      return value
+      return jnp.copy(value)  # outside jit, the two would share a buffer
     return (decay * old + (1 - decay) * value).astype(old.dtype)
 
   return jax.tree_util.tree_map_with_path(leaf, average, new)

@@ -1,13 +1,29 @@
 """Sampling and logit functions of a GAN, in evaluation mode."""
 
-from typing import Callable
+from typing import Any, Callable
 
 import jax
 
 from gan_jax.training import gan as gan_lib
-from gan_jax.training import packing
+from gan_jax.training import labels, packing, transforms
+from gan_jax.training.state import NetState
 
 Array = jax.Array
+PyTree = Any
+
+
+def player_weights(player: NetState) -> tuple[PyTree, PyTree]:
+  """Returns the weights of a player to sample from or to evaluate.
+
+  Args:
+    player: `state.generator` or `state.discriminator`.
+
+  Returns:
+    (params, batch_stats). The params are those that the optimizer means for
+    evaluation, such as the average of optax.contrib.schedule_free.
+  """
+  params = transforms.evaluation_params(player.opt_state, player.params)
+  return params, player.batch_stats
 
 
 def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
@@ -19,13 +35,19 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
   Returns:
     Function (weights, latents `[B, Z]`, label `[B]` or None) -> examples
     `[B, ...]`. The weights are (params, batch_stats): `state.ema`, or
-    `(state.generator.params, state.generator.batch_stats)`.
+    `player_weights(state.generator)`.
   """
 
   def sample(weights, latents, label=None):
     params, batch_stats = weights
-    x, _ = gan.generator.apply(
-      params, batch_stats, latents, label, train=False, key=None, axis_name=None
+    options = dict(train=False, key=None, axis_name=None)
+    x, _ = labels.apply_to_label(
+      lambda label: gan.generator.apply(
+        params, batch_stats, latents, label, **options
+      ),
+      label,
+      len(latents),
+      player='generator',
     )
     return x
 
@@ -41,21 +63,21 @@ def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
 
   Returns:
     Function (weights, x `[B, ...]`, label `[B]` or None) -> logits, without
-    augmentation or noise. The weights are (params, batch_stats) of the
-    discriminator, and gan.packing must divide B.
+    augmentation or noise. The weights are
+    `player_weights(state.discriminator)`, and gan.packing must divide B.
   """
 
   def logits(weights, x, label=None):
     params, batch_stats = weights
-    label = label if gan.packing == 1 else None
-    y, _ = gan.discriminator.apply(
-      params,
-      batch_stats,
-      packing.pack(x, gan.packing),
-      label,
-      train=False,
-      key=None,
-      axis_name=None,
+    inputs = packing.pack(x, gan.packing)
+    options = dict(train=False, key=None, axis_name=None)
+    y, _ = labels.apply_to_label(
+      lambda label: gan.discriminator.apply(
+        params, batch_stats, inputs, label, **options
+      ),
+      label if gan.packing == 1 else None,
+      len(inputs),
+      player='discriminator',
     )
     return getattr(y, 'logits', y)
 

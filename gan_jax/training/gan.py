@@ -5,14 +5,16 @@ loss function from them.
 """
 
 import dataclasses
+import inspect
 from typing import Any, Callable, Mapping, NamedTuple
 
 import jax
 import optax
 
-from gan_jax import losses
+from gan_jax import losses, validation
 from gan_jax.losses import AdversarialLoss
 from gan_jax.networks import Network
+from gan_jax.training import transforms
 
 Array = jax.Array
 PyTree = Any
@@ -20,10 +22,8 @@ Hparams = Mapping[str, Any]
 Batch = Mapping[str, Array]
 Metrics = dict[str, Array]
 # A transform, or a function that builds one from `state.hparams`.
-Optimizer = (
-  optax.GradientTransformation
-  | Callable[[Hparams], optax.GradientTransformation]
-)
+Transform = optax.GradientTransformation | optax.MultiSteps
+Optimizer = Transform | Callable[[Hparams], Transform]
 
 
 # Names used by the metrics and `state.aux_state`; no loss term may have them.
@@ -135,8 +135,8 @@ class GAN:
     loss: adversarial loss that both players minimize, or a function of
       (`state.hparams`, step) that returns one.
     latent_dim: length of z ~ N(0, I).
-    g_optimizer: optax transform, or a function of `state.hparams` that returns
-      one.
+    g_optimizer: optax transform (docs/optimizers.md lists which), or a function
+      of `state.hparams` that returns one.
     d_optimizer: likewise for the discriminator.
     d_terms: penalties on the discriminator, by name.
     g_terms: penalties on the generator, by name.
@@ -176,8 +176,11 @@ class GAN:
   consensus: bool = False
 
   def __post_init__(self):
-    if isinstance(self.loss, AdversarialLoss):
-      losses.check_loss(self.loss)
+    for player in ('generator', 'discriminator'):
+      _check_network(player, getattr(self, player))
+      where = f'{player[0]}_optimizer'
+      transforms.check_optimizer(where, getattr(self, where))
+    _check_loss(self.loss)
     both = sorted(set(self.d_terms) & set(self.g_terms))
     if both:
       raise ValueError(
@@ -203,16 +206,21 @@ class GAN:
     if isinstance(self.loss, AdversarialLoss):
       return self.loss
     loss = self.loss(hparams, step)
+    if not isinstance(loss, AdversarialLoss):
+      raise ValueError(
+        f'loss is a function of (hparams, step) and returned '
+        f'{type(loss).__name__}; must return a losses.AdversarialLoss'
+      )
     losses.check_loss(loss)
     return loss
 
-  def g_transform(self, hparams: Hparams) -> optax.GradientTransformation:
+  def g_transform(self, hparams: Hparams) -> Transform:
     """Returns the generator's optax transform for these hparams."""
-    return _transform(self.g_optimizer, hparams)
+    return transforms.resolve('g_optimizer', self.g_optimizer, hparams)
 
-  def d_transform(self, hparams: Hparams) -> optax.GradientTransformation:
+  def d_transform(self, hparams: Hparams) -> Transform:
     """Returns the discriminator's optax transform for these hparams."""
-    return _transform(self.d_optimizer, hparams)
+    return transforms.resolve('d_optimizer', self.d_optimizer, hparams)
 
 
 def _check_term_side(name: str, term: LossTerm, side: str) -> None:
@@ -230,9 +238,36 @@ def _check_term_side(name: str, term: LossTerm, side: str) -> None:
     )
 
 
-def _transform(optimizer, hparams):
-  is_transform = isinstance(optimizer, optax.GradientTransformation)
-  return optimizer if is_transform else optimizer(hparams)
+def _check_network(player: str, network: Any) -> None:
+  if not isinstance(network, Network):
+    raise ValueError(
+      f'{player} is of type {type(network).__name__}; must be a '
+      'networks.Network, as networks.from_linen(module) makes it'
+    )
+
+
+def _check_loss(loss: Any) -> None:
+  """Raises ValueError for what is no loss; the message shows what to write."""
+  if isinstance(loss, AdversarialLoss):
+    losses.check_loss(loss)
+    return
+  if isinstance(loss, str):
+    name = validation.lookup(list(losses.LOSSES), loss, 'loss')
+    raise ValueError(f"loss={name!r}: write loss=losses.LOSSES['{name}']")
+  for name, factory in losses.FACTORIES.items():
+    if loss is factory:
+      raise ValueError(f'loss={name}: call it, as in loss=losses.{name}()')
+  if not callable(loss):
+    raise ValueError(
+      f'loss={loss!r}: must be a losses.AdversarialLoss, such as '
+      "losses.LOSSES['hinge'], or a function of (hparams, step) that returns one"
+    )
+  if 'fake_logits' in inspect.signature(loss).parameters:
+    raise ValueError(
+      f'loss={getattr(loss, "__name__", loss)} is the loss of one player: write loss='
+      'losses.AdversarialLoss(discriminator, generator), two functions of '
+      '(real_logits, fake_logits)'
+    )
 
 
 class LossAux(NamedTuple):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from gan_jax import augment, collectives, prng
 from gan_jax import losses as losses_lib
 from gan_jax.networks import DiscriminatorOutput
+from gan_jax.training import labels
 from gan_jax.training.gan import GAN, GANOutputs, LossAux
 from gan_jax.training.packing import pack
 from gan_jax.training.state import GANState
@@ -101,7 +102,8 @@ def sample_latents(gan: GAN, key: Array, indices: Array) -> Array:
   Returns:
     `[B, latent_dim]` float32.
   """
-  keys = prng.per_example_keys(jax.random.fold_in(key, _LATENTS), indices)
+  key = jax.random.fold_in(prng.typed_keys(key), _LATENTS)
+  keys = prng.per_example_keys(key, indices)
   return prng.sample_normal(keys, gan.latent_dim)
 
 
@@ -126,25 +128,35 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
   g_params, d_params = params
 
   def generate(latents):
-    return gan.generator.apply(
-      g_params,
-      state.generator.batch_stats,
-      latents,
+    return labels.apply_to_label(
+      lambda label: gan.generator.apply(
+        g_params,
+        state.generator.batch_stats,
+        latents,
+        label,
+        key=jax.random.fold_in(key, _GENERATOR),
+        **common,
+      ),
       label,
-      key=jax.random.fold_in(key, _GENERATOR),
-      **common,
+      len(latents),
+      player='generator',
     )
 
   def discriminate(batch_stats, inputs, part=0):
     leaves = jax.tree.leaves(d_label)
     repeats = len(inputs) // len(leaves[0]) if leaves else 1
-    outputs, batch_stats = gan.discriminator.apply(
-      d_params,
-      batch_stats,
-      inputs,
+    outputs, batch_stats = labels.apply_to_label(
+      lambda label: gan.discriminator.apply(
+        d_params,
+        batch_stats,
+        inputs,
+        label,
+        key=jax.random.fold_in(key, _DISCRIMINATOR + part),
+        **common,
+      ),
       _repeated(d_label, repeats),
-      key=jax.random.fold_in(key, _DISCRIMINATOR + part),
-      **common,
+      len(inputs),
+      player='discriminator',
     )
     _check_outputs(outputs, inputs, loss.output)
     return outputs, batch_stats
@@ -317,6 +329,7 @@ def make_gan_losses(
 
   def losses(g_params, d_params, state: GANState, batch, key, indices=None):
     real, label = batch['x'], batch.get('label')
+    key = prng.typed_keys(key)
     if indices is None:
       indices = collectives.global_example_indices(len(real), axis_name)
     loss = gan.resolve_loss(state.hparams, state.step)

@@ -31,12 +31,14 @@ class Gradients(NamedTuple):
     batch_stats: player -> new statistics.
     aux_state: new auxiliary arrays of the terms of these players.
     metrics: scalar metrics.
+    values: player -> value of the loss that was differentiated.
   """
 
   grads: dict[str, PyTree]
   batch_stats: dict[str, PyTree]
   aux_state: dict[str, PyTree]
   metrics: Metrics
+  values: dict[str, Array]
 
 
 def _check_micro_batches(gan: GAN, loss: Any, count: int) -> None:
@@ -100,7 +102,7 @@ def _micro_batched(gradient, count: int, axis_name):
 
 
 def _consensus(losses, axis_name, players, params, *rest):
-  """Computes the gradient of half the squared norm of the joint gradient.
+  """Computes half the squared norm of the joint gradient, and its gradient.
 
   References:
     Mescheder et al., The Numerics of GANs, https://arxiv.org/abs/1705.10461,
@@ -117,7 +119,7 @@ def _consensus(losses, axis_name, players, params, *rest):
     field = pmean_floats(field, axis_name)
     return sum(jnp.square(x).sum() for x in jax.tree.leaves(field)) / 2
 
-  return jax.grad(half_norm)({p: params[p] for p in players})
+  return jax.value_and_grad(half_norm)({p: params[p] for p in players})
 
 
 def _aux_state_names(gan: GAN, players: tuple[str, ...]) -> list[str]:
@@ -181,17 +183,17 @@ def make_gradient_fn(
       loss = g_loss if player == 'generator' else d_loss
       return gan.gradient_scale * loss, aux
 
-    grads, metrics, aux_state, changed = {}, {}, {}, {}
+    grads, values, metrics, aux_state, changed = {}, {}, {}, {}, {}
     for player in players:
-      by_own = jax.grad(objective, has_aux=True)
-      grads[player], aux = by_own(params[player], player)
+      by_own = jax.value_and_grad(objective, has_aux=True)
+      (values[player], aux), grads[player] = by_own(params[player], player)
       is_generator = player == 'generator'
       metrics |= aux.g_metrics if is_generator else aux.d_metrics
       aux_state |= aux.g_aux_state if is_generator else aux.d_aux_state
       batch_stats = aux.g_batch_stats if is_generator else aux.d_batch_stats
       changed[player] = getattr(state, player).replace(batch_stats=batch_stats)
     if gan.consensus:
-      more = _consensus(
+      half_norm, more = _consensus(
         losses, axis_name, players, params, state, batch, key, indices
       )
       # The joint gradient scales with gradient_scale, its square with the
@@ -199,20 +201,21 @@ def make_gradient_fn(
       weight = state.hparams['consensus_weight'] * gan.gradient_scale**2
       add = lambda a, b: a + weight * b
       grads = {p: jax.tree.map(add, grads[p], more[p]) for p in players}
+      values = {p: add(values[p], half_norm) for p in players}
     state = state.replace(aux_state={**state.aux_state, **aux_state}, **changed)
-    return state, (grads, metrics)
+    return state, (grads, metrics, values)
 
   run = _micro_batched(gradient, micro_batches, axis_name)
   names = _aux_state_names(gan, players)
 
   def gradients(state, batch, key):
-    new, (grads, metrics) = run(state, batch, key)
+    new, (grads, metrics, values) = run(state, batch, key)
     batch_stats = {
       player: getattr(new, player).batch_stats for player in players
     }
     aux_state = {name: new.aux_state[name] for name in names}
     found = Gradients(
-      *pmean_floats((grads, batch_stats, aux_state, metrics), axis_name)
+      *pmean_floats((grads, batch_stats, aux_state, metrics, values), axis_name)
     )
     if not norms:
       return found

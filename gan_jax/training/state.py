@@ -6,6 +6,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from gan_jax import prng
+from gan_jax.training import transforms
+from gan_jax.training.gan import GAN
+from gan_jax.training.hparams import RecordedHparams, read_hparams
+from gan_jax.training.labels import apply_to_label
+
 Array = jax.Array
 PyTree = Any
 
@@ -49,43 +55,63 @@ class GANState:
   aux_state: dict[str, PyTree]
 
 
+def own_arrays(tree: PyTree) -> PyTree:
+  """Copies every leaf to an array of its own.
+
+  A donated state must own its arrays: leaves that share a buffer (tied
+  parameters, an optimizer that starts at the parameters, constants of a
+  network's init) cannot be donated together, or twice.
+
+  Args:
+    tree: tree of arrays or numbers.
+
+  Returns:
+    The tree, of jax.Arrays. None of them shares a buffer with another one or
+    with the leaves given.
+  """
+  return jax.tree.map(lambda x: jnp.array(x, jnp.result_type(x)), tree)
+
+
 def init_state(
-  gan: Any, key: Array, batch: Mapping[str, Array], hparams: Mapping[str, Any]
+  gan: GAN, key: Array, batch: Mapping[str, Array], hparams: Mapping[str, Any]
 ) -> GANState:
   """Initializes the train state at step 0.
 
   Args:
     gan: the GAN.
-    key: typed key; each player is initialized from its own fold of it.
+    key: key; each player is initialized from its own fold of it.
     batch: `{'x': [B, ...] float32, 'label'?}`; only its shapes and dtypes
       matter.
-    hparams: values of the hyper-parameters that the GAN reads, by name.
+    hparams: values of the hyper-parameters that the GAN reads, by name:
+      hparams.required_hparams(gan) returns usual ones.
 
   Returns:
-    The state, on the default device.
+    The state, on the default device. It owns its arrays: no two leaves share a
+    buffer, nor does a later state.
 
   Raises:
-    ValueError: if hparams lacks the weight of a loss term, or
-      'consensus_weight' or 'augment_strength' where the GAN reads them.
+    ValueError: if hparams lacks one that the GAN reads (the message has the
+      usual value), an optimizer cannot be used (transforms.init_opt_state), or
+      a conditional network gets no labels.
   """
-  names = [f'{name}_weight' for name in (*gan.d_terms, *gan.g_terms)]
-  if gan.consensus:
-    names.append('consensus_weight')
-  if gan.augment is not None and not gan.is_adaptive:
-    names.append('augment_strength')
-  missing = [name for name in names if name not in hparams]
-  if missing:
-    raise ValueError(f'hparams lacks {missing}; it has {sorted(hparams)}')
-  # Copies, here and below: a donated state must own its buffers.
+  unset = [name for name, value in hparams.items() if value is None]
+  if unset:
+    raise ValueError(f'hparams: {unset} must be numbers, not None')
   hparams = {
     k: jnp.array(v, jnp.float32, copy=True) for k, v in hparams.items()
   }
-  label = batch.get('label')
+  recorded = RecordedHparams(hparams)
+  read_hparams(gan, recorded)
+  recorded.raise_missing()
+  key, label = prng.typed_keys(key), batch.get('label')
   latents = jnp.zeros((batch['x'].shape[0], gan.latent_dim))
 
-  def player(network, optimizer, index, x, label):
-    params, batch_stats = network.init(jax.random.fold_in(key, index), x, label)
-    return NetState(params, batch_stats, optimizer.init(params))
+  def player(name, index, x, label):
+    network, own = getattr(gan, name), jax.random.fold_in(key, index)
+    params, batch_stats = apply_to_label(
+      lambda label: network.init(own, x, label), label, len(x), player=name
+    )
+    return _init_player(gan, name, recorded, params, batch_stats)
 
   # A pack of examples is one input of D, which has no single class.
   x, d_label = batch['x'], label
@@ -96,17 +122,48 @@ def init_state(
   memories = {n: t.aux_state for n, t in {**gan.d_terms, **gan.g_terms}.items()}
   if gan.is_adaptive:
     memories['augment'] = gan.augment.aux_state
-  generator = player(gan.generator, gan.g_transform(hparams), 0, latents, label)
-  return GANState(
+  generator = player('generator', 0, latents, label)
+  discriminator = player('discriminator', 1, x, d_label)
+  recorded.raise_missing()
+  state = GANState(
     step=jnp.int32(0),
     generator=generator,
-    discriminator=player(
-      gan.discriminator, gan.d_transform(hparams), 1, x, d_label
-    ),
-    ema=jax.tree.map(jnp.copy, (generator.params, generator.batch_stats)),
+    discriminator=discriminator,
+    ema=(generator.params, generator.batch_stats),
     hparams=hparams,
-    aux_state=jax.tree.map(lambda x: jnp.array(x, copy=True), memories),
+    aux_state=memories,
   )
+  return own_arrays(state)
+
+
+def _init_player(gan, name, hparams, params, batch_stats) -> NetState:
+  where = f'{name[0]}_optimizer'
+  optimizer = getattr(gan, f'{name[0]}_transform')(hparams)
+  opt_state = transforms.init_opt_state(where, optimizer, params)
+  return NetState(params, batch_stats, opt_state)
+
+
+def replace_weights(gan: GAN, state: GANState, trained: GANState) -> GANState:
+  """Starts a new state from the weights of a trained one.
+
+  Args:
+    gan: the GAN.
+    state: state at step 0.
+    trained: state whose parameters, statistics and EMA are taken.
+
+  Returns:
+    The state with these weights, and with optimizers that start from them: the
+    state of some optimizers holds the first parameters. It owns its arrays.
+    init_aux_state must be called after this, not before.
+  """
+  recorded = RecordedHparams(state.hparams)
+  players = {}
+  for name in ('generator', 'discriminator'):
+    old = getattr(trained, name)
+    players[name] = _init_player(
+      gan, name, recorded, old.params, old.batch_stats
+    )
+  return own_arrays(state.replace(ema=trained.ema, **players))
 
 
 def all_finite(tree: PyTree) -> Array:

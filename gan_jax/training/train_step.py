@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import diagnostics as diagnostics_lib
+from gan_jax import prng
 from gan_jax.pixels import to_float
-from gan_jax.training import ema, update_rules
+from gan_jax.training import ema, eval_fns, update_rules
 from gan_jax.training import gan as gan_lib
 from gan_jax.training.gradients import PLAYERS
 from gan_jax.training.state import GANState
@@ -52,7 +53,16 @@ def init_aux_state(
   Returns:
     The state with the arrays in `state.aux_state`; no two leaves share a
     buffer.
+
+  Raises:
+    ValueError: if lookahead_every is above 0, and `state.hparams` lacks
+      'lookahead_alpha'.
   """
+  if lookahead_every and 'lookahead_alpha' not in state.hparams:
+    raise ValueError(
+      f"lookahead_every={lookahead_every} needs hparams['lookahead_alpha'], "
+      f'usually 0.5; state.hparams has {sorted(state.hparams)}'
+    )
   params = _params(state)
   zeros = lambda: jax.tree.map(jnp.zeros_like, params)
   more = {}
@@ -169,14 +179,14 @@ def make_train_step(
     batch = {**batch, 'x': to_float(batch['x'])}
     before = state
     state, metrics = play_round(
-      state, batch, jax.random.fold_in(key, state.step)
+      state, batch, jax.random.fold_in(prng.typed_keys(key), state.step)
     )
     if lookahead_every:
       state = _lookahead(state, lookahead_every)
     if diagnostics:
       state, more = _update_cosines(before, state)
       metrics = {**metrics, **more}
-    generator = (state.generator.params, state.generator.batch_stats)
+    generator = eval_fns.player_weights(state.generator)
     decay = state.hparams['ema_decay']
     if 'ema_rampup' in state.hparams:
       decay = ema.ramped_decay(state.step, decay, state.hparams['ema_rampup'])

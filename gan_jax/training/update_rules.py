@@ -11,10 +11,9 @@ from typing import Any, Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from gan_jax import collectives
-from gan_jax.training import gan_losses
+from gan_jax.training import gan_losses, transforms
 from gan_jax.training.gan import GAN, Batch, Metrics
 from gan_jax.training.gradients import PLAYERS, Gradients, make_gradient_fn
 from gan_jax.training.state import GANState
@@ -31,19 +30,22 @@ def _transform(gan: GAN, player: str, hparams):
   return gan.g_transform(hparams) if is_generator else gan.d_transform(hparams)
 
 
-def _update_player(gan, state, player, grads):
+def _update_player(gan, state, player, grads, value=None):
   """Returns a player's (params, opt_state) after one update."""
   now = getattr(state, player)
-  transform = _transform(gan, player, state.hparams)
-  updates, opt_state = transform.update(grads, now.opt_state, now.params)
-  return optax.apply_updates(now.params, updates), opt_state
+  transform = transforms.as_transform(_transform(gan, player, state.hparams))
+  return transforms.update_params(
+    transform, grads, now.opt_state, now.params, value
+  )
 
 
 def _apply_gradients(gan: GAN, state: GANState, found: Gradients) -> GANState:
   """Returns the state after updating the players that have gradients."""
   moved = {}
   for player, grads in found.grads.items():
-    params, opt_state = _update_player(gan, state, player, grads)
+    params, opt_state = _update_player(
+      gan, state, player, grads, found.values[player]
+    )
     moved[player] = getattr(state, player).replace(
       params=params, opt_state=opt_state, batch_stats=found.batch_stats[player]
     )
@@ -191,11 +193,12 @@ def simultaneous(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
   return update
 
 
-def _extrapolate(gan: GAN, state: GANState, grads) -> GANState:
+def _extrapolate(gan: GAN, state: GANState, grads, values=None) -> GANState:
   """Returns the state with parameters one update ahead, the rest unchanged."""
   moved = {}
   for player in PLAYERS:
-    params, _ = _update_player(gan, state, player, grads[player])
+    value = None if values is None else values[player]
+    params, _ = _update_player(gan, state, player, grads[player], value)
     moved[player] = getattr(state, player).replace(params=params)
   return state.replace(**moved)
 
@@ -220,7 +223,7 @@ def extragradient(
 
   def update(state, batches, key):
     here = gradient(state, batches, key)
-    ahead = _extrapolate(gan, state, here.grads)
+    ahead = _extrapolate(gan, state, here.grads, here.values)
     found = gradient(ahead, batches, key)
     return _apply_gradients(gan, state, found), found.metrics
 

@@ -268,7 +268,7 @@ def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
 
 def test_init_from_takes_weights_and_nothing_else(tmp_path):
   trained, _ = train_and_save(tmp_path / 'old')
-  built = build(d_optimizer={'name': 'sgd'}, seed=5)
+  built = build(d_optimizer={'name': 'sgd'}, seed=5, lookahead={'every': 2})
   state, _, _, note = resume.restore_or_initialize(
     built, tmp_path / 'new', str(tmp_path / 'old')
   )
@@ -277,6 +277,8 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
     mine, theirs = getattr(state, player), getattr(trained, player)
     chex.assert_trees_all_equal(mine.params, theirs.params)
     chex.assert_trees_all_equal(mine.batch_stats, theirs.batch_stats)
+    slow = state.aux_state['lookahead'][player]
+    chex.assert_trees_all_equal(slow, theirs.params)
   chex.assert_trees_all_equal(state.ema, trained.ema)
   other = build(generator={'name': 'mlp', 'mlp': {'features': (9,)}})
   message = r'generator.mlp.features: .*\[8\].*\[9\]'

@@ -494,3 +494,12 @@ def test_feature_matching_sees_means_alone():
   np.testing.assert_allclose(match(real, moved), 0, atol=1e-12)
   offset = real + jnp.array([[1.0, 0.0, 2.0]])
   np.testing.assert_allclose(match(real, offset), 5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_a_pair_of_losses_that_is_called_says_what_to_write(name):
+  logits = jnp.zeros(3)
+  with pytest.raises(TypeError, match=r'loss\.discriminator\(real_logits, '):
+    losses.LOSSES[name](logits, logits)
+  with pytest.raises(TypeError, match='hinge'):
+    losses.hinge(logits, logits)
