@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_jax import prng, training
 from gan_jax.training import ema
-from gan_jax.training.labels import apply_to_label
+from gan_jax.training.labels import explain_missing_labels
 
 Array = jax.Array
 PyTree = Any
@@ -145,12 +145,10 @@ def _recompute(generator, sizes, weights, key, label):
     options = dict(
       train=True, key=jax.random.fold_in(network_key, index), axis_name=None
     )
-    return apply_to_label(
-      lambda label: generator.apply(params, given, z, label, **options),
-      jax.tree.map(lambda x: x[index], label),
-      batch_size,
-      player='generator',
-    )[1]
+    own = jax.tree.map(lambda x: x[index], label)
+    call = functools.partial(generator.apply, params, given, z, **options)
+    with explain_missing_labels(call, own, batch_size, player='generator'):
+      return call(own)[1]
 
   def moving(function, *trees):
     """Maps a function over averages; other leaves are as in batch_stats."""

@@ -1,5 +1,6 @@
 """Sampling and logit functions of a GAN, in evaluation mode."""
 
+import functools
 from typing import Any, Callable
 
 import jax
@@ -41,14 +42,13 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
   def sample(weights, latents, label=None):
     params, batch_stats = weights
     options = dict(train=False, key=None, axis_name=None)
-    x, _ = labels.apply_to_label(
-      lambda label: gan.generator.apply(
-        params, batch_stats, latents, label, **options
-      ),
-      label,
-      len(latents),
-      player='generator',
+    call = functools.partial(
+      gan.generator.apply, params, batch_stats, latents, **options
     )
+    with labels.explain_missing_labels(
+      call, label, len(latents), player='generator'
+    ):
+      x, _ = call(label)
     return x
 
   return sample
@@ -71,14 +71,14 @@ def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
     params, batch_stats = weights
     inputs = packing.pack(x, gan.packing)
     options = dict(train=False, key=None, axis_name=None)
-    y, _ = labels.apply_to_label(
-      lambda label: gan.discriminator.apply(
-        params, batch_stats, inputs, label, **options
-      ),
-      label if gan.packing == 1 else None,
-      len(inputs),
-      player='discriminator',
+    label = label if gan.packing == 1 else None
+    call = functools.partial(
+      gan.discriminator.apply, params, batch_stats, inputs, **options
     )
+    with labels.explain_missing_labels(
+      call, label, len(inputs), player='discriminator'
+    ):
+      y, _ = call(label)
     return getattr(y, 'logits', y)
 
   return logits

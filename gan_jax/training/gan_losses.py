@@ -4,6 +4,7 @@ Every update rule is built on `make_gan_losses`. Losses see one device's part
 of the batch; `axis_name` is the only trace of the other devices.
 """
 
+import functools
 import zlib
 from typing import Any, Callable
 
@@ -128,36 +129,35 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
   g_params, d_params = params
 
   def generate(latents):
-    return labels.apply_to_label(
-      lambda label: gan.generator.apply(
-        g_params,
-        state.generator.batch_stats,
-        latents,
-        label,
-        key=jax.random.fold_in(key, _GENERATOR),
-        **common,
-      ),
-      label,
-      len(latents),
-      player='generator',
+    call = functools.partial(
+      gan.generator.apply,
+      g_params,
+      state.generator.batch_stats,
+      latents,
+      key=jax.random.fold_in(key, _GENERATOR),
+      **common,
     )
+    with labels.explain_missing_labels(
+      call, label, len(latents), player='generator'
+    ):
+      return call(label)
 
   def discriminate(batch_stats, inputs, part=0):
     leaves = jax.tree.leaves(d_label)
     repeats = len(inputs) // len(leaves[0]) if leaves else 1
-    outputs, batch_stats = labels.apply_to_label(
-      lambda label: gan.discriminator.apply(
-        d_params,
-        batch_stats,
-        inputs,
-        label,
-        key=jax.random.fold_in(key, _DISCRIMINATOR + part),
-        **common,
-      ),
-      _repeated(d_label, repeats),
-      len(inputs),
-      player='discriminator',
+    repeated = _repeated(d_label, repeats)
+    call = functools.partial(
+      gan.discriminator.apply,
+      d_params,
+      batch_stats,
+      inputs,
+      key=jax.random.fold_in(key, _DISCRIMINATOR + part),
+      **common,
     )
+    with labels.explain_missing_labels(
+      call, repeated, len(inputs), player='discriminator'
+    ):
+      outputs, batch_stats = call(repeated)
     _check_outputs(outputs, inputs, loss.output)
     return outputs, batch_stats
 

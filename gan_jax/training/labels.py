@@ -1,6 +1,7 @@
 """Explains the error of a conditional network that has no labels."""
 
-from typing import Any, Callable
+import contextlib
+from typing import Any, Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +9,11 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
-def apply_to_label(
+@contextlib.contextmanager
+def explain_missing_labels(
   call: Callable[[Any], Any], label: Any, size: int, *, player: str
-) -> Any:
-  """Calls a network with its labels.
+) -> Iterator[None]:
+  """Explains an error of `call(label)` that labels would prevent.
 
   Args:
     call: function of the label.
@@ -19,19 +21,14 @@ def apply_to_label(
     size: batch size.
     player: name of the network, for the message.
 
-  Returns:
-    The function's value.
-
   Raises:
     ValueError: if there are no labels, and the network fails without and works
       with them.
   """
-  if label is not None:
-    return call(label)
   try:
-    return call(None)
+    yield
   except Exception as error:  # networks of users raise any type
-    if not _works(call, size):
+    if label is not None or not _works(call, size):
       raise
     raise ValueError(
       f'the {player} is conditional and got no labels: write '

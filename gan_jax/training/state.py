@@ -1,5 +1,6 @@
 """The train state: a tree of arrays that can be jitted, sharded and saved."""
 
+import functools
 from typing import Any, Mapping
 
 import flax.struct
@@ -10,7 +11,7 @@ from gan_jax import prng
 from gan_jax.training import transforms
 from gan_jax.training.gan import GAN
 from gan_jax.training.hparams import RecordedHparams, read_hparams
-from gan_jax.training.labels import apply_to_label
+from gan_jax.training.labels import explain_missing_labels
 
 Array = jax.Array
 PyTree = Any
@@ -108,9 +109,9 @@ def init_state(
 
   def player(name, index, x, label):
     network, own = getattr(gan, name), jax.random.fold_in(key, index)
-    params, batch_stats = apply_to_label(
-      lambda label: network.init(own, x, label), label, len(x), player=name
-    )
+    init = functools.partial(network.init, own, x)
+    with explain_missing_labels(init, label, len(x), player=name):
+      params, batch_stats = init(label)
     return _init_player(gan, name, recorded, params, batch_stats)
 
   # A pack of examples is one input of D, which has no single class.
