@@ -2,7 +2,6 @@
 
 import functools
 import os
-import pathlib
 import sys
 
 from gan_jax import config as config_lib
@@ -41,7 +40,7 @@ def launch(
       EXIT_PEER_LOST.
   """
   _start(config, coordinator, num_processes, process_id)
-  from gan_jax.runner import loop, meters
+  from gan_jax.runner import console, loop, meters
   from gan_jax.runner.train import train
 
   errors = (
@@ -55,39 +54,52 @@ def launch(
   )
   with shutdown.abort_job_on_error(PROGRAM), watchdog:
     with shutdown.exit_on_user_error(PROGRAM, *errors):
+      _check_data_named(config)
       result = train(
         config,
-        pathlib.Path(workdir),
+        workdir,
         init_from=init_from,
         watchdog=watchdog,
+        reporter=console.ConsoleReporter(
+          quiet=not multihost.is_chief(), program=True
+        ),
       )
     if not result.finished:
       sys.exit(shutdown.EXIT_RESUMABLE)
   return 0
 
 
-def print_costs(config: config_lib.Config) -> None:
-  """Prints what a train step costs; trains and writes nothing.
+def dry_run(
+  config: config_lib.Config,
+  workdir: str | os.PathLike,
+  *,
+  init_from: str = '',
+) -> None:
+  """Prints what a train step costs; trains, compiles and writes nothing.
 
   Args:
     config: resolved config.
+    workdir: directory of the run.
+    init_from: directory of another run to take the weights from; '' for none.
 
   Raises:
-    SystemExit: with a line and status 1 for a user's error.
+    SystemExit: with a line and status 1 for a user's error, as `launch`.
   """
   _start(config, '', 1, -1)
-  from gan_jax import experiment as experiment_lib
-  from gan_jax.experiment import cost
+  from gan_jax.runner import dry_run as dry
 
   with shutdown.exit_on_user_error(PROGRAM, *shutdown.USER_ERRORS):
-    count = 1
-    if config_lib.is_ensemble(config):
-      ensemble = experiment_lib.build_ensemble(config)
-      experiment, count = ensemble.base, len(ensemble.members)
-    else:
-      experiment = experiment_lib.build(config)
-    costs = cost.estimate_cost(experiment)
-    print(*cost.format_cost(costs, experiment, count), sep='\n')
+    _check_data_named(config)
+    print(*dry.dry_run(config, workdir, init_from=init_from), sep='\n')
+
+
+def _check_data_named(config: config_lib.Config) -> None:
+  """Refuses a folder without a path, in the words of this command line."""
+  if config.data.name == 'folder' and not config.data.options.path:
+    raise ValueError(
+      'data.folder.path is empty: name your directory of images, '
+      '--config.data.folder.path=DIR'
+    )
 
 
 def _start(config, coordinator, num_processes, process_id) -> None:
