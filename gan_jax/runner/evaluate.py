@@ -14,6 +14,7 @@ from typing import Any, Mapping, Sequence
 from gan_jax import config as config_lib
 from gan_jax import data as data_lib
 from gan_jax import evaluation
+from gan_jax.data import sample_files
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.evaluation import (
   feature_cache,
@@ -42,6 +43,8 @@ class Request:
     follow_symlinks: whether links in folders may lead out of them.
     data: real data: a config file, a folder, an .npz or an .npy; '' for the
       data of the run.
+    size: side to which the images of a folder in `data` are cropped and
+      resized, as for training; 0 leaves them as they are.
     data_dir: directory in which TFDS keeps datasets.
     eval: fields of `config.eval` that replace those of the run.
     seed: seed of the samples.
@@ -58,6 +61,7 @@ class Request:
   value_range: Sequence[str | float] = (-1.0, 1.0)
   follow_symlinks: bool = False
   data: str = ''
+  size: int = 0
   data_dir: str = ''
   eval: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   seed: int = 1
@@ -66,7 +70,7 @@ class Request:
 
 
 def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
-  """Computes scores, prints a table, and writes a JSON record.
+  """Computes scores, writes a JSON record, and prints a table.
 
   Args:
     request: what to score.
@@ -82,6 +86,7 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
     OSError: if a file is missing or cannot be read or written.
   """
   reporter = console.ConsoleReporter(quiet=quiet)
+  request = _with_resolved_paths(request)
   start = time.perf_counter()
   devices = devices_lib.local_devices(request.num_devices)
   source, facts, config = _open_generated(request, devices)
@@ -103,7 +108,6 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
       scores = evaluator.baselines()
     else:
       scores = evaluator(source)
-  reporter.scores(scores, evaluator.notes)
   seconds = time.perf_counter() - start
   record = results.evaluation_record(
     scores,
@@ -115,9 +119,28 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
     | {'value_range': _value_range(request.value_range)},
     seconds=seconds,
   )
-  files.write_json(path, record)
+  files.write_json(path, record)  # before anything of it is printed
+  reporter.scores(scores, evaluator.notes)
   reporter.recorded(path, seconds)
   return path
+
+
+def _with_resolved_paths(request: Request) -> Request:
+  """Expands `~` in what a request names, and refuses impossible paths."""
+
+  def resolve(values, names):
+    return {
+      name: str(files.resolve_path(values[name], name))
+      for name in names
+      if values.get(name)
+    }
+
+  own = ('workdir', 'samples', 'data', 'data_dir', 'out')
+  changed = resolve(vars(request), own)
+  scored = resolve(request.eval, ('features', 'feature_weights'))
+  return dataclasses.replace(
+    request, **changed, eval={**request.eval, **scored}
+  )
 
 
 def _eval_options(
@@ -153,6 +176,31 @@ def _open_samples(request: Request, path: str) -> data_lib.Source:
   )
 
 
+def _open_real_files(request: Request) -> data_lib.Source:
+  """Opens the images or arrays that `data` names."""
+  try:
+    return data_lib.open_samples(
+      request.data,
+      value_range=_value_range(request.value_range),
+      follow_symlinks=request.follow_symlinks,
+      size=request.size,
+    )
+  except sample_files.SeveralSizesError as error:
+    raise ValueError(
+      f'{error}; --size=PIXELS crops and resizes those of --data'
+    ) from error
+  except FileNotFoundError as error:
+    path, variant = f'{request.data}.py', ''
+    if ':' in request.data:
+      name, _, variant = request.data.rpartition(':')
+      path, variant = f'{name}.py', f':{variant}'
+    if not pathlib.Path(path).is_file():
+      raise
+    raise FileNotFoundError(
+      f'{error}. Did you mean --data={path}{variant}?'
+    ) from error
+
+
 def _open_reference(
   request: Request, config: config_lib.Config | None
 ) -> tuple[reference_data.ReferenceData, dict[str, Any]]:
@@ -167,7 +215,7 @@ def _open_reference(
   """
   is_config = '.py' in request.data and not pathlib.Path(request.data).is_dir()
   if request.data and not is_config:
-    source = _open_samples(request, request.data)
+    source = _open_real_files(request)
     facts = {'data': str(pathlib.Path(request.data).resolve())}
     return reference_data.split_half_reference(source, facts), facts
   if request.data:
@@ -180,6 +228,14 @@ def _open_reference(
     raise ValueError(
       '--samples needs --data: a config (configs/cifar10.py), a folder, an '
       '.npz or an .npy of real examples'
+    )
+  if request.size:
+    raise ValueError('--size is for a folder of images in --data')
+  if config.data.name == 'folder' and not config.data.options.path:
+    side = config.data.options.size
+    raise ValueError(
+      f'--data={request.data}: it names no folder (data.folder.path is empty); '
+      f'name the folder itself, --data=DIR --size={side}'
     )
   if request.data_dir:
     name = config.data.name
