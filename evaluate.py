@@ -3,6 +3,7 @@
   python evaluate.py --workdir=runs/digits
   python evaluate.py --workdir=runs/cifar10 --metrics=fid,kid,prdc --num_samples=10000
   python evaluate.py --samples=DIR_OR_NPZ --data=configs/cifar10.py --metrics=fid
+  python evaluate.py --samples=DIR --data=PHOTOGRAPHS --size=64 --metrics=fid
   python evaluate.py --data=configs/cifar10.py --metrics=fid      the baseline alone
 
 Prints a table and writes a JSON record of scores, errors, baselines, protocol,
@@ -37,6 +38,9 @@ flags.DEFINE_bool(
 flags.DEFINE_string(
   'data', '', "Config, folder, .npz or .npy of real data; default: the run's."
 )
+flags.DEFINE_integer(
+  'size', 0, 'Side to which images of a folder in --data are resized; 0: none.'
+)
 flags.DEFINE_string('data_dir', '', 'Directory in which TFDS keeps datasets.')
 flags.DEFINE_integer('seed', 1, 'Seed of the samples.')
 flags.DEFINE_integer('num_devices', 0, 'Number of devices; 0 for all.')
@@ -45,7 +49,7 @@ flags.DEFINE_string(
 )
 _REQUEST = (
   'workdir checkpoint member weights samples value_range follow_symlinks data '
-  'data_dir seed num_devices out'
+  'size data_dir seed num_devices out'
 ).split()
 
 # Flags that replace fields of `config.eval`, None for those of the run.

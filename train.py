@@ -4,7 +4,7 @@
   python train.py --config=configs/mnist.py --config.batch_size=128
   python train.py --config=configs/x.py --workdir=runs/mine
   python train.py --config=configs/x.py --print_config    every field, resolved
-  python train.py --config=configs/x.py --dry_run     what a step costs
+  python train.py --config=configs/x.py --dry_run     checks, and what a step costs
   python train.py --config=configs/x.py --config.ensemble.seeds=16
 
 Starting again with the same --workdir continues from the last checkpoint.
@@ -22,6 +22,7 @@ from absl import flags, logging
 ROOT = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # configs import from here, in any directory
 
+from gan_jax.io import terminal  # noqa: E402
 from gan_jax.runner import cli  # noqa: E402
 
 _CONFIG = cli.ConfigFlag(ROOT / 'configs' / 'digits.py')
@@ -36,7 +37,7 @@ _PRINT_CONFIG = flags.DEFINE_bool(
   'print_config', False, 'Print every field of the resolved config, and exit.'
 )
 _DRY_RUN = flags.DEFINE_bool(
-  'dry_run', False, 'Print what a step costs, train nothing, and exit.'
+  'dry_run', False, 'Check all that a run needs, print its cost, and exit.'
 )
 _COORDINATOR = flags.DEFINE_string(
   'coordinator', '', 'host:port of process 0, if there are several.'
@@ -55,21 +56,25 @@ def main(_):
   try:
     config = _CONFIG.resolve()
   except ValueError as error:
-    sys.exit(f'train.py: {error}')
+    sys.exit(f'train.py: {terminal.error_message(error)}')
   if _PRINT_CONFIG.value:
     from gan_jax import config as config_lib
 
     print(config_lib.format_config(config))
-    return 0
+    return terminal.output_status()
   # Imported here, so that --help and errors in flags come at once.
   from gan_jax.runner import launch
 
+  workdir = _WORKDIR.value or pathlib.Path('runs') / _CONFIG.run_name()
   if _DRY_RUN.value:
-    return launch.print_costs(config, _CONFIG.parts())
+    launch.dry_run(
+      config, workdir, parts=_CONFIG.parts, init_from=_INIT_FROM.value
+    )
+    return terminal.output_status()
   return launch.launch(
     config,
-    _WORKDIR.value or pathlib.Path('runs') / _CONFIG.run_name(),
-    parts=_CONFIG.parts(),
+    workdir,
+    parts=_CONFIG.parts,
     config_file=_CONFIG.path(),
     init_from=_INIT_FROM.value,
     coordinator=_COORDINATOR.value,

@@ -2,8 +2,12 @@
 
 import difflib
 import inspect
+import pathlib
+import sys
+import warnings
 from typing import Any, Callable, Iterable, Mapping
 
+_PACKAGE = str(pathlib.Path(__file__).parent)
 _MAX_INT = 2**31 - 1  # devices count in int32; seeds are distinct up to here
 
 
@@ -105,3 +109,16 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
     for p in parameters
     if p.kind == p.KEYWORD_ONLY and p.default is not p.empty
   }
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+  """Warns at the line that called this library, from wherever in it.
+
+  Args:
+    message: the message.
+    category: kind of the warning.
+  """
+  frame, level = sys._getframe(1), 2
+  while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
+    frame, level = frame.f_back, level + 1
+  warnings.warn(message, category, stacklevel=level)

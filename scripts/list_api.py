@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import gan_jax  # noqa: E402
+from gan_jax.io import terminal  # noqa: E402
 
 PAGE = ROOT / 'docs' / 'api.md'
 HEAD = """# Public names
@@ -71,4 +72,5 @@ def page() -> str:
 
 
 if __name__ == '__main__':
+  terminal.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
   PAGE.write_text(page())

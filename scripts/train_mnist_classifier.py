@@ -9,7 +9,6 @@ model selection: the number of epochs is fixed, and the last weights are kept.
 They measure the accuracy of the weights as read back from the file.
 """
 
-import argparse
 import functools
 import json
 import pathlib
@@ -25,7 +24,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from gan_jax import data  # noqa: E402
+from gan_jax.distributed import shutdown  # noqa: E402
 from gan_jax.evaluation.networks import mnist_classifier  # noqa: E402
+from gan_jax.io import files, terminal  # noqa: E402
 from gan_jax.pixels import to_float  # noqa: E402
 
 BATCH, EPOCHS, SEED = 128, 8, 0
@@ -119,7 +120,7 @@ def accuracy(params, source):
 
 
 def main():
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = terminal.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument(
     '--data_dir', default='', help='directory of TFDS datasets'
   )
@@ -129,6 +130,14 @@ def main():
     '--machine', default='', help='description of the machine, for the record'
   )
   args = parser.parse_args()
+  with shutdown.exit_on_user_error(parser.prog, *shutdown.USER_ERRORS):
+    train_and_record(args)
+
+
+def train_and_record(args):
+  """Trains the classifier, and writes its weights and their record."""
+  out = files.resolve_path(args.out, 'out')
+  files.make_directory(out)
   spec = {
     'name': 'tfds',
     'dataset': 'mnist',
@@ -141,8 +150,6 @@ def main():
   params = jax.block_until_ready(train(source, args.epochs))
   seconds = time.perf_counter() - started
 
-  out = pathlib.Path(args.out)
-  out.mkdir(parents=True, exist_ok=True)
   weights = out / mnist_classifier.WEIGHTS.name
   stored = {name: np.asarray(x, np.float16) for name, x in params.items()}
   np.savez(weights, allow_pickle=False, **stored)
@@ -173,4 +180,5 @@ def main():
 
 
 if __name__ == '__main__':
+  terminal.start_program('train_mnist_classifier.py')
   main()

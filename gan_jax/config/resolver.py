@@ -67,7 +67,7 @@ def resolve(mapping: Any, typed: Collection[str] = ()) -> Config:
   _check_swept(config)
   _check_typed(config, typed)
   rules.check_rules(config)
-  rules.warn(config, stacklevel=2)
+  rules.warn(config)
   return _filled_in(config)
 
 
@@ -151,7 +151,7 @@ def check_name(dotted: str) -> None:
   """Checks that there is a field of a dotted name.
 
   Args:
-    dotted: name of a field or a section, such as 'generator.dcgan.width'.
+    dotted: name of a field, such as 'generator.dcgan.width'.
 
   Raises:
     ValueError: with the nearest or the allowed names.
@@ -160,7 +160,9 @@ def check_name(dotted: str) -> None:
   prefix = ''
   for name in dotted.split('.'):
     if not is_section(section):
-      raise ValueError(_unknown('', dotted, Config(), {}))
+      raise ValueError(
+        f'unknown option {dotted!r}: {prefix[:-1]} is a value, without options'
+      )
     known = dict(fields.children(section))
     if name not in known:
       if isinstance(section, Penalties):
@@ -171,6 +173,10 @@ def check_name(dotted: str) -> None:
         )
       raise ValueError(_unknown(prefix, name, section, {}))
     section, prefix = known[name], f'{prefix}{name}.'
+  if is_section(section):
+    leaves = list(fields.flatten_section(section, prefix))
+    places = leaves[:_MOST_PLACES] + ['...'] * (len(leaves) > _MOST_PLACES)
+    raise ValueError(f'{dotted} is a section: there is {", ".join(places)}')
 
 
 def _plain(given: Any) -> Any:

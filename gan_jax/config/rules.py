@@ -6,8 +6,8 @@ data, their shape or the devices is checked where these are known.
 """
 
 import math
-import warnings
 
+from gan_jax import validation
 from gan_jax.config.evaluation import METRIC_ALIASES, METRICS, Eval
 from gan_jax.config.fields import canonical_name
 from gan_jax.config.losses import LOSSES, OWN_LOSS, LossFacts
@@ -91,12 +91,11 @@ def check_rules(config: Config) -> None:
     _check_schedule(f'{name}_optimizer', part, count)
 
 
-def warn(config: Config, stacklevel: int) -> None:
+def warn(config: Config) -> None:
   """Warns of combinations that work, but not as one would think.
 
   Args:
     config: The config.
-    stacklevel: Frame that the warning points to; 1 is the caller.
   """
   for player in ('discriminator', 'generator'):
     by_example = [
@@ -108,11 +107,10 @@ def warn(config: Config, stacklevel: int) -> None:
     if by_example and getattr(options, 'norm', '') == 'batch':
       output = 'a logit' if player == 'discriminator' else 'an example'
       name = getattr(config, player).name
-      warnings.warn(
+      validation.warn(
         f'the penalty {", ".join(by_example)} is defined for each example, and '
         f"with {player}.{name}.norm='batch' {output} depends on its whole "
-        "batch; use norm='none', 'layer' or 'spectral'",
-        stacklevel=stacklevel + 1,
+        "batch; use norm='none', 'layer' or 'spectral'"
       )
 
 

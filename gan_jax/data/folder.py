@@ -188,7 +188,8 @@ def list_images(
         raise ValueError(
           f'{path} is a link to {os.path.realpath(path)}, outside of {root}; '
           'to allow it, set follow_symlinks (train.py: '
-          '--config.data.follow_symlinks, evaluate.py: --follow_symlinks)'
+          '--config.data.folder.follow_symlinks, evaluate.py: '
+          '--follow_symlinks)'
         )
       if not is_directory:
         paths.append(path)
@@ -251,8 +252,7 @@ def folder(
   images.check_format(size, channels)
   if not path:
     raise FileNotFoundError(
-      'data.path is empty: set it to your directory of images '
-      '(--config.data.path=DIR)'
+      'data.folder.path is empty: set it to your directory of images'
     )
   if threads < 0:
     raise ValueError(f'threads={threads}: must be at least 0')

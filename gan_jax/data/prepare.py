@@ -7,7 +7,6 @@ Run it once for each dataset. Those in TENSORFLOW_FREE are prepared without
 TensorFlow; the others need it for this step only.
 """
 
-import argparse
 import functools
 import gzip
 import importlib.util
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from gan_jax.data import tfds
+from gan_jax.io import files, terminal
 
 _REMEDY = 'pip install tensorflow-cpu, then run the same command again'
 _UNSIGNED_BYTE = 8  # type code in the header of an IDX file
@@ -223,8 +223,7 @@ def prepare(builder) -> None:
     )
   except Exception as error:  # TFDS and its datasets raise any type
     raise RuntimeError(
-      f'preparing {builder.name!r} failed: '
-      f'{type(error).__name__}: {tfds.first_line(error)}'
+      f'preparing {builder.name!r} failed: {tfds.first_line(error)}'
     ) from error
 
 
@@ -248,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   Raises:
     SystemExit: with a one-line message, if it fails.
   """
-  parser = argparse.ArgumentParser(
+  parser = terminal.ArgumentParser(
     prog='python -m gan_jax.data.prepare',
     description='Downloads a TFDS dataset and prepares it, once.',
   )
@@ -262,6 +261,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   # A single error at the end instead of a warning for every retry.
   logging.getLogger('urllib3').setLevel(logging.ERROR)
   try:
+    if args.data_dir:
+      files.resolve_path(args.data_dir, 'data_dir')
     builder = tfds.open_builder(args.name, args.data_dir)
     line = _config_line(builder, args.name, args.data_dir)
     done = 'already prepared'
@@ -269,8 +270,8 @@ def main(argv: Sequence[str] | None = None) -> None:
       prepare(builder)
       builder = tfds.open_builder(args.name, args.data_dir)
       done = 'prepared'
-  except (ModuleNotFoundError, RuntimeError, ValueError) as error:
-    sys.exit(f'{parser.prog}: {error}')
+  except (ModuleNotFoundError, OSError, RuntimeError, ValueError) as error:
+    sys.exit(f'{parser.prog}: {terminal.error_message(error)}')
   sizes = {k: split.num_examples for k, split in builder.info.splits.items()}
   sizes = ', '.join(f'{size:,} {name}' for name, size in sizes.items())
   print(f'{args.name} is {done} in {builder.data_path}: {sizes}')
@@ -278,4 +279,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
+  terminal.start_program('prepare')
   main()

@@ -18,13 +18,18 @@ _LABELS = ('label', 'labels', 'y', 'arr_1')
 _DTYPES = (np.uint8, np.float16, np.float32, np.float64)
 
 
+class SeveralSizesError(ValueError):
+  """Raised for a directory of images of several sizes."""
+
+
 def open_samples(
   path: str | pathlib.Path,
   *,
   value_range: tuple[float, float] = (-1.0, 1.0),
   follow_symlinks: bool = False,
+  size: int = 0,
 ) -> ArraySource | folder.ImageFolderSource:
-  """Opens examples on disk without cropping or resizing them.
+  """Opens examples on disk, without cropping or resizing them by default.
 
   Args:
     path: a directory of images of one size (in one sub-directory per class, or
@@ -34,6 +39,8 @@ def open_samples(
       uint8 or float, or float points `[N, d]`.
     value_range: (lowest, highest) value of float images.
     follow_symlinks: whether links in a directory may lead out of it.
+    size: side to which images in a directory are cropped and resized, as those
+      of data.folder are for training; 0 leaves them as they are.
 
   Returns:
     The source. Float images are converted to uint8, because all images are
@@ -41,23 +48,27 @@ def open_samples(
 
   Raises:
     FileNotFoundError: if the path does not exist.
+    SeveralSizesError: if images have several sizes, and `size` is 0.
     ValueError: if a file is broken or declares much more data than it holds, a
       link leads out of the directory, images have several sizes, arrays have
       another shape or type, or values are not finite or out of range. The
       message names the file.
   """
-  path = pathlib.Path(path).expanduser()
+  path = files.resolve_path(path)
+  suffix = path.suffix.lower()
   if path.is_dir():
-    return _read_folder(path, follow_symlinks)
+    return _read_folder(path, follow_symlinks, size)
+  if size:
+    raise ValueError(f'size={size}: {path} is not a directory of images')
   if not path.is_file():
     raise FileNotFoundError(f'{path} is neither a directory nor a file')
-  if path.suffix not in ('.npy', '.npz'):
+  if suffix not in ('.npy', '.npz'):
     raise ValueError(
       f'{path}: must be a directory of images, an .npz file or an .npy file'
     )
   with path.open('rb') as file:
     try:
-      if path.suffix == '.npy':
+      if suffix == '.npy':
         x, label = npz.read_npy(file), None
       else:
         x, label = _members(file)
@@ -170,7 +181,7 @@ def _to_uint8(path, x, value_range):
 
 
 def _read_folder(
-  root: pathlib.Path, follow_symlinks: bool
+  root: pathlib.Path, follow_symlinks: bool, size: int
 ) -> folder.ImageFolderSource:
   """Opens images that are decoded on access; their headers are read now."""
   paths = folder.list_images(root, follow_symlinks=follow_symlinks)
@@ -180,19 +191,21 @@ def _read_folder(
     with folder.open_image(path) as image:
       seen[image.size].append(path)
       channels = max(channels, _channels(image))
-  if len(seen) > 1:
+  if size:
+    images.check_format(size, channels)
+  elif len(seen) > 1:
     commonest = sorted(seen.items(), key=lambda item: -len(item[1]))[:4]
     listed = ', '.join(
       f'{len(of_size)} of {width} x {height} (such as {of_size[0]})'
       for (width, height), of_size in commonest
     )
-    raise ValueError(
+    raise SeveralSizesError(
       f'{root} has images of {len(seen)} sizes: {listed}; all images must have '
       'the same size, because resizing is part of the protocol'
     )
-  ((width, height),) = seen
+  width, height = (size, size) if size else next(iter(seen))
   shape, threads = (height, width, channels), os.cpu_count() or 1
-  load = functools.partial(_load, shape=shape)
+  load = functools.partial(_load, shape=shape, resize=bool(size))
   labels = folder.class_labels(root, paths)
   source = folder.ImageFolderSource(paths, labels, load, shape, threads)
   source.class_names = folder.class_names(root, paths)
@@ -203,6 +216,10 @@ def _channels(image: Image.Image) -> int:
   return 1 if image.mode in ('1', 'L', 'LA') or image.mode[0] == 'I' else 3
 
 
-def _load(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
+def _load(
+  path: pathlib.Path, shape: tuple[int, int, int], resize: bool
+) -> np.ndarray:
   with folder.open_image(path, verify=True) as image:
+    if resize:
+      return images.crop_and_resize(image, shape[0], shape[-1])
     return np.asarray(images.convert_mode(image, shape[-1])).reshape(shape)

@@ -2,6 +2,7 @@
 
 import difflib
 import pathlib
+import shlex
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from gan_jax.data.array_source import ArraySource
 
 
 def _prepare_command(dataset: str, data_dir: str) -> str:
-  where = f' --data_dir={data_dir}' if data_dir else ''
+  where = f' --data_dir={shlex.quote(data_dir)}' if data_dir else ''
   return f'python -m gan_jax.data.prepare {dataset}{where}'
 
 

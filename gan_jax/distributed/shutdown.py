@@ -8,6 +8,8 @@ import threading
 import traceback
 from typing import Any, Callable, Iterator
 
+from gan_jax.io import terminal
+
 EXIT_RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_PEER_LOST = 76  # another process of the job died or hangs
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError)
@@ -84,7 +86,7 @@ def exit_on_user_error(program: str, *kinds: type[Exception]) -> Iterator[None]:
   try:
     yield
   except kinds as error:
-    sys.exit(f'{program}: {error}')
+    sys.exit(f'{program}: {terminal.error_message(error)}')
 
 
 @contextlib.contextmanager

@@ -103,8 +103,8 @@ class Evaluator:
     self.count, self._real_count = count, real_count
     self._real, self._reference_split = dict(real), reference_split
     self._options = {'devices': devices}
-    if track is not None:
-      self._options['track'] = track
+    self._track = track or features.no_progress
+    self._options['track'] = self._track
     self._store, self.seed = store, seed
     # If one metric needs all features in memory, the others use them as well.
     self._options['keep_in_memory'] = any(
@@ -163,7 +163,10 @@ class Evaluator:
       check_labels(name, fake, real)
     key, n = jax.random.key(self.seed), min(fake.count, real.count)
     n = min(n, metric.max_examples or n)
-    return jax.device_get(list(metric.function(fake, real, key, n)))
+    advance = self._track(f'score {name}', 1)
+    scores = jax.device_get(list(metric.function(fake, real, key, n)))
+    advance(1)
+    return scores
 
   def _baseline(self, name: str, count: int):
     """Returns the cached score of real examples, with the two sets compared.

@@ -10,11 +10,11 @@ import json
 import os
 import pathlib
 import tempfile
-import warnings
 from typing import Any, Mapping
 
 import numpy as np
 
+from gan_jax import validation
 from gan_jax.io import cache_dir, npz
 
 
@@ -59,7 +59,7 @@ class FeatureCache:
         description.write_text(json.dumps(key, indent=2, sort_keys=True))
         os.replace(description, path.with_suffix('.json'))
     except OSError as error:
-      warnings.warn(f'features are not cached: {error}', stacklevel=2)
+      validation.warn(f'features are not cached: {error}')
 
 
 def default_feature_cache() -> FeatureCache:

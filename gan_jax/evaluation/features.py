@@ -23,7 +23,8 @@ MAX_IN_MEMORY = (
 SCHEMA = 1
 
 
-def _no_progress(what, total):
+def no_progress(what: str, total: int) -> Callable[[int], None]:
+  """Shows nothing: the default of every function that computes."""
   del what, total
   return lambda done: None
 
@@ -63,7 +64,7 @@ class FeatureSet:
     start: int = 0,
     devices: Sequence[jax.Device] = (),
     name: str = 'examples',
-    track: ProgressFn = _no_progress,
+    track: ProgressFn = no_progress,
     store: feature_cache.FeatureCache | None = None,
     facts: dict[str, Any] | None = None,
     keep_in_memory: bool = False,

@@ -17,23 +17,21 @@ class StepCost(NamedTuple):
     d_parameters: number of parameters of the discriminator.
     state_bytes: bytes of both networks, optimizers, EMA and auxiliary arrays.
     resident_bytes: bytes of the examples on the device; 0 if they are streamed.
-    moved_bytes: bytes copied from the host to this device for a step.
+    batch_bytes: bytes of the examples of a step on this device, which are
+      copied from the host if the examples are streamed.
     reduced_bytes: bytes averaged over devices in a step; 0 on one device.
     flops: floating-point operations, as XLA counts them before optimizing.
     accessed_bytes: bytes read and written, counted likewise: an upper bound.
-    temporary_bytes: largest memory besides arguments and results, as compiled
-      for this machine.
   """
 
   g_parameters: int
   d_parameters: int
   state_bytes: int
   resident_bytes: int
-  moved_bytes: int
+  batch_bytes: int
   reduced_bytes: int
   flops: float
   accessed_bytes: float
-  temporary_bytes: int
 
 
 def _bytes(tree: Any) -> int:
@@ -68,7 +66,9 @@ def count_flops(lowered: jax.stages.Lowered) -> float:
 
 
 def estimate_cost(experiment: Any) -> StepCost:
-  """Compiles one step for the experiment's shapes and reads XLA's analysis.
+  """Counts what one step costs, for the experiment's shapes.
+
+  Nothing is compiled, so that the memory of intermediate results is unknown.
 
   Args:
     experiment: an experiment.Experiment.
@@ -80,7 +80,6 @@ def estimate_cost(experiment: Any) -> StepCost:
   shapes = experiment.abstract_state()
   lowered = lower_train_step(experiment)
   counted = lowered.cost_analysis() or {}
-  memory = lowered.compile().memory_analysis()
   size = lambda net: sum(x.size for x in jax.tree.leaves(net.params))
   resident = program.fits_on_device(experiment.train, config)
   g, d = shapes.generator, shapes.discriminator
@@ -94,17 +93,18 @@ def estimate_cost(experiment: Any) -> StepCost:
     resident_bytes=device_feed.source_nbytes(experiment.train)
     if resident
     else 0,
-    moved_bytes=0 if resident else _bytes(experiment.abstract_batch()) // count,
+    batch_bytes=_bytes(experiment.abstract_batch()) // count,
     reduced_bytes=reduced if count > 1 else 0,
     flops=count_flops(lowered),
     accessed_bytes=counted.get('bytes accessed', float('nan')),
-    temporary_bytes=getattr(memory, 'temp_size_in_bytes', 0),
   )
 
 
 def _units(number: float, base: int, unit: str) -> str:
-  """Formats a number as in 1.91 MB or 0.916 GFLOP."""
+  """Formats a number as in 1.91 MiB (base 1024) or 0.916 GFLOP (1000)."""
   prefixes = ['', 'k', 'M', 'G', 'T', 'P', 'E']
+  if base == 1024:
+    prefixes = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
   while number >= base and len(prefixes) > 1:
     number /= base
     prefixes.pop(0)
@@ -129,11 +129,10 @@ def format_cost(cost: StepCost, experiment: Any, members: int = 1) -> list[str]:
     f'parameters  G {cost.g_parameters:,}, D {cost.d_parameters:,}{every}',
     f'state       {size(cost.state_bytes * members)} (networks, optimizers, '
     'average)',
-    f'temporary   {size(cost.temporary_bytes)} for a step of {share} examples '
-    'on a device, as compiled here',
+    f'batch       {size(cost.batch_bytes)}, {share} examples on each device',
     f'examples    {size(cost.resident_bytes)} live on each device'
     if cost.resident_bytes
-    else f'examples    {size(cost.moved_bytes)} copied to each device a step',
+    else 'examples    streamed, a batch at a time',
     f'devices     {size(cost.reduced_bytes)} averaged over '
     f'{len(experiment.devices)} a step',
     f'a step      {flop(cost.flops * members)}, '

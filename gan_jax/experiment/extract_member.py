@@ -6,15 +6,15 @@ The new run has the member's config and its last checkpoint, so that it can be
 scored, sampled, and continued like any other run.
 """
 
-import argparse
 import logging
 import pathlib
+import shlex
 import signal
 import sys
 
 from gan_jax import config as config_lib
 from gan_jax.experiment import compatibility, run_dir
-from gan_jax.io import checkpoint, files
+from gan_jax.io import checkpoint, files, terminal
 
 
 def extract_member(
@@ -36,7 +36,8 @@ def extract_member(
     FileExistsError: if `out` is not empty.
     ValueError: if there is no such member.
   """
-  out = pathlib.Path(out)
+  workdir = files.resolve_path(workdir, 'workdir')
+  out = files.resolve_path(out, 'out')
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise FileExistsError(f'{out} exists already: name a new directory')
   _, config, _, state = run_dir.restore(workdir, member=member)
@@ -55,7 +56,10 @@ def extract_member(
 
 def main() -> None:
   """Runs the command line program."""
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = terminal.ArgumentParser(
+    prog='python -m gan_jax.experiment.extract_member',
+    description=__doc__.splitlines()[0],
+  )
   parser.add_argument('workdir', help='directory of the ensemble')
   parser.add_argument('member', type=int, help='index of the member, from 0')
   parser.add_argument('out', help='directory of the new run')
@@ -65,30 +69,32 @@ def main() -> None:
     logging.ERROR
   )  # orbax logs what it raises, too
   try:
-    step = extract_member(options.workdir, options.member, options.out)
+    workdir = files.resolve_path(options.workdir, 'workdir')
+    out = files.resolve_path(options.out, 'out')
+    step = extract_member(workdir, options.member, out)
   except (ValueError, OSError) as error:
-    sys.exit(f'extract_member: {error}')
-  text = f'{options.out}: member {options.member} at step {step}'
-  reached = run_dir.latest_step(options.workdir)
+    sys.exit(f'{parser.prog}: {terminal.error_message(error)}')
+  text = f'{files.printable(out)}: member {options.member} at step {step}'
+  reached = run_dir.latest_step(workdir)
   if step < reached:
     text += f', after which it diverged (the others are at {reached})'
   print(text)
-  before = config_lib.resolve(run_dir.read_config(options.workdir)['config'])
-  after = config_lib.resolve(run_dir.read_config(options.out)['config'])
+  before = config_lib.resolve(run_dir.read_config(workdir)['config'])
+  after = config_lib.resolve(run_dir.read_config(out)['config'])
   changed = compatibility.incompatible_fields(
     config_lib.to_dict(before), config_lib.to_dict(after)
   )
   overrides = ' '.join(
-    f'--config.{field}={new}'
+    f'--config.{field}={shlex.quote(str(new))}'
     for field, (_, new) in changed.items()
     if not field.startswith('ensemble.')
   )
   print(
     'to continue it: the command of the ensemble without --config.ensemble, '
-    f'with '
-    f'{overrides} --workdir={options.out}'
+    f'with {overrides} --workdir={shlex.quote(str(out))}'
   )
 
 
 if __name__ == '__main__':
+  terminal.start_program('extract_member')
   main()

@@ -13,7 +13,7 @@ from gan_jax import config as config_lib
 from gan_jax import training
 from gan_jax.distributed import multihost
 from gan_jax.experiment import build_gan, compatibility, run_dir
-from gan_jax.io import checkpoint
+from gan_jax.io import checkpoint, files
 
 
 class ResumePoint(NamedTuple):
@@ -91,7 +91,7 @@ def _check_same_config(experiment) -> None:
     raise ValueError(
       f'process {int(np.argmax(other))} has another config, other data or '
       'versions than process 0: all must be started alike (independent runs '
-      'take --num_processes=1)'
+      'take num_processes=1)'
     )
 
 
@@ -105,19 +105,61 @@ def _without_paths(config: config_lib.Config) -> dict[str, Any]:
 def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
   found = None
   if workdir is not None:
-    workdir.mkdir(parents=True, exist_ok=True)
+    files.make_directory(workdir)
     found = _restore_newest(experiment, workdir)
   if found is not None:
     total = experiment.config.num_steps
     note = f'continues from the checkpoint of step {found.step} of {total}'
     if init_from:
-      note += ' (with its own weights; --init_from is for new runs)'
+      note += ' (with its own weights; init_from is for new runs)'
     return found._replace(note=found.note + note)
   if workdir is not None:
     _check_no_results_lost(experiment, workdir)
-  fresh = experiment.init_state()
   if not init_from:
-    return ResumePoint(fresh, 0, 0, 'a new run')
+    return ResumePoint(experiment.init_state(), 0, 0, 'a new run')
+  trained = _weights_of(experiment, init_from)
+  fresh = experiment.init_state()
+  fresh = build_gan.start_from_weights(
+    experiment.gan, experiment.config, fresh, trained
+  )
+  note = f'a new run from the weights of {init_from}, step {trained.step}'
+  return ResumePoint(fresh, 0, 0, note)
+
+
+def check_start(
+  experiment: Any,
+  workdir: pathlib.Path | None,
+  init_from: str | os.PathLike = '',
+) -> str:
+  """Checks whether a run can start or continue, and writes nothing.
+
+  Args:
+    experiment: as in restore_or_initialize.
+    workdir: as in restore_or_initialize.
+    init_from: as in restore_or_initialize.
+
+  Returns:
+    Sentence that says what a run would start from.
+
+  Raises:
+    OSError: if the directory cannot be made or written to, or as
+      restore_or_initialize.
+    ValueError: as restore_or_initialize.
+  """
+  if workdir is not None:
+    files.check_directory(workdir)
+    found = _find_newest(experiment, workdir)
+    if found is not None:
+      return f'continues from the checkpoint of step {found[1]}'
+    _check_no_results_lost(experiment, workdir)
+  if not init_from:
+    return 'a new run'
+  trained = _weights_of(experiment, init_from)
+  return f'a new run from the weights of {init_from}, step {trained.step}'
+
+
+def _weights_of(experiment, init_from) -> training.GANState:
+  """Reads a state of the same networks from another run."""
   _, other, shape, trained = run_dir.restore(init_from, parts=experiment.parts)
   parts = ('generator', 'discriminator', 'latent_dim', 'packing')
   facts = lambda config, shape: {
@@ -131,11 +173,7 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
     f'the networks of {init_from} do not fit; they differ in',
     'Weights can be taken from the same networks only.',
   )
-  fresh = build_gan.start_from_weights(
-    experiment.gan, experiment.config, fresh, trained
-  )
-  note = f'a new run from the weights of {init_from}, step {trained.step}'
-  return ResumePoint(fresh, 0, 0, note)
+  return trained
 
 
 def _check_no_results_lost(experiment, workdir) -> None:
@@ -152,6 +190,25 @@ def _check_no_results_lost(experiment, workdir) -> None:
 
 def _restore_newest(experiment, workdir) -> ResumePoint | None:
   """Reads the newest good checkpoint, and quarantines damaged newer ones."""
+  found = _find_newest(experiment, workdir)
+  if found is None:
+    return None
+  restored, step, metadata, damaged = found
+  kept = workdir / run_dir.CHECKPOINTS
+  notes = ''.join(
+    f'{checkpoint.quarantine(kept / str(number), text)}; '
+    for number, text in damaged.items()
+  )
+  return ResumePoint(restored, step, metadata.get('rollbacks', 0), notes)
+
+
+def _find_newest(experiment, workdir):
+  """Returns the newest good checkpoint, and which newer ones are damaged.
+
+  Returns:
+    The state, its step, its metadata, and {step: damage}; None if there is no
+    checkpoint.
+  """
   kept = workdir / run_dir.CHECKPOINTS
   if not kept.is_dir():
     return None
@@ -169,15 +226,11 @@ def _restore_newest(experiment, workdir) -> ResumePoint | None:
       if damaged:
         raise ValueError(
           'no checkpoint is left to continue from: '
-          f'{"; ".join(damaged.values())}. Choose another --workdir, or remove '
+          f'{"; ".join(damaged.values())}. Choose another workdir, or remove '
           f'{kept} to start anew'
         )
       return None
-  notes = ''.join(
-    f'{checkpoint.quarantine(kept / str(number), text)}; '
-    for number, text in damaged.items()
-  )
-  return ResumePoint(restored, step, metadata.get('rollbacks', 0), notes)
+  return restored, step, metadata, damaged
 
 
 def _check_continues(experiment, workdir, step, metadata) -> None:
@@ -189,7 +242,7 @@ def _check_continues(experiment, workdir, step, metadata) -> None:
       | {'examples': run_dir.data_fingerprint(experiment)},
     ),
     f'{workdir} holds a run of another config; it differs in',
-    'Choose another --workdir, or the old values.',
+    'Choose another workdir, or the old values.',
   )
   if step > experiment.config.num_steps:
     raise ValueError(

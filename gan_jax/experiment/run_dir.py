@@ -86,6 +86,8 @@ def read_config(workdir: str | pathlib.Path) -> dict[str, Any]:
       this library.
   """
   path = pathlib.Path(workdir) / CONFIG_FILE
+  if pathlib.Path(workdir).is_file():
+    raise NotADirectoryError(f'{workdir} is a file; must be a directory')
   if not path.exists():
     raise FileNotFoundError(f'{workdir} holds no run: there is no {path}')
   found = files.read_json(path)
@@ -196,6 +198,7 @@ def restore(
     ValueError: for another `checkpoint`, a member that does not exist, or a
       damaged checkpoint.
   """
+  workdir = files.resolve_path(workdir, 'workdir')
   metadata = read_config(workdir)
   kept = config_lib.resolve(metadata['config'])
   shape = tuple(metadata['shape'])
@@ -216,7 +219,7 @@ def restore(
   if latest_step(workdir, of) is None:
     hint = ''
     if of == BEST:
-      hint = '; one is kept with --config.eval_every, but not of an ensemble'
+      hint = '; one is kept with eval_every, but not of an ensemble'
     raise FileNotFoundError(
       f'{workdir} has no {checkpoint} checkpoint yet{hint}'
     )

@@ -160,7 +160,7 @@ class RunCheckpointer:
         is created or cleaned up.
       metadata: JSON object stored with each state.
     """
-    self.directory = pathlib.Path(directory).absolute()
+    self.directory = files.resolve_path(directory).absolute()
     self._about, self._looked_at = dict(metadata or {}), set()
     alone = _single_process()
     with _quiet():

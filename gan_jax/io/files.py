@@ -1,4 +1,4 @@
-"""Atomic writes, bounded reads and short error messages of files."""
+"""Paths as users type them, atomic writes, bounded reads, short messages."""
 
 import contextlib
 import json
@@ -8,6 +8,90 @@ import stat
 from typing import Any, Iterator, Mapping
 
 _MAX_JSON = 2**28  # bytes
+_MAX_NAME, _MAX_PATH = 255, 4095  # bytes, of Linux and of macOS
+
+
+def resolve_path(path: str | os.PathLike, what: str = 'path') -> pathlib.Path:
+  """Expands `~` in a path, and refuses one that no file can have.
+
+  A relative path stays relative to the current directory.
+
+  Args:
+    path: path as a user typed it.
+    what: name of the option, for messages.
+
+  Returns:
+    The path.
+
+  Raises:
+    ValueError: if the path has a null character, is not valid UTF-8 (files of
+      a checkpoint could not be written there), is too long, or begins with
+      the home directory of nobody.
+  """
+  text = os.fsdecode(path)
+  shown = f'{what}={printable(text)}'
+  if '\0' in text:
+    raise ValueError(f'{shown}: a path must not have a null character')
+  try:
+    parts = [part.encode() for part in text.split('/')]
+  except UnicodeEncodeError as error:
+    raise ValueError(f'{shown}: a path must be valid UTF-8') from error
+  longest = max(map(len, parts))
+  if longest > _MAX_NAME or len(text.encode()) > _MAX_PATH:
+    raise ValueError(
+      f'{what}={printable(text[:40])}...: a name in a path must be at most '
+      f'{_MAX_NAME} bytes long (this one has {longest}), and a path at most '
+      f'{_MAX_PATH}'
+    )
+  try:
+    return pathlib.Path(text).expanduser()
+  except RuntimeError as error:
+    raise ValueError(f'{shown}: there is no such home directory') from error
+
+
+def printable(text: Any) -> str:
+  """Returns text on one line, without control characters.
+
+  Args:
+    text: a path or a message. Newlines, escape sequences and bytes that are no
+      UTF-8 would print as such, and are escaped as in Python's literals.
+  """
+  return ''.join(
+    c if c.isprintable() else c.encode('unicode_escape').decode()
+    for c in str(text)
+  )
+
+
+def check_directory(path: pathlib.Path) -> None:
+  """Checks that a directory can be written to, or can be made.
+
+  Args:
+    path: path of the directory.
+
+  Raises:
+    NotADirectoryError: if there is a file in its place, or above it.
+    PermissionError: if it is not writable.
+  """
+  whole = path.absolute()
+  there = next(p for p in (whole, *whole.parents) if os.path.lexists(p))
+  shown = printable(there)
+  if not there.is_dir():
+    raise NotADirectoryError(f'{shown} is a file; must be a directory')
+  if not os.access(there, os.W_OK | os.X_OK):
+    raise PermissionError(f'the directory {shown} is not writable')
+
+
+def make_directory(path: pathlib.Path) -> None:
+  """Makes a directory and those above it, unless it exists.
+
+  Args:
+    path: path of the directory.
+
+  Raises:
+    OSError: as check_directory; or if it cannot be made.
+  """
+  check_directory(path)
+  path.mkdir(parents=True, exist_ok=True)
 
 
 def short_message(error: Exception) -> str:

@@ -7,7 +7,7 @@ import pathlib
 import types
 from typing import Any, Mapping
 
-from gan_jax.io import files
+from gan_jax.io import files, terminal
 
 _ANY: Mapping[str, type] = types.MappingProxyType({})
 
@@ -44,8 +44,8 @@ def read_jsonl(
       if not any(lines[number:]):
         break
       raise ValueError(
-        f'line {number} of {path} is corrupt: {error!r:.200}; repair or remove '
-        'the file'
+        f'line {number} of {files.printable(path)} is corrupt: '
+        f'{terminal.error_message(error):.200}; repair or remove the file'
       ) from error
     found.append(value)
   return found

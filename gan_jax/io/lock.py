@@ -5,10 +5,15 @@ import os
 import pathlib
 import socket
 
+from gan_jax.io import files
+
 try:
   import fcntl
 except ImportError:  # Windows
   fcntl = None
+
+
+NAME = '.lock'
 
 
 class DirectoryLockedError(OSError):
@@ -32,10 +37,10 @@ class DirectoryLock:
     Raises:
       DirectoryLockedError: if another process holds the lock; the message names
         it.
-      OSError: if the directory is not writable.
+      OSError: if the directory is a file, or not writable.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    self._file = (directory / '.lock').open('a+')
+    files.make_directory(directory)
+    self._file = (directory / NAME).open('a+')
     if fcntl is None:
       return
     try:
@@ -45,7 +50,7 @@ class DirectoryLock:
       holder = self._file.read().strip() or 'another process'
       self._file.close()
       raise DirectoryLockedError(
-        f'{directory} is in use by {holder}'
+        f'{files.printable(directory)} is in use by {holder}'
       ) from error
     except OSError:  # this file system does not support locks
       return

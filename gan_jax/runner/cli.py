@@ -1,24 +1,27 @@
 """Command line of the root scripts: the config flag and one-line errors."""
 
+import functools
 import pathlib
 import re
 import signal
 import sys
 from typing import Any, Callable, NoReturn
 
+import ml_collections
 from absl import app, flags
 from ml_collections import config_flags
 
 from gan_jax import config as config_lib
+from gan_jax import validation
+from gan_jax.io import terminal
 from gan_jax.runner import config_file
 
-_PARSE_ERRORS = (
-  flags.Error,
-  AttributeError,
-  KeyError,
-  OSError,
-  TypeError,
-  ValueError,
+_PARSE_ERRORS = (flags.Error, OSError, ValueError)
+# Messages of the parsers of flags, and what a person can do with them.
+_REWRITTEN = (
+  (r'invalid literal for int\(\) with base 10: .*', 'a whole number'),
+  (r'could not convert string to float: .*', 'a number'),
+  (r"\('Non-boolean argument to boolean flag', .*\)", 'true or false'),
 )
 
 
@@ -38,6 +41,8 @@ class ConfigFlag:
       f'Path of a config file, with a variant after a colon; default: {default}.'
       ' --config.FIELD=VALUE overrides a field; --print_config lists them.',
     )
+    self._file = _ConfigFileParser({})
+    flags.FLAGS['config'].parser = self._file
 
   def resolve(self) -> config_lib.Config:
     """Returns the resolved config.
@@ -47,15 +52,16 @@ class ConfigFlag:
         part that is not chosen.
     """
     typed = config_flags.get_override_values(flags.FLAGS['config'])
-    own = config_lib.with_own_parts(self._holder.value, self.parts())
+    own = config_lib.with_own_parts(self._holder.value, self.parts)
     return config_lib.resolve(own, typed)
 
   def path(self) -> str:
     """Returns the config file, with its variant."""
     return config_flags.get_config_filename(flags.FLAGS['config'])
 
+  @functools.cached_property
   def parts(self) -> dict[str, Any]:
-    """Returns what `get_parts` of the config file returns, {} without one.
+    """What `get_parts` of the config file returns, {} without one.
 
     Raises:
       ValueError: if it fails, or returns what is no part.
@@ -69,24 +75,17 @@ class ConfigFlag:
 
   def parse(self, argv: list[str]) -> list[str]:
     """Parses flags as absl does, with the default config and short errors."""
-    program = pathlib.Path(argv[0]).name
-    try:
-      rest = flags.FLAGS(self._with_default(argv))
-      self._holder.value.to_dict()  # a file that does not load raises here
-    except _PARSE_ERRORS as error:
-      sys.exit(f'{program}: {first_cause(error)}')
-    refuse_positional(program, rest)
-    return rest
+    return _parse(argv, self._with_default)
 
   def _with_default(self, argv: list[str]) -> list[str]:
-    """Returns arguments that name a config, after a look at their names."""
+    """Returns arguments that name a config, which is loaded and checked."""
     is_named = False
     for argument, following in zip(argv[1:], [*argv[2:], '']):
       name, equals, value = argument.lstrip('-').partition('=')
       if not argument.startswith('-'):
         continue
       if name == 'config':
-        config_file.split_path(value if equals else following)
+        self._file.parse(value if equals else following)
         is_named = True
       elif name.startswith('config.'):
         config_lib.check_name(name.removeprefix('config.'))
@@ -95,55 +94,97 @@ class ConfigFlag:
     return [argv[0], f'--config={self._default}', *argv[1:]]
 
 
-def refuse_positional(program: str, rest: list[str]) -> None:
-  """Ends the program if arguments are left that no flag took.
+class _ConfigFileParser(flags.ArgumentParser):
+  """Loads config files for the flag, each once, with the library's errors."""
 
-  Args:
-    program: name of the program, for the message.
-    rest: what absl's parser left, the program's path first.
-  """
+  def __init__(self, loaded: dict[str, ml_collections.ConfigDict]):
+    # An argument, because absl shares parsers that are made without any.
+    self._loaded = loaded
+
+  def parse(self, argument: str) -> ml_collections.ConfigDict:
+    """Returns a config with every field, so that any can be overridden."""
+    if argument not in self._loaded:
+      loaded = config_file.load_config(argument)
+      if isinstance(loaded, config_lib.Config):
+        loaded = config_lib.to_dict(loaded)
+      if not hasattr(loaded, 'items'):
+        raise ValueError(
+          f'{argument}: get_config() must return a mapping of fields, not '
+          f'{loaded!r:.80}'
+        )
+      config = ml_collections.ConfigDict(loaded)
+      _fill_in(config, config_lib.defaults())
+      self._loaded[argument] = config.lock()
+    return self._loaded[argument]
+
+  def flag_type(self) -> str:
+    return 'config object'
+
+
+def _fill_in(config: Any, defaults: dict[str, Any]) -> None:
+  """Adds the fields that a config file left out."""
+  config.unlock()
+  for name, value in defaults.items():
+    if name not in config:
+      config[name] = value
+    elif isinstance(value, dict) and isinstance(
+      config[name], ml_collections.ConfigDict
+    ):
+      _fill_in(config[name], value)
+
+
+def _parse(
+  argv: list[str],
+  prepare: Callable[[list[str]], list[str]] = lambda argv: argv,
+) -> list[str]:
+  """Parses flags; a mistake ends the program with a line and status 1."""
+  program = pathlib.Path(argv[0]).name
+  try:
+    rest = flags.FLAGS(prepare(argv))
+  except flags.UnrecognizedFlagError as error:
+    known = flags.FLAGS.get_key_flags_for_module(argv[0])
+    names = [f'--{flag.name}' for flag in known] or [
+      f'--{name}' for name in flags.FLAGS
+    ]
+    sys.exit(
+      f'{program}: '
+      + validation.unknown_name_message(f'--{error.flagname}', names, 'flag')
+    )
+  except _PARSE_ERRORS as error:
+    sys.exit(f'{program}: {first_cause(error)}')
   if len(rest) > 1:
     hint = ''
     if rest[1].partition(':')[0].endswith('.py'):
-      hint = f'; a config is named by --config={rest[1]}'
+      hint = f'; a config is named by --{_names_config()}={rest[1]}'
     sys.exit(f'{program}: unexpected argument {rest[1]!r}{hint}')
+  return rest
+
+
+def _names_config() -> str:
+  """Returns the flag of this program that names a config."""
+  return 'config' if 'config' in flags.FLAGS else 'data'
 
 
 def first_cause(error: Exception) -> str:
   """Returns the one line of a flag parser's error that a person needs."""
-  text = str(error.args[-1] if error.args else error).replace('\\n', '\n')
-  lines = [line.strip() for line in text.splitlines() if line.strip()]
-  if not lines:
-    return type(error).__name__
-  if 'Did you mean' in lines[-1]:
-    return lines[-1].strip('"\'')
-  if isinstance(error, AttributeError | KeyError):
-    return f'unknown config field {text}'
-  line = lines[-1] if 'Traceback' in text else ' '.join(lines)
-  return re.sub(r'^\w+Error: ', '', line)
+  text = terminal.error_message(error)
+  for pattern, kind in _REWRITTEN:
+    text = re.sub(pattern, f'must be {kind}', text)
+  return text.removeprefix('flag ')
 
 
 def run(
   main: Callable[[list[str]], Any],
-  parser: Callable[[list[str]], list[str]] | None = None,
+  parser: Callable[[list[str]], list[str]] = _parse,
 ) -> NoReturn:
   """Runs a program with its flags parsed, and exits with what main returns.
 
   Args:
     main: takes the arguments that are left; returns an exit status or None.
-    parser: parses the flags; None for absl's own, without positional
+    parser: parses the flags; the default is absl's own, without positional
       arguments.
   """
+  terminal.start_program(pathlib.Path(sys.argv[0]).name)
   # As a Python exception a Ctrl-C may be lost in a callback of JAX.
   signal.signal(signal.SIGINT, signal.SIG_DFL)
-  app.run(main, flags_parser=parser or _parse)
-
-
-def _parse(argv: list[str]) -> list[str]:
-  program = pathlib.Path(argv[0]).name
-  try:
-    rest = flags.FLAGS(argv)
-  except flags.Error as error:
-    sys.exit(f'{program}: {first_cause(error)}')
-  refuse_positional(program, rest)
-  return rest
+  app.run(main, flags_parser=parser)

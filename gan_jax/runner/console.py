@@ -2,51 +2,74 @@
 
 import contextlib
 import pathlib
-import sys
+import shlex
+import threading
 import time
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
-from rich import console, progress
+from rich import console, measure, progress
+from rich import text as rich_text
 
 from gan_jax.distributed import multihost
+from gan_jax.io import files, terminal
 from gan_jax.report import tables
 from gan_jax.runner.meters import MetricMeter
+
+_BAR_WIDTH = 60  # columns that a progress bar and its numbers need
 
 
 def _short(x: float) -> str:
   return f'{x:.3f}' if abs(x) < 1e6 else f'{x:.3g}'
 
 
-class _Console(console.Console):
-  """Stops printing if the output is closed or full; the run goes on."""
-
-  def on_broken_pipe(self) -> None:
-    with contextlib.suppress(SystemExit):
-      super().on_broken_pipe()
-
-  def print(self, *objects: Any, **options: Any) -> None:
-    try:
-      super().print(*objects, **options)
-    except OSError as error:  # such as output to a file on a full disk
-      self.on_broken_pipe()
-      with contextlib.suppress(OSError):
-        print(f'nothing more is printed: {error}', file=sys.stderr)
-
-
 class ConsoleReporter:
-  """Prints the beginning, the progress and the end of a run."""
+  """Prints the beginning, the progress and the end of a run.
 
-  def __init__(self, *, quiet: bool = False):
+  Nothing that it prints can end the run, see terminal.SafeOutput.
+  """
+
+  def __init__(self, *, quiet: bool = False, program: bool = False):
     """Opens the console.
 
     Args:
       quiet: whether to print nothing.
+      program: whether a program prints, whose user types commands; False for a
+        call of a function.
     """
-    self._console = _Console(
-      highlight=False, markup=False, soft_wrap=True, quiet=quiet
+    self._console = console.Console(
+      highlight=False,
+      markup=False,
+      soft_wrap=True,
+      quiet=quiet,
+      file=terminal.SafeOutput(),
     )
+    self._program = program
+
+  def _line(self, text: str) -> None:
+    """Prints one line; names of files in it may have newlines and escapes."""
+    self._console.print(files.printable(text))
+
+  def _table(self, shown: Any) -> None:
+    """Prints a table, whole even where the terminal is narrower than its words.
+
+    The terminal then wraps its lines, whereas rich would leave out letters.
+    """
+    out = self._console
+    size = measure.Measurement.get(out, out.options.update(width=1000), shown)
+    if size.minimum <= out.width:
+      out.print(shown)
+      return
+    options = out.options.update(width=size.maximum)
+    for line in out.render_lines(shown, options, pad=False):
+      cells = [(segment.text, segment.style or '') for segment in line]
+      out.print(rich_text.Text.assemble(*cells))
+
+  @property
+  def _shows_bars(self) -> bool:
+    """Whether progress is shown by bars, which lines take the place of."""
+    return self._console.is_terminal and self._console.width >= _BAR_WIDTH
 
   def header(
     self,
@@ -58,7 +81,7 @@ class ConsoleReporter:
     """Prints what will run."""
     config = experiment.config
     size = lambda params: sum(x.size for x in jax.tree.leaves(params))
-    out = self._console.print
+    out = self._line
     kind = experiment.devices[0].device_kind
     names = ' '.join(str(d) for d in experiment.devices)
     image = len(experiment.shape) == 3
@@ -84,12 +107,12 @@ class ConsoleReporter:
     out(f'workdir  {workdir or "none"}: {note}')
 
   def bar(self, total: int, done: int) -> '_Bar':
-    """Returns a progress bar, which shows on a terminal only."""
-    return _Bar(self._console, total, done)
+    """Returns a progress bar, which shows on a wide terminal only."""
+    return _Bar(self._console, total, done, self._shows_bars)
 
   def compiled(self, seconds: float) -> None:
     """Prints how long the first step took."""
-    self._console.print(f'first step after {seconds:.1f} s, with compilation')
+    self._line(f'first step after {seconds:.1f} s, with compilation')
 
   def line(self, step: int, means: Mapping[str, float]) -> None:
     """Prints one line of the log."""
@@ -100,7 +123,7 @@ class ConsoleReporter:
       hidden.append('skipped')
     shown = {k: v for k, v in means.items() if k not in hidden}
     text = '  '.join(f'{name} {value:.3f}' for name, value in shown.items())
-    self._console.print(
+    self._line(
       f'step {step:>7}  {text}  {means["steps_per_second"]:.1f} steps/s  '
       f'{means["examples_per_second"]:.0f} examples/s'
     )
@@ -115,7 +138,7 @@ class ConsoleReporter:
       workdir: its directory, or None.
       note: where its state comes from.
     """
-    config, out = ensemble.config, self._console.print
+    config, out = ensemble.config, self._line
     kind = ensemble.devices[0].device_kind
     count, seeds = len(ensemble.members), config.ensemble.seeds
     what = 'images' if len(ensemble.base.shape) == 3 else 'points'
@@ -148,7 +171,7 @@ class ConsoleReporter:
       for name, values in means.items()
     )
     gone = f'  {len(lost)} of {count} diverged' if lost else ''
-    self._console.print(
+    self._line(
       f'step {step:>7}  {text}{gone}  {rate:.1f} steps/s of {count} members'
       if live
       else f'step {step:>7}  all {count} members have diverged'
@@ -171,14 +194,14 @@ class ConsoleReporter:
       plot: path of the plot of the scores, or None.
       workdir: directory of the ensemble, or None.
     """
-    out = self._console.print
+    out = self._line
     if rates:
       rate = float(np.median(rates))
       out(
         f'speed    {rate:.1f} steps/s of each member, {rate * members:.0f} of '
         'all together (median)'
       )
-    out(points)
+    self._table(points)
     if workdir is None:
       return
     if plot is None:
@@ -188,14 +211,17 @@ class ConsoleReporter:
       )
     else:
       out(f'plot     {plot}')
-    out(
-      f'members  {workdir / "summary.json"}; one as a run of its own: python '
-      f'-m gan_jax.experiment.extract_member {workdir} NUMBER OUT'
-    )
+    one = f'gan_jax.load({str(workdir)!r}, member=NUMBER)'
+    if self._program:
+      one = (
+        'python -m gan_jax.experiment.extract_member '
+        f'{shlex.quote(str(workdir))} NUMBER OUT'
+      )
+    out(f'members  {workdir / "summary.json"}; one as a run of its own: {one}')
 
   def warning(self, step: int, text: str) -> None:
     """Prints a warning about a failure mode."""
-    self._console.print(f'step {step:>7}  warning: {text}')
+    self._line(f'step {step:>7}  warning: {text}')
 
   def rolled_back(self, reason: str, start: Any) -> None:
     """Prints that the run goes back to a checkpoint.
@@ -204,7 +230,7 @@ class ConsoleReporter:
       reason: the error.
       start: resume.ResumePoint to go on from.
     """
-    self._console.print(
+    self._line(
       f'{reason} Back to step {start.step} (rollback {start.rollbacks}), with '
       'other batches and latents from there'
     )
@@ -212,12 +238,13 @@ class ConsoleReporter:
   def quarantined(self, damaged: Sequence[str]) -> None:
     """Prints which best checkpoints are damaged."""
     for text in damaged:
-      self._console.print(f'warning  {text}')
+      self._line(f'warning  {text}')
 
   def interrupted(self, step: int, workdir: pathlib.Path | None) -> None:
     """Prints that the run was stopped, and how to continue it."""
-    saved = f', saved in {workdir}; the same command continues'
-    self._console.print(f'stopped at step {step}{saved if workdir else ""}')
+    again = 'command' if self._program else 'call'
+    saved = f', saved in {workdir}; the same {again} continues'
+    self._line(f'stopped at step {step}{saved if workdir else ""}')
 
   def summary(
     self,
@@ -236,7 +263,7 @@ class ConsoleReporter:
       warned: whether there were warnings.
       workdir: directory of the run, or None.
     """
-    out = self._console.print
+    out = self._line
     if meter.last_means:
       losses = ', '.join(
         f'{name} {meter.last_means[name]:.3f}' for name in ('d_loss', 'g_loss')
@@ -265,7 +292,7 @@ class ConsoleReporter:
       data: facts about the real data.
       evaluator: an evaluation.Evaluator.
     """
-    out = self._console.print
+    out = self._line
     out('samples  ' + ', '.join(f'{k} {v}' for k, v in samples.items()))
     facts = data['data']
     if isinstance(facts, Mapping):
@@ -279,7 +306,7 @@ class ConsoleReporter:
 
   def recorded(self, path: pathlib.Path, seconds: float) -> None:
     """Prints where the record is."""
-    self._console.print(f'record   {path} ({seconds:.0f} s)')
+    self._line(f'record   {path} ({seconds:.0f} s)')
 
   def scores(self, rows: Sequence[Any], notes: Sequence[str]) -> None:
     """Prints a table of scores beside their baselines.
@@ -288,9 +315,9 @@ class ConsoleReporter:
       rows: results.MetricResult of each metric.
       notes: notes on the scores.
     """
-    self._console.print(tables.score_table(rows))
+    self._table(tables.score_table(rows))
     for note in notes:
-      self._console.print(f'note     {note}')
+      self._line(f'note     {note}')
 
   def scored(self, step: int, rows: Sequence[Any], best: bool) -> None:
     """Prints one line of scores in the course of training."""
@@ -299,20 +326,22 @@ class ConsoleReporter:
       for row in rows
     )
     last = '  the best so far' if best else ''
-    self._console.print(f'step {step:>7}  {text}{last}')
+    self._line(f'step {step:>7}  {text}{last}')
 
   @contextlib.contextmanager
   def feature_bars(
     self,
   ) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Shows bars of feature computation on a terminal, lines elsewhere.
+    """Shows the progress of an evaluation: bars on a terminal, else lines.
 
     Yields:
       Function (name, total) -> advance, where advance(n) adds n to what is
       done.
     """
-    if not self._console.is_terminal:
-      yield self.feature_progress
+    if not self._shows_bars:
+      lines = ProgressLines(self._line)
+      with lines.at_intervals():
+        yield lines.track
       return
     with progress.Progress(
       progress.TextColumn('{task.description}'),
@@ -330,7 +359,7 @@ class ConsoleReporter:
       yield track
 
   def feature_progress(self, name: str, total: int) -> Callable[[int], None]:
-    """Prints a line for each tenth of what takes more than a minute.
+    """Prints lines on the progress of an evaluation in the course of training.
 
     Args:
       name: what is counted.
@@ -339,30 +368,97 @@ class ConsoleReporter:
     Returns:
       Function advance(n), which adds n to what is done.
     """
-    start, done, next_line = time.perf_counter(), 0, 0.0
+    return ProgressLines(self._line, every=30).track(name, total)
 
-    def advance(more):
-      nonlocal done, next_line
-      done += more
-      seconds = time.perf_counter() - start
-      if seconds > 60 and done >= next_line:
-        self._console.print(f'{name}: {done:,} of {total:,}, {seconds:.0f} s')
-        next_line = done + total / 10
+
+class ProgressLines:
+  """Prints now and then what an evaluation does, and how long it still takes.
+
+  At most one line in `every` seconds, so that short evaluations print none.
+  """
+
+  def __init__(
+    self,
+    out: Callable[[str], None],
+    *,
+    every: float = 10.0,
+    clock: Callable[[], float] = time.perf_counter,
+  ):
+    """Initializes the lines; none is printed yet.
+
+    Args:
+      out: prints a line.
+      every: seconds between two lines.
+      clock: returns seconds.
+    """
+    self._out, self._every, self._clock = out, every, clock
+    self._lock, self._last = threading.Lock(), clock()
+    # Parts that have begun: a score, and the features that it needs.
+    self._parts: list[dict[str, Any]] = []
+
+  def track(self, name: str, total: int) -> Callable[[int], None]:
+    """Begins a part of the evaluation.
+
+    Args:
+      name: what is counted.
+      total: how many there are.
+
+    Returns:
+      Function advance(n), which adds n to what is done.
+    """
+    part = {'name': name, 'total': total, 'done': 0, 'start': self._clock()}
+    self._parts.append(part)
+
+    def advance(more: int) -> None:
+      part['done'] += more
+      if part['done'] >= total and part in self._parts:
+        self._parts.remove(part)
+      self.tick()
 
     return advance
+
+  def tick(self) -> None:
+    """Prints a line, unless nothing is going on or the last one is recent."""
+    with self._lock:
+      parts, seconds = list(self._parts), self._clock()
+      if not parts or seconds - self._last < self._every:
+        return
+      self._last = seconds
+    part = parts[-1]
+    done, total, spent = part['done'], part['total'], seconds - part['start']
+    count = f'{done:,} of {total:,}, ' if total > 1 else ''
+    left = f', about {spent / done * (total - done):.0f} s left' if done else ''
+    self._out(f'{part["name"]}: {count}{spent:.0f} s{left}')
+
+  @contextlib.contextmanager
+  def at_intervals(self) -> Iterator[None]:
+    """Prints lines while nothing advances, too, as in a compilation."""
+    ended = threading.Event()
+
+    def watch():
+      while not ended.wait(self._every):
+        self.tick()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+      yield
+    finally:
+      ended.set()
+      thread.join()
 
 
 class _Bar:
   """A progress bar of train steps with their rate."""
 
-  def __init__(self, out: console.Console, total: int, done: int):
+  def __init__(self, out: console.Console, total: int, done: int, shows: bool):
     self._bar = progress.Progress(
       progress.BarColumn(),
       progress.MofNCompleteColumn(),
       progress.TextColumn('{task.fields[rate]}'),
       progress.TimeRemainingColumn(),
       console=out,
-      disable=not out.is_terminal,
+      disable=not shows,
     )
     self._task = self._bar.add_task('', total=total, completed=done, rate='')
 

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -14,6 +15,7 @@ from typing import Any, Mapping, Sequence
 from gan_jax import config as config_lib
 from gan_jax import data as data_lib
 from gan_jax import evaluation
+from gan_jax.data import sample_files
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.evaluation import (
   feature_cache,
@@ -21,11 +23,12 @@ from gan_jax.evaluation import (
   features,
   reference_data,
   results,
+  statistics,
 )
 from gan_jax.experiment import experiment as experiment_lib
-from gan_jax.experiment import run_dir
+from gan_jax.experiment import own_parts, run_dir
 from gan_jax.io import files
-from gan_jax.runner import config_file, console
+from gan_jax.runner import config_file, console, recorded_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Request:
     follow_symlinks: whether links in folders may lead out of them.
     data: real data: a config file, a folder, an .npz or an .npy; '' for the
       data of the run.
+    size: side to which the images of a folder in `data` are cropped and
+      resized, as for training; 0 leaves them as they are.
     data_dir: directory in which TFDS keeps datasets.
     eval: fields of `config.eval` that replace those of the run.
     seed: seed of the samples.
@@ -58,6 +63,7 @@ class Request:
   value_range: Sequence[str | float] = (-1.0, 1.0)
   follow_symlinks: bool = False
   data: str = ''
+  size: int = 0
   data_dir: str = ''
   eval: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   seed: int = 1
@@ -66,7 +72,7 @@ class Request:
 
 
 def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
-  """Computes scores, prints a table, and writes a JSON record.
+  """Computes scores, writes a JSON record, and prints a table.
 
   Args:
     request: what to score.
@@ -82,11 +88,15 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
     OSError: if a file is missing or cannot be read or written.
   """
   reporter = console.ConsoleReporter(quiet=quiet)
+  request = _with_resolved_paths(request)
   start = time.perf_counter()
   devices = devices_lib.local_devices(request.num_devices)
-  source, facts, config = _open_generated(request, devices)
+  parts = own_parts.OwnParts()
+  if request.workdir:
+    parts = recorded_parts.recorded_parts(request.workdir)
+  source, facts, config = _open_generated(request, devices, parts)
   options = _eval_options(config, request, facts.get('count'))
-  real, data = _open_reference(request, config)
+  real, data = _open_reference(request, config, parts)
   with reporter.feature_bars() as track:
     evaluator = evaluation.make_evaluator(
       real,
@@ -103,7 +113,6 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
       scores = evaluator.baselines()
     else:
       scores = evaluator(source)
-  reporter.scores(scores, evaluator.notes)
   seconds = time.perf_counter() - start
   record = results.evaluation_record(
     scores,
@@ -115,9 +124,28 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
     | {'value_range': _value_range(request.value_range)},
     seconds=seconds,
   )
-  files.write_json(path, record)
+  files.write_json(path, record)  # before anything of it is printed
+  reporter.scores(scores, evaluator.notes)
   reporter.recorded(path, seconds)
   return path
+
+
+def _with_resolved_paths(request: Request) -> Request:
+  """Expands `~` in what a request names, and refuses impossible paths."""
+
+  def resolve(values, names):
+    return {
+      name: str(files.resolve_path(values[name], name))
+      for name in names
+      if values.get(name)
+    }
+
+  own = ('workdir', 'samples', 'data', 'data_dir', 'out')
+  changed = resolve(vars(request), own)
+  scored = resolve(request.eval, ('features', 'feature_weights'))
+  return dataclasses.replace(
+    request, **changed, eval={**request.eval, **scored}
+  )
 
 
 def _eval_options(
@@ -153,26 +181,63 @@ def _open_samples(request: Request, path: str) -> data_lib.Source:
   )
 
 
+def _open_real_files(request: Request) -> data_lib.Source:
+  """Opens the images or arrays that `data` names."""
+  try:
+    return data_lib.open_samples(
+      request.data,
+      value_range=_value_range(request.value_range),
+      follow_symlinks=request.follow_symlinks,
+      size=request.size,
+    )
+  except sample_files.SeveralSizesError as error:
+    raise ValueError(
+      f'{error}; --size=PIXELS crops and resizes those of --data'
+    ) from error
+  except FileNotFoundError as error:
+    path, variant = f'{request.data}.py', ''
+    if ':' in request.data:
+      name, _, variant = request.data.rpartition(':')
+      path, variant = f'{name}.py', f':{variant}'
+    if not pathlib.Path(path).is_file():
+      raise
+    raise FileNotFoundError(
+      f'{error}. Did you mean --data={path}{variant}?'
+    ) from error
+
+
 def _open_reference(
-  request: Request, config: config_lib.Config | None
+  request: Request,
+  config: config_lib.Config | None,
+  parts: own_parts.OwnParts,
 ) -> tuple[reference_data.ReferenceData, dict[str, Any]]:
   """Opens the real data to compare with.
 
   Args:
     request: names the data, or leaves them to the run.
     config: config of the run, if there is one.
+    parts: what the run was given in place of its config's parts.
 
   Returns:
     The reference data, and facts about them for the record.
   """
   is_config = '.py' in request.data and not pathlib.Path(request.data).is_dir()
+  published = statistics.open_statistics(request.data)
+  if published is not None:
+    published.check_protocol(request.eval.get('protocol', ''), '--protocol=')
+    facts = {'data': request.data, 'digest': published.digest}
+    return reference_data.statistics_reference(published, facts), facts
   if request.data and not is_config:
-    source = _open_samples(request, request.data)
+    source = _open_real_files(request)
     facts = {'data': str(pathlib.Path(request.data).resolve())}
     return reference_data.split_half_reference(source, facts), facts
   if request.data:
     try:
-      config = config_lib.resolve(config_file.load_config(request.data))
+      config = config_file.load_config(request.data)
+      of_file = config_file.load_parts(request.data, config)
+      config = config_lib.resolve(config_lib.with_own_parts(config, of_file))
+      own = {n: of_file[n] for n in ('train', 'test') if n in of_file}
+      parts = own_parts.make_own_parts(**own)
     except (FileNotFoundError, ValueError) as error:
       kind = type(error) if isinstance(error, OSError) else ValueError
       raise kind(f'--data={request.data}: {error}') from error
@@ -181,26 +246,38 @@ def _open_reference(
       '--samples needs --data: a config (configs/cifar10.py), a folder, an '
       '.npz or an .npy of real examples'
     )
+  if request.size:
+    raise ValueError('--size is for a folder of images in --data')
+  if config.data.name == 'folder' and not config.data.options.path:
+    side = config.data.options.size
+    raise ValueError(
+      f'--data={request.data}: it names no folder (data.folder.path is empty); '
+      f'name the folder itself, --data=DIR --size={side}'
+    )
   if request.data_dir:
     name = config.data.name
     field = f'data.{name}.data_dir'
     if not hasattr(config.data.options, 'data_dir'):
       raise ValueError(f'--data_dir: data.name is {name!r}, which has none')
     config = config_lib.with_values(config, {field: request.data_dir})
-  spec = experiment_lib.data_spec(config)
-  splits = (data_lib.make_source(spec, split) for split in ('train', 'test'))
+  if config.data.name == 'own' and parts.train is None:
+    raise ValueError(
+      'the run was given its own data: name the real examples by --data'
+    )
+  sources = experiment_lib.open_sources(config, parts)
   facts = experiment_lib.data_identity(config)
-  return reference_data.train_test_references(*splits, facts), facts
+  return experiment_lib.make_references(config, *sources), facts
 
 
 def _open_generated(
-  request: Request, devices: Sequence[Any]
+  request: Request, devices: Sequence[Any], parts: own_parts.OwnParts
 ) -> tuple[data_lib.Source | None, dict[str, Any], config_lib.Config | None]:
   """Opens the examples to score.
 
   Args:
     request: names a run or files.
     devices: devices that generate the samples of a run.
+    parts: what the run was given in place of its config's parts.
 
   Returns:
     The examples (None for the baseline alone), facts about them for the
@@ -219,15 +296,23 @@ def _open_generated(
     source = _open_samples(request, request.samples)
     facts = {'samples': request.samples, 'count': len(source)}
     return source, facts | {'digest': features.source_digest(source)[:16]}, None
-  sampler = run_dir.load_sampler(
+  sampler = run_dir.load_from_parts(
     request.workdir,
+    parts,
     weights=request.weights,
     checkpoint=request.checkpoint,
     member=request.member,
   )
   count = request.eval.get('num_samples') or sampler.config.eval.num_samples
+  labels = lambda indices: None
+  if sampler.label is not None:
+    _, test = experiment_lib.open_sources(sampler.config, parts)
+    labels = functools.partial(experiment_lib.sample_labels, test)
   source = sampler.source(
-    results.num_samples_needed(count), seed=request.seed, devices=devices
+    results.num_samples_needed(count),
+    seed=request.seed,
+    devices=devices,
+    labels=labels,
   )
   facts = {
     'workdir': request.workdir,

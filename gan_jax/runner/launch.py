@@ -2,7 +2,6 @@
 
 import functools
 import os
-import pathlib
 import sys
 from typing import Any, Mapping
 
@@ -47,7 +46,7 @@ def launch(
       EXIT_PEER_LOST.
   """
   _start(config, coordinator, num_processes, process_id)
-  from gan_jax.runner import loop, meters
+  from gan_jax.runner import console, loop, meters
   from gan_jax.runner.train import train
 
   errors = (
@@ -61,46 +60,59 @@ def launch(
   )
   with shutdown.abort_job_on_error(PROGRAM), watchdog:
     with shutdown.exit_on_user_error(PROGRAM, *errors):
+      _check_data_named(config)
       result = train(
         config,
-        pathlib.Path(workdir),
+        workdir,
         **(parts or {}),
         config_file=config_file if parts else '',
         init_from=init_from,
         watchdog=watchdog,
+        reporter=console.ConsoleReporter(
+          quiet=not multihost.is_chief(), program=True
+        ),
       )
     if not result.finished:
       sys.exit(shutdown.EXIT_RESUMABLE)
   return 0
 
 
-def print_costs(
-  config: config_lib.Config, parts: Mapping[str, Any] | None = None
+def dry_run(
+  config: config_lib.Config,
+  workdir: str | os.PathLike,
+  *,
+  parts: Mapping[str, Any] | None = None,
+  init_from: str = '',
 ) -> None:
-  """Prints what a train step costs; trains and writes nothing.
+  """Prints what a train step costs; trains, compiles and writes nothing.
 
   Args:
     config: resolved config.
-    parts: networks, loss and data in place of the config's, arguments of
-      experiment.build by name.
+    workdir: directory of the run.
+    parts: networks, loss and data in place of the config's, as in `launch`.
+    init_from: directory of another run to take the weights from; '' for none.
 
   Raises:
-    SystemExit: with a line and status 1 for a user's error.
+    SystemExit: with a line and status 1 for a user's error, as `launch`.
   """
-  parts = parts or {}
   _start(config, '', 1, -1)
-  from gan_jax import experiment as experiment_lib
-  from gan_jax.experiment import cost
+  from gan_jax.experiment import own_parts
+  from gan_jax.runner import dry_run as dry
 
   with shutdown.exit_on_user_error(PROGRAM, *shutdown.USER_ERRORS):
-    count = 1
-    if config_lib.is_ensemble(config):
-      ensemble = experiment_lib.build_ensemble(config, **parts)
-      experiment, count = ensemble.base, len(ensemble.members)
-    else:
-      experiment = experiment_lib.build(config, **parts)
-    costs = cost.estimate_cost(experiment)
-    print(*cost.format_cost(costs, experiment, count), sep='\n')
+    _check_data_named(config)
+    own = own_parts.make_own_parts(**(parts or {}))
+    lines = dry.dry_run(config, workdir, parts=own, init_from=init_from)
+    print(*lines, sep='\n')
+
+
+def _check_data_named(config: config_lib.Config) -> None:
+  """Refuses a folder without a path, in the words of this command line."""
+  if config.data.name == 'folder' and not config.data.options.path:
+    raise ValueError(
+      'data.folder.path is empty: name your directory of images, '
+      '--config.data.folder.path=DIR'
+    )
 
 
 def _start(config, coordinator, num_processes, process_id) -> None:

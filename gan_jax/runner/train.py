@@ -11,10 +11,10 @@ program of its own: exit statuses, one-line errors and several processes.
 import contextlib
 import os
 import pathlib
-import warnings
 from typing import Any, Callable, Mapping, NamedTuple
 
 from gan_jax import config as config_lib
+from gan_jax import validation
 from gan_jax.distributed import multihost, shutdown, xla_setup
 from gan_jax.distributed.watchdog import Watchdog
 from gan_jax.experiment import ensemble as ensemble_lib
@@ -81,6 +81,7 @@ def train(
   quiet: bool = False,
   should_stop: Callable[[], bool] = lambda: False,
   watchdog: Watchdog | None = None,
+  reporter: console.ConsoleReporter | None = None,
 ) -> TrainingResult:
   """Trains a run, or an ensemble of runs, from a config.
 
@@ -112,6 +113,7 @@ def train(
     should_stop: called after every call of the compiled program; True stops
       the run and saves it.
     watchdog: receives a heartbeat for every call; None for no watchdog.
+    reporter: prints the progress; None for one as `quiet` says.
 
   Returns:
     The result, with the last state and the scores.
@@ -131,9 +133,13 @@ def train(
   own = dict(zip(PARTS, (generator, discriminator, loss, train, test)))
   config, experiment, parts = _resolve(config, own, str(config_file))
   _set_xla_flags(config)
-  workdir = None if workdir is None else pathlib.Path(workdir).expanduser()
+  if workdir is not None:
+    workdir = files.resolve_path(workdir, 'workdir')
+  if init_from:
+    init_from = files.resolve_path(init_from, 'init_from')
   is_writer = multihost.is_chief()
-  reporter = console.ConsoleReporter(quiet=quiet or not is_writer)
+  if reporter is None:
+    reporter = console.ConsoleReporter(quiet=quiet or not is_writer)
   watchdog = Watchdog() if watchdog is None else watchdog
   with contextlib.ExitStack() as stack:
     stop = stack.enter_context(
@@ -234,11 +240,10 @@ def _set_xla_flags(config: config_lib.Config) -> None:
     xla_setup.configure_xla(members=many, deterministic=config.deterministic)
   elif not xla_setup.are_flags_set() and not _warned_of_flags:
     _warned_of_flags = True
-    warnings.warn(
+    validation.warn(
       'JAX has run before XLA flags could be set, so that training on CPU may '
       'be slower: call gan_jax.distributed.configure_jax() first',
       RuntimeWarning,
-      stacklevel=3,
     )
 
 
@@ -318,6 +323,21 @@ def _finish(
   return scores
 
 
+def check_ensemble_call(init_from: str | os.PathLike) -> None:
+  """Refuses what a single run can have, and an ensemble cannot.
+
+  Args:
+    init_from: as in `train`.
+
+  Raises:
+    ValueError: if it is given, or if there are several processes.
+  """
+  if init_from:
+    raise ValueError('init_from is for one run, not for an ensemble')
+  if multihost.process_count() > 1:
+    raise ValueError('an ensemble trains in one process: num_processes=1')
+
+
 def _train_ensemble(
   experiment: EnsembleExperiment | tuple[config_lib.Config, own_parts.OwnParts],
   workdir: pathlib.Path | None,
@@ -326,10 +346,7 @@ def _train_ensemble(
   stop: Callable[[], bool],
 ) -> TrainingResult:
   """Trains all members of an ensemble as one program."""
-  if init_from:
-    raise ValueError('init_from is for one run, not for an ensemble')
-  if multihost.process_count() > 1:
-    raise ValueError('an ensemble trains in one process: num_processes=1')
+  check_ensemble_call(init_from)
   if isinstance(experiment, tuple):
     experiment = ensemble_lib.build_ensemble_from_parts(*experiment)
   locked = contextlib.nullcontext()

@@ -185,7 +185,7 @@ def test_none_readable(tmp_path):
   [
     ('{}', '{} .*.png, .jpg'),
     ('{}/missing', "'{}/missing' is not a directory"),
-    ('', 'data.path is empty: .*--config.data.path=DIR'),
+    ('', 'data.folder.path is empty'),
   ],
 )
 def test_nothing_to_read(tmp_path, path, message):

@@ -302,7 +302,7 @@ def test_failed_download_is_one_line_with_its_cause(tmp_path, monkeypatch):
     prepare.main(['kmnist', f'--data_dir={tmp_path}'])
   message = caught.value.code
   assert '\n' not in message
-  assert "'kmnist' failed: ConnectionError: no way to http://codh" in message
+  assert "'kmnist' failed: no way to http://codh" in message
   assert len(asked) == 1  # TFDS would ask for minutes
   with pytest.raises(FileNotFoundError):
     read(tmp_path, dataset='kmnist')

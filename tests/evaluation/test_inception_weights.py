@@ -442,8 +442,8 @@ def test_convert_says_what_is_wrong_in_one_line(tmp_path):
     text=True,
     cwd=pathlib.Path(__file__).parents[2],
   )
-  assert done.returncode == 2
-  assert done.stderr.startswith(str(source))
+  assert done.returncode == 1
+  assert 'convert_weights: ' + str(source) in done.stderr
   assert len(done.stderr.splitlines()) == 1
 
 
@@ -500,4 +500,4 @@ def test_what_is_no_torchscript_is_said_in_one_line(tmp_path, capsys, data):
   path.write_bytes(data)
   with pytest.raises(SystemExit):
     convert_weights.main([str(path), 'b.npz'])
-  assert capsys.readouterr().err.startswith(str(path))
+  assert str(path) in capsys.readouterr().err

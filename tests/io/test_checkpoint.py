@@ -136,7 +136,7 @@ def test_a_run_of_its_own_weights_says_so(tmp_path):
   note = resume.restore_or_initialize(
     build(num_steps=5), tmp_path, 'another'
   ).note
-  assert 'step 3 of 5' in note and '--init_from' in note
+  assert 'step 3 of 5' in note and 'init_from' in note
 
 
 def test_config_is_that_of_the_checkpoint(tmp_path):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -83,3 +84,52 @@ def test_a_directory_of_one_process(tmp_path):
   with lock.DirectoryLock(tmp_path / 'run'):
     text = (tmp_path / 'run' / '.lock').read_text()
     assert text.startswith(f'process {os.getpid()} on ')
+
+
+def test_paths_are_expanded_and_stay_relative(monkeypatch, tmp_path):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert files.resolve_path('~/x') == tmp_path / 'x'
+  assert files.resolve_path('runs/x') == pathlib.Path('runs/x')
+  assert files.resolve_path(pathlib.Path('a b/ü')) == pathlib.Path('a b/ü')
+  assert files.resolve_path('x' * 255).name == 'x' * 255
+
+
+@pytest.mark.parametrize(
+  ('path', 'names'),
+  [
+    ('a\0b', ['out=a\\x00b', 'null character']),
+    (os.fsdecode(b'a\xff'), ['\\udcff', 'UTF-8']),
+    ('a/' + 'x' * 256, ['255', '256']),
+    ('a/' * 2100, ['4095']),
+    ('~nobody_has_this_name/x', ['~nobody_has_this_name', 'home directory']),
+  ],
+)
+def test_paths_that_no_file_can_have(path, names):
+  with pytest.raises(ValueError) as error:
+    files.resolve_path(path, 'out')
+  for name in ['out=', *names]:
+    assert name in str(error.value)
+
+
+def test_names_are_printed_on_one_line():
+  assert files.printable('a\nb\x1b[31m c\udcff ü') == r'a\nb\x1b[31m c\udcff ü'
+
+
+def test_a_directory_that_is_a_file(tmp_path):
+  (tmp_path / 'file').touch()
+  (tmp_path / 'link').symlink_to('nowhere')
+  for path in ('file', 'file/below/it', 'link'):
+    for act in (
+      files.check_directory,
+      files.make_directory,
+      lock.DirectoryLock,
+    ):
+      with pytest.raises(NotADirectoryError, match=' is a file'):
+        act(tmp_path / path)
+
+
+def test_a_directory_that_is_not_writable(tmp_path, monkeypatch):
+  monkeypatch.setattr(os, 'access', lambda path, mode: path != tmp_path)
+  with pytest.raises(PermissionError, match=f'{tmp_path} is not writable'):
+    files.check_directory(tmp_path / 'new' / 'run')
+  assert not (tmp_path / 'new').exists()

@@ -1,6 +1,8 @@
 """Tests of train.py's command line, in this process."""
 
+import ast
 import pathlib
+import re
 import sys
 
 import pytest
@@ -152,7 +154,7 @@ REFUSED = {
     ['--config=configs/digits.py:fast'],
     ["unknown variant 'fast'", "':test'"],
   ),
-  'flag': (['--confg=x'], ['confg', 'Did you mean: config']),
+  'flag': (['--confg=x'], ["'--confg'", "Did you mean '--config'"]),
   'field': (
     ['--config.bach_size=3'],
     ["'bach_size'", "'batch_size'"],
@@ -181,6 +183,32 @@ REFUSED = {
     ['--config.eval.every=5'],
     ["'eval.every'", "'eval_every'"],
   ),
+  'a section': (
+    ['--config.generator=mlp'],
+    ['generator is a section', 'generator.name'],
+  ),
+  'below a value': (
+    ['--config.generator.dcgan.width.x=3'],
+    ["'generator.dcgan.width.x'", 'generator.dcgan.width is a value'],
+  ),
+  'no number': (
+    ['--config.num_steps=abc'],
+    ['--config.num_steps=abc: must be a whole number'],
+  ),
+  'no truth value': (
+    ['--config.diagnostics=maybe'],
+    ['--config.diagnostics=maybe: must be true or false'],
+  ),
+  'a config of another ending': (
+    ['--config=configs/digits.pyx'],
+    ["'configs/digits.pyx.py'", "'configs/digits.py'"],
+  ),
+  'a variant of a config without .py': (
+    ['--config=configs/digits:test'],
+    ["'configs/digits.py:test'"],
+  ),
+  'a directory': (['--config=configs'], ['in configs/', 'digits']),
+  'an empty name': (['--config='], ['config is empty']),
   'type': (['--config.batch_size=3.5'], ['batch_size', '3.5']),
   'range': (['--config.batch_size=0'], ['batch_size=0']),
   'loss': (['--config.loss=hing'], ["'hing'", "'hinge'"]),
@@ -249,10 +277,11 @@ def test_options_of_other_parts_in_a_file_are_kept(parse, tmp_path):
 @pytest.mark.parametrize(
   ('text', 'name'),
   [
-    ('def get_config(:\n', 'SyntaxError'),
-    ('import nowhere\n', 'nowhere'),
-    ('x = 1\n', 'get_config'),
+    ('def get_config(:\n', 'line 1: invalid syntax'),
+    ('x = 1\nimport nowhere\n', 'line 2: No module named'),
+    ('x = 1\n', 'no function get_config'),
     ('def get_config():\n  raise ValueError("bad width")\n', 'bad width'),
+    ('def get_config():\n  return {}["b"]\n', "line 2: there is no 'b'"),
   ],
 )
 def test_a_file_that_is_no_config(parse, tmp_path, text, name):
@@ -261,8 +290,49 @@ def test_a_file_that_is_no_config(parse, tmp_path, text, name):
   with pytest.raises(ValueError) as error:
     config_file.load_config(path)
   assert name in str(error.value) and str(path) in str(error.value)
-  if name in ('get_config', 'bad width'):  # else, the traceback shows the line
-    assert name in refused(parse, f'--config={path}')
+  assert 'Error' not in str(error.value)
+  assert refused(parse, f'--config={path}') == f'train.py: {error.value}'
+
+
+@pytest.mark.parametrize('value', ['3', 'None', '[("seed", 1)]'])
+def test_a_config_that_is_no_mapping(parse, tmp_path, value):
+  path = tmp_path / 'mine.py'
+  path.write_text(f'def get_config():\n  return {value}\n')
+  assert 'must return a mapping' in refused(parse, f'--config={path}')
+
+
+def test_a_config_file_may_return_a_mapping_of_some_fields(parse, tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    'def get_config():\n'
+    '  return {"num_steps": 5, "data": {"digits": {"size": 8}}}\n'
+  )
+  config, _ = parse(
+    f'--config={path}', '--config.batch_size=4', '--config.augment.name=ada'
+  )
+  assert (config.num_steps, config.batch_size) == (5, 4)
+  assert config.data.digits.size == 8 and config.augment.name == 'ada'
+  path.write_text('def get_config():\n  return {"data": {"nme": "ring"}}\n')
+  assert "'data.nme'" in refused(parse, f'--config={path}')
+
+
+def test_a_config_file_runs_once(parse, tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    'import pathlib\n'
+    f'count = pathlib.Path({str(tmp_path / "count")!r})\n'
+    'def get_config():\n'
+    '  count.write_text(count.read_text() + "x" if count.exists() else "x")\n'
+    '  return {}\n'
+  )
+  parse(f'--config={path}')
+  assert (tmp_path / 'count').read_text() == 'x'
+
+
+def test_a_config_in_the_home_directory(parse, tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  (tmp_path / 'mine.py').write_text('def get_config():\n  return {"seed": 7}\n')
+  assert parse('--config=~/mine.py')[0].seed == 7
 
 
 def test_a_config_file_imports_what_is_beside_it(tmp_path):
@@ -296,3 +366,71 @@ def test_every_field_is_printed_and_can_be_typed_back(parse):
     if name != 'ensemble.sweep'
   ]
   assert parse(*typed)[0] == config
+
+
+# Modules whose messages only one program prints.
+PROGRAM_OF = {
+  'runner/evaluate.py': 'evaluate.py',
+  'data/sample_files.py': 'evaluate.py',
+  'data/tfds.py': 'prepare.py',
+  'data/prepare.py': 'prepare.py',
+  'runner/launch.py': 'train.py',
+  'runner/cli.py': 'train.py',
+  'experiment/extract_member.py': 'train.py',
+  'io/torch_checkpoint.py': 'train.py',  # --help
+}
+FLAG = re.compile(r'(?:(\w+\.py): )?(?<![\w-])--([a-z]\w*(?:\.\w+)*)')
+
+
+def flags_of(program):
+  """Returns the flags that a program defines, read from its source."""
+  path = ROOT / program
+  if not path.exists():
+    path = ROOT / 'gan_jax' / 'data' / program
+  text = path.read_text()
+  found = re.findall(r"(?:DEFINE_\w+\(|add_argument\()\s*'(?:--)?(\w+)'", text)
+  return {*found, 'help', *(['config'] if 'ConfigFlag' in text else [])}
+
+
+def messages(path):
+  """Yields the strings of a module, without docstrings and formatted parts."""
+  tree = ast.parse(path.read_text())
+  documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+  docs = {
+    id(node.body[0].value)
+    for node in ast.walk(tree)
+    if isinstance(node, documented) and isinstance(node.body[0], ast.Expr)
+  }
+  for node in ast.walk(tree):
+    if isinstance(node, ast.JoinedStr):
+      docs |= {id(part) for part in node.values}
+      yield ''.join(
+        getattr(part, 'value', '{}')
+        for part in node.values
+        if isinstance(getattr(part, 'value', ''), str)
+      )
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+      if id(node) not in docs:
+        yield node.value
+
+
+def test_flags_that_messages_recommend_exist():
+  """A message says what its own program, or one that it names, accepts."""
+  seen = set()
+  for path in sorted((ROOT / 'gan_jax').rglob('*.py')):
+    module = path.relative_to(ROOT / 'gan_jax').as_posix()
+    for text in messages(path):
+      for named, flag in FLAG.findall(text):
+        if flag.startswith('xla_') or '{' in flag or flag == 'data_dir':
+          continue
+        program = named or PROGRAM_OF.get(module)
+        assert program, f'{module}: --{flag}: for which program? {text}'
+        seen.add((program, flag))
+        if flag.startswith('config.') and program == 'train.py':
+          name = flag.removeprefix('config.')
+          if name not in ('FIELD', 'ensemble'):
+            config_lib.check_name(name)
+        else:
+          assert flag in flags_of(program), f'{module}: --{flag}: {text}'
+  assert ('evaluate.py', 'size') in seen
+  assert ('train.py', 'config.data.folder.path') in seen

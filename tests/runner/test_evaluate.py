@@ -16,7 +16,7 @@ import gan_jax
 from gan_jax.distributed import xla_setup
 from gan_jax.evaluation import feature_extractors
 from gan_jax.experiment import run_dir
-from gan_jax.runner import config_file, evaluate
+from gan_jax.runner import config_file, console, evaluate
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Options of evaluate.py that are fields of config.eval.
@@ -337,3 +337,62 @@ def test_help_lists_the_flags():
   )
   for flag in ('--workdir', '--samples', '--data', '--metrics', '--out'):
     assert flag in done.stdout
+
+
+def test_photographs_of_several_sizes(call, tmp_path):
+  samples = save_pictures(tmp_path / 'mine', 20, size=16)
+  real = save_pictures(tmp_path / 'real', 20, size=24)
+  Image.new('RGB', (90, 40)).save(tmp_path / 'real' / 'wide.png')
+  given = dict(samples=samples, data=real, metrics='nn', num_samples=20)
+  assert '--size=PIXELS' in refused(call, **given)
+  message = refused(call, **given | {'samples': real})
+  assert '--size' not in message  # which is for --data alone
+  Image.new('RGB', (16, 16)).save(tmp_path / 'mine' / 'color.png')
+  assert '1-NN accuracy' in call(**given, size=16)
+  message = refused(call, samples=samples, data='configs/digits.py', size=16)
+  assert '--size' in message
+
+
+@pytest.mark.parametrize(
+  ('data', 'names'),
+  [
+    ('configs/digits', ['--data=configs/digits.py']),
+    ('configs/digits:test', ['--data=configs/digits.py:test']),
+    ('configs/folder.py', ['--data=DIR --size=64']),
+  ],
+)
+def test_advice_for_data_is_a_command(call, tmp_path, data, names):
+  samples = save_pictures(tmp_path / 'mine', 6)
+  message = refused(call, samples=samples, data=data)
+  for name in names:
+    assert name in message
+
+
+def test_paths_in_the_home_directory(call, tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  save_pictures(tmp_path / 'mine', 20)
+  x = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1), np.uint8)
+  with (tmp_path / 'REAL.NPZ').open('wb') as file:
+    np.savez(file, x=x)
+  call(samples='~/mine', data='~/REAL.NPZ', metrics='nn', out='~/x.json')
+  assert (tmp_path / 'x.json').is_file()
+  message = refused(call, samples='a\0b', data='~/REAL.NPZ')
+  assert 'samples=a\\x00b' in message
+
+
+def test_the_record_is_written_before_anything_of_it_is_printed(
+  monkeypatch, tmp_path
+):
+  def fail(*unused):
+    raise RuntimeError
+
+  monkeypatch.setattr(console.ConsoleReporter, 'scores', fail)
+  path = tmp_path / 'x.json'
+  request = evaluate.Request(
+    data=f'{ROOT}/configs/digits.py',
+    out=str(path),
+    eval={'metrics': 'nn', 'num_samples': 20},
+  )
+  with pytest.raises(RuntimeError):
+    evaluate.evaluate(request, quiet=True)
+  assert json.loads(path.read_text())['scores']

@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_jax.evaluation.networks import inception_weights
 from gan_jax.evaluation.networks.inception import LAYERS
-from gan_jax.io import torch_checkpoint
+from gan_jax.io import files, terminal, torch_checkpoint
 
 
 def is_torchscript(path: str) -> bool:
@@ -62,7 +62,7 @@ def read_torchscript(path: str) -> dict[str, dict[str, np.ndarray]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-  parser = argparse.ArgumentParser(
+  parser = terminal.ArgumentParser(
     prog='python -m gan_jax.evaluation.networks.convert_weights',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -71,14 +71,15 @@ def main(arguments: list[str] | None = None) -> None:
   parser.add_argument('target', metavar='DST')
   flags = parser.parse_args(arguments)
   try:
-    if is_torchscript(flags.source):
-      params = read_torchscript(flags.source)
+    source = str(files.resolve_path(flags.source, 'SRC'))
+    if is_torchscript(source):
+      params = read_torchscript(source)
     else:
-      params = inception_weights.load_weights(flags.source).params
+      params = inception_weights.load_weights(source).params
     inception_weights.save_weights(flags.target, params)
     found = inception_weights.load_weights(flags.target)
   except (OSError, ValueError) as error:
-    parser.exit(2, f'{error}\n')
+    parser.exit(1, f'{parser.prog}: {terminal.error_message(error)}\n')
   head = 'with' if 'fc' in params else 'without'
   print(f'{flags.target}: {head} class head, content {found.sha256}')
   if found.is_reference_inception:
@@ -88,4 +89,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
+  terminal.start_program('convert_weights')
   main()

@@ -190,11 +190,11 @@ def from_torch(
 
 
 def _read(path):
-  if path.suffix in ('.pth', '.pt'):
+  if path.suffix.lower() in ('.pth', '.pt'):
     return from_torch(torch_checkpoint.read_state_dict(path), str(path))
   data = files.read_bounded(path, most=_MAX_BYTES)
   try:
-    if path.suffix == '.safetensors':
+    if path.suffix.lower() == '.safetensors':
       return _nested(safetensors.numpy.load(data))
     return _nested(npz.read_npz(io.BytesIO(data), limit=_MAX_BYTES))
   except Exception as error:  # these readers raise any type
@@ -222,8 +222,8 @@ def load_weights(path: str | pathlib.Path = '') -> Weights:
       reason.
   """
   path = path or os.environ.get('GAN_JAX_INCEPTION') or download()
-  path = pathlib.Path(path).expanduser()
-  if path.suffix not in SUFFIXES:
+  path = files.resolve_path(path, 'feature_weights')
+  if path.suffix.lower() not in SUFFIXES:
     raise ValueError(f'{path}: must end in one of {", ".join(SUFFIXES)}')
   if not path.is_file():
     raise FileNotFoundError(
@@ -245,13 +245,14 @@ def save_weights(path: str | pathlib.Path, params: Params) -> None:
   Raises:
     ValueError: if the suffix is another, or params are not of this network.
   """
-  path = pathlib.Path(path)
-  if path.suffix not in SUFFIXES[:2]:
+  path = files.resolve_path(path)
+  if path.suffix.lower() not in SUFFIXES[:2]:
     raise ValueError(f'{path}: must end in one of {", ".join(SUFFIXES[:2])}')
   check_params(params, 'params')
   flat = {k: np.ascontiguousarray(v) for k, v in _flat(params).items()}
-  if path.suffix == '.npz':
-    np.savez(path, **flat)
+  if path.suffix.lower() == '.npz':
+    with path.open('wb') as file:  # to a path, numpy adds .npz to .NPZ
+      np.savez(file, **flat)
   else:
     safetensors.numpy.save_file(flat, path)
 
@@ -276,7 +277,8 @@ def download(url: str = URL, sha256: str = URL_SHA256) -> pathlib.Path:
     return path
   advice = (
     f'download {url} by other means and save it as {path}, or set its path '
-    'with --feature_weights or the environment variable GAN_JAX_INCEPTION'
+    'in the environment variable GAN_JAX_INCEPTION or in feature_weights '
+    '(train.py: --config.eval.feature_weights, evaluate.py: --feature_weights)'
   )
   path.parent.mkdir(parents=True, exist_ok=True)
   with tempfile.TemporaryDirectory(dir=path.parent) as directory:

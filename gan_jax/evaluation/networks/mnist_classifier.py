@@ -130,7 +130,7 @@ def load_digit_classifier(path: str = '') -> tuple[Params, str]:
     ValueError: if the file is damaged or too large, has parameters other than
       `shapes()`, or values that are not finite; the message names it.
   """
-  file = pathlib.Path(path) if path else WEIGHTS
+  file = files.resolve_path(path, 'feature_weights') if path else WEIGHTS
   content = files.read_bounded(file, most=_MAX_BYTES)
   try:
     params = npz.read_npz(io.BytesIO(content), limit=_MAX_BYTES)
