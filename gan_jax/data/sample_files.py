@@ -4,13 +4,18 @@ import collections
 import functools
 import os
 import pathlib
+from typing import Callable
 
 import numpy as np
 from PIL import Image
 
 from gan_jax import pixels
-from gan_jax.data import folder, images
-from gan_jax.data.array_source import ArraySource
+from gan_jax.data import folder, image_dir, image_files, images
+from gan_jax.data.array_source import (
+  ArraySource,
+  check_number_of_images,
+  check_pixels,
+)
 from gan_jax.io import files, npz
 
 _EXAMPLES = ('x', 'samples', 'images', 'arr_0')
@@ -28,10 +33,11 @@ def open_samples(
 
   Args:
     path: a directory of images of one size (in one sub-directory per class, or
-      not); an .npy file; or an .npz file, with the examples under 'x',
-      'samples', 'images' or 'arr_0' and optional classes under 'label',
-      'labels', 'y' or 'arr_1'. Arrays are images `[N, H, W, C]` or `[N, H, W]`,
-      uint8 or float, or float points `[N, d]`.
+      with the dataset.json of StyleGAN, or not); an .npy file; or an
+      .npz file, with the examples under 'x', 'samples', 'images' or 'arr_0' and
+      optional classes under 'label', 'labels', 'y' or 'arr_1'. Arrays are
+      images `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points
+      `[N, d]`.
     value_range: (lowest, highest) value of float images.
     follow_symlinks: whether links in a directory may lead out of it.
 
@@ -43,30 +49,31 @@ def open_samples(
     FileNotFoundError: if the path does not exist.
     ValueError: if a file is broken or declares much more data than it holds, a
       link leads out of the directory, images have several sizes, arrays have
-      another shape or type, or values are not finite or out of range. The
-      message names the file.
+      another shape or type or look like a single image, or values are not
+      finite, out of range or only 0 and 1. The message names the file.
   """
   path = pathlib.Path(path).expanduser()
+  name, suffix = files.printable(path), path.suffix.lower()
   if path.is_dir():
     return _read_folder(path, follow_symlinks)
   if not path.is_file():
-    raise FileNotFoundError(f'{path} is neither a directory nor a file')
-  if path.suffix not in ('.npy', '.npz'):
+    raise FileNotFoundError(f'{name} is neither a directory nor a file')
+  if suffix not in ('.npy', '.npz'):
     raise ValueError(
-      f'{path}: must be a directory of images, an .npz file or an .npy file'
+      f'{name}: must be a directory of images, an .npz file or an .npy file'
     )
   with path.open('rb') as file:
     try:
-      if path.suffix == '.npy':
+      if suffix == '.npy':
         x, label = npz.read_npy(file), None
       else:
         x, label = _members(file)
     except Exception as error:  # zipfile, zlib and numpy raise any type
       raise ValueError(
-        f'{path} cannot be read as an array of numbers: '
+        f'{name} cannot be read as an array of numbers: '
         f'{files.short_message(error)}'
       ) from error
-  return ArraySource(_checked(path, x, value_range), _classes(path, x, label))
+  return ArraySource(_checked(name, x, value_range), _classes(name, x, label))
 
 
 def _members(file):
@@ -84,59 +91,68 @@ def _members(file):
   return [read.get(first(n, read)) for n in (_EXAMPLES, _LABELS)]
 
 
-def _classes(path, x, label):
+def _classes(name, x, label):
   if label is None:
     return None
   if label.shape != (len(x),) or label.dtype.kind not in 'iu':
     raise ValueError(
-      f'{path}: classes of type {label.dtype} and shape {label.shape}; must be '
+      f'{name}: classes of type {label.dtype} and shape {label.shape}; must be '
       f'integers of shape ({len(x)},)'
     )
   if label.min() < 0 or label.max() > 65_535:
     raise ValueError(
-      f'{path}: classes from {label.min()} to {label.max()}; must be from 0 to '
+      f'{name}: classes from {label.min()} to {label.max()}; must be from 0 to '
       '65,535'
     )
   return label
 
 
-def _checked(path, x, value_range):
+def _checked(name, x, value_range):
   """Returns images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
   if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not x.size:
     raise ValueError(
-      f'{path}: an array of type {x.dtype} and shape {x.shape}; must be images '
+      f'{name}: an array of type {x.dtype} and shape {x.shape}; must be images '
       '[N, H, W, C] or [N, H, W], uint8 or float, or float points [N, d]'
     )
   if x.dtype != np.uint8 and not np.isfinite(x).all():
     raise ValueError(
-      f'{path}: {int((~np.isfinite(x)).sum())} of the values are not finite'
+      f'{name}: {int((~np.isfinite(x)).sum())} of the values are not finite'
+    )
+  if x.ndim == 2 and x.dtype == np.uint8:
+    raise ValueError(
+      f'{name}: uint8 of shape {x.shape} looks like one gray image [H, W]: '
+      'write x[None], or, for points [N, d], x.astype(np.float32)'
     )
   if x.ndim == 2:
     return x.astype(np.float32)
+  check_number_of_images(x, name)
   x = x[..., None] if x.ndim == 3 else x
   if x.shape[-1] not in (1, 3, 4):
     hint = ''
     if x.shape[1] in (1, 3, 4):
       hint = '; these look like [N, C, H, W]: transpose(0, 2, 3, 1)'
     raise ValueError(
-      f'{path}: images of shape {x.shape[1:]}; must be [H, W, C] with C of 1, '
+      f'{name}: images of shape {x.shape[1:]}; must be [H, W, C] with C of 1, '
       f'3 or 4{hint}'
     )
-  return x if x.dtype == np.uint8 else _to_uint8(path, x, value_range)
+  if x.dtype != np.uint8:
+    return _to_uint8(name, x, value_range)
+  check_pixels(x, name)
+  return x
 
 
-def _to_uint8(path, x, value_range):
+def _to_uint8(name, x, value_range):
   low, high = value_range
   least, most = float(x.min()), float(x.max())
   slack = 1e-3 * (high - low)
   if not low - slack <= least <= most <= high + slack:
     raise ValueError(
-      f'{path}: values from {least:.4g} to {most:.4g}; float images must be '
+      f'{name}: values from {least:.4g} to {most:.4g}; float images must be '
       f'from {low:g} to {high:g} (another range is --value_range=LOW,HIGH)'
     )
   if low < 0 <= least:
     raise ValueError(
-      f'{path}: values from {least:.4g} to {most:.4g}, none of them negative: '
+      f'{name}: values from {least:.4g} to {most:.4g}, none of them negative: '
       'float images from 0 to 1 need --value_range=0,1'
     )
   return pixels.to_uint8(x.astype(np.float32), value_range)
@@ -146,29 +162,35 @@ def _read_folder(
   root: pathlib.Path, follow_symlinks: bool
 ) -> folder.ImageFolderSource:
   """Opens images that are decoded on access; their headers are read now."""
-  paths = folder.list_images(root, follow_symlinks=follow_symlinks)
+  found = image_dir.scan_images(root, follow_symlinks=follow_symlinks)
+  labels, names = image_dir.find_classes(found)
+  paths = found.paths
   seen = collections.defaultdict(list)
   channels = 1
   for path in paths:
-    with folder.open_image(path) as image:
+    with image_files.open_image(path) as image:
       seen[image.size].append(path)
       channels = max(channels, _channels(image))
   if len(seen) > 1:
     commonest = sorted(seen.items(), key=lambda item: -len(item[1]))[:4]
     listed = ', '.join(
-      f'{len(of_size)} of {width} x {height} (such as {of_size[0]})'
+      f'{len(of_size)} of {width} x {height} '
+      f'(such as {files.printable(of_size[0])})'
       for (width, height), of_size in commonest
     )
     raise ValueError(
-      f'{root} has images of {len(seen)} sizes: {listed}; all images must have '
-      'the same size, because resizing is part of the protocol'
+      f'{files.printable(root)} has images of {len(seen)} sizes: {listed}; all '
+      'images must have the same size, because resizing is part of the protocol'
     )
   ((width, height),) = seen
   shape, threads = (height, width, channels), os.cpu_count() or 1
-  load = functools.partial(_load, shape=shape)
-  labels = folder.class_labels(root, paths)
-  source = folder.ImageFolderSource(paths, labels, load, shape, threads)
-  source.class_names = folder.class_names(root, paths)
+  remarks = folder.Remarks(root)
+  load = functools.partial(_load, shape=shape, remark=remarks.add)
+  source = folder.ImageFolderSource(
+    paths, labels, load, shape, threads, remarks=remarks
+  )
+  source.class_names = names
+  source.description = folder.describe(found, labels, names)
   return source
 
 
@@ -176,6 +198,15 @@ def _channels(image: Image.Image) -> int:
   return 1 if image.mode in ('1', 'L', 'LA') or image.mode[0] == 'I' else 3
 
 
-def _load(path: pathlib.Path, shape: tuple[int, int, int]) -> np.ndarray:
-  with folder.open_image(path, verify=True) as image:
-    return np.asarray(images.convert_mode(image, shape[-1])).reshape(shape)
+def _load(
+  path: pathlib.Path,
+  shape: tuple[int, int, int],
+  *,
+  verify: bool = True,
+  remark: Callable[[str], None] = images.ignore,
+) -> np.ndarray:
+  def convert(image):
+    converted = images.convert_mode(image, shape[-1], remark=remark)
+    return np.asarray(converted).reshape(shape)
+
+  return image_files.load_image(path, convert, verify=verify, remark=remark)

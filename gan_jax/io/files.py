@@ -16,6 +16,19 @@ def short_message(error: Exception) -> str:
   return line if len(line) < 240 else f'{line[:100]} ... {line[-120:]}'
 
 
+def printable(path: str | os.PathLike) -> str:
+  """Returns a path on one line, what is not printable in it escaped.
+
+  Args:
+    path: a path; its name may hold newlines, escape sequences or bytes that are
+      no text.
+  """
+  return ''.join(
+    c if c.isprintable() else c.encode('unicode_escape').decode()
+    for c in os.fspath(path)
+  )
+
+
 def read_bounded(path: pathlib.Path, *, most: int) -> bytes:
   """Reads a regular file of limited size.
 
@@ -32,9 +45,11 @@ def read_bounded(path: pathlib.Path, *, most: int) -> bytes:
   """
   about = path.stat()  # opening a pipe would block forever
   if not stat.S_ISREG(about.st_mode):
-    raise ValueError(f'{path} is not a regular file')
+    raise ValueError(f'{printable(path)} is not a regular file')
   if about.st_size > most:
-    raise ValueError(f'{path} has {about.st_size:,} bytes, more than {most:,}')
+    raise ValueError(
+      f'{printable(path)} has {about.st_size:,} bytes, more than {most:,}'
+    )
   return path.read_bytes()
 
 
@@ -50,9 +65,9 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
   try:
     found = json.loads(content)
   except (ValueError, RecursionError) as error:
-    raise ValueError(f'{path} is not valid JSON: {error}') from error
+    raise ValueError(f'{printable(path)} is not valid JSON: {error}') from error
   if not isinstance(found, dict):
-    raise ValueError(f'{path} does not contain a JSON object')
+    raise ValueError(f'{printable(path)} does not contain a JSON object')
   return found
 
 

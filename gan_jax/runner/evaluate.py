@@ -87,6 +87,7 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
   source, facts, config = _open_generated(request, devices)
   options = _eval_options(config, request, facts.get('count'))
   real, data = _open_reference(request, config)
+  reporter.files(source, next(iter(real.values())).reference)
   with reporter.feature_bars() as track:
     evaluator = evaluation.make_evaluator(
       real,
