@@ -90,6 +90,25 @@ def print_costs(config: config_lib.Config) -> None:
     print(*cost.format_cost(costs, experiment, count), sep='\n')
 
 
+def check_data(config: config_lib.Config) -> int:
+  """Reads all data of a config; trains and writes nothing.
+
+  Args:
+    config: resolved config.
+
+  Returns:
+    0 if all examples can be used, 1 if not.
+
+  Raises:
+    SystemExit: with a line and status 1 for a user's error.
+  """
+  _start(config, '', 1, -1)
+  from gan_jax.runner import check_data as check_data_lib
+
+  with shutdown.exit_on_user_error(PROGRAM, *shutdown.USER_ERRORS):
+    return int(check_data_lib.check_data(config) > 0)
+
+
 def _start(config, coordinator, num_processes, process_id) -> None:
   """Prepares JAX and joins the other processes of the job."""
   with shutdown.exit_on_user_error(PROGRAM, ValueError, RuntimeError):
