@@ -5,6 +5,7 @@
   python train.py --config=configs/x.py --workdir=runs/mine
   python train.py --config=configs/x.py --print_config    every field, resolved
   python train.py --config=configs/x.py --dry_run     checks, and what a step costs
+  python train.py --config=configs/x.py --check_data  read all of the data
   python train.py --config=configs/x.py --config.ensemble.seeds=16
 
 Starting again with the same --workdir continues from the last checkpoint.
@@ -39,6 +40,12 @@ _PRINT_CONFIG = flags.DEFINE_bool(
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run', False, 'Check all that a run needs, print its cost, and exit.'
 )
+_CHECK_DATA = flags.DEFINE_bool(
+  'check_data',
+  False,
+  'Read every example of the data, list what is wrong, and exit: with status 1 '
+  'if anything is.',
+)
 _COORDINATOR = flags.DEFINE_string(
   'coordinator', '', 'host:port of process 0, if there are several.'
 )
@@ -71,6 +78,8 @@ def main(_):
       config, workdir, parts=_CONFIG.parts, init_from=_INIT_FROM.value
     )
     return terminal.output_status()
+  if _CHECK_DATA.value:
+    return launch.check_data(config, _CONFIG.parts)
   return launch.launch(
     config,
     workdir,

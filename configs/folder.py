@@ -2,8 +2,9 @@
 
   python train.py --config=configs/folder.py --config.data.folder.path=DIR
 
-DIR holds png, jpg, webp or bmp files, with or without subdirectories. Time and
-score were not measured.
+DIR holds png, jpg, webp, bmp, gif or tiff files, with or without
+subdirectories; --check_data reads all of them. Time and score were not
+measured.
 """
 
 from configs import common

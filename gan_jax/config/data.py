@@ -147,6 +147,11 @@ class Folder:
     size: Side of the images, in pixels.
     channels: 1 (gray), 3 (RGB) or 4 (RGBA).
     test_fraction: Share held out as the test split, in (0, 1).
+    classes: 'auto' takes the labels of a dataset.json as StyleGAN's, else the
+      first level of sub-directories, and asks if they look like splits;
+      'directories' takes them in any case; 'none' takes no labels.
+    background: Color behind transparent pixels, unless `channels` is 4: a name
+      such as 'white', or '#rrggbb'.
     skip_broken: Whether to leave out files that cannot be decoded, with a
       warning, instead of stopping.
     memory_mb: Megabytes that decoded images may take; more images are read as
@@ -159,6 +164,8 @@ class Folder:
   size: int = _image_size(64)
   channels: int = option(3, choices=(1, 3, 4))
   test_fraction: float = option(0.1, above=0, below=1)
+  classes: str = option('auto', choices=('auto', 'directories', 'none'))
+  background: str = option('white')
   skip_broken: bool = option(False)
   memory_mb: int = option(2048)
   threads: int = option(0, at_least=0)

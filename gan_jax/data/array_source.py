@@ -7,6 +7,11 @@ import numpy as np
 
 from gan_jax import shuffle
 
+BLACK_IMAGES = (
+  'all values are 0 or 1, and as uint8 pixels from 0 to 255 all of them are '
+  'black: multiply by 255'
+)
+
 
 class ArraySource:
   """Examples in arrays.
@@ -19,12 +24,25 @@ class ArraySource:
     distribution: the exact distribution, if it is known; otherwise None.
     class_names: names of the classes in the order of the labels; () for none.
     listing: digest of the files the examples come from; '' for none.
+    description: which files were taken and left out; '' for none.
   """
 
   class_names: tuple[str, ...] = ()
   listing = ''
+  description = ''
 
   def __init__(self, x: np.ndarray, label=None, distribution: Any = None):
+    """Stores the arrays.
+
+    Args:
+      x: examples `[N, ...]`.
+      label: classes `[N]`, or None.
+      distribution: the exact distribution, if it is known.
+
+    Raises:
+      ValueError: as check_pixels does.
+    """
+    check_pixels(x, 'x')
     self.x = x
     self.label = np.asarray(label, np.int32) if _are_classes(label) else label
     self.shape = x.shape[1:]
@@ -45,6 +63,53 @@ def _are_classes(label: Any) -> bool:
   if not isinstance(label, np.ndarray | list | tuple):
     return False
   return np.ndim(label) == 1 and np.asarray(label).dtype.kind in 'iu'
+
+
+def check_pixels(x: np.ndarray, name: str) -> None:
+  """Checks that a uint8 array is a set of images with values up to 255.
+
+  Args:
+    x: any array.
+    name: name of the array, for messages.
+
+  Raises:
+    ValueError: if it has the shape of a single image, or no other values than
+      0 and 1.
+  """
+  if x.dtype != np.uint8:
+    return
+  check_number_of_images(x, name)
+  if x.ndim > 3 and _is_binary(x):
+    raise ValueError(f'{name}: {BLACK_IMAGES}')
+
+
+def check_number_of_images(x: np.ndarray, name: str) -> None:
+  """Checks that an array of images has not the shape of a single one.
+
+  Args:
+    x: images `[N, H, W, C]` or `[N, H, W]`.
+    name: name of the array, for messages.
+
+  Raises:
+    ValueError: if it is `[H, W, C]`.
+  """
+  if x.ndim == 3 and x.shape[-1] in (1, 3, 4):
+    raise ValueError(
+      f'{name}: shape {x.shape} looks like one image [H, W, C], and not like a '
+      'set of images [N, H, W, C]: write x[None], or, for gray images '
+      '[N, H, W], x[..., None]'
+    )
+
+
+def _is_binary(x: np.ndarray) -> bool:
+  """Returns whether an array holds 0 and 1, and nothing else."""
+  least, most = 1, 0
+  for i in range(0, len(x), 256):  # stops at the first images, usually
+    least = min(least, int(x[i : i + 256].min(initial=1)))
+    most = max(most, int(x[i : i + 256].max(initial=0)))
+    if most > 1:
+      return False
+  return (least, most) == (0, 1)
 
 
 def split_indices(size: int, split: str, fraction: float) -> np.ndarray:

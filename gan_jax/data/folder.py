@@ -1,89 +1,80 @@
-"""Images of your own: a directory of png, jpg, webp or bmp files."""
+"""Images of your own: a directory of image files."""
 
 import concurrent.futures
-import contextlib
 import functools
 import hashlib
 import os
 import pathlib
-import stat
 import warnings
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
-from PIL import Image
 
-from gan_jax.data import images
-from gan_jax.data.array_source import ArraySource, split_indices
+from gan_jax.data import image_dir, image_files, images
+from gan_jax.data.array_source import (
+  BLACK_IMAGES,
+  ArraySource,
+  check_pixels,
+  split_indices,
+)
 from gan_jax.io import files
 
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
-_FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')
-_MAX_BYTES = 2**30  # per file
+CLASSES = ('auto', 'directories', 'none')
+_HINT = (
+  ' (or set data.folder.classes to none, to read all of them without labels, '
+  'or to directories, if they are classes)'
+)
 
 
-@contextlib.contextmanager
-def open_image(
-  path: pathlib.Path, *, verify: bool = False
-) -> Iterator[Image.Image]:
-  """Opens an image without decoding its pixels.
+class Remarks:
+  """Remarks on the images of a directory; each kind is warned of once.
 
-  Args:
-    path: path of a file in one of the four formats, with any suffix.
-    verify: whether to verify the checksums of a PNG; the other formats have
-      none.
-
-  Yields:
-    The image.
-
-  Raises:
-    ValueError: if anything fails while the image is open, or if it has more
-      pixels than PIL.Image.MAX_IMAGE_PIXELS, more than 1 GiB or is not a
-      regular file. The message names the file.
+  Images are decoded in several threads, where a warning that the user turns
+  into an error would make a good image a broken one. So decoding collects the
+  remarks, and `warn` is called after it.
   """
-  try:
-    about = path.stat()  # opening a pipe would block forever
-    if not stat.S_ISREG(about.st_mode):
-      raise ValueError('it is not a regular file')
-    if about.st_size > _MAX_BYTES:
-      raise ValueError(f'it has {about.st_size:,} bytes')
-    if verify:
-      with Image.open(path, formats=_FORMATS) as image:
-        _check_pixels(image)
-        image.verify()  # the image is unusable afterwards
-    with Image.open(path, formats=_FORMATS) as image:
-      _check_pixels(image)
-      yield image
-  except (
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-  ) as error:
-    raise ValueError(f'image {path} is too large: {error}') from error
-  except Image.UnidentifiedImageError as error:
-    raise ValueError(
-      f'broken image {path}: its format is none of {", ".join(_FORMATS)}'
-    ) from error
-  except Exception as error:  # decoders and EXIF readers raise any type
-    raise ValueError(
-      f'broken image {path}: {files.short_message(error)}'
-    ) from error
+
+  def __init__(self, root: pathlib.Path):
+    """Initializes with nothing remarked.
+
+    Args:
+      root: path of the directory, for the warnings.
+    """
+    self._root = files.printable(root)
+    self._found: dict[str, bool] = {}  # remark -> whether it was warned of
+
+  def add(self, remark: str) -> None:
+    """Adds a remark, unless there is the same."""
+    self._found.setdefault(remark, False)
+
+  def warn(self) -> None:
+    """Warns of remarks that are new since the last call."""
+    new = [remark for remark, is_old in list(self._found.items()) if not is_old]
+    for remark in new:
+      self._found[remark] = True
+      warnings.warn(f'{self._root}: {remark}', stacklevel=3)
 
 
-def _check_pixels(image: Image.Image) -> None:
-  """Raises an error for decompression bombs, for which Pillow only warns."""
-  most = Image.MAX_IMAGE_PIXELS
-  if most is not None and image.width * image.height > most:
-    raise Image.DecompressionBombError(
-      f'{image.width} x {image.height} pixels, more than '
-      f'PIL.Image.MAX_IMAGE_PIXELS, {most}'
-    )
-
-
-def _load(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
-  with open_image(path, verify=True) as image:
-    # JPEG decodes straight to a smaller size, several times faster.
-    image.draft('RGB' if channels > 1 else 'L', (size, size))
-    return images.crop_and_resize(image, size, channels)
+def _load(
+  path: pathlib.Path,
+  size: int,
+  channels: int,
+  *,
+  verify: bool = True,
+  background: tuple[int, int, int] = images.WHITE,
+  remark: Callable[[str], None] = images.ignore,
+) -> np.ndarray:
+  convert = functools.partial(
+    images.crop_and_resize,
+    size=size,
+    channels=channels,
+    background=background,
+    remark=remark,
+  )
+  draft = 'RGB' if channels > 1 else 'L', size
+  return image_files.load_image(
+    path, convert, draft=draft, verify=verify, remark=remark
+  )
 
 
 def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
@@ -94,7 +85,7 @@ def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
     if skip_broken:  # only decoding detects a truncated file
       load(path)
     else:
-      with open_image(path):
+      with image_files.open_image(path):
         pass
     return True
   except ValueError:
@@ -111,101 +102,58 @@ class ImageFolderSource:
     distribution: None.
     class_names: names of the classes in the order of the labels; () for none.
     listing: digest of the names and sizes of the files.
+    description: which files were taken and left out.
     fingerprint: digest that also changes when a file is modified.
   """
 
   distribution = None
   class_names: tuple[str, ...] = ()
   listing = ''
+  description = ''
 
   def __init__(
     self,
     paths: list[pathlib.Path],
     labels: np.ndarray | None,
-    load: Callable[[pathlib.Path], np.ndarray],
+    load: Callable[..., np.ndarray],
     shape: tuple[int, ...],
     threads: int,
+    *,
+    remarks: Remarks,
   ):
     """Stores the paths and starts the threads.
 
     Args:
       paths: paths of the images.
       labels: classes `[n]`, or None.
-      load: function that decodes the image at a path.
+      load: function (path, verify=) that decodes an image. It verifies each
+        image the first time.
       shape: shape of one image.
       threads: number of threads that decode.
+      remarks: where `load` adds its remarks.
     """
+    self._remarks = remarks
     self._paths, self._labels, self._load = paths, labels, load
     self.shape = shape
     facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
     self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
+    self._verified = np.zeros(len(paths), bool)
     self._pool = concurrent.futures.ThreadPoolExecutor(threads)
 
   def __len__(self):
     return len(self._paths)
 
   def __getitem__(self, indices):
-    paths = [self._paths[i] for i in indices]
-    batch = {'x': np.stack(list(self._pool.map(self._load, paths)))}
+    batch = {'x': np.stack(list(self._pool.map(self._read, indices)))}
+    self._remarks.warn()
     if self._labels is not None:
       batch['label'] = self._labels[np.asarray(indices)]
     return batch
 
-
-def list_images(
-  root: pathlib.Path, *, follow_symlinks: bool = False
-) -> list[pathlib.Path]:
-  """Returns the paths of the images in a directory and below, sorted.
-
-  Every entry with the suffix of an image is listed unless it is a directory,
-  including those that cannot be opened. A directory is visited once: links to a
-  directory already visited are skipped.
-
-  Args:
-    root: path of the directory.
-    follow_symlinks: whether links may lead out of it.
-
-  Raises:
-    FileNotFoundError: if root is not a directory or has no images.
-    ValueError: if a link leads out of it; the message names the link.
-  """
-  if not root.is_dir():
-    raise FileNotFoundError(f'{str(root)!r} is not a directory')
-  real = os.path.realpath(root)
-  paths, seen, waiting = [], {real}, [root]
-  while waiting:
-    with os.scandir(waiting.pop()) as entries:
-      listed = sorted(entries, key=lambda entry: entry.name)
-    for entry in listed:
-      path = pathlib.Path(entry.path)
-      is_link = entry.is_symlink()
-      is_directory = path.is_dir() if is_link else entry.is_dir()
-      is_picture = path.suffix.lower() in SUFFIXES
-      if entry.name[0] == '.' or not (is_directory or is_picture):
-        continue
-      inside = not is_link or _within(path, real)
-      if not inside and not follow_symlinks:
-        raise ValueError(
-          f'{path} is a link to {os.path.realpath(path)}, outside of {root}; '
-          'to allow it, set follow_symlinks (train.py: '
-          '--config.data.folder.follow_symlinks, evaluate.py: '
-          '--follow_symlinks)'
-        )
-      if not is_directory:
-        paths.append(path)
-      elif not (is_link and inside) and os.path.realpath(path) not in seen:
-        seen.add(os.path.realpath(path))
-        waiting.append(path)
-  if not paths:
-    raise FileNotFoundError(
-      f'no images in {root} or below; looked for {", ".join(SUFFIXES)}'
-    )
-  return sorted(paths)
-
-
-def _within(path: pathlib.Path, real: str) -> bool:
-  """Returns whether a path leads into a directory given by its real path."""
-  return pathlib.Path(os.path.realpath(path)).is_relative_to(real)
+  def _read(self, index):
+    x = self._load(self._paths[index], verify=not self._verified[index])
+    self._verified[index] = True
+    return x
 
 
 def folder(
@@ -215,6 +163,8 @@ def folder(
   size: int = 64,
   channels: int = 3,
   test_fraction: float = 0.1,
+  classes: str = 'auto',
+  background: str = 'white',
   skip_broken: bool = False,
   memory_mb: int = 2048,
   threads: int = 0,
@@ -222,8 +172,8 @@ def folder(
 ) -> ArraySource | ImageFolderSource:
   """Opens a directory of images, turned upright, cropped square and resized.
 
-  If every image is in a sub-directory, the names of the first level of
-  sub-directories are the classes, in alphabetical order. Images that fit in
+  Classes are those of a dataset.json in the format of StyleGAN, or else the
+  first level of sub-directories; see image_dir.find_classes. Images that fit in
   `memory_mb` at their final size are decoded once, at the start. Otherwise they
   are decoded on access, and each is opened once at the start to check that it
   can be.
@@ -234,6 +184,10 @@ def folder(
     size: side of the images after resizing, in pixels.
     channels: 1, 3 or 4.
     test_fraction: fraction held out as 'test'.
+    classes: 'auto'; 'directories' for the sub-directories whatever their names;
+      'none' for no classes.
+    background: color behind transparent pixels unless `channels` is 4, by its
+      name or as '#rrggbb'.
     skip_broken: whether to skip files that cannot be decoded, with a warning
       that counts and names them, instead of raising an error.
     memory_mb: limit in megabytes for keeping the decoded images in memory.
@@ -246,43 +200,155 @@ def folder(
   Raises:
     FileNotFoundError: if path is not a directory, or has no images.
     ValueError: if an image is broken or has more pixels than the limit of
-      Pillow, a link leads out of the directory (the message names it), or the
-      size or the number of channels is out of range.
+      Pillow, a link leads out of the directory (the message names it), the
+      sub-directories look like splits, or an option is out of range.
   """
-  images.check_format(size, channels)
+  found = _find_images(path, classes, threads, follow_symlinks)
+  labels, names = image_dir.find_classes(found, classes, hint=_HINT)
+  resident = len(found.names) * size * size * channels <= memory_mb * 2**20
+  chosen = split_indices(len(found.names), split, test_fraction)
+  paths = [found.root / found.names[i] for i in chosen]
+  remarks = Remarks(found.root)
+  load = _make_load(size, channels, background, remarks.add)
+  threads = threads or os.cpu_count() or 1
+  examine = functools.partial(_examine, load, resident, skip_broken)
+  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    examined = list(pool.map(examine, paths))
+  remarks.warn()
+  root = files.printable(found.root)
+  good = _readable(f'{split} images in {root}', paths, examined)
+  own = None if labels is None else labels[chosen][good]
+  if resident:
+    x = np.stack([examined[i] for i in good])
+    check_pixels(x, root)
+    source = ArraySource(x, own)
+  else:
+    kept = [paths[i] for i in good]
+    shape = (size, size, channels)
+    source = ImageFolderSource(kept, own, load, shape, threads, remarks=remarks)
+  source.class_names = names
+  source.listing = _file_digest(found, None if names else labels)
+  source.description = describe(found, labels, names)
+  return source
+
+
+def check_folder(
+  *,
+  path: str = '',
+  size: int = 64,
+  channels: int = 3,
+  classes: str = 'auto',
+  background: str = 'white',
+  test_fraction: float = 0.1,
+  threads: int = 0,
+  follow_symlinks: bool = False,
+  track: Callable[[str, int], Callable[[int], None]],
+  **unused: Any,
+) -> Iterator[str]:
+  """Decodes all images of a directory and yields what is wrong with them.
+
+  Args:
+    path: as for `folder`, as the other options are.
+    size: side of the images after resizing, in pixels.
+    channels: 1, 3 or 4.
+    classes: how classes are found.
+    background: color behind transparent pixels.
+    test_fraction: fraction held out as 'test'.
+    threads: number of threads that decode.
+    follow_symlinks: whether links may lead out of the directory.
+    track: function (description, total) -> advance, where advance(n) adds n to
+      what is done.
+    **unused: other options of `folder`.
+
+  Yields:
+    A sentence for each image that cannot be read, which names it.
+
+  Raises:
+    FileNotFoundError: as `folder` does.
+    ValueError: as `folder` does, but not for images.
+  """
+  found = _find_images(path, classes, threads, follow_symlinks)
+  labels, names = image_dir.find_classes(found, classes, hint=_HINT)
+  split_indices(len(found.names), 'train', test_fraction)
+  remarks = Remarks(found.root)
+  load = _make_load(size, channels, background, remarks.add)
+  advance = track(describe(found, labels, names), len(found.names))
+
+  def examine(path):
+    try:
+      return int(load(path).max()), None
+    except ValueError as error:
+      return 0, str(error)
+
+  most = 0
+  with concurrent.futures.ThreadPoolExecutor(threads or None) as pool:
+    for largest, problem in pool.map(examine, found.paths):
+      advance(1)
+      most = max(most, largest)
+      if problem is not None:
+        yield problem
+  if most == 1:
+    yield f'{files.printable(found.root)}: {BLACK_IMAGES}'
+  remarks.warn()
+
+
+def _find_images(
+  path: str, classes: str, threads: int, follow_symlinks: bool
+) -> image_dir.ImageDir:
   if not path:
     raise FileNotFoundError(
       'data.folder.path is empty: set it to your directory of images'
     )
+  if classes not in CLASSES:
+    raise ValueError(f'classes={classes!r}: choose one of {CLASSES}')
   if threads < 0:
     raise ValueError(f'threads={threads}: must be at least 0')
-  root = pathlib.Path(path).expanduser()
-  found = list_images(root, follow_symlinks=follow_symlinks)
-  resident = len(found) * size * size * channels <= memory_mb * 2**20
-  chosen = split_indices(len(found), split, test_fraction)
-  paths, labels = [found[i] for i in chosen], class_labels(root, found)
-  threads = threads or os.cpu_count() or 1
-  load = functools.partial(_load, size=size, channels=channels)
-  examine = functools.partial(_examine, load, resident, skip_broken)
-  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-    examined = list(pool.map(examine, paths))
-  good = _readable(f'{split} images in {root}', paths, examined)
-  labels = None if labels is None else labels[chosen][good]
-  if resident:
-    source = ArraySource(np.stack([examined[i] for i in good]), labels)
+  root = files.resolve_path(path, 'data.folder.path')
+  return image_dir.scan_images(root, follow_symlinks=follow_symlinks)
+
+
+def _make_load(
+  size: int, channels: int, background: str, remark: Callable[[str], None]
+) -> Callable[..., np.ndarray]:
+  images.check_format(size, channels)
+  return functools.partial(
+    _load,
+    size=size,
+    channels=channels,
+    background=images.parse_color(background),
+    remark=remark,
+  )
+
+
+def describe(
+  found: image_dir.ImageDir,
+  labels: np.ndarray | None,
+  names: tuple[str, ...],
+) -> str:
+  """Returns which files are taken, and where their labels come from.
+
+  Args:
+    found: the images.
+    labels: their classes, or None.
+    names: names of the classes, if they have some.
+  """
+  if labels is None:
+    source = 'no labels'
+  elif not names:
+    source = f'labels from {image_dir.LABELS_FILE}'
   else:
-    kept = [paths[i] for i in good]
-    source = ImageFolderSource(
-      kept, labels, load, (size, size, channels), threads
-    )
-  source.class_names = class_names(root, found)
-  source.listing = _file_digest(root, found)
-  return source
+    shown = ', '.join(files.printable(name) for name in names[:5])
+    source = f'{len(names):,} classes: {shown}' + ', ...' * (len(names) > 5)
+  return f'{found.describe()}; {source}'
 
 
-def _file_digest(root: pathlib.Path, paths: list[pathlib.Path]) -> str:
-  """Returns a digest of the relative paths and sizes of files."""
-  facts = [(p.relative_to(root).as_posix(), _size(p)) for p in paths]
+def _file_digest(found: image_dir.ImageDir, labels: np.ndarray | None) -> str:
+  """Returns a digest of the relative paths and sizes of files, and labels."""
+  facts: list[Any] = [
+    (name, _size(path)) for name, path in zip(found.names, found.paths)
+  ]
+  if labels is not None:
+    facts.append(labels.tolist())
   return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
@@ -299,35 +365,10 @@ def _readable(what: str, paths, examined) -> list[int]:
   if not good:
     raise ValueError(f'none of the {len(paths)} {what} is readable')
   if bad:
-    names = ', '.join(map(str, bad[:5])) + (', ...' if bad[5:] else '')
+    names = ', '.join(files.printable(path) for path in bad[:5])
     warnings.warn(
-      f'skipped {len(bad)} of the {len(paths)} {what}: {names}', stacklevel=3
+      f'skipped {len(bad)} of the {len(paths)} {what}: {names}'
+      + ', ...' * (len(bad) > 5),
+      stacklevel=3,
     )
   return good
-
-
-def class_names(
-  root: pathlib.Path, paths: list[pathlib.Path]
-) -> tuple[str, ...]:
-  """Returns the sorted names of the first-level sub-directories of images.
-
-  Returns () if some image is in the root directory itself.
-  """
-  parts = [p.relative_to(root).parts for p in paths]
-  if any(len(part) == 1 for part in parts):
-    return ()
-  return tuple(sorted({part[0] for part in parts}))
-
-
-def class_labels(
-  root: pathlib.Path, paths: list[pathlib.Path]
-) -> np.ndarray | None:
-  """Returns the classes of images, `[n]` int32 indices into class_names.
-
-  Returns None if some image is in the root directory itself.
-  """
-  names = class_names(root, paths)
-  if not names:
-    return None
-  first = [p.relative_to(root).parts[0] for p in paths]
-  return np.array([names.index(name) for name in first], np.int32)

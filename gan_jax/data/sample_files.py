@@ -4,13 +4,18 @@ import collections
 import functools
 import os
 import pathlib
+from typing import Callable
 
 import numpy as np
 from PIL import Image
 
 from gan_jax import pixels
-from gan_jax.data import folder, images
-from gan_jax.data.array_source import ArraySource
+from gan_jax.data import folder, image_dir, image_files, images
+from gan_jax.data.array_source import (
+  ArraySource,
+  check_number_of_images,
+  check_pixels,
+)
 from gan_jax.io import files, npz
 
 _EXAMPLES = ('x', 'samples', 'images', 'arr_0')
@@ -33,10 +38,11 @@ def open_samples(
 
   Args:
     path: a directory of images of one size (in one sub-directory per class, or
-      not); an .npy file; or an .npz file, with the examples under 'x',
-      'samples', 'images' or 'arr_0' and optional classes under 'label',
-      'labels', 'y' or 'arr_1'. Arrays are images `[N, H, W, C]` or `[N, H, W]`,
-      uint8 or float, or float points `[N, d]`.
+      with the dataset.json of StyleGAN, or not); an .npy file; or an
+      .npz file, with the examples under 'x', 'samples', 'images' or 'arr_0' and
+      optional classes under 'label', 'labels', 'y' or 'arr_1'. Arrays are
+      images `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points
+      `[N, d]`.
     value_range: (lowest, highest) value of float images.
     follow_symlinks: whether links in a directory may lead out of it.
     size: side to which images in a directory are cropped and resized, as those
@@ -51,20 +57,20 @@ def open_samples(
     SeveralSizesError: if images have several sizes, and `size` is 0.
     ValueError: if a file is broken or declares much more data than it holds, a
       link leads out of the directory, images have several sizes, arrays have
-      another shape or type, or values are not finite or out of range. The
-      message names the file.
+      another shape or type or look like a single image, or values are not
+      finite, out of range or only 0 and 1. The message names the file.
   """
   path = files.resolve_path(path)
-  suffix = path.suffix.lower()
+  name, suffix = files.printable(path), path.suffix.lower()
   if path.is_dir():
     return _read_folder(path, follow_symlinks, size)
   if size:
     raise ValueError(f'size={size}: {path} is not a directory of images')
   if not path.is_file():
-    raise FileNotFoundError(f'{path} is neither a directory nor a file')
+    raise FileNotFoundError(f'{name} is neither a directory nor a file')
   if suffix not in ('.npy', '.npz'):
     raise ValueError(
-      f'{path}: must be a directory of images, an .npz file or an .npy file'
+      f'{name}: must be a directory of images, an .npz file or an .npy file'
     )
   with path.open('rb') as file:
     try:
@@ -74,10 +80,10 @@ def open_samples(
         x, label = _members(file)
     except Exception as error:  # zipfile, zlib and numpy raise any type
       raise ValueError(
-        f'{path} cannot be read as an array of numbers: '
+        f'{name} cannot be read as an array of numbers: '
         f'{files.short_message(error)}'
       ) from error
-  return samples_from_arrays(x, label, str(path), value_range=value_range)
+  return samples_from_arrays(x, label, name, value_range=value_range)
 
 
 def samples_from_arrays(
@@ -122,59 +128,68 @@ def _members(file):
   return [read.get(first(n, read)) for n in (_EXAMPLES, _LABELS)]
 
 
-def _classes(path, x, label):
+def _classes(name, x, label):
   if label is None:
     return None
   if label.shape != (len(x),) or label.dtype.kind not in 'iu':
     raise ValueError(
-      f'{path}: classes of type {label.dtype} and shape {label.shape}; must be '
+      f'{name}: classes of type {label.dtype} and shape {label.shape}; must be '
       f'integers of shape ({len(x)},)'
     )
   if label.min() < 0 or label.max() > 65_535:
     raise ValueError(
-      f'{path}: classes from {label.min()} to {label.max()}; must be from 0 to '
+      f'{name}: classes from {label.min()} to {label.max()}; must be from 0 to '
       '65,535'
     )
   return label
 
 
-def _checked(path, x, value_range):
+def _checked(name, x, value_range):
   """Returns images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
   if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not x.size:
     raise ValueError(
-      f'{path}: an array of type {x.dtype} and shape {x.shape}; must be images '
+      f'{name}: an array of type {x.dtype} and shape {x.shape}; must be images '
       '[N, H, W, C] or [N, H, W], uint8 or float, or float points [N, d]'
     )
   if x.dtype != np.uint8 and not np.isfinite(x).all():
     raise ValueError(
-      f'{path}: {int((~np.isfinite(x)).sum())} of the values are not finite'
+      f'{name}: {int((~np.isfinite(x)).sum())} of the values are not finite'
+    )
+  if x.ndim == 2 and x.dtype == np.uint8:
+    raise ValueError(
+      f'{name}: uint8 of shape {x.shape} looks like one gray image [H, W]: '
+      'write x[None], or, for points [N, d], x.astype(np.float32)'
     )
   if x.ndim == 2:
     return x.astype(np.float32)
+  check_number_of_images(x, name)
   x = x[..., None] if x.ndim == 3 else x
   if x.shape[-1] not in (1, 3, 4):
     hint = ''
     if x.shape[1] in (1, 3, 4):
       hint = '; these look like [N, C, H, W]: transpose(0, 2, 3, 1)'
     raise ValueError(
-      f'{path}: images of shape {x.shape[1:]}; must be [H, W, C] with C of 1, '
+      f'{name}: images of shape {x.shape[1:]}; must be [H, W, C] with C of 1, '
       f'3 or 4{hint}'
     )
-  return x if x.dtype == np.uint8 else _to_uint8(path, x, value_range)
+  if x.dtype != np.uint8:
+    return _to_uint8(name, x, value_range)
+  check_pixels(x, name)
+  return x
 
 
-def _to_uint8(path, x, value_range):
+def _to_uint8(name, x, value_range):
   low, high = value_range
   least, most = float(x.min()), float(x.max())
   slack = 1e-3 * (high - low)
   if not low - slack <= least <= most <= high + slack:
     raise ValueError(
-      f'{path}: values from {least:.4g} to {most:.4g}; float images must be '
+      f'{name}: values from {least:.4g} to {most:.4g}; float images must be '
       f'from {low:g} to {high:g} (another range is --value_range=LOW,HIGH)'
     )
   if low < 0 <= least:
     raise ValueError(
-      f'{path}: values from {least:.4g} to {most:.4g}, none of them negative: '
+      f'{name}: values from {least:.4g} to {most:.4g}, none of them negative: '
       'float images from 0 to 1 need --value_range=0,1'
     )
   return pixels.to_uint8(x.astype(np.float32), value_range)
@@ -184,11 +199,13 @@ def _read_folder(
   root: pathlib.Path, follow_symlinks: bool, size: int
 ) -> folder.ImageFolderSource:
   """Opens images that are decoded on access; their headers are read now."""
-  paths = folder.list_images(root, follow_symlinks=follow_symlinks)
+  found = image_dir.scan_images(root, follow_symlinks=follow_symlinks)
+  labels, names = image_dir.find_classes(found)
+  paths = found.paths
   seen = collections.defaultdict(list)
   channels = 1
   for path in paths:
-    with folder.open_image(path) as image:
+    with image_files.open_image(path) as image:
       seen[image.size].append(path)
       channels = max(channels, _channels(image))
   if size:
@@ -196,19 +213,25 @@ def _read_folder(
   elif len(seen) > 1:
     commonest = sorted(seen.items(), key=lambda item: -len(item[1]))[:4]
     listed = ', '.join(
-      f'{len(of_size)} of {width} x {height} (such as {of_size[0]})'
+      f'{len(of_size)} of {width} x {height} '
+      f'(such as {files.printable(of_size[0])})'
       for (width, height), of_size in commonest
     )
     raise SeveralSizesError(
-      f'{root} has images of {len(seen)} sizes: {listed}; all images must have '
-      'the same size, because resizing is part of the protocol'
+      f'{files.printable(root)} has images of {len(seen)} sizes: {listed}; all '
+      'images must have the same size, because resizing is part of the protocol'
     )
   width, height = (size, size) if size else next(iter(seen))
   shape, threads = (height, width, channels), os.cpu_count() or 1
-  load = functools.partial(_load, shape=shape, resize=bool(size))
-  labels = folder.class_labels(root, paths)
-  source = folder.ImageFolderSource(paths, labels, load, shape, threads)
-  source.class_names = folder.class_names(root, paths)
+  remarks = folder.Remarks(root)
+  load = functools.partial(
+    _load, shape=shape, resize=bool(size), remark=remarks.add
+  )
+  source = folder.ImageFolderSource(
+    paths, labels, load, shape, threads, remarks=remarks
+  )
+  source.class_names = names
+  source.description = folder.describe(found, labels, names)
   return source
 
 
@@ -217,9 +240,17 @@ def _channels(image: Image.Image) -> int:
 
 
 def _load(
-  path: pathlib.Path, shape: tuple[int, int, int], resize: bool
+  path: pathlib.Path,
+  shape: tuple[int, int, int],
+  *,
+  resize: bool = False,
+  verify: bool = True,
+  remark: Callable[[str], None] = images.ignore,
 ) -> np.ndarray:
-  with folder.open_image(path, verify=True) as image:
+  def convert(image):
     if resize:
-      return images.crop_and_resize(image, shape[0], shape[-1])
-    return np.asarray(images.convert_mode(image, shape[-1])).reshape(shape)
+      return images.crop_and_resize(image, shape[0], shape[-1], remark=remark)
+    converted = images.convert_mode(image, shape[-1], remark=remark)
+    return np.asarray(converted).reshape(shape)
+
+  return image_files.load_image(path, convert, verify=verify, remark=remark)

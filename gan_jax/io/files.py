@@ -116,9 +116,11 @@ def read_bounded(path: pathlib.Path, *, most: int) -> bytes:
   """
   about = path.stat()  # opening a pipe would block forever
   if not stat.S_ISREG(about.st_mode):
-    raise ValueError(f'{path} is not a regular file')
+    raise ValueError(f'{printable(path)} is not a regular file')
   if about.st_size > most:
-    raise ValueError(f'{path} has {about.st_size:,} bytes, more than {most:,}')
+    raise ValueError(
+      f'{printable(path)} has {about.st_size:,} bytes, more than {most:,}'
+    )
   return path.read_bytes()
 
 
@@ -134,9 +136,9 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
   try:
     found = json.loads(content)
   except (ValueError, RecursionError) as error:
-    raise ValueError(f'{path} is not valid JSON: {error}') from error
+    raise ValueError(f'{printable(path)} is not valid JSON: {error}') from error
   if not isinstance(found, dict):
-    raise ValueError(f'{path} does not contain a JSON object')
+    raise ValueError(f'{printable(path)} does not contain a JSON object')
   return found
 
 

@@ -91,6 +91,7 @@ class ConsoleReporter:
       f'data     {config.data.name}: {len(experiment.train)} {what} of {shape}, '
       f'{len(experiment.test)} held out'
     )
+    self.files(experiment.train)
     out(
       f'players  G {config.generator.name} '
       f'{size(state.generator.params):,} parameters, D '
@@ -105,6 +106,25 @@ class ConsoleReporter:
       f'{config.parallel}, batch {config.batch_size}'
     )
     out(f'workdir  {workdir or "none"}: {note}')
+
+  def checking(self, description: str) -> None:
+    """Prints which examples will be checked."""
+    self._console.print(f'data     {description}')
+
+  def problem(self, text: str) -> None:
+    """Prints what is wrong with an example."""
+    self._console.print(text)
+
+  def checked(self, name: str, total: int, problems: int) -> None:
+    """Prints the result of a check of all data.
+
+    Args:
+      name: name of the data source.
+      total: number of examples.
+      problems: how many of them cannot be used.
+    """
+    result = f'{problems:,} cannot be used' if problems else 'all are good'
+    self._console.print(f'checked  {name}: {total:,} examples, {result}')
 
   def bar(self, total: int, done: int) -> '_Bar':
     """Returns a progress bar, which shows on a wide terminal only."""
@@ -303,6 +323,16 @@ class ConsoleReporter:
     weights = f', weights {extractor.sha256[:12]}' if extractor.sha256 else ''
     protocol = f', protocol {extractor.protocol}' if extractor.protocol else ''
     out(f'features {extractor.name}{weights}{protocol}')
+
+  def files(self, *sources: Any) -> None:
+    """Prints which files were taken and left out.
+
+    Args:
+      *sources: data sources, of which those of directories say so.
+    """
+    for source in sources:
+      if description := getattr(source, 'description', ''):
+        self._console.print(f'files    {description}')
 
   def recorded(self, path: pathlib.Path, seconds: float) -> None:
     """Prints where the record is."""

@@ -97,6 +97,7 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
   source, facts, config = _open_generated(request, devices, parts)
   options = _eval_options(config, request, facts.get('count'))
   real, data = _open_reference(request, config, parts)
+  reporter.files(source, next(iter(real.values())).reference)
   with reporter.feature_bars() as track:
     evaluator = evaluation.make_evaluator(
       real,

@@ -115,6 +115,31 @@ def _check_data_named(config: config_lib.Config) -> None:
     )
 
 
+def check_data(
+  config: config_lib.Config, parts: Mapping[str, Any] | None = None
+) -> int:
+  """Reads all data of a config; trains and writes nothing.
+
+  Args:
+    config: resolved config.
+    parts: networks, loss and data in place of the config's, as in `launch`.
+
+  Returns:
+    0 if all examples can be used, 1 if not.
+
+  Raises:
+    SystemExit: with a line and status 1 for a user's error.
+  """
+  _start(config, '', 1, -1)
+  from gan_jax.experiment import own_parts
+  from gan_jax.runner import check_data as check_data_lib
+
+  with shutdown.exit_on_user_error(PROGRAM, *shutdown.USER_ERRORS):
+    _check_data_named(config)
+    own = own_parts.make_own_parts(**(parts or {}))
+    return int(check_data_lib.check_data(config, own) > 0)
+
+
 def _start(config, coordinator, num_processes, process_id) -> None:
   """Prepares JAX and joins the other processes of the job."""
   with shutdown.exit_on_user_error(PROGRAM, ValueError, RuntimeError):

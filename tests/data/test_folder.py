@@ -61,7 +61,11 @@ def test_directories_are_classes(tmp_path):
 
 def test_no_classes_where_a_picture_lies_beside_the_directories(tmp_path):
   fill(tmp_path, 6, classes=('ant', 'bee', ''))
-  assert read(tmp_path).label is None
+  with pytest.warns(UserWarning, match='no labels: 2 images .* ant, bee'):
+    assert read(tmp_path).label is None
+  with pytest.raises(ValueError, match='2 images .* ant, bee'):
+    read(tmp_path, classes='directories')
+  assert read(tmp_path, classes='none').label is None
 
 
 def test_grey_becomes_colour_and_back(tmp_path):
@@ -70,21 +74,32 @@ def test_grey_becomes_colour_and_back(tmp_path):
   assert (luma == 150).all()  # 0.587 * 255, ITU-R 601
 
 
-def test_transparent_is_laid_on_white(tmp_path):
+def test_transparent_is_laid_on_a_color_and_said_once(tmp_path):
   half_red = plain((*RED, 128), 'RGBA')
-  assert (read_one(tmp_path, half_red)[0, 0] == (255, 127, 127)).all()
-  assert (read_one(tmp_path, half_red, channels=1)[0, 0] == 165).all()
+  with pytest.warns(UserWarning, match='transparent pixels .*#ffffff') as said:
+    assert (read_one(tmp_path, half_red)[0, 0] == (255, 127, 127)).all()
+  assert len(said) == 1
+  with pytest.warns(UserWarning, match='#ffffff'):
+    assert (read_one(tmp_path, half_red, channels=1)[0, 0] == 165).all()
+  for color, expected in (('black', (128, 0, 0)), ('#00ff00', (128, 127, 0))):
+    with pytest.warns(UserWarning, match='transparent pixels'):
+      assert (read(tmp_path, background=color).x[0, 0, 0] == expected).all()
+  for wrong in ('', 'whit', '#12345678'):
+    with pytest.raises(ValueError, match=f'background={wrong!r}.*#808080'):
+      read(tmp_path, background=wrong)
   kept = read_one(tmp_path, half_red, channels=4)
   assert (kept[0, 0] == (*RED, 128)).all()
   opaque = read_one(tmp_path, plain(RED, 'RGB'), channels=4)
   assert (opaque[0, 0] == (*RED, 255)).all()
+  read_one(tmp_path, plain((*RED, 255), 'RGBA'))  # nothing is transparent
 
 
 def test_palette(tmp_path):
   image = plain(1, 'P')
   image.putpalette([*RED, *GREEN])
   assert (read_one(tmp_path, image) == GREEN).all()
-  assert (read_one(tmp_path, image, transparency=1) == 255).all()
+  with pytest.warns(UserWarning, match='transparent'):
+    assert (read_one(tmp_path, image, transparency=1) == 255).all()
 
 
 def test_sixteen_bits_keep_the_upper_eight(tmp_path):
@@ -194,12 +209,19 @@ def test_nothing_to_read(tmp_path, path, message):
 
 
 @pytest.mark.parametrize(
-  'wrong', [{'size': 0}, {'channels': 2}, {'threads': -1}, {'test_fraction': 1}]
+  'wrong',
+  [
+    {'size': 0},
+    {'channels': 2},
+    {'threads': -1},
+    {'test_fraction': 1},
+    {'classes': 'some'},
+  ],
 )
 def test_refuses_bad_options(tmp_path, wrong):
   fill(tmp_path, 4)
   ((name, value),) = wrong.items()
-  with pytest.raises(ValueError, match=f'{name}={value}'):
+  with pytest.raises(ValueError, match=f'{name}={value!r}'):
     read(tmp_path, **wrong)
 
 

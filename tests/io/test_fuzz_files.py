@@ -140,7 +140,12 @@ PICTURES = {
   'lossless.webp': picture('webp', 'RGBA', lossless=True, **with_exif()),
   'a.bmp': picture('bmp'),
   'palette.bmp': picture('bmp', 'P'),
+  'a.gif': picture('gif'),
+  'a.tif': picture('tiff'),
+  'packed.tif': picture('tiff', compression='tiff_lzw', **with_exif()),
 }
+# What is remarked on images, which a change may bring about.
+REMARKS = 'ignore:.*(transparent pixels|16-bit images|several frames)'
 
 
 @pytest.mark.parametrize('name', PICTURES)
@@ -154,6 +159,7 @@ def test_pictures(name, draw):
 
 
 @pytest.mark.parametrize('name', PICTURES)
+@pytest.mark.filterwarnings(REMARKS)
 @fuzz(10)
 @given(draw=st.data())
 def test_folders_of_pictures(name, draw):

@@ -162,8 +162,8 @@ def test_help_lists_the_flags():
   done = subprocess.run(
     command('--help'), cwd=ROOT, capture_output=True, text=True, timeout=60
   )
-  for flag in ('--[no]print_config', '--[no]dry_run', '--workdir', '--config'):
-    assert flag in done.stdout
+  for flag in ('print_config', 'dry_run', 'check_data', 'workdir', 'config'):
+    assert f'--{flag}' in done.stdout or f'--[no]{flag}' in done.stdout
   # The program prints its own docstring first.
   assert 'python train.py --config=configs/x.py --print_config' in done.stdout
   assert 'Traceback' not in done.stderr
@@ -202,6 +202,18 @@ def test_dry_run_writes_nothing(tmp_path):
   )
   assert 'parameters  G 6, D' in out and 'kFLOP' in out
   assert not workdir.exists()
+
+
+def test_check_data_lists_what_is_wrong(tmp_path):
+  for i in range(4):
+    Image.new('L', (8, 8), i).save(tmp_path / f'{i}.png')
+  (tmp_path / '2\n.png').write_bytes(b'no image')
+  folder = f'--config.data.folder.path={tmp_path}'
+  flags = ('--config=configs/folder.py', folder, '--check_data')
+  out = run(*flags, rc=1)
+  assert f'{tmp_path}/2\\n.png: ' in out and '5 examples, 1 cannot' in out
+  (tmp_path / '2\n.png').unlink()
+  assert '4 examples, all are good' in run(*flags)
 
 
 @pytest.mark.slow
