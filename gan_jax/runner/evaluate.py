@@ -92,7 +92,7 @@ def evaluate(request: Request, *, quiet: bool = False) -> pathlib.Path:
   start = time.perf_counter()
   devices = devices_lib.local_devices(request.num_devices)
   parts = own_parts.OwnParts()
-  if request.workdir:
+  if request.workdir and not request.samples:
     parts = recorded_parts.recorded_parts(request.workdir)
   source, facts, config = _open_generated(request, devices, parts)
   options = _eval_options(config, request, facts.get('count'))

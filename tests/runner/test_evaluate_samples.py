@@ -9,7 +9,7 @@ from gan_jax import data
 from gan_jax.distributed import xla_setup
 
 RNG = np.random.default_rng(0)
-IMAGES = RNG.integers(0, 256, (60, 4, 4, 1), np.uint8)
+IMAGES = RNG.integers(0, 256, (60, 5, 5, 1), np.uint8)
 POINTS = RNG.normal(size=(80, 2)).astype(np.float32)
 CONFIG = {
   'data': {'name': 'ring', 'ring': {'size': 64}},
@@ -118,7 +118,7 @@ def test_a_run_with_own_networks_finds_them_by_its_config_file(tmp_path):
     (IMAGES, None, {}, 'real=None'),
     (IMAGES, IMAGES, {'metrics': 'fdi'}, "'fdi'.*fd"),
     (IMAGES, IMAGES, {'num_reel': 3}, 'num_real'),
-    (IMAGES[:, :2], IMAGES, {}, r'\(2, 4, 1\).*\(4, 4, 1\)'),
+    (IMAGES[:, :2], IMAGES, {}, r'\(2, 5, 1\).*\(5, 5, 1\)'),
     (IMAGES / 255.0, IMAGES, {}, 'none of them negative'),
     ('nowhere', IMAGES, {}, 'nowhere'),
     (IMAGES, 'nowhere.py', {}, 'nowhere.py'),
