@@ -17,9 +17,9 @@ class PenaltyFacts(NamedTuple):
   Attributes:
     player: Whose loss it is added to, 'discriminator' or 'generator'.
     coupled: Whether it mixes the examples of a batch.
-    per_example: Whether it is a gradient or a difference of each example's own
-      logit (or latent), which batch norm in that player leaves without a
-      meaning.
+    per_example: Whether it needs each output to depend on its own input alone
+      (a gradient, or a difference of two logits of one example), which batch
+      norm in that player breaks.
     wants_features: Whether the discriminator must return features.
   """
 

@@ -334,7 +334,7 @@ def _not_chosen(config: Config, leaf: str) -> str:
     if section == part.name:
       return ''
     there = hasattr(part.options, path[1])
-    other = f', type {head}.{part.name}.{path[1]} instead' if there else ''
+    other = f', or {head}.{part.name}.{path[1]} instead' if there else ''
     return (
       f'{head}.name is {part.name!r}; type {head}.name={section}, too{other}, '
       'or leave this out'

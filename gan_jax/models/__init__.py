@@ -1,13 +1,14 @@
 """Architectures: each module defines a Flax `Generator` and `Discriminator`.
 
 `MODELS` maps the names that a config may use to modules, which load on first
-use: `gan_jax.models.dcgan.Generator`. Both are Linen modules; their fields with
-a default, other than those listed here, are the options of a config:
+use: `gan_jax.models.dcgan.Generator`. Both are Linen modules. Their fields with
+a default are the options of a config, except `shape`, `dtype`, `axis_name` and
+`return_features`, which the library sets:
 
 * Generator: fields `shape` (of an example) and `dtype`. It maps latents
-  `[B, Z]` to examples `[B, *shape]`, images in [-1, 1].
-* Discriminator: fields `outputs`, `return_features` and `dtype`. It ends with
-  `layers.linear.discriminator_head`, which makes logits `[B]`.
+  `[B, Z]` to examples `[B, *shape]`; images (three axes) in [-1, 1].
+* Discriminator: the option `outputs`, and fields `return_features` and `dtype`.
+  It ends with `layers.linear.discriminator_head`, which makes logits `[B]`.
 * `__call__` takes (x, label=None, *, train). A field `axis_name` is for batch
   norm and minibatch standard deviation.
 """

@@ -168,7 +168,9 @@ def _as_text(whole):
   lines = ['{', f'"versions": {json.dumps(whole["versions"])},', '"records": {']
   for i, (name, record) in enumerate(sorted(whole['records'].items())):
     lines.append(f'{"," * (i > 0)}{json.dumps(name)}: {{')
-    rows = [f'{json.dumps(k)}: {json.dumps(v)}' for k, v in record.items()]
+    rows = [
+      f'{json.dumps(k)}: {json.dumps(v)}' for k, v in sorted(record.items())
+    ]
     lines += [',\n'.join(rows), '}']
   return '\n'.join([*lines, '}', '}']) + '\n'
 

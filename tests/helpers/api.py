@@ -148,6 +148,8 @@ NAMES = {
     data.test_split
     data.test_fraction
     data.path
+    data.classes
+    data.background
     data.skip_broken
     data.memory_mb
     data.threads
