@@ -150,7 +150,7 @@ TYPED = {
   'the same option of another': (
     {'generator': {'name': 'mlp'}},
     'generator.dcgan.norm',
-    'type generator.mlp.norm instead',
+    'or generator.mlp.norm instead',
   ),
   'an optimizer': (
     {},
