@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.metrics import checks, frechet
 
 Array = jax.Array
@@ -50,7 +51,8 @@ def kl_divergence(
     covariance_p: covariance of p, `[d, d]`, positive definite.
 
   Returns:
-    Divergence, scalar, in nats; inf if covariance_q is singular.
+    Divergence, scalar, in nats; inf if covariance_q is singular. Inside jax.jit,
+    NaN where ValueError would be raised outside.
 
   Raises:
     AssertionError: if shapes do not match.
@@ -71,7 +73,7 @@ def kl_divergence(
   )
   least = lambda covariance: jnp.linalg.eigvalsh(covariance).min()
   least_p, log_p = least(covariance_p), jnp.linalg.slogdet(covariance_p)[1]
-  if not checks.is_traced(least_p) and not least_p > 0:
+  if tracing.fails(lambda least: least > 0, least_p):
     raise ValueError(
       'covariance_p is not positive definite: p has no density, so that '
       'KL(q || p) is undefined'
@@ -82,6 +84,7 @@ def kl_divergence(
   log_q = jnp.linalg.slogdet(covariance_q)[1]
   finite = (trace - mean_q.shape[0] + distance + log_p) / 2
   checks.check_score('the divergence', finite, mean_p, mean_q, covariance_q)
+  finite = jnp.where(least_p > 0, finite, jnp.nan)  # for a traced covariance_p
   # Rounding makes an eigenvalue of a singular matrix 0 or negative.
   return jnp.where(least(covariance_q) > 0, finite - log_q / 2, jnp.inf)
 

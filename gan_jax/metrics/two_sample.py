@@ -165,7 +165,7 @@ def classifier_test(
     )
   *keys, fit_key = jax.random.split(key, 3)
   sides = [
-    x[jax.random.permutation(key, len(x))[:size]]
+    jnp.asarray(x)[jax.random.permutation(key, len(x))[:size]]
     for x, key in zip((first, second), keys)
   ]
   x_train, x_test = (

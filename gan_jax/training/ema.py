@@ -7,6 +7,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
+
 PyTree = Any
 
 
@@ -47,11 +49,11 @@ def ema_update(
   Raises:
     AssertionError: if the trees differ in structure or shapes, or the decay is
       not a scalar.
-    ValueError: if the decay is a Python number outside [0, 1].
+    ValueError: if the decay is not traced and outside [0, 1].
   """
   chex.assert_trees_all_equal_shapes_and_dtypes(average, new)
   chex.assert_rank(decay, 0)
-  if isinstance(decay, int | float) and not 0 <= decay <= 1:
+  if tracing.fails(lambda decay: 0 <= decay <= 1, decay):
     raise ValueError(f'decay={decay}: must be between 0 and 1')
 
   def leaf(path, old, value):
@@ -81,7 +83,8 @@ def half_life_decay(half_life: float, batch_size: int) -> float:
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
     https://arxiv.org/abs/1912.04958, 2020 (half-life of 10,000 images).
   """
-  if not (0 < half_life < math.inf and 0 < batch_size < math.inf):
+  positive = lambda x: 0 < x < math.inf
+  if any(tracing.fails(positive, x) for x in (half_life, batch_size)):
     raise ValueError(
       f'half_life={half_life}, batch_size={batch_size}: must be finite and '
       'above 0'
