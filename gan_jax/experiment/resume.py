@@ -14,6 +14,7 @@ from gan_jax import training
 from gan_jax.distributed import multihost
 from gan_jax.experiment import compatibility, run_dir
 from gan_jax.io import checkpoint
+from gan_jax.training import ema
 
 
 class ResumePoint(NamedTuple):
@@ -139,6 +140,8 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
     discriminator=take(fresh.discriminator, trained.discriminator),
     ema=trained.ema,
   )
+  if narrow := ema.narrow_averages(trained.ema):
+    fresh = fresh.replace(aux_state={**fresh.aux_state, 'ema': narrow})
   note = f'a new run from the weights of {init_from}, step {trained.step}'
   return ResumePoint(fresh, 0, 0, note)
 

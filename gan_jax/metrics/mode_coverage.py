@@ -33,6 +33,7 @@ class ModeScores(NamedTuple):
 
 def kl_to_uniform(share: Array) -> Array:
   """Computes KL(share || uniform) of shares `[k]` that sum to 1, in nats."""
+  share = checks.at_least_float32(share)
   return jax.scipy.special.xlogy(share, share * len(share)).sum()
 
 

@@ -4,6 +4,7 @@ from typing import Callable
 
 import jax
 
+from gan_jax import precision
 from gan_jax.training import gan as gan_lib
 from gan_jax.training import packing
 
@@ -18,7 +19,7 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
 
   Returns:
     Function (weights, latents `[B, Z]`, label `[B]` or None) -> examples
-    `[B, ...]`. The weights are (params, batch_stats): `state.ema`, or
+    `[B, ...]`, in at least float32. The weights are (params, batch_stats): `state.ema`, or
     `(state.generator.params, state.generator.batch_stats)`.
   """
 
@@ -27,7 +28,7 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
     x, _ = gan.generator.apply(
       params, batch_stats, latents, label, train=False, key=None, axis_name=None
     )
-    return x
+    return precision.widen(x)
 
   return sample
 
@@ -57,6 +58,6 @@ def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
       key=None,
       axis_name=None,
     )
-    return getattr(y, 'logits', y)
+    return precision.widen(getattr(y, 'logits', y))
 
   return logits

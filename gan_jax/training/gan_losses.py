@@ -10,7 +10,7 @@ from typing import Any, Callable
 import jax
 import jax.numpy as jnp
 
-from gan_jax import augment, collectives, prng
+from gan_jax import augment, collectives, precision, prng
 from gan_jax import losses as losses_lib
 from gan_jax.networks import DiscriminatorOutput
 from gan_jax.training.gan import GAN, GANOutputs, LossAux
@@ -116,7 +116,8 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
     network_call: (label, key, axis_name) of every call.
 
   Returns:
-    generate: latents -> (examples, batch_stats).
+    generate: latents -> (examples, batch_stats). Outputs of both networks are
+    in at least float32, as losses and penalties average them.
     discriminate: (batch_stats, inputs, part=0) -> (outputs, batch_stats). Each
     part has its own key.
   """
@@ -125,29 +126,35 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
   d_label = label if gan.packing == 1 else None  # a pack has no single class
   g_params, d_params = params
 
+  def finish(before, outputs, batch_stats):
+    # Statistics keep the types that the network gave them.
+    return precision.widen(outputs), precision.cast_like(batch_stats, before)
+
   def generate(latents):
-    return gan.generator.apply(
+    before = state.generator.batch_stats
+    x, batch_stats = gan.generator.apply(
       g_params,
-      state.generator.batch_stats,
+      before,
       latents,
       label,
       key=jax.random.fold_in(key, _GENERATOR),
       **common,
     )
+    return finish(before, x, batch_stats)
 
-  def discriminate(batch_stats, inputs, part=0):
+  def discriminate(before, inputs, part=0):
     leaves = jax.tree.leaves(d_label)
     repeats = len(inputs) // len(leaves[0]) if leaves else 1
     outputs, batch_stats = gan.discriminator.apply(
       d_params,
-      batch_stats,
+      before,
       inputs,
       _repeated(d_label, repeats),
       key=jax.random.fold_in(key, _DISCRIMINATOR + part),
       **common,
     )
     _check_outputs(outputs, inputs, loss.output)
-    return outputs, batch_stats
+    return finish(before, outputs, batch_stats)
 
   return generate, discriminate
 

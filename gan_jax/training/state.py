@@ -6,6 +6,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from gan_jax import precision
+from gan_jax.training import ema as ema_lib
+
 Array = jax.Array
 PyTree = Any
 
@@ -38,7 +41,8 @@ class GANState:
     hparams: continuous hyper-parameters by name, float32 scalars.
     aux_state: auxiliary arrays by name: those of loss terms, of the
       augmentation ('augment') and of some update rules
-      (train_step.init_aux_state).
+      (train_step.init_aux_state). For networks whose parameters or statistics
+      have less than 32 bits also the EMA in float32 ('ema').
   """
 
   step: Array
@@ -85,7 +89,9 @@ def init_state(
 
   def player(network, optimizer, index, x, label):
     params, batch_stats = network.init(jax.random.fold_in(key, index), x, label)
-    return NetState(params, batch_stats, optimizer.init(params))
+    # Moments are averages, too.
+    opt_state = optimizer.init(precision.widen(params))
+    return NetState(params, batch_stats, opt_state)
 
   # A pack of examples is one input of D, which has no single class.
   x, d_label = batch['x'], label
@@ -97,13 +103,16 @@ def init_state(
   if gan.is_adaptive:
     memories['augment'] = gan.augment.aux_state
   generator = player(gan.generator, gan.g_transform(hparams), 0, latents, label)
+  ema = generator.params, generator.batch_stats
+  if narrow := ema_lib.narrow_averages(ema):
+    memories['ema'] = narrow
   return GANState(
     step=jnp.int32(0),
     generator=generator,
     discriminator=player(
       gan.discriminator, gan.d_transform(hparams), 1, x, d_label
     ),
-    ema=jax.tree.map(jnp.copy, (generator.params, generator.batch_stats)),
+    ema=jax.tree.map(jnp.copy, ema),
     hparams=hparams,
     aux_state=jax.tree.map(lambda x: jnp.array(x, copy=True), memories),
   )

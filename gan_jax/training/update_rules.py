@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import collectives
+from gan_jax import collectives, precision
 from gan_jax.training import gan_losses
 from gan_jax.training.gan import GAN, Batch, Metrics
 from gan_jax.training.gradients import PLAYERS, Gradients, make_gradient_fn
@@ -35,7 +35,9 @@ def _update_player(gan, state, player, grads):
   """Returns a player's (params, opt_state) after one update."""
   now = getattr(state, player)
   transform = _transform(gan, player, state.hparams)
-  updates, opt_state = transform.update(grads, now.opt_state, now.params)
+  # Moments are averages: the optimizer computes in at least float32.
+  grads, params = precision.widen((grads, now.params))
+  updates, opt_state = transform.update(grads, now.opt_state, params)
   return optax.apply_updates(now.params, updates), opt_state
 
 
