@@ -111,3 +111,40 @@ def power_of_two_scale(*sets: Array) -> Array:
   _, exponent = jnp.frexp(small)
   scale = jnp.ldexp(jnp.ones_like(small), -jnp.clip(exponent, -120, 120))
   return scale.astype(largest.dtype)
+
+
+def result_type(*sets: Array) -> jnp.dtype:
+  """Returns the type of a score of sets: at least float32."""
+  return jnp.promote_types(jnp.result_type(*sets), jnp.float32)
+
+
+def near_origin(*sets: Array) -> list[Array]:
+  """Shifts sets of examples together, so that they are near the origin.
+
+  In float32, examples at 1e7 deviations from the origin lose what distinguishes
+  them as soon as they are squared or projected. The shift is a multiple of a
+  power of two about as large as the spread: it is exact for float32 examples,
+  and 0 for examples that are near the origin already.
+
+  Args:
+    *sets: sets of examples, `[n, ...]`, not empty, with examples of one shape.
+
+  Returns:
+    The sets in at least float32, shifted in float64 by one vector.
+  """
+  kinds = [result_type(x) for x in sets]
+  with jax.enable_x64(True):
+    # Powers of two scale without rounding, and keep the largest in float32.
+    wide = [jnp.asarray(x, jnp.float64) for x in sets]
+    unit = power_of_two_scale(*wide)
+    low, high = (
+      reduce(jnp.stack([reduce(x * unit, axis=0) for x in wide]), axis=0)
+      for reduce in (jnp.min, jnp.max)
+    )
+    spread = jnp.maximum(high - low, 2.0**-40)
+    _, exponent = jnp.frexp(spread.astype(jnp.float32))
+    step = jnp.ldexp(jnp.ones_like(spread, jnp.float32), exponent)
+    step = step.astype(jnp.float64)
+    shift = jnp.round((low + high) / 2 / step) * step / unit
+    moved = [x - shift[None] for x in wide]
+    return [x.astype(kind) for x, kind in zip(moved, kinds)]

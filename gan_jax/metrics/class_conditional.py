@@ -84,7 +84,7 @@ def intra_class_fid(
           f'class {label}: {count} {name} examples, must be at least 2'
         )
   moments = lambda x: frechet.update_moments(
-    frechet.init_moments(x.shape[1]), jnp.asarray(x)
+    frechet.init_moments(x.shape[1]), x
   )
   of_class = lambda label: frechet.frechet_from_moments(
     *(moments(x[labels == label]) for x, labels in sides)
@@ -143,6 +143,7 @@ def classification_accuracy(
   """
   checks.check_feature_sets(fake=fake, real=real)
   classifier_lib.check_labelled(real, real_labels, classes)
+  fake, real = checks.near_origin(fake, real)
   classifier = classifier_lib.train_classifier(
     fake,
     fake_labels,

@@ -27,12 +27,13 @@ def fit_gaussian(samples: Array) -> tuple[Array, Array]:
   chex.assert_rank(samples, 2)
   chex.assert_axis_dimension_gteq(samples, 0, 2)
   checks.check_feature_sets(samples=samples)
-  samples = checks.at_least_float32(samples)
-  mean = samples.mean(axis=0)
-  centred = samples - mean[None]
-  covariance = centred.T @ centred / (len(samples) - 1)
+  (near,) = checks.near_origin(samples)
+  mean = near.mean(axis=0)
+  centred = near - mean[None]
+  covariance = centred.T @ centred / (len(near) - 1)
   checks.check_score('the covariance', covariance, samples)
-  return mean, covariance
+  shift = checks.at_least_float32(samples)[0] - near[0]
+  return mean + shift, covariance
 
 
 def kl_divergence(
