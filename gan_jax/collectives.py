@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gan_jax import precision
+
 Array = jax.Array
 PyTree = Any
 
@@ -59,7 +61,8 @@ def pmean_floats(tree: PyTree, axis_name: str | None) -> PyTree:
   """Averages the floating-point leaves of a tree over devices.
 
   Args:
-    tree: tree of arrays; integer leaves are left unchanged.
+    tree: tree of arrays; integer leaves are left unchanged. Floats of less than
+      32 bits are averaged in float32.
     axis_name: name of the mapped axis. With None, or an axis of one device,
       the tree is returned unchanged.
 
@@ -71,10 +74,12 @@ def pmean_floats(tree: PyTree, axis_name: str | None) -> PyTree:
   leaves, structure = jax.tree.flatten(tree)
   floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
   means = iter(
-    jax.lax.pmean([x for x, f in zip(leaves, floats) if f], axis_name)
+    jax.lax.pmean(
+      precision.widen([x for x, f in zip(leaves, floats) if f]), axis_name
+    )
   )
-  leaves = [next(means) if f else x for x, f in zip(leaves, floats)]
-  return jax.tree.unflatten(structure, leaves)
+  averaged = [next(means) if f else x for x, f in zip(leaves, floats)]
+  return jax.tree.unflatten(structure, precision.cast_like(averaged, leaves))
 
 
 def global_mean(x: Array, axis_name: str | None) -> Array:
@@ -85,7 +90,8 @@ def global_mean(x: Array, axis_name: str | None) -> Array:
   """
   if not x.size:
     raise ValueError(f'array of shape {x.shape}: must not be empty')
-  return pmean(x.mean(), axis_name)
+  mean = pmean(precision.widen(x).mean(), axis_name)
+  return precision.cast_like(mean, x)
 
 
 def all_gather(x: Array, axis_name: str | None) -> Array:

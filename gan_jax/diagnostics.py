@@ -17,6 +17,8 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import tracing
+
 __all__ = [
   'cosine_similarity',
   'density_ratio_error',
@@ -113,13 +115,21 @@ def eigenvalues(field: Field, g_params: PyTree, d_params: PyTree) -> np.ndarray:
   Raises:
     ValueError: if there are more than 2000 parameters, or the Jacobian is not
       finite.
+    TypeError: if the parameters are traced, as inside jax.jit.
 
   References:
     Mescheder et al., Which Training Methods for GANs do actually Converge?,
     https://arxiv.org/abs/1801.04406, 2018, sections 2 and 3 (eigenvalues of
     the Dirac-GAN, with and without penalties).
   """
-  matrix = np.asarray(game_jacobian(field, g_params, d_params), np.float64)
+  tracing.check_known(
+    'diagnostics.eigenvalues',
+    'game_jacobian can be traced.',
+    g_params=g_params,
+    d_params=d_params,
+  )
+  with jax.ensure_compile_time_eval():
+    matrix = np.asarray(game_jacobian(field, g_params, d_params), np.float64)
   if not np.isfinite(matrix).all():
     raise ValueError('the Jacobian is not finite: it has no eigenvalues')
   return np.sort_complex(np.linalg.eigvals(matrix))

@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax import collectives
+from gan_jax import collectives, tracing
 
 Array = jax.Array
 AdaState = dict[str, Array]
@@ -27,8 +27,8 @@ def init_ada(strength: float = 0.0) -> AdaState:
   Raises:
     ValueError: if strength is outside [0, 1].
   """
-  if not 0 <= strength <= 1:
-    raise ValueError(f'strength={strength!r}: must be in [0, 1]')
+  if tracing.fails(lambda strength: 0 <= strength <= 1, strength):
+    raise ValueError(f'strength={strength}: must be in [0, 1]')
   zero = lambda: jnp.zeros((), jnp.float32)
   return {
     'strength': jnp.asarray(strength, jnp.float32),
@@ -84,7 +84,12 @@ def update_ada(
   chex.assert_type(real_logits, float)
   if not real_logits.size:
     raise ValueError(f'real_logits is empty: of shape {real_logits.shape}')
-  if not (-1 < target < 1 and speed > 0 and interval_examples > 0):
+  positive = lambda x: x > 0
+  if (
+    tracing.fails(lambda target: -1 < target < 1, target)
+    or tracing.fails(positive, speed)
+    or tracing.fails(positive, interval_examples)
+  ):
     raise ValueError(
       f'target={target}, speed={speed}, interval_examples={interval_examples}: '
       'the target must be in (-1, 1), the others above 0'

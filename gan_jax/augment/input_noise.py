@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax import prng
+from gan_jax import prng, tracing
 
 Array = jax.Array
 
@@ -59,7 +59,7 @@ def linear_decay(
     ValueError: if steps is not traced and below 0.
   """
   chex.assert_rank([step, steps], 0)
-  if isinstance(steps, int | float) and not steps >= 0:
+  if tracing.fails(lambda steps: steps >= 0, steps):
     raise ValueError(f'steps={steps}: must be at least 0')
   left = 1 - jnp.asarray(step, jnp.float32) / jnp.maximum(steps, 1)
   return start * jnp.where(steps == 0, 1.0, jnp.clip(left, 0, 1))

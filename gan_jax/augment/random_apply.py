@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax import prng, validation
+from gan_jax import prng, tracing, validation
 
 Array = jax.Array
 Scalar = Array | float
@@ -56,9 +56,7 @@ def _check_strength(strength: Scalar) -> None:
   if not isinstance(strength, int | float) and not hasattr(strength, 'dtype'):
     raise ValueError(f'strength={strength!r}: must be a number')
   chex.assert_rank(strength, 0)
-  if isinstance(strength, jax.core.Tracer):
-    return
-  if not 0 <= strength <= 1:
+  if tracing.fails(lambda strength: 0 <= strength <= 1, strength):
     raise ValueError(f'strength={strength}: must be between 0 and 1')
 
 

@@ -143,7 +143,9 @@ def explain_nearest_neighbor(fake, real):
   del fake, real
   return [
     '1-NN accuracy: 0.5 if generated and held-out examples are '
-    'indistinguishable, 1 if all nearest neighbors are on the same side'
+    'indistinguishable, 1 if all nearest neighbors are on the same side, and '
+    'below 0.5 if generated examples lie closer to held-out ones than those to '
+    'one another, as copies of them do'
   ]
 
 

@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax import collectives
+from gan_jax import collectives, precision
 from gan_jax.losses.base import AdversarialLoss, check_logits
 from gan_jax.losses.cross_entropy import cross_entropy_discriminator
 
@@ -37,9 +37,10 @@ def feature_matching_generator(
   """
   check_logits(real_features, fake_features)
   chex.assert_rank([real_features, fake_features], 2)
-  difference = (real_features - fake_features).mean(axis=0)
+  real, fake = precision.widen((real_features, fake_features))
+  difference = (real - fake).mean(axis=0)
   difference = collectives.pmean(difference, axis_name)
-  value = jnp.square(difference).sum()
+  value = precision.cast_like(jnp.square(difference).sum(), real_features)
   return jnp.broadcast_to(value, real_features.shape[:1])
 
 

@@ -10,6 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.losses.base import AdversarialLoss, check_logits
 
 Array = jax.Array
@@ -107,12 +108,12 @@ def least_squares(
       finite.
   """
   targets = real_target, fake_target, generator_target
-  if not all(map(math.isfinite, targets)):
+  if any(tracing.fails(math.isfinite, x) for x in targets):
     raise ValueError(
       f'real_target={real_target}, fake_target={fake_target}, '
       f'generator_target={generator_target}: must be finite'
     )
-  if not real_target > fake_target:
+  if tracing.fails(lambda a, b: a > b, real_target, fake_target):
     raise ValueError(
       f'real_target={real_target} must be above fake_target={fake_target}'
     )

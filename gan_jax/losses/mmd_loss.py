@@ -12,6 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.collectives import all_gather
 from gan_jax.losses.base import AdversarialLoss
 
@@ -236,7 +237,11 @@ def mmd_rational_quadratic(
 
 def _check_range(name, values):
   # Their squares must be representable in float32.
-  good = lambda x: isinstance(x, numbers.Real) and 1e-9 <= x <= 1e9
+  in_range = lambda x: 1e-9 <= x <= 1e9
+  good = lambda x: (
+    (isinstance(x, numbers.Real) or getattr(x, 'shape', None) == ())
+    and not tracing.fails(in_range, x)
+  )
   if not isinstance(values, tuple | list) or not values:
     raise ValueError(f'{name}={values!r}: must be a non-empty tuple')
   if not all(map(good, values)):

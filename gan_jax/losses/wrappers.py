@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.collectives import all_gather
 from gan_jax.losses.base import AdversarialLoss, accepts, player_loss
 
@@ -39,12 +40,12 @@ def smooth_labels(
       'label smoothing is not defined for this loss: its discriminator has no '
       'targets (cross-entropy and least squares do)'
     )
-  if isinstance(smoothing, numbers.Real) and not 0 <= smoothing < 1:
-    raise ValueError(f'smoothing={smoothing}: must be in [0, 1)')
   if not isinstance(smoothing, numbers.Real) and not hasattr(
     smoothing, 'shape'
   ):
     raise TypeError(f'smoothing={smoothing!r}: must be a number')
+  if tracing.fails(lambda x: 0 <= x < 1, smoothing):
+    raise ValueError(f'smoothing={smoothing}: must be in [0, 1)')
 
   def discriminator(real, fake, *, axis_name=None):
     return player_loss(
@@ -115,11 +116,9 @@ def _checked_k(k):
     hasattr(k, 'shape') and jnp.issubdtype(k.dtype, jnp.integer)
   ):
     raise TypeError(f'k={k!r}: must be an integer')
-  if isinstance(k, numbers.Integral):
-    if k < 1:
-      raise ValueError(f'k={k}: must be at least 1')
-    return int(k)
-  return k
+  if tracing.fails(lambda k: k >= 1, k):
+    raise ValueError(f'k={k}: must be at least 1')
+  return int(k) if isinstance(k, numbers.Integral) else k
 
 
 def _order(logits, k, axis_name):
@@ -129,7 +128,7 @@ def _order(logits, k, axis_name):
     raise ValueError(f'logits of shape {logits.shape}: must not be empty')
   scores = jax.lax.stop_gradient(logits.reshape(len(logits), -1).mean(axis=1))
   everyone = all_gather(scores, axis_name)
-  if isinstance(k, int) and k > len(everyone):
+  if tracing.fails(lambda k: k <= len(everyone), k):
     raise ValueError(f'k={k}: the batch has only {len(everyone)} examples')
   return jnp.argsort(-everyone, stable=True)
 
@@ -147,7 +146,7 @@ def _best_repeated(logits, k, axis_name):
   order = _order(logits, k, axis_name)
   chosen = order[jnp.arange(len(order)) % k]
   mine = _mine(chosen, len(logits), axis_name)
-  return all_gather(logits, axis_name)[mine]
+  return all_gather(jnp.asarray(logits), axis_name)[mine]
 
 
 def top_k_mask(
@@ -202,7 +201,10 @@ def top_k_count(
     Sinha et al., Top-k Training of GANs, https://arxiv.org/abs/2002.06224,
     2020, section 3 (gamma 0.99, fraction 0.5 to 0.75).
   """
-  if not (0 < fraction <= 1 and 0 < gamma <= 1 and every >= 1):
+  is_share = lambda x: 0 < x <= 1
+  if any(tracing.fails(is_share, x) for x in (fraction, gamma)) or (
+    tracing.fails(lambda every: every >= 1, every)
+  ):
     raise ValueError(
       f'fraction={fraction}, gamma={gamma}, every={every}: the first two must '
       'be in (0, 1], the last at least 1'

@@ -1,27 +1,22 @@
 """Rejects inputs for which a metric is undefined.
 
 A comparison with NaN is False and silently drops out of a count, which would
-give a plausible score. Values are checked if they are known: under jax.jit
-only shapes and types are.
+give a plausible score. Values are checked if they are known: only shapes and
+types of what jax.jit traces are.
 """
-
-from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import tracing
+
 Array = jax.Array
 
 
 class NonFiniteError(ValueError):
   """Raised when an input contains NaN or infinity."""
-
-
-def is_traced(*arrays: Any) -> bool:
-  """Returns whether any array is traced, without values, as under jax.jit."""
-  return any(isinstance(x, jax.core.Tracer) for x in arrays)
 
 
 def check_finite(**arrays: Array) -> None:
@@ -32,10 +27,11 @@ def check_finite(**arrays: Array) -> None:
       name and the number of such entries.
   """
   for name, x in arrays.items():
-    if is_traced(x):
+    if tracing.is_traced(x):
       continue
     xp = np if isinstance(x, np.ndarray) else jnp
-    bad = int(np.size(x) - xp.isfinite(x).sum())
+    with jax.ensure_compile_time_eval():
+      bad = int(np.size(x) - xp.isfinite(x).sum())
     if bad:
       raise NonFiniteError(
         f'{name}: {bad} of {np.size(x)} numbers are not finite (NaN or '
@@ -83,9 +79,9 @@ def check_score(what: str, value: Array, *sets: Array) -> None:
     ValueError: if the score is not finite; the message has the largest
       absolute value of the inputs.
   """
-  if is_traced(value) or bool(jnp.isfinite(value).all()):
+  if not tracing.fails(lambda x: jnp.isfinite(x).all(), value):
     return
-  largest = max(float(jnp.abs(jnp.asarray(x)).max()) for x in sets)
+  largest = max(float(np.abs(np.asarray(x)).max()) for x in sets)
   raise ValueError(
     f'{what} is not finite: numbers as large as {largest:.3g} overflow '
     f'{jnp.result_type(value)}'
@@ -115,3 +111,40 @@ def power_of_two_scale(*sets: Array) -> Array:
   _, exponent = jnp.frexp(small)
   scale = jnp.ldexp(jnp.ones_like(small), -jnp.clip(exponent, -120, 120))
   return scale.astype(largest.dtype)
+
+
+def result_type(*sets: Array) -> jnp.dtype:
+  """Returns the type of a score of sets: at least float32."""
+  return jnp.promote_types(jnp.result_type(*sets), jnp.float32)
+
+
+def near_origin(*sets: Array) -> list[Array]:
+  """Shifts sets of examples together, so that they are near the origin.
+
+  In float32, examples at 1e7 deviations from the origin lose what distinguishes
+  them as soon as they are squared or projected. The shift is a multiple of a
+  power of two about as large as the spread: it is exact for float32 examples,
+  and 0 for examples that are near the origin already.
+
+  Args:
+    *sets: sets of examples, `[n, ...]`, not empty, with examples of one shape.
+
+  Returns:
+    The sets in at least float32, shifted in float64 by one vector.
+  """
+  kinds = [result_type(x) for x in sets]
+  with jax.enable_x64(True):
+    # Powers of two scale without rounding, and keep the largest in float32.
+    wide = [jnp.asarray(x, jnp.float64) for x in sets]
+    unit = power_of_two_scale(*wide)
+    low, high = (
+      reduce(jnp.stack([reduce(x * unit, axis=0) for x in wide]), axis=0)
+      for reduce in (jnp.min, jnp.max)
+    )
+    spread = jnp.maximum(high - low, 2.0**-40)
+    _, exponent = jnp.frexp(spread.astype(jnp.float32))
+    step = jnp.ldexp(jnp.ones_like(spread, jnp.float32), exponent)
+    step = step.astype(jnp.float64)
+    shift = jnp.round((low + high) / 2 / step) * step / unit
+    moved = [x - shift[None] for x in wide]
+    return [x.astype(kind) for x, kind in zip(moved, kinds)]

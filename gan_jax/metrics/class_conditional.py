@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import tracing
 from gan_jax.metrics import checks, frechet
 from gan_jax.metrics import classifier as classifier_lib
 from gan_jax.metrics.resampling import Estimate
@@ -51,6 +52,7 @@ def intra_class_fid(
       or features are not floating point.
     ValueError: if a class has fewer than 2 examples on either side, there are
       no examples, or numbers are not finite.
+    TypeError: if an argument is traced, as inside jax.jit.
 
   References:
     Miyato and Koyama, cGANs with Projection Discriminator,
@@ -62,6 +64,13 @@ def intra_class_fid(
   chex.assert_type([real_labels, fake_labels], int)
   checks.check_feature_sets(
     real_features=real_features, fake_features=fake_features
+  )
+  tracing.check_known(
+    'intra_class_fid',
+    real_features=real_features,
+    real_labels=real_labels,
+    fake_features=fake_features,
+    fake_labels=fake_labels,
   )
   sides = [
     (np.asarray(real_features), np.asarray(real_labels)),
@@ -75,16 +84,13 @@ def intra_class_fid(
           f'class {label}: {count} {name} examples, must be at least 2'
         )
   moments = lambda x: frechet.update_moments(
-    frechet.init_moments(x.shape[1]), jnp.asarray(x)
+    frechet.init_moments(x.shape[1]), x
   )
-  values = np.array(
-    [
-      frechet.frechet_from_moments(
-        *(moments(x[labels == label]) for x, labels in sides)
-      )
-      for label in classes
-    ]
+  of_class = lambda label: frechet.frechet_from_moments(
+    *(moments(x[labels == label]) for x, labels in sides)
   )
+  with jax.ensure_compile_time_eval():
+    values = np.array([of_class(label) for label in classes])
   return IntraClassFID(classes, values, values.mean())
 
 
@@ -137,6 +143,7 @@ def classification_accuracy(
   """
   checks.check_feature_sets(fake=fake, real=real)
   classifier_lib.check_labelled(real, real_labels, classes)
+  fake, real = checks.near_origin(fake, real)
   classifier = classifier_lib.train_classifier(
     fake,
     fake_labels,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from gan_jax import tracing
 from gan_jax.metrics import checks
 
 Array = jax.Array
@@ -77,7 +78,7 @@ def check_labelled(x: Array, labels: Array, classes: int) -> None:
   checks.check_feature_sets(examples=x)
   chex.assert_shape(labels, x.shape[:1])
   chex.assert_type(labels, int)
-  if checks.is_traced(labels):
+  if tracing.is_traced(labels):
     return
   found = np.unique(np.asarray(labels))
   if found[0] < 0 or found[-1] >= classes:

@@ -12,6 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.metrics import checks, resampling
 
 Array = jax.Array
@@ -109,15 +110,17 @@ def covariance(moments: Moments) -> Array:
 
   Raises:
     ValueError: if there are fewer than 2 feature vectors, or the moments are
-      not finite: the features were not finite or too large.
+      not finite: the features were not finite or too large. If the moments are
+    traced, the covariance of fewer than 2 is NaN.
   """
-  if float(moments.count) < 2:
+  if tracing.fails(lambda count: float(count) >= 2, moments.count):
     raise ValueError(
       f'a covariance needs at least 2 examples, got {int(moments.count)}'
     )
   checks.check_finite(mean=moments.mean, scatter=moments.scatter)
   with jax.enable_x64(True):
-    return moments.scatter / (moments.count - 1)
+    count = jnp.where(moments.count >= 2, moments.count, jnp.nan)
+    return moments.scatter / (count - 1)
 
 
 def check_square(mean: Array, *covariances: Array) -> None:

@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.metrics import checks, frechet
 
 Array = jax.Array
@@ -26,12 +27,13 @@ def fit_gaussian(samples: Array) -> tuple[Array, Array]:
   chex.assert_rank(samples, 2)
   chex.assert_axis_dimension_gteq(samples, 0, 2)
   checks.check_feature_sets(samples=samples)
-  samples = checks.at_least_float32(samples)
-  mean = samples.mean(axis=0)
-  centred = samples - mean[None]
-  covariance = centred.T @ centred / (len(samples) - 1)
+  (near,) = checks.near_origin(samples)
+  mean = near.mean(axis=0)
+  centred = near - mean[None]
+  covariance = centred.T @ centred / (len(near) - 1)
   checks.check_score('the covariance', covariance, samples)
-  return mean, covariance
+  shift = checks.at_least_float32(samples)[0] - near[0]
+  return mean + shift, covariance
 
 
 def kl_divergence(
@@ -50,7 +52,8 @@ def kl_divergence(
     covariance_p: covariance of p, `[d, d]`, positive definite.
 
   Returns:
-    Divergence, scalar, in nats; inf if covariance_q is singular.
+    Divergence, scalar, in nats; inf if covariance_q is singular. Inside jax.jit,
+    NaN where ValueError would be raised outside.
 
   Raises:
     AssertionError: if shapes do not match.
@@ -71,7 +74,7 @@ def kl_divergence(
   )
   least = lambda covariance: jnp.linalg.eigvalsh(covariance).min()
   least_p, log_p = least(covariance_p), jnp.linalg.slogdet(covariance_p)[1]
-  if not checks.is_traced(least_p) and not least_p > 0:
+  if tracing.fails(lambda least: least > 0, least_p):
     raise ValueError(
       'covariance_p is not positive definite: p has no density, so that '
       'KL(q || p) is undefined'
@@ -82,6 +85,7 @@ def kl_divergence(
   log_q = jnp.linalg.slogdet(covariance_q)[1]
   finite = (trace - mean_q.shape[0] + distance + log_p) / 2
   checks.check_score('the divergence', finite, mean_p, mean_q, covariance_q)
+  finite = jnp.where(least_p > 0, finite, jnp.nan)  # for a traced covariance_p
   # Rounding makes an eigenvalue of a singular matrix 0 or negative.
   return jnp.where(least(covariance_q) > 0, finite - log_q / 2, jnp.inf)
 

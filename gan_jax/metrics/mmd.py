@@ -45,13 +45,16 @@ def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
 
   mean of k(x, x') + mean of k(y, y') - 2 mean of k(x, y), x != x', y != y'
 
+  The terms may cancel to a small part of each: they are computed in float64.
+
   Args:
     first: features x, `[n, d]`, float, n >= 2.
     second: features y, `[m, d]`, float, m >= 2.
-    kernel: function from `[n, d]` and `[m, d]` to all pairs' values, `[n, m]`.
+    kernel: function from `[n, d]` and `[m, d]`, float64, to all pairs' values,
+      `[n, m]`.
 
   Returns:
-    Estimate, scalar; it can be negative for equal distributions.
+    Estimate, scalar, in at least float32; it can be negative for equal distributions.
 
   Raises:
     AssertionError: if features have another rank, are integers, or differ in
@@ -75,7 +78,10 @@ def unbiased_mmd(first: Array, second: Array, kernel: Kernel) -> Array:
     values = kernel(x, x)
     return (values.sum() - jnp.trace(values)) / (len(x) * (len(x) - 1))
 
-  value = inner(first) + inner(second) - 2 * kernel(first, second).mean()
+  with jax.enable_x64(True):
+    x, y = (jnp.asarray(side, jnp.float64) for side in (first, second))
+    value = inner(x) + inner(y) - 2 * kernel(x, y).mean()
+    value = value.astype(checks.result_type(first, second))
   checks.check_score('the MMD', value, first, second)
   return value
 
@@ -99,11 +105,12 @@ def kid(
       replacement.
 
   Returns:
-    Mean over subsets, with its standard error. The error covers the sampling
-    of the two sets, by the delete-d jackknife, and the choice of subsets.
-    (Subsets of size s of n examples overlap, and vary too little by the factor
-    sqrt(s / (n - s)).) It is conservative for equal distributions, and NaN if
-    the subsets are the whole sets.
+    Mean over subsets, with its standard error, computed in float64 and returned
+    in at least float32. The error covers the sampling of the two sets, by the
+    delete-d jackknife, and the choice of subsets. (Subsets of size s of n
+    examples overlap, and vary too little by the factor sqrt(s / (n - s)).) It
+    is conservative for equal distributions, and NaN if the subsets are the
+    whole sets.
 
   Raises:
     AssertionError: if features have another rank, are integers, or differ in
@@ -124,23 +131,35 @@ def kid(
       f'{len(fake)}'
     )
   checks.check_feature_sets(real=real, fake=fake)
-  real, fake = map(checks.at_least_float32, (real, fake))
 
-  def one(key):
+  def indices(key):
     keys = jax.random.split(key)
     pick = lambda key, x: jax.random.choice(
-      key, x, (subset_size,), replace=False
+      key, len(x), (subset_size,), replace=False
     )
-    sides = pick(keys[0], real), pick(keys[1], fake)
-    return unbiased_mmd(*sides, polynomial_kernel)
+    return pick(keys[0], real), pick(keys[1], fake)
 
-  values = jax.lax.map(one, jax.random.split(key, subsets))
-  checks.check_score('the kernel distance', values, real, fake)
+  # Indices first: in float64 other random numbers would be drawn.
+  chosen = jax.lax.map(indices, jax.random.split(key, subsets))
+  with jax.enable_x64(True):
+    sides = [jnp.asarray(x, jnp.float64) for x in (real, fake)]
+    of_subset = lambda rows: unbiased_mmd(
+      *(x[row] for x, row in zip(sides, rows)), polynomial_kernel
+    )
+    values = jax.lax.map(of_subset, chosen)
+    found = _mean_of_subsets(values, real, fake, subset_size)
+    kind = checks.result_type(real, fake)
+    found = Estimate(*(x.astype(kind) for x in found))
+  checks.check_score('the kernel distance', found.value, real, fake)
+  return found
+
+
+def _mean_of_subsets(values, real, fake, subset_size) -> Estimate:
   left_out = min(len(real), len(fake)) - subset_size
   share = subset_size / left_out if left_out else float('nan')
-  unit = checks.power_of_two_scale(values)  # keeps squares in range
-  error = (values * unit).std(ddof=1) / unit * (share + 1 / subsets) ** 0.5
-  return Estimate(values.mean(), error)
+  unit = jnp.maximum(jnp.abs(values).max(), 1e-300)  # keeps squares in range
+  error = (values / unit).std(ddof=1) * unit
+  return Estimate(values.mean(), error * (share + 1 / len(values)) ** 0.5)
 
 
 def mmd_test(
@@ -176,7 +195,7 @@ def mmd_test(
   if permutations < 1:
     raise ValueError(f'permutations={permutations}: must be at least 1')
   n, total = len(first), len(first) + len(second)
-  first, second = map(checks.at_least_float32, (first, second))
+  first, second = checks.near_origin(first, second)
   # The kernel's width makes the statistic invariant to scale.
   union = jnp.concatenate([first, second]) * checks.power_of_two_scale(
     first, second

@@ -10,6 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.metrics import checks
 
 Array = jax.Array
@@ -32,6 +33,7 @@ class ModeScores(NamedTuple):
 
 def kl_to_uniform(share: Array) -> Array:
   """Computes KL(share || uniform) of shares `[k]` that sum to 1, in nats."""
+  share = checks.at_least_float32(share)
   return jax.scipy.special.xlogy(share, share * len(share)).sum()
 
 
@@ -57,7 +59,7 @@ def mode_scores(samples: Array, centers: Array, sigma: float) -> ModeScores:
   chex.assert_rank([samples, centers], 2)
   checks.check_feature_sets(samples=samples, centers=centers)
   chex.assert_rank(sigma, 0)
-  if not 0 < sigma < jnp.inf:
+  if tracing.fails(lambda sigma: 0 < sigma < jnp.inf, sigma):
     raise ValueError(f'sigma={sigma}: must be above 0 and finite')
   samples, centers = map(checks.at_least_float32, (samples, centers))
   scale = checks.power_of_two_scale(samples, centers)  # keeps squares in range

@@ -4,8 +4,8 @@ Every example is the center of a ball whose radius is the distance to its k-th
 nearest neighbor in its own set. The union of these balls approximates the
 support of the set. Distances are computed a few hundred rows at a time, so that
 memory grows with the number of examples and not with its square. They are
-computed in float64 and then rounded to float32, so that ties stay ties. Balls
-are open: a ball of radius 0, around an example with k copies, is empty.
+computed in float64, near the origin, and then rounded to float32, so that ties
+stay ties. Balls are open: a ball of radius 0, around an example with k copies, is empty.
 """
 
 from typing import NamedTuple
@@ -86,14 +86,17 @@ def nearest_neighbor_radii(features: Array, k: int) -> Array:
     drop = lambda _, left: left.at[nearest(left)].set(jnp.inf)
     return jax.lax.fori_loop(1, k, drop, distances).min()
 
-  radii = _to_each(radius, features, features, jnp.arange(len(features)))
+  (near,) = checks.near_origin(features)
+  radii = _to_each(radius, near, near, jnp.arange(len(near)))
   checks.check_score('a distance', radii, features)
   return radii
 
 
-def _scaled(*sets):
+def _normalized(*sets):
   with jax.enable_x64(True):
+    # A common shift and scale, which change no score.
     sets = [jnp.asarray(x, jnp.float64) for x in sets]
+    sets = checks.near_origin(*sets)
     scale = checks.power_of_two_scale(*sets)
     return [x * scale for x in sets]
 
@@ -102,8 +105,8 @@ def _per_example(real: Array, fake: Array, k: int) -> PRDC:
   """Computes per-example scores, `[m]`, `[n]`, `[m]`, `[n]`, float32."""
   chex.assert_rank([real, fake], 2)
   checks.check_feature_sets(real=real, fake=fake)
-  # The scores are invariant to scale, but float32 distances have a range.
-  real, fake = _scaled(real, fake)
+  # Float32 distances have a range, and near points far away pass for copies.
+  real, fake = _normalized(real, fake)
   real_radii, fake_radii = (
     nearest_neighbor_radii(real, k),
     nearest_neighbor_radii(fake, k),

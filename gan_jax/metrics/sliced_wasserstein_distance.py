@@ -73,9 +73,7 @@ def sliced_wasserstein_estimate(
   checks.check_feature_sets(first=first, second=second)
   if directions < 1:
     raise ValueError(f'directions={directions}: must be at least 1')
-  sets = [
-    checks.at_least_float32(x).reshape(len(x), -1) for x in (first, second)
-  ]
+  sets = [x.reshape(len(x), -1) for x in checks.near_origin(first, second)]
   scale = checks.power_of_two_scale(*sets)  # keeps squares in range
   squares = _squared_distances(*(x * scale for x in sets), key, directions)
   value = jnp.sqrt(squares.mean())

@@ -14,7 +14,9 @@ from typing import Callable, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from gan_jax import tracing
 from gan_jax.metrics import checks, mode_coverage
 
 Array = jax.Array
@@ -50,10 +52,10 @@ def stacked_modes(digits: Array) -> StackedScores:
   chex.assert_shape(digits, (None, 3))
   chex.assert_type(digits, int)
   chex.assert_axis_dimension_gt(digits, 0, 0)
-  if not checks.is_traced(digits):
-    low, high = int(digits.min()), int(digits.max())
-    if low < 0 or high >= _CLASSES:
-      raise ValueError(f'digits from {low} to {high}: must be from 0 to 9')
+  if tracing.fails(lambda x: x.min() >= 0 and x.max() < _CLASSES, digits):
+    raise ValueError(
+      f'digits from {np.min(digits)} to {np.max(digits)}: must be from 0 to 9'
+    )
   # Digits fit in 8 bits, modes do not.
   digits = jnp.asarray(digits, jnp.int32)
   mode = digits @ jnp.array([100, 10, 1], digits.dtype)

@@ -55,7 +55,7 @@ def nearest_neighbor_accuracy(first: Array, second: Array) -> Array:
   chex.assert_equal_shape([first, second])
   checks.check_feature_sets(first=first, second=second)
   is_first = jnp.arange(2 * len(first)) < len(first)
-  nearest = _nearest_others(jnp.concatenate([first, second]))
+  nearest = _nearest_others(jnp.concatenate(checks.near_origin(first, second)))
   return (is_first[nearest] == is_first).mean()
 
 
@@ -97,7 +97,8 @@ def nearest_neighbor_test(
   # In random order, since ties go to the first of equally near neighbors.
   order = jax.random.permutation(order_key, total)
   is_first = order < len(first)
-  nearest = _nearest_others(jnp.concatenate([first, second])[order])
+  both = jnp.concatenate(checks.near_origin(first, second))
+  nearest = _nearest_others(both[order])
 
   def right(labels):
     return (labels[nearest] == labels).sum()
@@ -166,7 +167,7 @@ def classifier_test(
   *keys, fit_key = jax.random.split(key, 3)
   sides = [
     x[jax.random.permutation(key, len(x))[:size]]
-    for x, key in zip((first, second), keys)
+    for x, key in zip(checks.near_origin(first, second), keys)
   ]
   x_train, x_test = (
     jnp.concatenate([x[part] for x in sides])

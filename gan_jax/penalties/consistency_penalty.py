@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import precision
 from gan_jax.penalties.interpolation import check_batch
 
 Array = jax.Array
@@ -11,6 +12,7 @@ Array = jax.Array
 
 def _mean_squares(a: Array, b: Array) -> Array:
   check_batch(a)
+  a, b = precision.widen((a, b))
   difference = (a - b).reshape(a.shape[0], -1)
   return jnp.square(difference).mean(axis=1)
 

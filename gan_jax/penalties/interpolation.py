@@ -4,7 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from gan_jax import collectives, prng
+from gan_jax import collectives, precision, prng
 
 Array = jax.Array
 
@@ -89,8 +89,8 @@ def perturb(
     ValueError: if there are no examples.
   """
   check_batch(real)
-  mean = collectives.pmean(real.mean(), axis_name)
-  variance = collectives.pmean(jnp.square(real - mean).mean(), axis_name)
-  return jax.lax.stop_gradient(
-    real + scale * jnp.sqrt(variance) * normal_like(keys, real)
-  )
+  wide = precision.widen(real)
+  mean = collectives.pmean(wide.mean(), axis_name)
+  variance = collectives.pmean(jnp.square(wide - mean).mean(), axis_name)
+  moved = wide + scale * jnp.sqrt(variance) * normal_like(keys, real)
+  return jax.lax.stop_gradient(precision.cast_like(moved, real))

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import precision
 from gan_jax.penalties.interpolation import check_batch
 from gan_jax.penalties.running_mean import update_running_mean
 
@@ -38,7 +39,8 @@ def lecam(real_logits: Array, fake_logits: Array, anchors: LogitEMA) -> Array:
     anchors: EMAs from update_logit_ema; no gradient reaches them.
 
   Returns:
-    Penalty per pair, `[B]`, at least 0; the mean over a patch map.
+    Penalty per pair, `[B]`, at least 0, in at least float32; the mean over a
+    patch map.
 
   Raises:
     AssertionError: if shapes differ, or logits are scalars or integers.
@@ -52,6 +54,7 @@ def lecam(real_logits: Array, fake_logits: Array, anchors: LogitEMA) -> Array:
   chex.assert_type([real_logits, fake_logits], float)
   check_batch(real_logits)
   chex.assert_rank(list(anchors), 0)
+  real_logits, fake_logits = precision.widen((real_logits, fake_logits))
   real_anchor, fake_anchor = (
     jax.lax.stop_gradient(jnp.asarray(x, jnp.result_type(real_logits)))
     for x in anchors

@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from gan_jax import tracing
 from gan_jax.penalties.interpolation import check_batch
 
 Array = jax.Array
@@ -49,7 +50,7 @@ def mode_seeking(
   chex.assert_type([fake, other_fake, latents, other_latents], float)
   check_batch(fake)
   check_batch(latents)
-  if isinstance(epsilon, int | float) and not 0 < epsilon < float('inf'):
+  if tracing.fails(lambda x: 0 < x < float('inf'), epsilon):
     raise ValueError(f'epsilon={epsilon}: must be above 0 and finite')
   distance = lambda a, b: jnp.abs(a - b).reshape(a.shape[0], -1).mean(axis=1)
   return distance(latents, other_latents) / (

@@ -35,4 +35,4 @@ def update_running_mean(
   chex.assert_rank(average, 0)
   mean = jax.lax.stop_gradient(values).astype(jnp.float32).mean()
   mean = collectives.pmean(mean, axis_name)
-  return decay * average + (1 - decay) * mean
+  return decay * jnp.asarray(average, jnp.float32) + (1 - decay) * mean

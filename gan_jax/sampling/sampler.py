@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from gan_jax import config as config_lib
-from gan_jax import prng, training
+from gan_jax import prng, tracing, training
 from gan_jax.distributed import devices as devices_lib
 
 # Indices of generated examples `[n]` -> their labels, or None for none.
@@ -31,7 +31,8 @@ def make_indexed_sampler(
   Returns:
     Function (weights, indices `[n]`, *, seed=0, label=None) -> `[n, ...]`
     float32 numpy. A sample depends only on the seed and its index. The label is
-    `[n, ...]` or None, the weights are as for training.make_sample_fn.
+    `[n, ...]` or None, the weights are as for training.make_sample_fn. The
+    function raises TypeError if the weights are traced, as inside jax.jit.
   """
   spread = devices_lib.shard_examples(devices or jax.local_devices()[:1])
 
@@ -42,11 +43,17 @@ def make_indexed_sampler(
     return training.make_sample_fn(gan)(weights, z, label)
 
   def draw_at(weights, indices, *, seed=0, label=None):
-    arguments = spread.put((weights, jax.random.key(seed)))
-    label = labels(np.asarray(indices)) if label is None else label
-    rows = (np.asarray(indices), jax.tree.map(np.asarray, label))
-    found = sample(*arguments, *spread.put_batch(rows))
-    return np.asarray(found)[: len(indices)]
+    tracing.check_known(
+      'a sampler',
+      'Inside, use training.make_sample_fn(gan)(weights, latents).',
+      weights=weights,
+    )
+    with jax.ensure_compile_time_eval():
+      arguments = spread.put((weights, jax.random.key(seed)))
+      label = labels(np.asarray(indices)) if label is None else label
+      rows = (np.asarray(indices), jax.tree.map(np.asarray, label))
+      found = sample(*arguments, *spread.put_batch(rows))
+      return np.asarray(found)[: len(indices)]
 
   return draw_at
 

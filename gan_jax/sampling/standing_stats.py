@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import prng, training
+from gan_jax import precision, prng, training
 from gan_jax.training import ema
 from gan_jax.training.labels import explain_missing_labels
 
@@ -44,7 +44,8 @@ def standing_statistics(
   towards the batch (a momentum of 1, counters) stay unchanged, and so do leaves
   that are not floating point and leaves whose name begins with 'power_'. A
   training pass iterates the latter once, evaluation does not: the statistics
-  are as accurate as spectral normalization has converged.
+  are as accurate as spectral normalization has converged. Statistics of less
+  than 32 bits are passed to the network in float32, if it takes them.
 
   Args:
     gan: the GAN.
@@ -148,7 +149,8 @@ def _recompute(generator, sizes, weights, key, label):
     own = jax.tree.map(lambda x: x[index], label)
     call = functools.partial(generator.apply, params, given, z, **options)
     with explain_missing_labels(call, own, batch_size, player='generator'):
-      return call(own)[1]
+      new = call(own)[1]
+    return moving(precision.widen, new)
 
   def moving(function, *trees):
     """Maps a function over averages; other leaves are as in batch_stats."""
@@ -159,8 +161,15 @@ def _recompute(generator, sizes, weights, key, label):
   # Starting from other values, for the same batch, then gives the momentum.
   # They are as large as the result, so that rounding does not drown them.
   zeros = moving(jnp.zeros_like, batch_stats)
+  wide = moving(precision.widen, zeros)
+  narrow = any(map(precision.is_narrow, jax.tree.leaves(zeros)))
+  zeros = wide if narrow and _takes(updated, wide) else zeros
   from_zeros = updated(zeros, 0)
-  others = moving(lambda x: jnp.maximum(jnp.abs(x), 1), from_zeros)
+  others = moving(
+    lambda x, zero: jnp.maximum(jnp.abs(x), 1).astype(zero.dtype),
+    from_zeros,
+    zeros,
+  )
   share = moving(
     lambda new, zero, old: 1 - (new - zero) / old,
     updated(others, 0),
@@ -172,10 +181,21 @@ def _recompute(generator, sizes, weights, key, label):
     new = updated(zeros, index)
     return moving(lambda a, b: a + b / batches, total, new), None
 
-  total, _ = jax.lax.scan(add, zeros, jnp.arange(batches))
+  total, _ = jax.lax.scan(add, wide, jnp.arange(batches))
 
   def whole(total, share, old):
     moves = share > 1e-6
     return jnp.where(moves, total / jnp.where(moves, share, 1), old)
 
-  return moving(whole, total, share, batch_stats)
+  return precision.cast_like(
+    moving(whole, total, share, batch_stats), batch_stats
+  )
+
+
+def _takes(updated, batch_stats) -> bool:
+  """Returns whether a network can be applied to statistics in float32."""
+  try:
+    jax.eval_shape(updated, batch_stats, 0)
+  except (AssertionError, TypeError, ValueError):
+    return False  # it insists on its own type
+  return True

@@ -5,6 +5,7 @@ from typing import Any, Callable
 
 import jax
 
+from gan_jax import precision
 from gan_jax.training import gan as gan_lib
 from gan_jax.training import labels, packing, transforms
 from gan_jax.training.state import NetState
@@ -35,8 +36,8 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
 
   Returns:
     Function (weights, latents `[B, Z]`, label `[B]` or None) -> examples
-    `[B, ...]`. The weights are (params, batch_stats): `state.ema`, or
-    `player_weights(state.generator)`.
+    `[B, ...]`, in at least float32. The weights are (params, batch_stats):
+    `state.ema`, or `player_weights(state.generator)`.
   """
 
   def sample(weights, latents, label=None):
@@ -49,7 +50,7 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
       call, label, len(latents), player='generator'
     ):
       x, _ = call(label)
-    return x
+    return precision.widen(x)
 
   return sample
 
@@ -79,6 +80,6 @@ def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
       call, label, len(inputs), player='discriminator'
     ):
       y, _ = call(label)
-    return getattr(y, 'logits', y)
+    return precision.widen(getattr(y, 'logits', y))
 
   return logits

@@ -29,7 +29,14 @@ Optimizer = Transform | Callable[[Hparams], Transform]
 # Names used by the metrics and `state.aux_state`; no loss term may have them.
 _RESERVED = (
   *('d_loss', 'g_loss', 'd_real', 'd_fake', 'd_accuracy'),
-  *('augment', 'augment_strength', 'lookahead', 'last_moves', 'past_gradient'),
+  *(
+    'ema',
+    'augment',
+    'augment_strength',
+    'lookahead',
+    'last_moves',
+    'past_gradient',
+  ),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Callable
 import jax
 import jax.numpy as jnp
 
-from gan_jax import augment, collectives, prng
+from gan_jax import augment, collectives, precision, prng
 from gan_jax import losses as losses_lib
 from gan_jax.networks import DiscriminatorOutput
 from gan_jax.training import labels
@@ -119,7 +119,8 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
     network_call: (label, key, axis_name) of every call.
 
   Returns:
-    generate: latents -> (examples, batch_stats).
+    generate: latents -> (examples, batch_stats). Outputs of both networks are
+    in at least float32, as losses and penalties average them.
     discriminate: (batch_stats, inputs, part=0) -> (outputs, batch_stats). Each
     part has its own key.
   """
@@ -128,11 +129,16 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
   d_label = label if gan.packing == 1 else None  # a pack has no single class
   g_params, d_params = params
 
+  def finish(before, outputs, batch_stats):
+    # Statistics keep the types that the network gave them.
+    return precision.widen(outputs), precision.cast_like(batch_stats, before)
+
   def generate(latents):
+    before = state.generator.batch_stats
     call = functools.partial(
       gan.generator.apply,
       g_params,
-      state.generator.batch_stats,
+      before,
       latents,
       key=jax.random.fold_in(key, _GENERATOR),
       **common,
@@ -140,16 +146,17 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
     with labels.explain_missing_labels(
       call, label, len(latents), player='generator'
     ):
-      return call(label)
+      x, batch_stats = call(label)
+    return finish(before, x, batch_stats)
 
-  def discriminate(batch_stats, inputs, part=0):
+  def discriminate(before, inputs, part=0):
     leaves = jax.tree.leaves(d_label)
     repeats = len(inputs) // len(leaves[0]) if leaves else 1
     repeated = _repeated(d_label, repeats)
     call = functools.partial(
       gan.discriminator.apply,
       d_params,
-      batch_stats,
+      before,
       inputs,
       key=jax.random.fold_in(key, _DISCRIMINATOR + part),
       **common,
@@ -159,7 +166,7 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
     ):
       outputs, batch_stats = call(repeated)
     _check_outputs(outputs, inputs, loss.output)
-    return outputs, batch_stats
+    return finish(before, outputs, batch_stats)
 
   return generate, discriminate
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import collectives
+from gan_jax import collectives, precision
 from gan_jax.collectives import pmean_floats
 from gan_jax.losses import AdversarialLoss
 from gan_jax.training import gan_losses
@@ -96,7 +96,9 @@ def _micro_batched(gradient, count: int, axis_name):
     first = jax.tree.map(lambda x: x[0], parts)
     shapes = jax.eval_shape(gradient, state, first[0], key, first[1])[1]
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    return jax.lax.scan(body, (state, zeros), parts)[0]
+    start = state, precision.widen(zeros)
+    (state, total), _ = jax.lax.scan(body, start, parts)
+    return state, precision.cast_like(total, shapes)
 
   return run
 
@@ -117,7 +119,8 @@ def _consensus(losses, axis_name, players, params, *rest):
       jax.grad(lambda d: losses(g, d, *rest)[0])(d),
     )
     field = pmean_floats(field, axis_name)
-    return sum(jnp.square(x).sum() for x in jax.tree.leaves(field)) / 2
+    leaves = jax.tree.leaves(precision.widen(field))
+    return sum(jnp.square(x).sum() for x in leaves) / 2
 
   return jax.value_and_grad(half_norm)({p: params[p] for p in players})
 
@@ -199,7 +202,7 @@ def make_gradient_fn(
       # The joint gradient scales with gradient_scale, its square with the
       # square of it.
       weight = state.hparams['consensus_weight'] * gan.gradient_scale**2
-      add = lambda a, b: a + weight * b
+      add = lambda a, b: (a + weight * b).astype(a.dtype)
       grads = {p: jax.tree.map(add, grads[p], more[p]) for p in players}
       values = {p: add(values[p], half_norm) for p in players}
     state = state.replace(aux_state={**state.aux_state, **aux_state}, **changed)
@@ -220,7 +223,7 @@ def make_gradient_fn(
     if not norms:
       return found
     sizes = {
-      f'{player[0]}_grad_norm': optax.tree.norm(grads)
+      f'{player[0]}_grad_norm': optax.tree.norm(precision.widen(grads))
       for player, grads in found.grads.items()
     }
     return found._replace(metrics={**found.metrics, **sizes})

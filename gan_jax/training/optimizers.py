@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax import tracing
 from gan_jax.validation import keyword_defaults
 
 Hparams = Mapping[str, Any]
@@ -130,14 +131,14 @@ def clip_weights(bound: Any) -> optax.GradientTransformation:
     update function needs params.
 
   Raises:
-    ValueError: if the bound is a Python number not above 0; in the update, if
+    ValueError: if the bound is not traced and not above 0; in the update, if
       params are missing.
 
   References:
     Arjovsky et al., Wasserstein GAN, https://arxiv.org/abs/1701.07875, 2017,
     algorithm 1.
   """
-  if isinstance(bound, int | float) and not bound > 0:
+  if tracing.fails(lambda bound: bound > 0, bound):
     raise ValueError(f'bound={bound}: must be above 0')
 
   def update(updates, state, params=None):

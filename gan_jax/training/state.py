@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import prng
+from gan_jax.training import ema as ema_lib
 from gan_jax.training import transforms
 from gan_jax.training.gan import GAN
 from gan_jax.training.hparams import RecordedHparams, read_hparams
@@ -45,7 +46,8 @@ class GANState:
     hparams: continuous hyper-parameters by name, float32 scalars.
     aux_state: auxiliary arrays by name: those of loss terms, of the
       augmentation ('augment') and of some update rules
-      (train_step.init_aux_state).
+      (train_step.init_aux_state). For networks whose parameters or statistics
+      have less than 32 bits also the EMA in float32 ('ema').
   """
 
   step: Array
@@ -126,11 +128,14 @@ def init_state(
   generator = player('generator', 0, latents, label)
   discriminator = player('discriminator', 1, x, d_label)
   recorded.raise_missing()
+  ema = generator.params, generator.batch_stats
+  if narrow := ema_lib.narrow_averages(ema):
+    memories['ema'] = narrow
   state = GANState(
     step=jnp.int32(0),
     generator=generator,
     discriminator=discriminator,
-    ema=(generator.params, generator.batch_stats),
+    ema=ema,
     hparams=hparams,
     aux_state=memories,
   )
@@ -164,7 +169,12 @@ def replace_weights(gan: GAN, state: GANState, trained: GANState) -> GANState:
     players[name] = _init_player(
       gan, name, recorded, old.params, old.batch_stats
     )
-  return own_arrays(state.replace(ema=trained.ema, **players))
+  aux_state = dict(state.aux_state)
+  if narrow := ema_lib.narrow_averages(trained.ema):
+    aux_state['ema'] = narrow
+  return own_arrays(
+    state.replace(ema=trained.ema, aux_state=aux_state, **players)
+  )
 
 
 def all_finite(tree: PyTree) -> Array:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import diagnostics as diagnostics_lib
-from gan_jax import prng
+from gan_jax import precision, prng
 from gan_jax.pixels import to_float
 from gan_jax.training import ema, eval_fns, update_rules
 from gan_jax.training import gan as gan_lib
@@ -23,6 +23,7 @@ from gan_jax.training.update_rules import Step
 Array = jax.Array
 PyTree = Any
 _SLOW_WEIGHTS, _LAST_UPDATES = 'lookahead', 'last_moves'  # in state.aux_state
+_NARROW_EMA = 'ema'  # likewise, if there are narrow leaves
 
 
 def _params(state: GANState) -> dict[str, PyTree]:
@@ -69,7 +70,7 @@ def init_aux_state(
   if rule == 'past_extragradient':
     more[update_rules.PAST_GRADIENT] = zeros()
   if lookahead_every:
-    more[_SLOW_WEIGHTS] = jax.tree.map(jnp.copy, params)
+    more[_SLOW_WEIGHTS] = jax.tree.map(jnp.copy, precision.widen(params))
   if diagnostics:
     more[_LAST_UPDATES] = zeros()
   return state.replace(aux_state={**state.aux_state, **more})
@@ -84,7 +85,9 @@ def _lookahead(state: GANState, every: int) -> GANState:
   )
   due = (state.step + 1) % every == 0
   pick = lambda a, b: jax.tree.map(lambda x, y: jnp.where(due, x, y), a, b)
-  state = _with_params(state, pick(point, _params(state)))
+  params = _params(state)
+  fast = pick(precision.cast_like(point, params), params)
+  state = _with_params(state, fast)
   return state.replace(
     aux_state={**state.aux_state, _SLOW_WEIGHTS: pick(point, slow)}
   )
@@ -103,6 +106,16 @@ def _update_cosines(before: GANState, after: GANState):
   return after.replace(
     aux_state={**after.aux_state, _LAST_UPDATES: moves}
   ), metrics
+
+
+def _update_ema(state: GANState, generator, decay) -> GANState:
+  average, narrow = ema.ema_update_precise(
+    state.ema, state.aux_state.get(_NARROW_EMA, []), generator, decay
+  )
+  if narrow:
+    aux_state = {**state.aux_state, _NARROW_EMA: narrow}
+    state = state.replace(aux_state=aux_state)
+  return state.replace(ema=average)
 
 
 def make_train_step(
@@ -190,8 +203,8 @@ def make_train_step(
     decay = state.hparams['ema_decay']
     if 'ema_rampup' in state.hparams:
       decay = ema.ramped_decay(state.step, decay, state.hparams['ema_rampup'])
-    average = ema.ema_update(state.ema, generator, decay)
-    return state.replace(step=state.step + 1, ema=average), metrics
+    state = _update_ema(state, generator, decay)
+    return state.replace(step=state.step + 1), metrics
 
   train_step.axis_name = axis_name
   return train_step
@@ -210,6 +223,8 @@ def _check_call(state, batch, d_steps, memory):
     raise ValueError(
       f'state.hparams lacks {absent}; it has {sorted(state.hparams)}'
     )
+  narrow = bool(ema.narrow_averages(state.ema))
+  memory = memory | {_NARROW_EMA: narrow}
   missing = [
     n for n, used in memory.items() if used and n not in state.aux_state
   ]

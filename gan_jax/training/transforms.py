@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import optax
 from optax import contrib
 
+from gan_jax import precision
+
 Array = jax.Array
 PyTree = Any
 
@@ -154,7 +156,7 @@ def init_opt_state(where: str, optimizer: Any, params: PyTree) -> PyTree:
   """
   transform = as_transform(optimizer)
   with _explained(where, optimizer):
-    opt_state = transform.init(params)
+    opt_state = transform.init(precision.widen(params))
   for found in _states(opt_state, tuple(REFUSED)):
     name, reason = REFUSED[type(found)]
     raise ValueError(f'{where}: {name} cannot be used here: {reason}')
@@ -201,9 +203,11 @@ def update_params(
   Raises:
     ValueError: if the transform needs the value and it is not known.
   """
+  # Moments are averages: the transform computes in at least float32.
+  grads, wide = precision.widen((grads, params))
   extra = {'grad': grads} if value is None else {'grad': grads, 'value': value}
   try:
-    updates, opt_state = transform.update(grads, opt_state, params, **extra)
+    updates, opt_state = transform.update(grads, opt_state, wide, **extra)
   except TypeError as error:
     if value is not None or "'value'" not in str(error):
       raise

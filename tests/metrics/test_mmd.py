@@ -74,3 +74,30 @@ def test_mmd_test_tells_what_differs_and_is_fair_to_what_does_not():
   ]
   # Uniform on (0, 1] under the null: mean 1/2, deviation 0.29.
   assert abs(np.mean(values) - 0.5) < 4 * 0.29 / np.sqrt(40)
+
+
+@pytest.mark.parametrize('scale, shift', [(1, 0), (1e4, 0), (1e4, 1e4)])
+def test_kernel_distance_of_large_features(scale, shift):
+  # At 1e4 deviations, the kernel is 1e24 and the distance 1e-8 of it.
+  x, y = (
+    (np.float64(scale * draw(i, 60, 3)) + shift).astype(np.float32)
+    for i in (0, 1)
+  )
+  y = y + np.float32(scale)
+  k = lambda a, b: (a.astype(np.float64) @ b.astype(np.float64).T / 3 + 1) ** 3
+  inner = lambda a: (k(a, a).sum() - np.trace(k(a, a))) / (60 * 59)
+  expected = inner(x) + inner(y) - 2 * k(x, y).mean()
+  found = mmd.unbiased_mmd(x, y, mmd.polynomial_kernel)
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
+  found = mmd.kid(x, y, jax.random.key(0), subsets=2, subset_size=60)
+  np.testing.assert_allclose(found.value, expected, rtol=1e-4)
+  assert found.value.dtype == jnp.float32
+
+
+def test_kernel_distance_of_a_small_spread_far_away():
+  x, y = (1e4 + draw(i, 60, 3).astype(np.float32) for i in (0, 1))
+  k = lambda a, b: (a.astype(np.float64) @ b.astype(np.float64).T / 3 + 1) ** 3
+  inner = lambda a: (k(a, a).sum() - np.trace(k(a, a))) / (60 * 59)
+  expected = inner(x) + inner(y) - 2 * k(x, y).mean()
+  found = mmd.unbiased_mmd(x, y, mmd.polynomial_kernel)
+  np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -6,11 +6,12 @@ import pathlib
 import re
 import shlex
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import augment, evaluation, losses, training
+from gan_jax import augment, evaluation, losses, networks, training
 from gan_jax import config as config_lib
 from gan_jax.evaluation import feature_extractors
 from gan_jax.evaluation.networks import preprocess
@@ -103,6 +104,47 @@ def test_best_logit_and_the_loss_there(name):
   distances = {'JS': float(test_losses.js()), 'TV': abs(p - q).sum() / 2}
   expected = evaluate(value, p=p, q=q, **distances)
   np.testing.assert_allclose(at(best), expected, rtol=1e-4)
+
+
+def limits():
+  """Returns loss -> limit of the logits, from the table of overflows."""
+  rest, found = None, {}
+  for line in TEXT.splitlines():
+    cells = [cell.strip() for cell in line.strip(' |').split(' | ')]
+    if len(cells) != 3 or not re.fullmatch(r'[\d.e]+', cells[2]):
+      continue
+    names = re.findall(r'`([a-z]\w+)`', cells[0])
+    if 'forms' in cells[0]:
+      names += [f'{n}_non_saturating' for n in names]
+    found |= dict.fromkeys(names, float(cells[2]))
+    rest = float(cells[2])
+  return {name: found.get(name, rest) for name in losses.LOSSES}
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+@pytest.mark.parametrize('name, limit', limits().items())
+def test_losses_overflow_where_the_table_says(name, limit, dtype):
+  if dtype == 'float16':
+    limit = {80: 10, 6e18: 80, 8e37: 1.6e4}[limit]
+  loss = losses.LOSSES[name]
+  if loss.output == 'features':
+    return  # bounded by the kernel
+  wrap = lambda x: x
+  if loss.output == 'scores':
+    wrap = lambda x: networks.DiscriminatorOutput(x, x[:, None])
+  found = []
+  for size in (limit, 4 * limit):
+    values = []
+    for player in ('discriminator', 'generator'):
+      for r, f in ((size, size), (size, -size), (-size, size), (-size, -size)):
+        call = lambda r, f, player=player: losses.player_loss(
+          loss, player, wrap(r), wrap(f), None
+        )
+        pair = jnp.full(2, r, dtype), jnp.full(2, f, dtype)
+        value, pullback = jax.vjp(call, *pair)
+        values += [value, *pullback(jnp.ones_like(value))]
+    found.append(all(np.isfinite(x).all() for x in values))
+  assert found == [True, False]
 
 
 @pytest.mark.parametrize('name', training.PENALTIES)

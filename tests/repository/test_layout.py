@@ -25,6 +25,7 @@ FILES = sorted(
 
 # A module imports its own package and lower levels, never sideways.
 LEVELS = (
+  {'tracing', 'precision'},
   {'prng', 'shuffle', 'pixels', 'validation', 'collectives', 'networks'}
   | {'diagnostics', 'io'},
   {'config', 'losses', 'penalties', 'augment', 'layers', 'metrics'}

@@ -17,8 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import pixels
-from gan_jax.metrics import checks
+from gan_jax import pixels, tracing
 
 Array = jax.Array
 
@@ -139,9 +138,9 @@ def quantize(images: Array) -> Array:
     ValueError: if there are NaNs, except under jax.jit.
   """
   chex.assert_type(images, float)
-  if not checks.is_traced(images) and bool(jnp.isnan(images).any()):
+  if tracing.fails(lambda images: not jnp.isnan(images).any(), images):
     raise ValueError(
-      f'images: {int(jnp.isnan(images).sum())} of {images.size} values are NaN'
+      f'images: {np.isnan(images).sum()} of {images.size} values are NaN'
     )
   return pixels.to_uint8(jnp.asarray(images))
 
