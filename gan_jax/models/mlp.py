@@ -50,7 +50,11 @@ class Generator(nn.Module):
     spectral = self.norm == 'spectral'
     for width in self.features:
       dense = layers.Dense(
-        width, spectral=spectral, kernel_init=init, dtype=self.dtype
+        width,
+        use_bias=self.norm != 'batch',  # which subtracts it again
+        spectral=spectral,
+        kernel_init=init,
+        dtype=self.dtype,
       )
       x = dense(x, train=train)
       x = activation(
@@ -119,7 +123,12 @@ class Discriminator(nn.Module):
     pieces = self.pieces if self.activation == 'maxout' else 1
     x = x.reshape(x.shape[0], -1)
     for width in self.features:
-      dense = layers.Dense(width * pieces, spectral=spectral, **options)
+      dense = layers.Dense(
+        width * pieces,
+        use_bias=self.norm != 'batch',  # which subtracts it again
+        spectral=spectral,
+        **options,
+      )
       x = dense(x, train=train)
       x = activation(
         layers.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)

@@ -252,3 +252,14 @@ def test_from_linen_refuses_other_collections():
 
   with pytest.raises(ValueError, match=r"collections \['memory'\]"):
     networks.from_linen(Odd()).init(jax.random.key(0), jnp.ones(2))
+
+
+@pytest.mark.parametrize('role', ['Generator', 'Discriminator'])
+def test_no_bias_before_batch_norm(role):
+  options = {'shape': (2,)} if role == 'Generator' else {}
+  for norm, biased in (('batch', False), ('none', True), ('layer', True)):
+    module = getattr(mlp, role)(features=(4,), norm=norm, **options)
+    variables = module.init(jax.random.key(0), jnp.ones((2, 3)), train=False)
+    params = variables['params']
+    assert ('bias' in params['Dense_0']) == biased
+    assert 'bias' in params['Dense_1']
