@@ -87,9 +87,11 @@ class ConsoleReporter:
     image = len(experiment.shape) == 3
     what = 'images' if image else 'points'
     shape = ' x '.join(map(str, experiment.shape))
+    apart = experiment.test is not experiment.train
+    held_out = len(experiment.test) if apart else 'none'
     out(
       f'data     {config.data.name}: {len(experiment.train)} {what} of {shape}, '
-      f'{len(experiment.test)} held out'
+      f'{held_out} held out'
     )
     self.files(experiment.train)
     out(
