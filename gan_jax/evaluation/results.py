@@ -13,6 +13,7 @@ from gan_jax.evaluation.feature_extractors import FeatureExtractor
 from gan_jax.evaluation.features import FeatureSet
 from gan_jax.evaluation.networks import inception
 from gan_jax.evaluation.registry import METRICS
+from gan_jax.report.score_text import format_score
 from gan_jax.validation import unknown_name_message
 
 MAX_DIM = 4096  # largest covariance: float64, 134 MB
@@ -51,6 +52,13 @@ class MetricResult(NamedTuple):
   error_is: str
   counts: dict[str, int]
   real: str
+
+  def __repr__(self) -> str:  # one line of a notebook
+    value = format_score(self.value, self.error, self.p_value)
+    baseline = format_score(
+      self.baseline, self.baseline_error, self.baseline_p_value
+    )
+    return f'{self.name}: {value} (real data: {baseline})'
 
 
 def default_metrics(source: data.Source) -> tuple[str, ...]:

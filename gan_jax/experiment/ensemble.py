@@ -43,6 +43,9 @@ class EnsembleExperiment:
   hparams: dict[str, np.ndarray]
   devices: tuple[jax.Device, ...]
 
+  def __repr__(self) -> str:
+    return f'EnsembleExperiment({len(self.members)} members of {self.base!r})'
+
   @property
   def config(self) -> config_lib.Config:
     """Config of the ensemble."""

@@ -53,6 +53,15 @@ class Experiment:
   train_step: update_rules.Step
   parts: own_parts.OwnParts = own_parts.OwnParts()
 
+  def __repr__(self) -> str:  # without the config's many fields
+    config = self.config
+    return (
+      f'Experiment({len(self.train)} examples of {config.data.name}, '
+      f'generator={config.generator.name!r}, '
+      f'discriminator={config.discriminator.name!r}, loss={config.loss!r}, '
+      f'num_steps={config.num_steps})'
+    )
+
   @property
   def local_devices(self) -> list[jax.Device]:
     """Devices of this process."""

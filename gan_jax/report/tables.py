@@ -4,6 +4,8 @@ from typing import Any, Mapping, Sequence
 
 from rich import box, table
 
+from gan_jax.report.score_text import format_score
+
 
 def score_table(rows: Sequence[Any]) -> table.Table:
   """Builds a table of scores and their baselines.
@@ -77,18 +79,6 @@ def sweep_table(
   else:
     scores.add_row('real data', *last)
   return scores
-
-
-def format_score(
-  score: float | None, error: float | None, p_value: float | None
-) -> str:
-  """Formats a score with its p-value or its standard error."""
-  if score is None:
-    return '-'
-  if p_value is not None:
-    shown = f'p {p_value:.2g}' if p_value >= 1e-4 else 'p < 1e-4'
-    return f'{score:.4g}, {shown}'
-  return f'{score:.4g}' if error is None else f'{score:.4g} ± {error:.2g}'
 
 
 def _examples(row: Any) -> str:

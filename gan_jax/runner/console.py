@@ -14,7 +14,7 @@ from rich import text as rich_text
 
 from gan_jax.distributed import multihost
 from gan_jax.io import files, terminal
-from gan_jax.report import tables
+from gan_jax.report import score_text, tables
 from gan_jax.runner.meters import MetricMeter
 
 _BAR_WIDTH = 60  # columns that a progress bar and its numbers need
@@ -354,7 +354,7 @@ class ConsoleReporter:
   def scored(self, step: int, rows: Sequence[Any], best: bool) -> None:
     """Prints one line of scores in the course of training."""
     text = '  '.join(
-      f'{row.name} {tables.format_score(row.value, row.error, row.p_value)}'
+      f'{row.name} {score_text.format_score(row.value, row.error, row.p_value)}'
       for row in rows
     )
     last = '  the best so far' if best else ''

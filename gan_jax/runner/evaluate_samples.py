@@ -29,7 +29,6 @@ from gan_jax.evaluation import (
 )
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.experiment import own_parts, run_dir
-from gan_jax.report import tables
 from gan_jax.runner import config_file, recorded_parts
 from gan_jax.runner.train import TrainingResult
 from gan_jax.sampling import standing_stats
@@ -57,15 +56,7 @@ class Evaluation(NamedTuple):
     return found[0]
 
   def __repr__(self) -> str:
-    return '\n'.join(map(_line, self.rows))
-
-
-def _line(row: results.MetricResult) -> str:
-  value = tables.format_score(row.value, row.error, row.p_value)
-  baseline = tables.format_score(
-    row.baseline, row.baseline_error, row.baseline_p_value
-  )
-  return f'{row.name}: {value} (real data: {baseline})'
+    return '\n'.join(map(repr, self.rows))
 
 
 def evaluate(

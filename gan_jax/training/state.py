@@ -32,6 +32,10 @@ class NetState:
   batch_stats: PyTree
   opt_state: PyTree
 
+  def __repr__(self) -> str:  # without the arrays
+    count = sum(x.size for x in jax.tree.leaves(self.params))
+    return f'NetState({count:,} parameters)'
+
 
 @flax.struct.dataclass
 class GANState:
@@ -56,6 +60,13 @@ class GANState:
   ema: tuple[PyTree, PyTree]
   hparams: dict[str, Array]
   aux_state: dict[str, PyTree]
+
+  def __repr__(self) -> str:  # without the arrays
+    count = lambda player: sum(x.size for x in jax.tree.leaves(player.params))
+    return (
+      f'GANState(step={self.step}, {count(self.generator):,} parameters of the '
+      f'generator, {count(self.discriminator):,} of the discriminator)'
+    )
 
 
 def own_arrays(tree: PyTree) -> PyTree:

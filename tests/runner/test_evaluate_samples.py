@@ -127,3 +127,16 @@ def test_a_run_with_own_networks_finds_them_by_its_config_file(tmp_path):
 def test_refused(samples, real, options, message):
   with pytest.raises((ValueError, FileNotFoundError), match=message):
     gan_jax.evaluate(samples, real, **options)
+
+
+def test_what_a_notebook_shows_is_short():
+  result = gan_jax.train(CONFIG, quiet=True)
+  experiment = result.experiment
+  ensemble = gan_jax.experiment.build_ensemble(
+    CONFIG | {'ensemble': {'seeds': 2}}
+  )
+  state = result.state
+  for shown in (experiment, ensemble, state, state.generator, result):
+    assert len(repr(shown)) < 200 and '\n' not in repr(shown)
+  assert repr(result.scores[0]).startswith('precision: ')
+  assert 'step=2' in repr(state) and '2 members' in repr(ensemble)
