@@ -133,7 +133,14 @@ FIELD = diagnostics.vector_field(
 
 # Take functions and options instead of arrays; what they build is called below.
 BUILDERS = (
-  *('check_loss', 'player_loss', 'f_gan', 'f_gan_non_saturating', 'mmd'),
+  *(
+    'check_loss',
+    'player_loss',
+    'f_gan',
+    'f_gan_non_saturating',
+    'mmd',
+    'required_hparams',
+  ),
 )
 CALLS = {
   'losses.smooth_labels': (
@@ -322,6 +329,7 @@ CALLS = {
   ),
   'diagnostics.vector_field': (FIELD, (REAL_2D[0], FAKE_2D[0])),
   'prng.per_example_keys': (prng.per_example_keys, (KEY, LABELS)),
+  'prng.typed_keys': (prng.typed_keys, (jax.random.PRNGKey(0),)),
   'prng.sample_normal': (lambda keys: prng.sample_normal(keys, 2), (KEYS,)),
   'training.ema_update': (training.ema_update, (PARAMS, PARAMS, HALF)),
   'training.half_life_decay': (ema.half_life_decay, (HALF, TWO)),
@@ -333,8 +341,13 @@ CALLS = {
     (KEY, BATCH['x'], HALF),
   ),
   'training.init_aux_state': (
-    bind(training.init_aux_state, lookahead_every=2),
+    bind(training.init_aux_state, diagnostics=True),
     (STATE,),
+  ),
+  'training.player_weights': (training.player_weights, (STATE.generator,)),
+  'training.replace_weights': (
+    lambda *states: training.replace_weights(GAN, *states),
+    (STATE, STATE),
   ),
   'training.make_d_step': (training.make_d_step(GAN), (STATE, BATCH, KEY)),
   'training.make_g_step': (training.make_g_step(GAN), (STATE, BATCH, KEY)),
