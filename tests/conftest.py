@@ -27,6 +27,8 @@ if (
   # Kernels that run slower, and compile in half the time.
   os.environ.setdefault('XLA_FLAGS', '--xla_cpu_use_fusion_emitters=false')
 
+xla_setup.limit_malloc_arenas()  # or programs that are dropped leave holes
+
 if os.environ['JAX_PLATFORMS'] == 'cpu':
   jax.config.update('jax_num_cpu_devices', 4)
 jax.config.update('jax_numpy_rank_promotion', 'raise')

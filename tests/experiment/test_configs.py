@@ -115,9 +115,21 @@ def test_shrunken_steps_and_more_after_a_checkpoint(
   assert samples.shape == (5, *built.shape)
 
 
+OTHERS = sorted(PLACES - {USUAL}, key=str)
+# Three other places of each config; every place has several configs.
+PAIRS = [
+  (name, OTHERS[(3 * i + j) % len(OTHERS)])
+  for i, name in enumerate(CONFIGS)
+  for j in range(3)
+]
+
+
+def test_every_place_is_tried():
+  assert {place for _, place in PAIRS} == set(OTHERS)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('place', sorted(PLACES - {USUAL}, key=str))
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize(('name', 'place'), PAIRS)
 def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
   way, devices, backend = place
   built = build(name, monkeypatch, num_devices=devices, parallel=backend)
