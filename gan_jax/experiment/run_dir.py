@@ -304,6 +304,7 @@ def load_from_parts(
     checkpoint: 'latest', 'best' or a step.
     member: index of a member of an ensemble.
   """
+  workdir = files.resolve_path(workdir, 'workdir')
   gan, config, shape, restored = restore(
     workdir, checkpoint, member=member, parts=parts
   )

@@ -29,6 +29,7 @@ from gan_jax.evaluation import (
 )
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.experiment import own_parts, run_dir
+from gan_jax.io import files
 from gan_jax.runner import config_file, recorded_parts
 from gan_jax.runner.train import TrainingResult
 from gan_jax.sampling import standing_stats
@@ -174,7 +175,7 @@ def _open_run(
   if isinstance(samples, sampling.Sampler):
     return _with_data(samples, own_parts.OwnParts())
   is_path = isinstance(samples, str | os.PathLike)
-  workdir = pathlib.Path(samples).expanduser() if is_path else None
+  workdir = files.resolve_path(samples) if is_path else None
   if workdir is None or not (workdir / run_dir.CONFIG_FILE).is_file():
     return None
   parts = own_parts.make_own_parts(

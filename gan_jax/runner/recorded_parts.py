@@ -1,10 +1,10 @@
 """Own networks of a run, from the config file that the run recorded."""
 
 import os
-import pathlib
 
 from gan_jax import config as config_lib
 from gan_jax.experiment import own_parts, run_dir
+from gan_jax.io import files
 from gan_jax.runner import config_file
 
 
@@ -21,13 +21,14 @@ def recorded_parts(workdir: str | os.PathLike) -> own_parts.OwnParts:
     FileNotFoundError: if the directory holds no run, or the file is gone.
     ValueError: if the file lies in the run's directory, or does not load.
   """
+  workdir = files.resolve_path(workdir, 'workdir')
   metadata = run_dir.read_config(workdir)
   path = metadata.get('config_file', '')
   if not isinstance(path, str) or not path:
     return own_parts.OwnParts()
   # The directory may come from someone else, and a config file is a program.
   file = config_file.split_path(path)[0].resolve()
-  if file.is_relative_to(pathlib.Path(workdir).expanduser().resolve()):
+  if file.is_relative_to(workdir.resolve()):
     raise ValueError(
       f'{workdir} names {file} as its config file: a file in the directory of '
       'a run is not executed; move it elsewhere, or pass generator= and '

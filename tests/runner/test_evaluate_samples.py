@@ -69,11 +69,13 @@ def test_results_are_found_by_name_and_printed():
   assert found[0] is rows and notes == found.notes
 
 
-def test_a_run_by_its_result_directory_and_sampler(tmp_path):
+def test_a_run_by_its_result_directory_and_sampler(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path.parent))
   result = gan_jax.train(CONFIG, tmp_path, quiet=True)
   found = gan_jax.evaluate(result)
   assert values(found) == [row.value for row in result.scores]
-  for samples in (tmp_path, str(tmp_path), gan_jax.load(tmp_path)):
+  home = f'~/{tmp_path.name}'
+  for samples in (tmp_path, str(tmp_path), home, gan_jax.load(home)):
     assert values(gan_jax.evaluate(samples)) == values(found)
   other = gan_jax.evaluate(result, metrics='nn', num_samples=16, num_real=16)
   assert [row.metric for row in other.rows] == ['nn']
