@@ -5,11 +5,11 @@ import functools
 import hashlib
 import os
 import pathlib
-import warnings
 from typing import Any, Callable, Iterator
 
 import numpy as np
 
+from gan_jax import validation
 from gan_jax.data import image_dir, image_files, images
 from gan_jax.data.array_source import (
   BLACK_IMAGES,
@@ -52,7 +52,7 @@ class Remarks:
     new = [remark for remark, is_old in list(self._found.items()) if not is_old]
     for remark in new:
       self._found[remark] = True
-      warnings.warn(f'{self._root}: {remark}', stacklevel=3)
+      validation.warn(f'{self._root}: {remark}')
 
 
 def _load(
@@ -366,9 +366,8 @@ def _readable(what: str, paths, examined) -> list[int]:
     raise ValueError(f'none of the {len(paths)} {what} is readable')
   if bad:
     names = ', '.join(files.printable(path) for path in bad[:5])
-    warnings.warn(
+    validation.warn(
       f'skipped {len(bad)} of the {len(paths)} {what}: {names}'
-      + ', ...' * (len(bad) > 5),
-      stacklevel=3,
+      + ', ...' * (len(bad) > 5)
     )
   return good

@@ -98,20 +98,18 @@ class Experiment:
     Those of a class if all networks are the library's, None if there are no
     labels.
     """
-    if not self.is_conditional and not self._has_own_networks:
-      return build_gan.CLASS
-    return own_parts.label_spec(self.train)
+    if self._has_own_networks:
+      return own_parts.label_spec(self.train)
+    return build_gan.CLASS
 
   @property
   def _has_own_networks(self) -> bool:
     return bool({'generator', 'discriminator'} & {*self.parts.described})
 
-  @functools.cached_property
+  @property
   def is_conditional(self) -> bool:
     """Whether the networks receive labels: own networks, and labeled data."""
-    return (
-      self._has_own_networks and own_parts.label_spec(self.train) is not None
-    )
+    return self._has_own_networks and self.label_spec is not None
 
   def labels(self, indices: np.ndarray) -> Any:
     """Returns the labels of generated examples, those of held-out examples.
