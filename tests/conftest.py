@@ -10,10 +10,12 @@ os.environ.setdefault('PJRT_NPROC', '32')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Most of the time of these tests is compilation; =0 tests what users run.
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
-# Tests compile many programs twice, and the next run compiles them again.
-_CACHE = pathlib.Path(__file__).parent.parent / '.jax_cache'
+_TESTS = pathlib.Path(__file__).parent
+# Tests compile many programs twice, and the next run compiles them again;
+# most are small, and 10 times faster to read than to compile.
+_CACHE = _TESTS.parent / '.jax_cache'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(_CACHE))
-os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -32,7 +34,17 @@ xla_setup.limit_malloc_arenas()  # or programs that are dropped leave holes
 if os.environ['JAX_PLATFORMS'] == 'cpu':
   jax.config.update('jax_num_cpu_devices', 4)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-jax.config.update('jax_debug_key_reuse', True)
+
+# What the libraries made lives as long as the process: not looked at again.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 20)
+
+# The check for reused keys slows all else by a tenth: on where keys are drawn.
+_DRAW_KEYS = (
+  *('augment', 'distributed', 'golden', 'layers', 'models', 'networks'),
+  *('penalties', 'sampling', 'training'),
+)
 
 _GROWTH = 2**30  # bytes
 _kept = 0
@@ -43,6 +55,14 @@ def _resident() -> int:
   statm = pathlib.Path('/proc/self/statm')
   pages = int(statm.read_text().split()[1]) if statm.exists() else 0
   return pages * 4096
+
+
+@pytest.fixture(autouse=True)
+def _debug_key_reuse(request):
+  """Refuses keys that are used twice, where tests draw with keys."""
+  package = request.path.relative_to(_TESTS).parts[0]
+  with jax.debug_key_reuse(package in _DRAW_KEYS):
+    yield
 
 
 @pytest.fixture(autouse=True)
