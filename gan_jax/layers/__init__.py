@@ -1,6 +1,7 @@
 """Layers shared by the architectures, in Flax Linen."""
 
 from gan_jax.layers.activations import ACTIVATIONS
+from gan_jax.layers.conditioning import ClassHeads, ConditionalBatchNorm
 from gan_jax.layers.embedding import Embed
 from gan_jax.layers.initializers import INITIALIZERS
 from gan_jax.layers.linear import Conv, ConvTranspose, Dense
@@ -10,6 +11,8 @@ from gan_jax.layers.spectral_norm import SpectralNorm
 
 __all__ = [
   'ACTIVATIONS',
+  'ClassHeads',
+  'ConditionalBatchNorm',
   'Conv',
   'ConvTranspose',
   'Dense',

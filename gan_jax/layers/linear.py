@@ -5,7 +5,7 @@ use. Parameters, spectral norm, and the statistics of normalization and of the
 minibatch are always float32.
 """
 
-from typing import Any
+from typing import Any, Callable
 
 import flax.linen as nn
 import jax
@@ -97,7 +97,12 @@ class ConvTranspose(_Layer):
 
 
 def discriminator_head(
-  last: Dense, x: Array, features: Array | None, *, train: bool
+  last: Dense,
+  x: Array,
+  features: Array | None,
+  *,
+  train: bool,
+  class_outputs: Callable[[Array], dict[str, Array]] | None = None,
 ) -> Array | networks.DiscriminatorOutput:
   """Applies the last layer of a discriminator and shapes its output.
 
@@ -106,22 +111,34 @@ def discriminator_head(
     x: input of the layer, `[B, ...]`; flattened here.
     features: features to return with the logits, `[B, ...]`, or None.
     train: whether spectral norm updates its power iteration.
+    class_outputs: function of the flattened input, such as a
+      conditioning.ClassHeads bound to its labels; None for no classes. The
+      projection that it returns is added to the logits.
 
   Returns:
     Logits `[B]` for one output, else `[B, outputs]`, float32. If features are
-    given, a networks.DiscriminatorOutput of these logits and of the features
-    as `[B, F]`, float32.
+    given, or there are class outputs other than the projection, a
+    networks.DiscriminatorOutput of these logits, of the features as `[B, F]`,
+    and of the class outputs, float32.
 
   Raises:
-    ValueError: if the layer has less than 1 output.
+    ValueError: if the layer has less than 1 output, or more than 1 with a
+      projection.
   """
   if last.features < 1:
     raise ValueError(f'outputs={last.features}: must be at least 1')
   flat = lambda y: y.reshape(y.shape[0], -1)
   y = last(flat(x), train=train).astype(jnp.float32)
   logits = y[:, 0] if last.features == 1 else y
-  if features is None:
+  outputs = class_outputs(flat(x)) if class_outputs else {}
+  if 'projection' in outputs:
+    if last.features != 1:
+      raise ValueError(
+        f'outputs={last.features}: must be 1 with a projection of the label'
+      )
+    logits = logits + outputs.pop('projection')
+  if features is None and not outputs:
     return logits
-  return networks.DiscriminatorOutput(
-    logits, flat(features).astype(jnp.float32)
-  )
+  if features is not None:
+    outputs['features'] = flat(features).astype(jnp.float32)
+  return networks.DiscriminatorOutput(logits, **outputs)

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import layers
-from gan_jax.layers import linear
+from gan_jax.layers import conditioning, linear
 
 Array = jax.Array
 # 4 to 7 times a power of two, up to 128.
@@ -46,6 +46,8 @@ class Generator(nn.Module):
     width: channels of the layer at half the image's size, doubled at each
       halving.
     norm: normalization of hidden layers, a name in normalization.NORMS.
+    classes: number of classes, whose one-hot labels join the latents; 0 for
+      none.
     axis_name: name of the mapped device axis, for batch norm.
     dtype: dtype of the arithmetic; parameters and outputs are float32.
   """
@@ -53,6 +55,7 @@ class Generator(nn.Module):
   shape: tuple[int, ...]
   width: int = 64
   norm: str = 'batch'
+  classes: int = 0
   axis_name: str | None = None
   dtype: Any = jnp.float32
 
@@ -63,6 +66,7 @@ class Generator(nn.Module):
     common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
     channels = self.width * 2 ** (stages - 1)
     side = self.shape[0] >> stages
+    x = conditioning.join_label(x, label, self.classes)
     # A transposed convolution from one pixel is a dense layer.
     dense = layers.Dense(side * side * channels, use_bias=False, **common)
     x = dense(x, train=train)
@@ -99,6 +103,9 @@ class Discriminator(nn.Module):
     minibatch_std: group size of layers.MinibatchStd, whose feature is appended
       to the last activations; -1 for the whole batch, 0 to disable. A logit
       then depends on other examples, which gradient penalties do not allow.
+    classes: number of classes; 0 for none.
+    class_heads: what is returned of the label, names in
+      conditioning.CLASS_HEADS; not used without classes.
     axis_name: name of the mapped device axis, for batch norm and minibatch_std.
     dtype: dtype of the arithmetic; parameters and outputs are float32.
   """
@@ -108,6 +115,8 @@ class Discriminator(nn.Module):
   outputs: int = 1
   return_features: bool = False
   minibatch_std: int = 0
+  classes: int = 0
+  class_heads: tuple[str, ...] = ('projection',)
   axis_name: str | None = None
   dtype: Any = jnp.float32
 
@@ -130,4 +139,9 @@ class Discriminator(nn.Module):
     if self.minibatch_std:
       x = layers.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
     last = layers.Dense(self.outputs, **common)
-    return linear.discriminator_head(last, x, features, train=train)
+    heads = conditioning.bind_heads(
+      label, self.classes, self.class_heads, train=train, **common
+    )
+    return linear.discriminator_head(
+      last, x, features, train=train, class_outputs=heads
+    )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from gan_jax import layers, validation
 from gan_jax.layers import activations as activations_lib
-from gan_jax.layers import initializers, linear
+from gan_jax.layers import conditioning, initializers, linear
 
 Array = jax.Array
 
@@ -24,6 +24,8 @@ class Generator(nn.Module):
     norm: normalization of hidden layers, a name in normalization.NORMS.
     activation: activation of hidden layers, a name in activations.ACTIVATIONS.
     kernel_init: initializer of weights, a name in initializers.INITIALIZERS.
+    classes: number of classes, whose one-hot labels join the latents; 0 for
+      none.
     axis_name: name of the mapped device axis, for batch norm.
     dtype: dtype of the arithmetic; parameters and outputs are float32.
 
@@ -36,6 +38,7 @@ class Generator(nn.Module):
   norm: str = 'batch'
   activation: str = 'relu'
   kernel_init: str = 'he_normal'
+  classes: int = 0
   axis_name: str | None = None
   dtype: Any = jnp.float32
 
@@ -48,6 +51,7 @@ class Generator(nn.Module):
       initializers.INITIALIZERS, self.kernel_init, 'kernel_init'
     )
     spectral = self.norm == 'spectral'
+    x = conditioning.join_label(x, label, self.classes)
     for width in self.features:
       dense = layers.Dense(
         width,
@@ -85,6 +89,9 @@ class Discriminator(nn.Module):
     minibatch_std: group size of layers.MinibatchStd, whose feature is appended
       to the last hidden layer; -1 for the whole batch, 0 to disable. A logit
       then depends on other examples, which gradient penalties do not allow.
+    classes: number of classes; 0 for none.
+    class_heads: what is returned of the label, names in
+      conditioning.CLASS_HEADS; not used without classes.
     axis_name: name of the mapped device axis, for batch norm and minibatch_std.
     dtype: dtype of the arithmetic; parameters and outputs are float32.
 
@@ -102,6 +109,8 @@ class Discriminator(nn.Module):
   outputs: int = 1
   return_features: bool = False
   minibatch_std: int = 0
+  classes: int = 0
+  class_heads: tuple[str, ...] = ('projection',)
   axis_name: str | None = None
   dtype: Any = jnp.float32
 
@@ -137,4 +146,15 @@ class Discriminator(nn.Module):
     if self.minibatch_std:
       x = layers.MinibatchStd(self.minibatch_std, self.axis_name, self.dtype)(x)
     last = layers.Dense(self.outputs, spectral=spectral, **options)
-    return linear.discriminator_head(last, x, features, train=train)
+    heads = conditioning.bind_heads(
+      label,
+      self.classes,
+      self.class_heads,
+      train=train,
+      spectral=spectral,
+      kernel_init=options['kernel_init'],
+      dtype=self.dtype,
+    )
+    return linear.discriminator_head(
+      last, x, features, train=train, class_outputs=heads
+    )

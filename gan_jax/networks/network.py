@@ -18,16 +18,27 @@ PyTree = Any
 
 
 class DiscriminatorOutput(NamedTuple):
-  """Logits of a discriminator together with its features.
+  """Logits of a discriminator together with its other outputs.
+
+  Outputs that a discriminator does not have are None.
 
   Attributes:
     logits: logits `[B]`, or `[B, h, w]` for patches; a discriminator without
-      features returns these alone.
+      other outputs returns these alone.
     features: activations of the last hidden layer, `[B, F]`, float.
+    class_logits: logits of the classes, `[B, C]`, or of each class, real and
+      generated, `[B, 2 C]` (ADC-GAN).
+    twin_class_logits: class logits of a second classifier, `[B, C]` (TAC-GAN).
+    embedding: unit vectors of the examples, `[B, E]` (ContraGAN, ReACGAN).
+    proxy: unit vectors of the given labels, `[B, E]`, likewise.
   """
 
   logits: Array
-  features: Array
+  features: Array | None = None
+  class_logits: Array | None = None
+  twin_class_logits: Array | None = None
+  embedding: Array | None = None
+  proxy: Array | None = None
 
 
 class Network(NamedTuple):

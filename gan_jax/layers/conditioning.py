@@ -1,0 +1,235 @@
+"""Layers that take a class label: in the generator and in the discriminator.
+
+The generator concatenates an embedding of the label to its latents, or scales
+and shifts the activations of batch norm by it. The discriminator adds the
+projection of its last hidden layer on an embedding of the label to the logit,
+or returns class logits or embeddings, which class losses compare with it.
+
+Labels are `[B]` int32 in 0 .. classes - 1; others give NaN.
+"""
+
+from typing import Any, Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.layers.embedding import Embed
+from gan_jax.layers.initializers import INITIALIZERS, Initializer
+from gan_jax.layers.linear import Dense
+
+Array = jax.Array
+CLASS_HEADS = (
+  'projection',
+  'class_logits',
+  'real_fake_class_logits',
+  'twin_class_logits',
+  'embedding',
+)
+
+
+def one_hot(label: Array, classes: int) -> Array:
+  """Encodes labels as one-hot vectors.
+
+  Args:
+    label: labels, `[B]` int.
+    classes: number of classes C.
+
+  Returns:
+    `[B, C]` float32; NaN for labels outside 0 .. C - 1.
+  """
+  inside = (label >= 0) & (label < classes)
+  return jnp.where(inside[:, None], jax.nn.one_hot(label, classes), jnp.nan)
+
+
+def join_label(x: Array, label: Array | None, classes: int) -> Array:
+  """Appends one-hot labels to latents.
+
+  Args:
+    x: latents, `[B, Z]` float.
+    label: labels, `[B]` int; not used without classes.
+    classes: number of classes C; 0 for none.
+
+  Returns:
+    `[B, Z + C]`.
+
+  Raises:
+    ValueError: if there are classes, and the label is None.
+  """
+  if not classes:
+    return x
+  check_label(label, classes)
+  return jnp.concatenate([x, one_hot(label, classes).astype(x.dtype)], axis=-1)
+
+
+def check_label(label: Array | None, classes: int) -> None:
+  """Checks that a network of several classes is called with labels.
+
+  Args:
+    label: labels, `[B]` int, or None.
+    classes: number of classes.
+
+  Raises:
+    ValueError: if the label is None.
+  """
+  if label is None:
+    raise ValueError(
+      f'label=None: a network of {classes} classes takes labels [B] in '
+      f'0 .. {classes - 1}'
+    )
+
+
+class ConditionalBatchNorm(nn.Module):
+  """Batch norm whose scale and shift are linear in a vector.
+
+  y = (1 + v W_scale) * normalize(x) + v W_shift, per channel. The statistics
+  are those of all classes together. For a table of scales and shifts by class,
+  v is one_hot(label). With kernels of zeros it is plain batch norm.
+
+  Attributes:
+    spectral: whether both kernels are spectrally normalized (BigGAN).
+    kernel_init: initializer of both kernels.
+    momentum: share of the old running statistics at each update.
+    epsilon: added to the variance.
+    axis_name: name of the mapped device axis, or None.
+    dtype: dtype of the output.
+
+  References:
+    Dumoulin et al., A Learned Representation For Artistic Style,
+    https://arxiv.org/abs/1610.07629, 2017. Brock et al., BigGAN,
+    https://arxiv.org/abs/1809.11096, 2019, appendix B.
+  """
+
+  spectral: bool = False
+  kernel_init: Initializer = INITIALIZERS['zeros']
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+  axis_name: str | None = None
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Array, vector: Array, *, train: bool) -> Array:
+    """Maps `[B, ..., F]` and vectors `[B, V]` to `[B, ..., F]`."""
+    x = nn.BatchNorm(
+      use_running_average=not train,
+      use_scale=False,
+      use_bias=False,
+      momentum=self.momentum,
+      epsilon=self.epsilon,
+      axis_name=self.axis_name,
+      dtype=self.dtype,
+    )(x)
+    dense = lambda name: Dense(
+      x.shape[-1],
+      use_bias=False,
+      spectral=self.spectral,
+      kernel_init=self.kernel_init,
+      dtype=self.dtype,
+      name=name,
+    )
+    per_pixel = lambda y: y.reshape(len(y), *[1] * (x.ndim - 2), -1)
+    scale = dense('scale')(vector, train=train)
+    shift = dense('shift')(vector, train=train)
+    return x * (1 + per_pixel(scale)) + per_pixel(shift)
+
+
+class ClassHeads(nn.Module):
+  """Outputs of a discriminator for its label, from the last hidden layer.
+
+  Attributes:
+    classes: number of classes C.
+    heads: names in CLASS_HEADS. 'projection' gives e(label) . x `[B]`,
+      'class_logits' and 'twin_class_logits' one logit per class `[B, C]`,
+      'real_fake_class_logits' two per class, as 'class_logits' `[B, 2 C]`
+      (ADC-GAN), 'embedding' unit vectors of x and, as 'proxy', of the label,
+      `[B, E]`.
+    embedding_dim: length E of the embedding.
+    spectral: whether kernels and tables are spectrally normalized.
+    kernel_init: initializer of kernels and tables.
+    dtype: dtype of the arithmetic; outputs are float32.
+
+  References:
+    Miyato and Koyama, cGANs with Projection Discriminator,
+    https://arxiv.org/abs/1802.05637, 2018, equation 3. Kang et al., Rebooting
+    ACGAN, https://arxiv.org/abs/2111.01118, 2021, section 3.
+  """
+
+  classes: int
+  heads: tuple[str, ...] = ('projection',)
+  embedding_dim: int = 512
+  spectral: bool = False
+  kernel_init: Initializer = INITIALIZERS['normal']
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, x: Array, label: Array, *, train: bool
+  ) -> dict[str, Array]:
+    """Maps features `[B, F]` and labels `[B]` to outputs by name."""
+    unknown = sorted(set(self.heads) - set(CLASS_HEADS))
+    if unknown:
+      raise ValueError(f'unknown heads {unknown}; there are {CLASS_HEADS}')
+    common = dict(
+      spectral=self.spectral, kernel_init=self.kernel_init, dtype=self.dtype
+    )
+    init = dict(common)
+    init['embedding_init'] = init.pop('kernel_init')
+
+    def table(features, name):
+      embed = Embed(self.classes, features, name=name, **init)
+      return embed(label, train=train).astype(jnp.float32)
+
+    def dense(features, name):
+      layer = Dense(features, name=name, **common)
+      return layer(x, train=train).astype(jnp.float32)
+
+    found = {}
+    if 'projection' in self.heads:
+      product = table(x.shape[-1], 'projection') * x.astype(jnp.float32)
+      found['projection'] = product.sum(axis=-1)
+    if 'class_logits' in self.heads:
+      found['class_logits'] = dense(self.classes, 'classifier')
+    if 'real_fake_class_logits' in self.heads:
+      found['class_logits'] = dense(2 * self.classes, 'classifier')
+    if 'twin_class_logits' in self.heads:
+      found['twin_class_logits'] = dense(self.classes, 'twin_classifier')
+    if 'embedding' in self.heads:
+      found['embedding'] = _unit(dense(self.embedding_dim, 'embedding'))
+      found['proxy'] = _unit(table(self.embedding_dim, 'proxy'))
+    return found
+
+
+def bind_heads(
+  label: Array | None,
+  classes: int,
+  heads: tuple[str, ...],
+  *,
+  train: bool,
+  **options: Any,
+) -> Callable[[Array], dict[str, Array]] | None:
+  """Binds a ClassHeads to its labels, for linear.discriminator_head.
+
+  Args:
+    label: labels, `[B]` int; not used without classes.
+    classes: number of classes; 0 for none.
+    heads: names in CLASS_HEADS.
+    train: whether spectral norm updates its power iteration.
+    **options: other fields of ClassHeads.
+
+  Returns:
+    Function of the features `[B, F]`, or None without classes or heads.
+
+  Raises:
+    ValueError: if there are classes, and the label is None.
+  """
+  if not classes or not heads:
+    return None
+  check_label(label, classes)
+  module = ClassHeads(classes, heads, **options)
+  return lambda x: module(x, label, train=train)
+
+
+def _unit(x: Array) -> Array:
+  """Scales vectors to length 1; those of length 0 stay."""
+  squares = jnp.square(x).sum(axis=-1, keepdims=True)
+  return x * jax.lax.rsqrt(jnp.maximum(squares, 1e-12))
