@@ -122,3 +122,28 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
   while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
     frame, level = frame.f_back, level + 1
   warnings.warn(message, category, stacklevel=level)
+
+
+def square_side(
+  shape: tuple[int, ...], sides: Iterable[int], model: str
+) -> int:
+  """Returns the side of square images that an architecture is defined for.
+
+  Args:
+    shape: shape of one image.
+    sides: the sides that the architecture is defined for.
+    model: its name, for the error message.
+
+  Returns:
+    The side in pixels.
+
+  Raises:
+    ValueError: if the shape is not [side, side, channels] of one of them.
+  """
+  sides = tuple(sides)
+  if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in sides:
+    raise ValueError(
+      f'{model} takes square images [size, size, channels] with size one of '
+      f'{sides}; the data have shape {tuple(shape)}'
+    )
+  return shape[0]

@@ -15,28 +15,94 @@ class ModelFacts(NamedTuple):
 
   Attributes:
     has_dtype: Whether its modules take a `dtype`; others compute in float32.
+    has_classes: Whether its modules take the number of classes, `classes`;
+      others ignore labels.
   """
 
   has_dtype: bool = True
+  has_classes: bool = True
 
 
 MODELS: dict[str, ModelFacts] = {
+  'biggan': ModelFacts(),
   'dcgan': ModelFacts(),
-  'linear': ModelFacts(),
+  'linear': ModelFacts(has_classes=False),
   'mlp': ModelFacts(),
+  'sndcgan': ModelFacts(),
+  'sngan': ModelFacts(),
 }
 # A network that a program passes to experiment.build.
-OWN_MODEL = ModelFacts(has_dtype=False)
+OWN_MODEL = ModelFacts(has_dtype=False, has_classes=False)
 NORMS = ('none', 'batch', 'layer', 'spectral')
 INITIALIZERS = (
   'normal',
   'glorot_uniform',
+  'glorot_uniform_sqrt2',
   'he_normal',
   'lecun_normal',
   'orthogonal',
   'zeros',
 )
+POOLINGS = ('sum', 'mean')
 ACTIVATIONS = ('relu', 'leaky_relu', 'silu', 'tanh')
+
+
+@dataclasses.dataclass(frozen=True)
+class BigGANGenerator:
+  """Options of the BigGAN generator.
+
+  Attributes:
+    width: Unit of the channels, the paper's ch.
+    attention: Side of the feature maps that self-attention is applied to; 0 for
+      none.
+    hierarchical: Whether the latents are cut into chunks, for the first layer
+      and each block. A deep network gives all of them to all blocks instead.
+    deep: Whether the blocks are BigGAN-deep's.
+    shared_dim: Length of the class embedding that all blocks share; 0 for a
+      table by class in each block.
+    spectral: Whether all kernels but tables of classes are spectrally
+      normalized.
+    kernel_init: Initial kernels, one of INITIALIZERS.
+    remat: Whether to recompute the blocks' activations in the backward pass,
+      for less memory.
+  """
+
+  width: int = option(64, at_least=1)
+  attention: int = option(0, at_least=0)
+  hierarchical: bool = option(True)
+  deep: bool = option(False)
+  shared_dim: int = option(128, at_least=0)
+  spectral: bool = option(True)
+  kernel_init: str = option('orthogonal', choices=INITIALIZERS)
+  remat: bool = option(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class BigGANDiscriminator:
+  """Options of the BigGAN discriminator.
+
+  Attributes:
+    width: Unit of the channels, the paper's ch.
+    attention: Side of the feature maps that self-attention is applied to; 0 for
+      none.
+    deep: Whether the blocks are BigGAN-deep's.
+    spectral: Whether all kernels are spectrally normalized.
+    kernel_init: Initial kernels, one of INITIALIZERS.
+    pooling: What the last layer takes of each channel, one of POOLINGS.
+    remat: Whether to recompute the blocks' activations in the backward pass,
+      for less memory.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+  """
+
+  width: int = option(64, at_least=1)
+  attention: int = option(0, at_least=0)
+  deep: bool = option(False)
+  spectral: bool = option(True)
+  kernel_init: str = option('orthogonal', choices=INITIALIZERS)
+  pooling: str = option('sum', choices=POOLINGS)
+  remat: bool = option(False)
+  outputs: int = option(1, at_least=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,21 +213,94 @@ class MLPDiscriminator:
 
 
 @dataclasses.dataclass(frozen=True)
+class SNDCGANGenerator:
+  """Options of the SNDCGAN generator.
+
+  Attributes:
+    width: Channels of the last hidden layer, doubled at each halving.
+  """
+
+  width: int = option(64, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SNDCGANDiscriminator:
+  """Options of the SNDCGAN discriminator.
+
+  Attributes:
+    width: Channels of the first layer, doubled at each halving.
+    spectral: Whether all kernels are spectrally normalized.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+  """
+
+  width: int = option(64, at_least=1)
+  spectral: bool = option(True)
+  outputs: int = option(1, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SNGANGenerator:
+  """Options of the SNGAN generator.
+
+  Attributes:
+    width: Unit of the channels: 4 times as many up to 32 pixels, else as many
+      in the last block.
+    spectral: Whether convolutions and the dense layer are spectrally
+      normalized.
+    remat: Whether to recompute the blocks' activations in the backward pass,
+      for less memory.
+  """
+
+  width: int = option(64, at_least=1)
+  spectral: bool = option(False)
+  remat: bool = option(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class SNGANDiscriminator:
+  """Options of the SNGAN discriminator.
+
+  Attributes:
+    width: Unit of the channels: twice as many up to 32 pixels, else as many in
+      the first block.
+    spectral: Whether all kernels are spectrally normalized.
+    pooling: What the last layer takes of each channel, one of POOLINGS.
+    remat: Whether to recompute the blocks' activations in the backward pass,
+      for less memory.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+  """
+
+  width: int = option(64, at_least=1)
+  spectral: bool = option(True)
+  pooling: str = option('sum', choices=POOLINGS)
+  remat: bool = option(False)
+  outputs: int = option(1, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Generator(Part):
   """The generator.
 
   Attributes:
     name: Architecture, one of MODELS; 'own' for a network that is passed to
       experiment.build.
+    biggan: Options of the BigGAN generator.
     dcgan: Options of the DCGAN generator.
     linear: Options of the linear generator.
     mlp: Options of the fully connected generator.
+    sndcgan: Options of the SNDCGAN generator.
+    sngan: Options of the SNGAN generator.
   """
 
   name: str = option('dcgan', names=(*MODELS, 'own'))
+  biggan: BigGANGenerator = BigGANGenerator()
   dcgan: DCGANGenerator = DCGANGenerator()
   linear: LinearGenerator = LinearGenerator()
   mlp: MLPGenerator = MLPGenerator()
+  sndcgan: SNDCGANGenerator = SNDCGANGenerator()
+  sngan: SNGANGenerator = SNGANGenerator()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +310,18 @@ class Discriminator(Part):
   Attributes:
     name: Architecture, one of MODELS; 'own' for a network that is passed to
       experiment.build.
+    biggan: Options of the BigGAN discriminator.
     dcgan: Options of the DCGAN discriminator.
     linear: Options of the linear discriminator.
     mlp: Options of the fully connected discriminator.
+    sndcgan: Options of the SNDCGAN discriminator.
+    sngan: Options of the SNGAN discriminator.
   """
 
   name: str = option('dcgan', names=(*MODELS, 'own'))
+  biggan: BigGANDiscriminator = BigGANDiscriminator()
   dcgan: DCGANDiscriminator = DCGANDiscriminator()
   linear: LinearDiscriminator = LinearDiscriminator()
   mlp: MLPDiscriminator = MLPDiscriminator()
+  sndcgan: SNDCGANDiscriminator = SNDCGANDiscriminator()
+  sngan: SNGANDiscriminator = SNGANDiscriminator()

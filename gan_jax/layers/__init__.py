@@ -1,12 +1,25 @@
 """Layers shared by the architectures, in Flax Linen."""
 
 from gan_jax.layers.activations import ACTIVATIONS
+from gan_jax.layers.attention import SelfAttention
 from gan_jax.layers.conditioning import ClassHeads, ConditionalBatchNorm
 from gan_jax.layers.embedding import Embed
 from gan_jax.layers.initializers import INITIALIZERS
-from gan_jax.layers.linear import Conv, ConvTranspose, Dense
+from gan_jax.layers.linear import (
+  Conv,
+  ConvTranspose,
+  Dense,
+  DownsampleConv,
+  UpsampleConv,
+)
 from gan_jax.layers.minibatch_std import MinibatchStd
 from gan_jax.layers.normalization import NORMS, Norm
+from gan_jax.layers.residual import (
+  DiscriminatorBlock,
+  DiscriminatorBottleneck,
+  GeneratorBlock,
+  GeneratorBottleneck,
+)
 from gan_jax.layers.spectral_norm import SpectralNorm
 
 __all__ = [
@@ -16,10 +29,17 @@ __all__ = [
   'Conv',
   'ConvTranspose',
   'Dense',
+  'DiscriminatorBlock',
+  'DiscriminatorBottleneck',
+  'DownsampleConv',
   'Embed',
+  'GeneratorBlock',
+  'GeneratorBottleneck',
   'INITIALIZERS',
   'MinibatchStd',
   'NORMS',
   'Norm',
+  'SelfAttention',
   'SpectralNorm',
+  'UpsampleConv',
 ]

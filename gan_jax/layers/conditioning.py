@@ -62,6 +62,25 @@ def join_label(x: Array, label: Array | None, classes: int) -> Array:
   return jnp.concatenate([x, one_hot(label, classes).astype(x.dtype)], axis=-1)
 
 
+def label_vector(label: Array | None, classes: int) -> Array | None:
+  """Encodes labels as one-hot vectors, if there are classes.
+
+  Args:
+    label: labels, `[B]` int; not used without classes.
+    classes: number of classes C; 0 for none.
+
+  Returns:
+    `[B, C]` float32, NaN for labels outside 0 .. C - 1; None without classes.
+
+  Raises:
+    ValueError: if there are classes, and the label is None.
+  """
+  if not classes:
+    return None
+  check_label(label, classes)
+  return one_hot(label, classes)
+
+
 def check_label(label: Array | None, classes: int) -> None:
   """Checks that a network of several classes is called with labels.
 

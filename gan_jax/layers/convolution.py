@@ -8,6 +8,9 @@ input gradient and weight gradient are bilinear, and the derivative of each
 consists of the other two. Three `custom_vjp` functions that call one another
 therefore give derivatives of every order at full speed (R1 needs the second).
 
+Convolutions of one pixel are matrix products on CPU, and those of
+`layers.winograd` take its algorithm.
+
 Under vmap over kernels (ensemble members) XLA would use a grouped convolution,
 several times slower than a loop; here it is a loop.
 
@@ -94,7 +97,20 @@ def _saves(geometry: _Geometry, dtype, channels: tuple[int, ...]) -> bool:
   return fits and even and min(channels) >= _WIDE and dtype.itemsize >= 4
 
 
+def _is_pointwise(geometry: _Geometry) -> bool:
+  """Returns whether the convolution is one matrix product over all pixels."""
+  return geometry.kernel == (1, 1) and geometry[3:] == (1, 0)
+
+
+def _product(x: Array, matrix: Array) -> Array:
+  """Multiplies the channels of every pixel, `[N, H, W, I]`, by `[I, O]`."""
+  y = x.reshape(-1, x.shape[3]) @ matrix
+  return y.reshape(*x.shape[:3], matrix.shape[1])
+
+
 def _fast_convolve(geometry: _Geometry, x: Array, kernel: Array) -> Array:
+  if _is_pointwise(geometry):
+    return _product(x, kernel[0, 0])
   if _saves(geometry, x.dtype, kernel.shape[2:]):
     return winograd.convolve(x, kernel)
   return _raw_convolve(geometry, x, kernel)
@@ -103,12 +119,17 @@ def _fast_convolve(geometry: _Geometry, x: Array, kernel: Array) -> Array:
 def _fast_input_gradient(
   geometry: _Geometry, dy: Array, kernel: Array
 ) -> Array:
+  if _is_pointwise(geometry):
+    return _product(dy, kernel[0, 0].T)
   if _saves(geometry, dy.dtype, kernel.shape[2:]):
     return winograd.input_gradient(dy, kernel)
   return _raw_input_gradient(geometry, dy, kernel)
 
 
 def _fast_weight_gradient(geometry: _Geometry, x: Array, dy: Array) -> Array:
+  if _is_pointwise(geometry):
+    into, out = (a.reshape(-1, a.shape[3]) for a in (x, dy))
+    return (into.T @ out)[None, None]
   if _saves(geometry, x.dtype, (x.shape[3], dy.shape[3])):
     return winograd.weight_gradient(x, dy)
   return _raw_weight_gradient(geometry, x, dy)

@@ -1,4 +1,9 @@
-"""Kernel initializers, by name."""
+"""Kernel initializers, by name.
+
+Glorot's limit is the root of 6 / (fan_in + fan_out), with fans of channels
+times the kernel's pixels. 'glorot_uniform_sqrt2' has the root of 2 times that,
+for convolutions followed by ReLU.
+"""
 
 from typing import Callable
 
@@ -10,6 +15,9 @@ Initializer = Callable[..., Array]
 INITIALIZERS: dict[str, Initializer] = {
   'normal': nn.initializers.normal(0.02),
   'glorot_uniform': nn.initializers.glorot_uniform(),
+  'glorot_uniform_sqrt2': nn.initializers.variance_scaling(
+    2.0, 'fan_avg', 'uniform'
+  ),
   'he_normal': nn.initializers.he_normal(),
   'lecun_normal': nn.initializers.lecun_normal(),
   'orthogonal': nn.initializers.orthogonal(),

@@ -11,12 +11,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax import networks
-from gan_jax.layers import convolution
+from gan_jax import networks, validation
+from gan_jax.layers import convolution, resample
 from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.spectral_norm import SpectralNorm
 
 Array = jax.Array
+POOLINGS = ('sum', 'mean')
 _TINY, _FEW = 64, 256  # weights and examples below which Dense sums products
 
 
@@ -79,6 +80,42 @@ class Conv(_Layer):
     )
 
 
+class UpsampleConv(_Layer):
+  """Convolution after nearest upsampling, `[B, H, W, I]` to `[B, 2 H, ...]`.
+
+  The kernel's side is odd, and the padding half of it. See
+  resample.upsample_convolve.
+  """
+
+  size: int = 3
+
+  @nn.compact
+  def __call__(self, x: Array, *, train: bool = False) -> Array:
+    shape = (self.size, self.size, x.shape[-1], self.features)
+    kernel = self.kernel(shape, train)
+    return self.add_bias(
+      resample.upsample_convolve(x.astype(self.dtype), kernel)
+    )
+
+
+class DownsampleConv(_Layer):
+  """Convolution before average pooling, `[B, H, W, I]` to `[B, H / 2, ...]`.
+
+  The kernel's side is odd, and the padding half of it. See
+  resample.convolve_downsample.
+  """
+
+  size: int = 3
+
+  @nn.compact
+  def __call__(self, x: Array, *, train: bool = False) -> Array:
+    shape = (self.size, self.size, x.shape[-1], self.features)
+    kernel = self.kernel(shape, train)
+    return self.add_bias(
+      resample.convolve_downsample(x.astype(self.dtype), kernel)
+    )
+
+
 class ConvTranspose(_Layer):
   """Transposed convolution, `[B, H, W, I]` to `[B, H', W', features]`."""
 
@@ -94,6 +131,24 @@ class ConvTranspose(_Layer):
     return self.add_bias(
       convolution.convolve_transpose(x.astype(self.dtype), kernel, **options)
     )
+
+
+def pool(x: Array, pooling: str) -> Array:
+  """Sums or averages each channel over all pixels, in float32.
+
+  Args:
+    x: images, `[B, H, W, C]` float.
+    pooling: 'sum' or 'mean'.
+
+  Returns:
+    `[B, C]` float32.
+
+  Raises:
+    ValueError: if the name is unknown.
+  """
+  validation.lookup(POOLINGS, pooling, 'pooling')
+  x = x.astype(jnp.float32)
+  return x.sum(axis=(1, 2)) if pooling == 'sum' else x.mean(axis=(1, 2))
 
 
 def discriminator_head(

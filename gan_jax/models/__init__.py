@@ -2,13 +2,15 @@
 
 `MODELS` maps the names that a config may use to modules, which load on first
 use: `gan_jax.models.dcgan.Generator`. Both are Linen modules. Their fields with
-a default are the options of a config, except `shape`, `dtype`, `axis_name` and
-`return_features`, which the library sets:
+a default are the options of a config, except `shape`, `dtype`, `axis_name`,
+`return_features`, `classes` and `class_heads`, which the library sets:
 
 * Generator: fields `shape` (of an example) and `dtype`. It maps latents
   `[B, Z]` to examples `[B, *shape]`; images (three axes) in [-1, 1].
 * Discriminator: the option `outputs`, and fields `return_features` and `dtype`.
   It ends with `layers.linear.discriminator_head`, which makes logits `[B]`.
+* Both, if they can be conditional: `classes`, 0 for none, and for the
+  discriminator `class_heads`.
 * `__call__` takes (x, label=None, *, train). A field `axis_name` is for batch
   norm and minibatch standard deviation.
 """
@@ -18,9 +20,12 @@ import importlib
 __all__ = ['MODELS']
 
 MODELS = {
+  'biggan': 'gan_jax.models.biggan',
   'dcgan': 'gan_jax.models.dcgan',
   'linear': 'gan_jax.models.linear',
   'mlp': 'gan_jax.models.mlp',
+  'sndcgan': 'gan_jax.models.sndcgan',
+  'sngan': 'gan_jax.models.sngan',
 }
 
 

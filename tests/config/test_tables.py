@@ -21,6 +21,7 @@ from gan_jax.config import optimizers as optimizers_config
 from gan_jax.data import stacked_mnist, synthetic
 from gan_jax.distributed import devices
 from gan_jax.evaluation.networks import preprocess
+from gan_jax.layers import linear
 from gan_jax.losses.base import accepts
 from gan_jax.training import ensemble, optimizers, penalty_terms
 
@@ -188,6 +189,7 @@ def test_names_of_the_models():
     (networks_config.Discriminator.sections(), names, 'Discriminator'),
     (networks_config.NORMS, layers.NORMS, 'NORMS'),
     (networks_config.INITIALIZERS, tuple(layers.INITIALIZERS), 'INITIALIZERS'),
+    (networks_config.POOLINGS, linear.POOLINGS, 'POOLINGS'),
     (networks_config.ACTIVATIONS, tuple(layers.ACTIVATIONS), 'ACTIVATIONS'),
   ):
     assert_equal(written, expected, where, NETWORKS_FILE)
@@ -199,15 +201,16 @@ def test_options_of_a_model(name, player):
   module = importlib.import_module(f'gan_jax.models.{name}')
   made = dataclasses.fields(getattr(module, player.capitalize()))
   given = {'parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype'}
+  given |= {'classes', 'class_heads'}
   defaults = {f.name: f.default for f in made if f.name not in given}
   section = options_of(getattr(getattr(CONFIG, player), name))
   where = f'the section of {player}.{name}'
   assert_equal(section, defaults, where, NETWORKS_FILE)
-  has_dtype = 'dtype' in {f.name for f in made}
-  where = f'MODELS[{name!r}] (has_dtype)'
-  assert_equal(
-    config_lib.MODELS[name].has_dtype, has_dtype, where, NETWORKS_FILE
-  )
+  for field in ('dtype', 'classes'):
+    has = field in {f.name for f in made}
+    where = f'MODELS[{name!r}] (has_{field})'
+    fact = getattr(config_lib.MODELS[name], f'has_{field}')
+    assert_equal(fact, has, where, NETWORKS_FILE)
 
 
 def test_names_of_the_sources():
