@@ -9,11 +9,19 @@ import numpy as np
 import pytest
 
 from gan_jax import models, networks
-from gan_jax.layers import normalization
+from gan_jax.layers import normalization, spectral_norm
 from gan_jax.models import dcgan, linear, mlp
 
 SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
-SMALL = {'dcgan': {'width': 4}, 'mlp': {'features': (8,)}}
+SMALL = {
+  'biggan': {'width': 1},
+  'dcgan': {'width': 4},
+  'mlp': {'features': (8,)},
+  'sndcgan': {'width': 2},
+  'sngan': {'width': 1},
+}
+# Of the generator alone: any number of latents.
+SMALL_G = {'biggan': {'hierarchical': False}}
 WIDTHS = {'mlp': 8, 'dcgan': 4 * 4 * 4}  # of the last hidden layer
 
 
@@ -21,8 +29,9 @@ def pair(name, **options):
   module = importlib.import_module(f'gan_jax.models.{name}')
   shape = SHAPES.get(name, (8, 8, 3))
   options = SMALL.get(name, {}) | options
+  g_options = SMALL_G.get(name, {}) | options
   return (
-    networks.from_linen(module.Generator(shape=shape, **options)),
+    networks.from_linen(module.Generator(shape=shape, **g_options)),
     networks.from_linen(module.Discriminator(**options)),
     shape,
   )
@@ -183,13 +192,16 @@ def test_discriminators_return_features(name, outputs):
   d, _ = discriminator(name, **options)
   x = jax.random.normal(jax.random.key(1), (6, *shape))
   (expected, _), weights = call(plain, x, True)
-  (scores, _), same = call(d, x, True)
+  (scores, batch_stats), same = call(d, x, True)
   chex.assert_trees_all_equal(weights, same)
   # Two programs: XLA may sum in another order when a part is kept.
   np.testing.assert_allclose(scores.logits, expected, rtol=2e-5, atol=1e-6)
   # The logits are the last layer's, of these features.
-  last = weights[0][max(n for n in weights[0] if n.startswith('Dense'))]
-  again = scores.features @ last['kernel'] + last['bias'][None]
+  name = max(n for n in weights[0] if n.startswith('Dense'))
+  last = weights[0][name]
+  norms = spectral_norm.spectral_norms(batch_stats)
+  sigma = norms.get(name, 1)
+  again = scores.features @ last['kernel'] / sigma + last['bias'][None]
   np.testing.assert_allclose(again.reshape(expected.shape), expected, atol=1e-5)
 
 
