@@ -15,8 +15,7 @@ class ModelFacts(NamedTuple):
 
   Attributes:
     has_dtype: Whether its modules take a `dtype`; others compute in float32.
-    has_classes: Whether its modules take the number of classes, `classes`;
-      others ignore labels.
+    has_classes: Whether its modules take `classes` and labels.
   """
 
   has_dtype: bool = True

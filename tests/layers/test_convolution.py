@@ -14,6 +14,8 @@ GEOMETRIES = [
   (3, 1, 1, 7, 8),
   (4, 1, 0, 4, 5),
   (5, 2, 2, 10, 11),
+  (1, 1, 0, 7, 8),  # a matrix product
+  (1, 2, 0, 8, 9),
   (3, 2, 0, 8, 9),  # the last row of the image is never seen
 ]
 NARROW, WIDE = (5, 6), (33, 40)  # channels in and out

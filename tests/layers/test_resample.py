@@ -1,0 +1,99 @@
+"""Resampling, and convolutions merged with it, against the two in turn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import layers
+from gan_jax.layers import convolution, resample
+
+IMAGE = jnp.arange(1.0, 13).reshape(1, 2, 6, 1)  # 1 .. 6 above 7 .. 12
+
+
+def upsample_then_convolve(x, kernel):
+  padding = kernel.shape[0] // 2
+  up = resample.upsample_nearest(x)
+  return convolution.convolve(up, kernel, padding=padding)
+
+
+def convolve_then_downsample(x, kernel):
+  padding = kernel.shape[0] // 2
+  return resample.downsample_mean(
+    convolution.convolve(x, kernel, padding=padding)
+  )
+
+
+PAIRS = {
+  'up': (resample.upsample_convolve, upsample_then_convolve),
+  'down': (resample.convolve_downsample, convolve_then_downsample),
+}
+
+
+def test_nearest_repeats_every_pixel():
+  y = resample.upsample_nearest(IMAGE[:, :, :2])[0, :, :, 0]
+  expected = [[1, 1, 2, 2], [1, 1, 2, 2], [7, 7, 8, 8], [7, 7, 8, 8]]
+  np.testing.assert_array_equal(y, expected)
+
+
+def test_mean_and_max_of_windows():
+  mean = resample.downsample_mean(IMAGE)[0, 0, :, 0]
+  np.testing.assert_array_equal(mean, [4.5, 6.5, 8.5])
+  most = resample.downsample_max(IMAGE)[0, 0, :, 0]
+  np.testing.assert_array_equal(most, [8, 10, 12])
+
+
+def test_max_drops_a_last_row_and_column():
+  y = resample.downsample_max(jnp.arange(15.0).reshape(1, 3, 5, 1))
+  np.testing.assert_array_equal(y[0, 0, :, 0], [6, 8])
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+@pytest.mark.parametrize('size, channels', [(1, 5), (3, 5), (5, 5), (3, 36)])
+def test_merged_equals_the_two_in_turn(pair, size, channels):
+  x = jax.random.normal(jax.random.key(0), (2, 4, 6, channels))
+  shape = (size, size, channels, channels + 1)
+  kernel = jax.random.normal(jax.random.key(1), shape) / (size * channels**0.5)
+
+  def everything(function, x, kernel):
+    run = lambda x, k: jnp.tanh(function(x, k)).sum()
+    norm = lambda x, k: jnp.square(jax.grad(run)(x, k)).sum()
+    gradients = [jax.grad(f, (0, 1))(x, kernel) for f in (run, norm)]
+    return function(x, kernel), gradients
+
+  found, expected = (
+    jax.jit(everything, static_argnums=0)(function, x, kernel)
+    for function in PAIRS[pair]
+  )
+  for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected)):
+    np.testing.assert_allclose(a, b, atol=3e-6 * np.abs(b).max())
+
+
+def test_layers_have_the_parameters_of_a_convolution():
+  x = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
+  plain = layers.Conv(5, size=3, padding=1)
+  variables = plain.init(jax.random.key(1), x)
+  bias = jnp.arange(5.0)  # which pooling leaves as it is
+  variables = {'params': {**variables['params'], 'bias': bias}}
+  up = layers.UpsampleConv(5).apply(variables, x)
+  expected = plain.apply(variables, resample.upsample_nearest(x))
+  np.testing.assert_allclose(up, expected, atol=1e-6)
+  down = layers.DownsampleConv(5).apply(variables, x)
+  expected = resample.downsample_mean(plain.apply(variables, x))
+  np.testing.assert_allclose(down, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_even_kernels_are_refused(pair):
+  with pytest.raises(ValueError, match=r'kernel of \(2, 2\): must be square'):
+    PAIRS[pair][0](jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 1)))
+
+
+def test_odd_images_are_refused():
+  x, kernel = jnp.ones((1, 4, 5, 1)), jnp.ones((3, 3, 1, 1))
+  for call in (
+    lambda: resample.downsample_mean(x),
+    lambda: resample.convolve_downsample(x, kernel),
+  ):
+    with pytest.raises(ValueError, match=r'\(4, 5\): both sides must be even'):
+      call()
