@@ -15,18 +15,20 @@ class ModelFacts(NamedTuple):
 
   Attributes:
     has_dtype: Whether its modules take a `dtype`; others compute in float32.
+    has_classes: Whether its modules take `classes` and labels.
   """
 
   has_dtype: bool = True
+  has_classes: bool = True
 
 
 MODELS: dict[str, ModelFacts] = {
   'dcgan': ModelFacts(),
-  'linear': ModelFacts(),
+  'linear': ModelFacts(has_classes=False),
   'mlp': ModelFacts(),
 }
 # A network that a program passes to experiment.build.
-OWN_MODEL = ModelFacts(has_dtype=False)
+OWN_MODEL = ModelFacts(has_dtype=False, has_classes=False)
 NORMS = ('none', 'batch', 'layer', 'spectral')
 INITIALIZERS = (
   'normal',
