@@ -199,6 +199,7 @@ def test_options_of_a_model(name, player):
   module = importlib.import_module(f'gan_jax.models.{name}')
   made = dataclasses.fields(getattr(module, player.capitalize()))
   given = {'parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype'}
+  given |= {'classes', 'class_heads'}
   defaults = {f.name: f.default for f in made if f.name not in given}
   section = options_of(getattr(getattr(CONFIG, player), name))
   where = f'the section of {player}.{name}'
@@ -207,6 +208,11 @@ def test_options_of_a_model(name, player):
   where = f'MODELS[{name!r}] (has_dtype)'
   assert_equal(
     config_lib.MODELS[name].has_dtype, has_dtype, where, NETWORKS_FILE
+  )
+  has_classes = 'classes' in {f.name for f in made}
+  where = f'MODELS[{name!r}] (has_classes)'
+  assert_equal(
+    config_lib.MODELS[name].has_classes, has_classes, where, NETWORKS_FILE
   )
 
 
