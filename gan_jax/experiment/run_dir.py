@@ -45,8 +45,9 @@ def _own_parts_metadata(experiment: Any) -> dict[str, Any]:
   """Returns what tells own networks, and the shapes of their labels."""
   if not experiment.parts.described:
     return {}
-  spec = own_parts.spec_to_json(experiment.label_spec)
-  found = {'own_parts': experiment.parts.described, 'label': spec}
+  found: dict[str, Any] = {'own_parts': experiment.parts.described}
+  if _has_own_networks(found):
+    found['label'] = own_parts.spec_to_json(experiment.label_spec)
   if experiment.parts.config_file:
     found['config_file'] = experiment.parts.config_file
   return found
@@ -195,8 +196,13 @@ def _with_absent_loss(config: config_lib.Config, parts: OwnParts) -> OwnParts:
   return parts._replace(loss=losses.LOSSES['non_saturating'])
 
 
+def _has_own_networks(metadata: dict[str, Any]) -> bool:
+  recorded = metadata.get('own_parts', {})
+  return bool({'generator', 'discriminator'} & {*recorded})
+
+
 def _label_spec(metadata: dict[str, Any]) -> Any:
-  if 'own_parts' not in metadata:
+  if not _has_own_networks(metadata):
     return build_gan.CLASS
   return own_parts.spec_from_json(metadata.get('label'))
 
@@ -341,7 +347,8 @@ def load_from_parts(
   )
   raw = training.player_weights(restored.generator)
   picked = restored.ema if weights == 'ema' else raw
-  label = own_parts.spec_from_json(read_config(workdir).get('label'))
+  metadata = read_config(workdir)
+  label = _label_spec(metadata) if _has_own_networks(metadata) else None
   if label is None:  # labels would be needed for standing statistics
     labels = sampling.label_fn(gan)
     picked = standing_stats.evaluation_weights(gan, picked, labels=labels)
