@@ -140,6 +140,8 @@ BUILDERS = (
     'f_gan_non_saturating',
     'mmd',
     'required_hparams',
+    'label_fn',
+    'labels_in_rows',
   ),
 )
 CALLS = {
@@ -173,6 +175,34 @@ CALLS = {
   'losses.rational_quadratic_kernel': (
     losses.rational_quadratic_kernel,
     (jnp.abs(REAL),),
+  ),
+  'losses.class_cross_entropy': (
+    losses.class_cross_entropy,
+    (REAL_2D, LABELS),
+  ),
+  'losses.contrastive_2c': (
+    bind(losses.contrastive_2c, 'temperature'),
+    (*FEATURES, LABELS, HALF),
+  ),
+  'losses.data_to_data_cross_entropy': (
+    bind(losses.data_to_data_cross_entropy, 'margin', 'temperature'),
+    (*FEATURES, LABELS, HALF, HALF),
+  ),
+  'losses.real_fake_class_discriminator': (
+    losses.real_fake_class_discriminator,
+    (*FEATURES, 0 * LABELS, 0 * LABELS),
+  ),
+  'losses.real_fake_class_generator': (
+    losses.real_fake_class_generator,
+    (REAL_2D, 0 * LABELS),
+  ),
+  'losses.twin_classifier_discriminator': (
+    losses.twin_classifier_discriminator,
+    (*FEATURES, LABELS, LABELS),
+  ),
+  'losses.twin_classifier_generator': (
+    losses.twin_classifier_generator,
+    (*FEATURES, LABELS),
   ),
   'losses.mmd_witness': (losses.mmd_witness, (REAL_2D, *FEATURES)),
   'losses.minimax_value': (losses.minimax_value, LOGITS),
@@ -246,6 +276,10 @@ CALLS = {
   ),
   'metrics.classification_accuracy': (
     bind(metrics.classification_accuracy, classes=2, **FEW),
+    (FAKE_2D, LABELS, REAL_2D, LABELS, KEY),
+  ),
+  'metrics.class_accuracy': (
+    bind(metrics.class_accuracy, classes=2, **FEW),
     (FAKE_2D, LABELS, REAL_2D, LABELS, KEY),
   ),
   'metrics.classifier_test': (
@@ -412,8 +446,8 @@ for _name in losses.__all__:
   if _name.startswith('f_gan_') and _name not in BUILDERS:
     _loss = bind(getattr(losses, _name), divergence=losses.DIVERGENCES['kl'])
     CALLS[f'losses.{_name}'] = _loss, LOGITS
-  elif _name not in BUILDERS and _name.endswith(
-    ('_discriminator', '_generator')
+  elif {_name, f'losses.{_name}'}.isdisjoint({*BUILDERS, *CALLS}) and (
+    _name.endswith(('_discriminator', '_generator'))
   ):
     _inputs = FEATURES if _name.startswith(('mmd', 'feature')) else LOGITS
     CALLS[f'losses.{_name}'] = getattr(losses, _name), _inputs

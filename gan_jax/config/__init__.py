@@ -32,7 +32,13 @@ from gan_jax.config.resolver import (
   with_own_parts,
   with_values,
 )
-from gan_jax.config.rules import used_penalties, uses_top_k, wants_features
+from gan_jax.config.rules import (
+  class_heads,
+  fake_label_rule,
+  used_penalties,
+  uses_top_k,
+  wants_features,
+)
 from gan_jax.config.schema import Config
 from gan_jax.config.sweeps import swept_names
 
@@ -43,7 +49,9 @@ __all__ = [
   'PENALTIES',
   'Config',
   'check_name',
+  'class_heads',
   'defaults',
+  'fake_label_rule',
   'flatten',
   'format_config',
   'is_ensemble',

@@ -38,6 +38,7 @@ METRICS: dict[str, MetricFacts] = {
   'nn': MetricFacts(),
   'intra_fd': MetricFacts(needs_labels=True),
   'cas': MetricFacts(needs_labels=True),
+  'class_accuracy': MetricFacts(needs_labels=True),
   'kl': MetricFacts(sources=('gaussian',)),
   'modes': MetricFacts(sources=('ring', 'grid')),
   'stacked_modes': MetricFacts(sources=('stacked_mnist',)),
@@ -49,6 +50,8 @@ METRIC_ALIASES = {
   'recall': 'prdc',
   'density': 'prdc',
   'coverage': 'prdc',
+  'gan_test': 'class_accuracy',
+  'gan_train': 'cas',
 }
 FEATURES = ('pixels', 'inception', 'mnist')
 PROTOCOLS = ('legacy_tensorflow', 'legacy_pytorch', 'clean')

@@ -21,12 +21,15 @@ class LossFacts(NamedTuple):
       examples, which label smoothing lowers.
     min_batch: Smallest batch, in inputs of the discriminator, that it is
       defined for.
+    is_relative: Whether it compares real with generated examples, which then
+      must have the same classes.
   """
 
   coupled: bool = False
   output: str = 'logits'
   has_targets: bool = False
   min_batch: int = 1
+  is_relative: bool = False
 
 
 _DIVERGENCES = (
@@ -43,15 +46,15 @@ LOSSES: dict[str, LossFacts] = {
   'least_squares': LossFacts(has_targets=True),
   'hinge': LossFacts(),
   'wasserstein': LossFacts(),
-  'rpgan': LossFacts(),
-  'ragan': LossFacts(coupled=True),
-  'ralsgan': LossFacts(coupled=True),
-  'rahinge': LossFacts(coupled=True),
+  'rpgan': LossFacts(is_relative=True),
+  'ragan': LossFacts(coupled=True, is_relative=True),
+  'ralsgan': LossFacts(coupled=True, is_relative=True),
+  'rahinge': LossFacts(coupled=True, is_relative=True),
   **{f'f_{name}': LossFacts() for name in _DIVERGENCES},
   **{f'f_{name}_non_saturating': LossFacts() for name in _DIVERGENCES},
   'mmd_gaussian': _MMD,
   'mmd_rational_quadratic': _MMD,
-  'dual_contrastive': LossFacts(coupled=True),
+  'dual_contrastive': LossFacts(coupled=True, is_relative=True),
   'feature_matching': LossFacts(
     coupled=True, output='scores', has_targets=True
   ),

@@ -20,13 +20,19 @@ class PenaltyFacts(NamedTuple):
     per_example: Whether it needs each output to depend on its own input alone
       (a gradient, or a difference of two logits of one example), which batch
       norm in that player breaks.
-    wants_features: Whether the discriminator must return features.
+    wants: What the discriminator must return beside logits: 'features', or
+      class heads, names in layers.conditioning.CLASS_HEADS.
   """
 
   player: str
   coupled: bool = False
   per_example: bool = True
-  wants_features: bool = False
+  wants: tuple[str, ...] = ()
+
+  @property
+  def class_heads(self) -> tuple[str, ...]:
+    """Class heads that the discriminator must have; () unless of classes."""
+    return tuple(name for name in self.wants if name != 'features')
 
 
 _D, _G = 'discriminator', 'generator'
@@ -47,7 +53,35 @@ PENALTIES: dict[str, PenaltyFacts] = {
   'orthogonal': PenaltyFacts(_D, per_example=False),
   'orthogonal_generator': PenaltyFacts(_G, per_example=False),
   'feature_matching': PenaltyFacts(
-    _G, coupled=True, per_example=False, wants_features=True
+    _G, coupled=True, per_example=False, wants=('features',)
+  ),
+  'acgan': PenaltyFacts(_D, per_example=False, wants=('class_logits',)),
+  'acgan_generator': PenaltyFacts(
+    _G, per_example=False, wants=('class_logits',)
+  ),
+  'reacgan': PenaltyFacts(
+    _D, coupled=True, per_example=False, wants=('embedding',)
+  ),
+  'reacgan_generator': PenaltyFacts(
+    _G, coupled=True, per_example=False, wants=('embedding',)
+  ),
+  'contragan': PenaltyFacts(
+    _D, coupled=True, per_example=False, wants=('embedding',)
+  ),
+  'contragan_generator': PenaltyFacts(
+    _G, coupled=True, per_example=False, wants=('embedding',)
+  ),
+  'tacgan': PenaltyFacts(
+    _D, per_example=False, wants=('class_logits', 'twin_class_logits')
+  ),
+  'tacgan_generator': PenaltyFacts(
+    _G, per_example=False, wants=('class_logits', 'twin_class_logits')
+  ),
+  'adcgan': PenaltyFacts(
+    _D, per_example=False, wants=('real_fake_class_logits',)
+  ),
+  'adcgan_generator': PenaltyFacts(
+    _G, per_example=False, wants=('real_fake_class_logits',)
   ),
 }
 
@@ -68,6 +102,11 @@ PENALTY_ALIASES = {
   'path_length_regularization': 'path_length',
   'msgan': 'mode_seeking',
   'fm': 'feature_matching',
+  'ac_gan': 'acgan',
+  'd2d_ce': 'reacgan',
+  '2c': 'contragan',
+  'tac_gan': 'tacgan',
+  'adc_gan': 'adcgan',
 }
 
 _GRADIENT_PENALTIES = (
@@ -175,6 +214,43 @@ class ModeSeeking(Penalty):
 
 
 @dataclasses.dataclass(frozen=True)
+class ACGAN(Penalty):
+  """Options of the class loss of AC-GAN's discriminator.
+
+  Attributes:
+    fakes: Whether it includes generated examples, as in the paper. That harms
+      training.
+  """
+
+  fakes: bool = option(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReACGAN(Penalty):
+  """Options of the data-to-data cross-entropy.
+
+  Attributes:
+    margin: Cosine to the class from which an example is not drawn to it, in
+      [0, 1]; others push it away from a cosine of 1 - margin on.
+    temperature: Divisor of the cosines.
+  """
+
+  margin: float = option(0.98, at_least=0, at_most=1)
+  temperature: float = option(0.5, above=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ContraGAN(Penalty):
+  """Options of the conditional contrastive loss.
+
+  Attributes:
+    temperature: Divisor of the cosines.
+  """
+
+  temperature: float = option(1.0, above=0)
+
+
+@dataclasses.dataclass(frozen=True)
 class Penalties:
   """All penalties, one section for each; those of weight 0 are left out.
 
@@ -195,6 +271,16 @@ class Penalties:
     orthogonal: Orthogonal regularization of the discriminator.
     orthogonal_generator: Orthogonal regularization of the generator.
     feature_matching: Feature matching term of the generator.
+    acgan: Class loss of AC-GAN's discriminator.
+    acgan_generator: Class loss of AC-GAN's generator.
+    reacgan: Data-to-data cross-entropy of the discriminator (ReACGAN).
+    reacgan_generator: The same of the generator.
+    contragan: Conditional contrastive loss of the discriminator (ContraGAN).
+    contragan_generator: The same of the generator.
+    tacgan: Class losses of TAC-GAN's discriminator.
+    tacgan_generator: Class losses of TAC-GAN's generator.
+    adcgan: Class loss of ADC-GAN's discriminator.
+    adcgan_generator: Class loss of ADC-GAN's generator.
   """
 
   r1: Penalty = Penalty()
@@ -213,3 +299,13 @@ class Penalties:
   orthogonal: Penalty = Penalty()
   orthogonal_generator: Penalty = Penalty()
   feature_matching: Penalty = Penalty()
+  acgan: ACGAN = ACGAN()
+  acgan_generator: Penalty = Penalty()
+  reacgan: ReACGAN = ReACGAN()
+  reacgan_generator: ReACGAN = ReACGAN()
+  contragan: ContraGAN = ContraGAN()
+  contragan_generator: ContraGAN = ContraGAN()
+  tacgan: Penalty = Penalty()
+  tacgan_generator: Penalty = Penalty()
+  adcgan: Penalty = Penalty()
+  adcgan_generator: Penalty = Penalty()

@@ -48,8 +48,40 @@ def wants_features(config: Config) -> bool:
   Args:
     config: The config.
   """
-  wanted = any(PENALTIES[n].wants_features for n in used_penalties(config))
+  wanted = any('features' in PENALTIES[n].wants for n in used_penalties(config))
   return wanted or loss_facts(config).output == 'scores'
+
+
+def class_heads(config: Config) -> tuple[str, ...]:
+  """Returns the class heads of the discriminator, () if it has none.
+
+  Args:
+    config: The config.
+  """
+  if not config.conditional:
+    return ()
+  wanted = [h for n in used_penalties(config) for h in PENALTIES[n].class_heads]
+  if config.class_conditioning == 'projection':
+    wanted.append('projection')
+  if config.class_conditioning == '' and not wanted:
+    wanted.append('projection')
+  return tuple(sorted(set(wanted)))
+
+
+def fake_label_rule(config: Config) -> str:
+  """Returns the rule for the classes of generated examples.
+
+  Args:
+    config: The config.
+
+  Returns:
+    'batch', 'uniform' or 'data'; 'batch' for networks that take no classes, or
+    labels of another kind.
+  """
+  if not config.conditional:
+    return 'batch'
+  default = 'batch' if loss_facts(config).is_relative else 'uniform'
+  return config.fake_labels or default
 
 
 def uses_top_k(config: Config) -> bool:
@@ -77,6 +109,9 @@ def check_rules(config: Config) -> None:
     _check_loss,
     _check_top_k,
     _check_penalties,
+    _check_unconditional,
+    _check_conditional,
+    _check_class_losses,
     _check_augment,
     _check_networks,
     _check_micro_batches,
@@ -168,11 +203,90 @@ def _check_top_k(config: Config) -> None:
 
 def _check_penalties(config: Config) -> None:
   used = used_penalties(config)
-  wanting = [name for name in used if PENALTIES[name].wants_features]
+  wanting = [name for name in used if 'features' in PENALTIES[name].wants]
   if wanting and loss_facts(config).output == 'features':
     raise ValueError(
       f'the penalty {", ".join(wanting)} wants features beside logits, and with '
       f'loss={config.loss!r} the discriminator returns features alone'
+    )
+
+
+def _class_losses(config: Config) -> list[str]:
+  """Returns the penalties in use that are class losses."""
+  return [n for n in used_penalties(config) if PENALTIES[n].class_heads]
+
+
+def _check_unconditional(config: Config) -> None:
+  if config.conditional:
+    return
+  of_classes = [f'penalties.{n}.weight' for n in _class_losses(config)]
+  for name in ('fake_labels', 'class_conditioning'):
+    if getattr(config, name):
+      of_classes.append(f'{name}={getattr(config, name)!r}')
+  if of_classes:
+    raise ValueError(
+      f'{", ".join(of_classes)} with conditional=False: the networks take no '
+      'classes; must be conditional=True'
+    )
+
+
+def _check_conditional(config: Config) -> None:
+  if not config.conditional:
+    return
+  if config.packing > 1:
+    raise ValueError(
+      f'packing={config.packing} with conditional=True: a pack of examples has '
+      'no single class; must be 1'
+    )
+  for player in ('generator', 'discriminator'):
+    name = getattr(config, player).name
+    if name == 'own':
+      raise ValueError(
+        f"{player}.name='own' with conditional=True: networks of your own "
+        'receive the labels of their data in any case; must be False'
+      )
+    if not MODELS[name].has_classes:
+      having = [n for n, facts in MODELS.items() if facts.has_classes]
+      raise ValueError(
+        f'{player}.name={name!r} with conditional=True: this model has no '
+        f'classes; must be one of {", ".join(having)}'
+      )
+  if loss_facts(config).output == 'features':
+    raise ValueError(
+      f'loss={config.loss!r} with conditional=True: the discriminator returns '
+      'features, and classes need a logit; must be a loss on logits'
+    )
+  if not class_heads(config):
+    raise ValueError(
+      "class_conditioning='none' with conditional=True and no class loss: "
+      'nothing would teach the generator its class; must be '
+      "'projection', or a class loss have a weight, such as "
+      'penalties.acgan.weight=1 and penalties.acgan_generator.weight=1'
+    )
+
+
+def _check_class_losses(config: Config) -> None:
+  used = _class_losses(config)
+  for name in used:
+    is_generators = PENALTIES[name].player == 'generator'
+    base = name.removesuffix('_generator')
+    other = base if is_generators else f'{base}_generator'
+    has_projection = 'projection' in class_heads(config)
+    if other not in used and (is_generators or not has_projection):
+      lack = (
+        "nothing would train the discriminator's class head"
+        if is_generators
+        else 'nothing would teach the generator its class'
+      )
+      raise ValueError(
+        f'penalties.{name}.weight without penalties.{other}.weight: {lack}; '
+        f'set penalties.{other}.weight, too'
+      )
+  both = {'class_logits', 'real_fake_class_logits'}
+  if both <= set(class_heads(config)):
+    raise ValueError(
+      f'the penalties {", ".join(used)}: adcgan has logits of real and '
+      'generated classes, the others of classes; must be one of the two kinds'
     )
 
 
@@ -282,10 +396,10 @@ def _check_eval(config: Config) -> None:
   check_eval_section(config.eval)
   for name in metric_names(config.eval.metrics):
     facts = METRICS[name]
-    if facts.needs_labels:
+    if facts.needs_labels and not config.conditional:
       raise ValueError(
         f'eval.metrics: {name!r} needs classes, which samples of this run do '
-        'not have'
+        'not have; must have conditional=True'
       )
     if facts.sources and config.data.name not in (*facts.sources, 'own'):
       raise ValueError(

@@ -23,6 +23,8 @@ from gan_jax.config.penalties import Penalties
 
 PARALLEL = ('pmap', 'shard_map')
 BACKENDS = ('', 'vmap', 'map')
+FAKE_LABELS = ('', 'batch', 'uniform', 'data')
+CLASS_CONDITIONINGS = ('', 'projection', 'none')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,15 @@ class Config:
     joint_batch: Whether the discriminator takes real and generated examples as
       one batch, instead of one after the other.
     latent_dim: Length of the latents z ~ N(0, I).
+    conditional: Whether the networks take the classes of the data. Networks of
+      your own take the labels of the data in any case.
+    fake_labels: Classes of generated examples: 'batch' takes those of the real
+      batch, 'uniform' draws each equally often, 'data' as often as among the
+      training examples. '' takes 'batch' for losses that compare real with
+      generated examples, else 'uniform'.
+    class_conditioning: How the discriminator takes the class, beside a class
+      loss in `penalties`: 'projection' adds a projection of it to the logit;
+      'none' does not. '' takes 'projection' unless there is a class loss.
     loss: Adversarial loss, a name in losses.LOSSES; 'own' for one that is
       passed to experiment.build.
     loss_options: Options of the losses that have any, one section for each.
@@ -127,6 +138,9 @@ class Config:
   same_latents: bool = option(False)
   joint_batch: bool = option(False)
   latent_dim: int = option(100, at_least=1)
+  conditional: bool = option(False)
+  fake_labels: str = option('', choices=FAKE_LABELS)
+  class_conditioning: str = option('', choices=CLASS_CONDITIONINGS)
   loss: str = option(
     'non_saturating',
     names=(*LOSSES, 'own'),

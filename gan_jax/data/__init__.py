@@ -22,6 +22,7 @@ from gan_jax.data import (
 )
 from gan_jax.data.array_source import ArraySource
 from gan_jax.data.batches import BatchIterator
+from gan_jax.data.classes import class_share, match_classes
 from gan_jax.data.own import as_source
 from gan_jax.data.sample_files import open_samples
 
@@ -31,7 +32,9 @@ __all__ = [
   'BatchIterator',
   'Source',
   'as_source',
+  'class_share',
   'make_source',
+  'match_classes',
   'open_samples',
   'source_options',
 ]
@@ -44,10 +47,15 @@ class Source(Protocol):
     shape: shape of one example; (size, size, channels) for images.
     distribution: the exact distribution, if it is known (data.synthetic);
       otherwise None.
+    classes: number of classes of the labels, which are 0 .. classes - 1; 0 for
+      none. A source of one's own may lack it and class_share.
+    class_share: share of each class among the examples; () for none.
   """
 
   shape: tuple[int, ...]
   distribution: Any
+  classes: int
+  class_share: tuple[float, ...]
 
   def __len__(self) -> int: ...
 

@@ -1,11 +1,13 @@
 """A data source held in memory."""
 
+import functools
 from typing import Any
 
 import jax
 import numpy as np
 
 from gan_jax import shuffle
+from gan_jax.data import classes
 
 BLACK_IMAGES = (
   'all values are 0 or 1, and as uint8 pixels from 0 to 255 all of them are '
@@ -23,11 +25,15 @@ class ArraySource:
     shape: shape of one example.
     distribution: the exact distribution, if it is known; otherwise None.
     class_names: names of the classes in the order of the labels; () for none.
+    declared_classes: number of classes, if the data say it; otherwise 0.
+    class_share: share of each class; () without classes.
+    classes: number of classes; 0 for none.
     listing: digest of the files the examples come from; '' for none.
     description: which files were taken and left out; '' for none.
   """
 
   class_names: tuple[str, ...] = ()
+  declared_classes = 0
   listing = ''
   description = ''
 
@@ -47,6 +53,18 @@ class ArraySource:
     self.label = np.asarray(label, np.int32) if _are_classes(label) else label
     self.shape = x.shape[1:]
     self.distribution = distribution
+
+  @functools.cached_property
+  def class_share(self) -> tuple[float, ...]:
+    """Share of each class among the examples; () without classes."""
+    return classes.shares_of(
+      self.label, self.declared_classes or len(self.class_names)
+    )
+
+  @property
+  def classes(self) -> int:
+    """Number of classes; 0 for none."""
+    return len(self.class_share)
 
   def __len__(self) -> int:
     return len(self.x)

@@ -37,9 +37,11 @@ def digits(
   greys, target = table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1]
   x = np.round(greys * (255 / 16)).astype(np.uint8)
   chosen = split_indices(len(x), split, test_fraction)
-  return ArraySource(
+  source = ArraySource(
     images.crop_and_resize_arrays(x[chosen], size, channels), target[chosen]
   )
+  source.declared_classes = 10
+  return source
 
 
 @functools.cache

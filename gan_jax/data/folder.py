@@ -10,6 +10,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 
 from gan_jax import validation
+from gan_jax.data import classes as class_lib
 from gan_jax.data import image_dir, image_files, images
 from gan_jax.data.array_source import (
   BLACK_IMAGES,
@@ -101,6 +102,8 @@ class ImageFolderSource:
     shape: shape of one image.
     distribution: None.
     class_names: names of the classes in the order of the labels; () for none.
+    class_share: share of each class; () without classes.
+    classes: number of classes; 0 for none.
     listing: digest of the names and sizes of the files.
     description: which files were taken and left out.
     fingerprint: digest that also changes when a file is modified.
@@ -139,6 +142,16 @@ class ImageFolderSource:
     self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
     self._verified = np.zeros(len(paths), bool)
     self._pool = concurrent.futures.ThreadPoolExecutor(threads)
+
+  @functools.cached_property
+  def class_share(self) -> tuple[float, ...]:
+    """Share of each class among the images; () without classes."""
+    return class_lib.shares_of(self._labels, len(self.class_names))
+
+  @property
+  def classes(self) -> int:
+    """Number of classes; 0 for none."""
+    return len(self.class_share)
 
   def __len__(self):
     return len(self._paths)

@@ -6,6 +6,7 @@ source = as_source(dataset)                    # has len() and dataset[i]
 """
 
 import concurrent.futures
+import functools
 import hashlib
 import os
 from typing import Any, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Mapping, Sequence
 import jax
 import numpy as np
 
+from gan_jax.data import classes
 from gan_jax.data.array_source import ArraySource
 
 _EXAMPLES = ('x', 'image', 'images', 'img', 'audio')
@@ -161,6 +163,8 @@ class RandomAccessSource:
     distribution: None.
     class_names: names of the classes, if the dataset has them; otherwise ().
     listing: ''.
+    class_share: share of each class; () without classes.
+    classes: number of classes; 0 for none.
   """
 
   distribution, listing = None, ''
@@ -180,6 +184,23 @@ class RandomAccessSource:
     self._pool = concurrent.futures.ThreadPoolExecutor(threads)
     self.class_names = _class_names(rows)
     self.shape = self[np.zeros(1, np.int64)]['x'].shape[1:]
+
+  @functools.cached_property
+  def class_share(self) -> tuple[float, ...]:
+    """Share of each class; every label is read, and mostly its example."""
+    label = getattr(self._rows, 'targets', None)  # of torchvision
+    if label is None or len(label) != len(self):
+      parts = np.array_split(np.arange(len(self)), -(-len(self) // 1024))
+      found = [self[part].get('label') for part in parts]
+      is_array = isinstance(found[0], np.ndarray)
+      label = np.concatenate(found) if is_array else None
+    label = None if label is None else np.asarray(label)
+    return classes.shares_of(label, len(self.class_names))
+
+  @property
+  def classes(self) -> int:
+    """Number of classes; 0 for none."""
+    return len(self.class_share)
 
   def __len__(self) -> int:
     return len(self._rows)

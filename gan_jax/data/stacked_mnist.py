@@ -7,10 +7,12 @@ References:
   protocol).
 """
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.data import classes as class_lib
 from gan_jax.data import tfds
 
 _STACKS = {'train': 128_000, 'test': 26_000}
@@ -33,22 +35,35 @@ class StackedSource:
 
   Attributes:
     digits: `[N, size, size, 1]` uint8.
-    classes: classes of the digits, `[N]` int32 in 0 .. 9.
+    digit_classes: classes of the digits, `[N]` int32 in 0 .. 9.
     index: indices of the three digits of each stack, `[n, 3]`.
     shape: shape of one stack, (size, size, 3).
+    classes: 1,000.
+    class_share: share of each class among the stacks.
     distribution: a StackedMnistModes.
   """
+
+  classes = declared_classes = 1000
 
   def __init__(
     self,
     digits: np.ndarray,
-    classes,
+    digit_classes,
     index: np.ndarray,
     distribution: StackedMnistModes,
   ):
     self.digits, self.index, self.distribution = digits, index, distribution
-    self.classes = np.asarray(classes, np.int32)
+    self.digit_classes = np.asarray(digit_classes, np.int32)
     self.shape = (*digits.shape[1:3], 3)
+
+  @functools.cached_property
+  def class_share(self) -> tuple[float, ...]:
+    """Share of each class among the stacks."""
+    return class_lib.shares_of(self._labels(slice(None)), self.classes)
+
+  def _labels(self, indices: Any) -> np.ndarray:
+    places = np.array([100, 10, 1], np.int32)
+    return self.digit_classes[self.index[indices]] @ places
 
   def __len__(self) -> int:
     return len(self.index)
@@ -57,11 +72,7 @@ class StackedSource:
     chosen = self.index[indices]
     # [n, 3, size, size] to channels last.
     x = np.moveaxis(self.digits[chosen, ..., 0], 1, -1)
-    places = np.array([100, 10, 1], np.int32)
-    return {
-      'x': np.ascontiguousarray(x),
-      'label': self.classes[chosen] @ places,
-    }
+    return {'x': np.ascontiguousarray(x), 'label': self._labels(indices)}
 
 
 def stacked_mnist(

@@ -1,12 +1,13 @@
 """Image datasets of TensorFlow Datasets, read without TensorFlow."""
 
 import difflib
+import functools
 import pathlib
 import shlex
 
 import numpy as np
 
-from gan_jax.data import device_feed, images
+from gan_jax.data import classes, device_feed, images
 from gan_jax.data.array_source import ArraySource
 
 
@@ -90,7 +91,23 @@ class _Streamed:
 
   def __init__(self, records, features, size, channels):
     self._records, self._features = records, features
+    self.label_records = records  # or the same, with images not decoded
     self.shape = (size, size, channels)
+    self.declared_classes = 0
+
+  @functools.cached_property
+  def class_share(self) -> tuple[float, ...]:
+    """Share of each class; reads every record once, without its image."""
+    key = self._features[1]
+    if not key:
+      return ()
+    labels = [row[key] for row in self.label_records]
+    return classes.shares_of(np.array(labels, np.int32), self.declared_classes)
+
+  @property
+  def classes(self) -> int:
+    """Number of classes; 0 for none."""
+    return self.declared_classes
 
   def __len__(self):
     return len(self._records)
@@ -136,7 +153,7 @@ def feature_names(builder) -> tuple[str, str | None]:
   return image, label
 
 
-def _records(builder, split: str, train_split: str, test_split: str):
+def _records(builder, split: str, train_split: str, test_split: str, **options):
   splits = builder.info.splits
   if test_split:
     names = {'train': train_split, 'test': test_split}
@@ -145,7 +162,7 @@ def _records(builder, split: str, train_split: str, test_split: str):
   else:
     names = {'train': f'{train_split}[:90%]', 'test': f'{train_split}[90%:]'}
   try:
-    return builder.as_data_source(split=names[split])
+    return builder.as_data_source(split=names[split], **options)
   except ValueError as error:
     raise ValueError(
       f'{builder.name!r} has no split {names[split]!r}; it has {sorted(splits)}'
@@ -193,9 +210,23 @@ def tfds(
       f'the dataset {dataset!r} is not prepared in {builder.data_path}. '
       f'Run once: {_prepare_command(dataset, data_dir)}'
     )
-  records = _records(builder, split, train_split, test_split)
-  streamed = _Streamed(records, feature_names(builder), size, channels)
+  splits = split, train_split, test_split
+  records = _records(builder, *splits)
+  features = feature_names(builder)
+  streamed = _Streamed(records, features, size, channels)
+  if features[1]:
+    streamed.declared_classes = builder.info.features[features[1]].num_classes
   if len(records) * size * size * channels > memory_mb * 2**20:
+    skip = {features[0]: _skip_decoding()}
+    streamed.label_records = _records(builder, *splits, decoders=skip)
     return streamed
   together = device_feed.read_all(streamed)
-  return ArraySource(together['x'], together.get('label'))
+  source = ArraySource(together['x'], together.get('label'))
+  source.declared_classes = streamed.declared_classes
+  return source
+
+
+def _skip_decoding():
+  import tensorflow_datasets as tfds
+
+  return tfds.decode.SkipDecoding()

@@ -160,6 +160,14 @@ METRICS: dict[str, Metric] = {
     'test examples',
     needs_labels=True,
   ),
+  'class_accuracy': Metric(
+    scorers.class_accuracy,
+    ('class accuracy',),
+    ('higher',),
+    'train',
+    'generated examples',
+    needs_labels=True,
+  ),
   'kl': Metric(
     scorers.gaussian_divergence,
     ('KL to the truth, nats', 'Wasserstein-2 to the truth'),

@@ -172,6 +172,18 @@ def classification_accuracy_score(fake, real, key, n):
   ]
 
 
+def class_accuracy(fake, real, key, n):
+  """Computes the accuracy on generated data of a classifier of real data."""
+  del n
+  classes = int(max(fake.labels.max(), real.labels.max())) + 1
+  both = real.features, real.labels, fake.features, fake.labels
+  return [
+    class_conditional.class_accuracy(
+      *map(jnp.asarray, both), key, classes=classes
+    )
+  ]
+
+
 def gaussian_divergence(fake, real, key, n):
   """Computes KL and Wasserstein-2 of a fitted Gaussian to the true one."""
   del key, n

@@ -21,6 +21,7 @@ def build_gan(
   config: config_lib.Config,
   shape: tuple[int, ...],
   parts: OwnParts = OwnParts(),  # noqa: B008  (a tuple)
+  class_share: tuple[float, ...] = (),
 ) -> training.GAN:
   """Builds the GAN of a config, without any data.
 
@@ -28,20 +29,25 @@ def build_gan(
     config: resolved config.
     shape: shape of one example.
     parts: networks and loss in place of the config's.
+    class_share: share of each class among the training examples, for a
+      conditional config.
 
   Raises:
     ValueError: if a part that the config names 'own' is missing.
   """
   check_parts(config, parts)
   dtype = config.compute_dtype
-  fields = {}
+  own = {'classes': len(class_share)} if config.conditional else {}
+  fields = dict(own)
+  if own:
+    fields['class_heads'] = config_lib.class_heads(config)
   if _wants_features(config, parts.loss):
     fields['return_features'] = True
   summed = config.loss_reduction == 'sum'
   return training.GAN(
     generator=parts.generator
     or build_networks.build_network(
-      config.generator, 'generator', compute_dtype=dtype, shape=shape
+      config.generator, 'generator', compute_dtype=dtype, shape=shape, **own
     ),
     discriminator=parts.discriminator
     or build_networks.build_network(
@@ -61,6 +67,9 @@ def build_gan(
     d_loss_scale=config.d_loss_scale,
     g_loss_scale=config.g_loss_scale,
     gradient_scale=float(config.batch_size) if summed else 1.0,
+    fake_labels=config_lib.fake_label_rule(config),
+    class_share=class_share if own else (),
+    **own,
   )
 
 

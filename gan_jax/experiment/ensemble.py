@@ -214,7 +214,7 @@ def build_ensemble_from_parts(
   base = dataclasses.replace(
     base,
     config=config,
-    gan=build_gan.build_gan(first, base.shape, parts),
+    gan=build_gan.build_gan(first, base.shape, parts, base.gan.class_share),
     hparams=build_hparams.build_hparams(first),
   )
   if not program_lib.fits_on_device(base.train, config):

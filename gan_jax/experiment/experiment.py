@@ -13,7 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import config as config_lib
-from gan_jax import data, distributed, evaluation, pixels, training
+from gan_jax import (
+  data,
+  distributed,
+  evaluation,
+  pixels,
+  sampling,
+  training,
+)
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
 from gan_jax.evaluation import failure_modes, reference_data
@@ -108,11 +115,19 @@ class Experiment:
 
   @property
   def is_conditional(self) -> bool:
-    """Whether the networks receive labels: own networks, and labeled data."""
-    return self._has_own_networks and self.label_spec is not None
+    """Whether the networks receive labels.
+
+    They do if the config says so, and if they are own networks and the data
+    are labeled.
+    """
+    has_own = self._has_own_networks and self.label_spec is not None
+    return self.config.conditional or has_own
 
   def labels(self, indices: np.ndarray) -> Any:
-    """Returns the labels of generated examples, those of held-out examples.
+    """Returns the labels of generated examples.
+
+    They are classes, as frequent as among the training examples, or, for own
+    networks, the labels of held-out examples.
 
     Args:
       indices: indices of the generated examples, `[n]`.
@@ -122,6 +137,8 @@ class Experiment:
     """
     if not self.is_conditional:
       return None
+    if self.config.conditional:
+      return sampling.label_fn(self.gan)(indices)
     return sample_labels(self.test, indices)
 
   def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -258,7 +275,8 @@ def build_from_parts(config: Any, parts: own_parts.OwnParts) -> Experiment:
   devices = tuple(devices_lib.global_devices(config.num_devices))
   train, test = open_sources(config, parts)
   shape = tuple(train.shape)
-  gan = build_gan.build_gan(config, shape, parts)
+  class_share = data.class_share(train) if config.conditional else ()
+  gan = build_gan.build_gan(config, shape, parts, class_share)
   step = build_gan.build_train_step(gan, config, devices_lib.AXIS_NAME)
   if config.nonfinite == 'skip':
     step = nonfinite.skip_nonfinite(step)
@@ -288,12 +306,22 @@ def open_sources(
     parts: data in place of the config's.
 
   Returns:
-    The two sources; the same one twice if none is held out.
+    The two sources; the same one twice if none is held out. Those of a
+    conditional config have classes 0 .. classes - 1.
+
+  Raises:
+    ValueError: if a conditional config has data without classes, see
+      data.match_classes.
   """
   if parts.train is not None:
-    return parts.train, parts.train if parts.test is None else parts.test
-  spec = data_spec(config)
-  return data.make_source(spec, 'train'), data.make_source(spec, 'test')
+    train = parts.train
+    test = train if parts.test is None else parts.test
+  else:
+    spec = data_spec(config)
+    train, test = (data.make_source(spec, s) for s in ('train', 'test'))
+  return (
+    data.match_classes(train, test) if config.conditional else (train, test)
+  )
 
 
 def make_references(
@@ -348,9 +376,8 @@ def check_against_data(experiment: Experiment) -> None:
     )
   batch = experiment.abstract_batch()
   label = batch.get('label')
-  if (
-    label is not None and not experiment.is_conditional and not _is_class(label)
-  ):
+  takes_any = experiment.is_conditional and not config.conditional
+  if label is not None and not takes_any and not _is_class(label):
     raise ValueError(
       f'labels {label}: the networks of the library take int32 of shape [n]'
     )

@@ -32,6 +32,7 @@ def run_metadata(experiment: Any) -> dict[str, Any]:
     'shape': list(experiment.shape),
     'examples': data_fingerprint(experiment),
     **_own_parts_metadata(getattr(experiment, 'base', experiment)),
+    **_class_metadata(getattr(experiment, 'base', experiment)),
     'versions': {
       'gan_jax': __version__,
       'jax': jax.__version__,
@@ -44,16 +45,42 @@ def _own_parts_metadata(experiment: Any) -> dict[str, Any]:
   """Returns what tells own networks, and the shapes of their labels."""
   if not experiment.parts.described:
     return {}
-  spec = own_parts.spec_to_json(experiment.label_spec)
-  found = {'own_parts': experiment.parts.described, 'label': spec}
+  found: dict[str, Any] = {'own_parts': experiment.parts.described}
+  if _has_own_networks(found):
+    found['label'] = own_parts.spec_to_json(experiment.label_spec)
   if experiment.parts.config_file:
     found['config_file'] = experiment.parts.config_file
   return found
 
 
+def _class_metadata(experiment: Any) -> dict[str, Any]:
+  """Returns the classes that the networks of a conditional run take."""
+  if not experiment.config.conditional:
+    return {}
+  names = list(getattr(experiment.train, 'class_names', None) or ())
+  share = list(experiment.gan.class_share)
+  return {'class_share': share} | ({'class_names': names} if names else {})
+
+
+def _class_share(
+  path: pathlib.Path, config: config_lib.Config, metadata: dict[str, Any]
+) -> tuple[float, ...]:
+  """Returns the share of each class of a run, () if it has none."""
+  if not config.conditional:
+    return ()
+  found = metadata.get('class_share')
+  is_list = isinstance(found, list) and bool(found)
+  if not is_list or not all(type(x) in (int, float) for x in found):
+    raise ValueError(f"{path} is not as it was written: bad 'class_share'")
+  return tuple(map(float, found))
+
+
 def data_fingerprint(experiment: Any) -> dict[str, Any]:
   """Returns the sizes of both splits, and a digest of the files, if any."""
   metadata = {'train': len(experiment.train), 'test': len(experiment.test)}
+  if experiment.config.conditional:
+    base = getattr(experiment, 'base', experiment)
+    metadata['classes'] = base.gan.classes
   listing = getattr(experiment.train, 'listing', '')
   return metadata | ({'files': listing} if listing else {})
 
@@ -169,8 +196,13 @@ def _with_absent_loss(config: config_lib.Config, parts: OwnParts) -> OwnParts:
   return parts._replace(loss=losses.LOSSES['non_saturating'])
 
 
+def _has_own_networks(metadata: dict[str, Any]) -> bool:
+  recorded = metadata.get('own_parts', {})
+  return bool({'generator', 'discriminator'} & {*recorded})
+
+
 def _label_spec(metadata: dict[str, Any]) -> Any:
-  if 'own_parts' not in metadata:
+  if not _has_own_networks(metadata):
     return build_gan.CLASS
   return own_parts.spec_from_json(metadata.get('label'))
 
@@ -204,7 +236,12 @@ def restore(
   shape = tuple(metadata['shape'])
   config = _config_of_member(kept, workdir, member)
   _check_own_parts(workdir, metadata, parts)
-  gan = build_gan.build_gan(config, shape, _with_absent_loss(config, parts))
+  gan = build_gan.build_gan(
+    config,
+    shape,
+    _with_absent_loss(config, parts),
+    _class_share(workdir / CONFIG_FILE, config, metadata),
+  )
   hparams = build_hparams.build_hparams(config)
   like = build_gan.abstract_state(
     build_gan.build_init(gan, config, shape, hparams, _label_spec(metadata))
@@ -295,7 +332,7 @@ def load_from_parts(
 ) -> sampling.Sampler:
   """Loads a sampler, see `load_sampler`.
 
-  A generator that takes labels keeps the statistics of its checkpoint.
+  An own generator that takes labels keeps the statistics of its checkpoint.
 
   Args:
     workdir: directory of the run.
@@ -310,7 +347,9 @@ def load_from_parts(
   )
   raw = training.player_weights(restored.generator)
   picked = restored.ema if weights == 'ema' else raw
-  label = own_parts.spec_from_json(read_config(workdir).get('label'))
+  metadata = read_config(workdir)
+  label = _label_spec(metadata) if _has_own_networks(metadata) else None
   if label is None:  # labels would be needed for standing statistics
-    picked = standing_stats.evaluation_weights(gan, picked)
+    labels = sampling.label_fn(gan)
+    picked = standing_stats.evaluation_weights(gan, picked, labels=labels)
   return sampling.Sampler(config, shape, int(restored.step), picked, gan, label)

@@ -39,6 +39,8 @@ representable number, neither a loss nor its gradient is NaN.
   `dual_contrastive`                  Dual contrastive loss           Yu et al., 2021
   `feature_matching`                  Feature matching                Salimans et al., 2016
 
+The class losses (classification.py) are added to these as penalties.
+
 docs/losses.md lists their formulas. `FACTORIES[name]` builds the losses that
 have options.
 """
@@ -46,6 +48,15 @@ have options.
 from typing import Callable
 
 from gan_jax.losses.base import AdversarialLoss, check_loss, player_loss
+from gan_jax.losses.classification import (
+  class_cross_entropy,
+  contrastive_2c,
+  data_to_data_cross_entropy,
+  real_fake_class_discriminator,
+  real_fake_class_generator,
+  twin_classifier_discriminator,
+  twin_classifier_generator,
+)
 from gan_jax.losses.cross_entropy import (
   cross_entropy_discriminator,
   minimax,
@@ -123,7 +134,10 @@ __all__ = [
   'LOSSES',
   'SAFE_LOGIT',
   'check_loss',
+  'class_cross_entropy',
+  'contrastive_2c',
   'cross_entropy_discriminator',
+  'data_to_data_cross_entropy',
   'dual_contrastive',
   'dual_contrastive_discriminator',
   'dual_contrastive_generator',
@@ -153,6 +167,8 @@ __all__ = [
   'non_saturating_generator',
   'player_loss',
   'rational_quadratic_kernel',
+  'real_fake_class_discriminator',
+  'real_fake_class_generator',
   'relativistic',
   'relativistic_average',
   'relativistic_average_discriminator',
@@ -169,6 +185,8 @@ __all__ = [
   'top_k',
   'top_k_count',
   'top_k_mask',
+  'twin_classifier_discriminator',
+  'twin_classifier_generator',
   'wasserstein',
   'wasserstein_discriminator',
   'wasserstein_generator',

@@ -5,6 +5,7 @@ reports every score with its baseline.
 """
 
 from gan_jax.metrics.class_conditional import (
+  class_accuracy,
   classification_accuracy,
   intra_class_fid,
 )
@@ -26,6 +27,7 @@ __all__ = [
   'Estimate',
   'PRDC',
   'TestResult',
+  'class_accuracy',
   'classification_accuracy',
   'classifier_test',
   'compute_prdc',

@@ -1,6 +1,6 @@
 """Metrics of class-conditional generators."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -156,3 +156,47 @@ def classification_accuracy(
   )
   value = classifier_lib.accuracy(classifier, real, real_labels)
   return Estimate(value, jnp.sqrt(value * (1 - value) / len(real)))
+
+
+def class_accuracy(
+  real: Array,
+  real_labels: Array,
+  fake: Array,
+  fake_labels: Array,
+  key: Array,
+  *,
+  classes: int,
+  **options: Any,
+) -> Estimate:
+  """Computes the class accuracy of samples (GAN-test).
+
+  It is the accuracy on generated examples of a classifier trained on real ones:
+  whether the generator obeys its label. A generator that knows no classes has
+  1 / classes of it, if these are equally frequent. Its diversity within a class
+  is not measured: compare classification_accuracy. The ceiling is the score of
+  held-out real examples in place of the generated ones.
+
+  Args:
+    real: real examples that the classifier is trained on, `[n, ...]`, float.
+    real_labels: their classes, `[n]`, int.
+    fake: generated examples, `[m, ...]`, float.
+    fake_labels: classes that the generator was conditioned on, `[m]`, int.
+    key: typed key, for the classifier.
+    classes: number of classes.
+    **options: options of the classifier, as of classification_accuracy.
+
+  Returns:
+    Accuracy on generated examples, in [0, 1], with its binomial standard
+    error. The error does not include the randomness of training.
+
+  Raises:
+    AssertionError: as classification_accuracy.
+    ValueError: as classification_accuracy.
+
+  References:
+    Shmelkov et al., How good is my GAN?, https://arxiv.org/abs/1807.09499,
+    2018 (GAN-test).
+  """
+  return classification_accuracy(
+    real, real_labels, fake, fake_labels, key, classes=classes, **options
+  )

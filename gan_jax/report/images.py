@@ -138,7 +138,11 @@ def can_draw(shape: tuple[int, ...]) -> bool:
 
 
 def save_samples(
-  path: pathlib.Path, real: np.ndarray, samples: np.ndarray | None = None
+  path: pathlib.Path,
+  real: np.ndarray,
+  samples: np.ndarray | None = None,
+  *,
+  columns: int = 0,
 ) -> None:
   """Saves examples as a grid of images or as a scatter plot.
 
@@ -147,6 +151,7 @@ def save_samples(
     real: real examples, drawn below generated points.
     samples: `[N, H, W, C]` images, or `[N, 2]` points; None draws the real
       examples alone.
+    columns: images per row; 0 for an approximately square grid.
 
   Raises:
     ValueError: if the examples are neither images nor points.
@@ -154,4 +159,5 @@ def save_samples(
   if real.ndim == 2:
     save_scatter(path, real, samples)
   else:
-    save_image_grid(path, real if samples is None else samples)
+    shown = real if samples is None else samples
+    save_image_grid(path, shown, columns=columns)

@@ -53,9 +53,12 @@ class Snapshot:
 
   @functools.cached_property
   def samples(self) -> np.ndarray:
-    """Generated examples for pictures, `[num_samples, ...]`."""
-    count = self._probe.experiment.config.num_samples
-    return self._probe.sample(self.weights, count)
+    """Generated examples for pictures; a row a class if there are classes."""
+    count, label = self._probe.experiment.config.num_samples, None
+    if self._probe.picture_rows:
+      label, _ = self._probe.picture_rows
+      count = len(label)
+    return self._probe.sample(self.weights, count, label=label)
 
   @functools.cached_property
   def health(self) -> dict[str, float]:
@@ -79,6 +82,8 @@ class RunProbe:
     experiment: the run's experiment.
     evaluator: computes the scores.
     sample: (weights, count) -> generated examples.
+    picture_rows: labels of the samples in a picture and its columns, for a row
+      a class; None for samples in any order.
     measure_health: state -> facts about both players.
   """
 
@@ -104,6 +109,11 @@ class RunProbe:
     self.sample = sampling.make_sampler(
       experiment.gan, labels=experiment.labels
     )
+    self.picture_rows = None
+    if experiment.gan.classes and len(experiment.shape) == 3:
+      self.picture_rows = sampling.labels_in_rows(
+        experiment.gan.classes, experiment.config.num_samples
+      )
     self.measure_health = experiment.make_health_probe()
     self._sample_indices = sampler.make_indexed_sampler(
       experiment.gan, experiment.local_devices, experiment.labels
@@ -119,12 +129,14 @@ class RunProbe:
       ValueError: if a score cannot be computed.
     """
     experiment = self.experiment
+    count = results.num_samples_needed(experiment.config.eval.num_samples)
     source = sampler.GeneratedSource(
       self._sample_indices,
       weights,
       experiment.shape,
-      results.num_samples_needed(experiment.config.eval.num_samples),
+      count,
       seed=1,
+      label=sampling.label_fn(experiment.gan)(np.arange(count)),
     )
     try:
       return self.evaluator(source)
@@ -254,7 +266,9 @@ class RunLogger:
     if not images.can_draw(self._experiment.shape):
       return
     path = self._workdir / f'{name}.png'
-    images.save_samples(path, self._real, samples)
+    rows = self._probe.picture_rows
+    columns = rows[1] if rows and samples is not None else 0
+    images.save_samples(path, self._real, samples, columns=columns)
     if name != 'samples':  # which repeats the last of them
       self._metrics.write_picture(step, name.split('/')[0], path)
 

@@ -98,6 +98,7 @@ class EnsembleEvaluator:
       self._ensemble.shape,
       self._count,
       seed=1,
+      label=sampling.label_fn(self._ensemble.base.gan)(np.arange(self._count)),
     )
     try:
       return self.evaluator(source)
@@ -265,11 +266,16 @@ def _save_pictures(path, ensemble, evaluator, state, step) -> None:
   sample = sampling.make_sampler(
     ensemble.base.gan, ensemble.devices[:1], ensemble.base.labels
   )
-  samples = lambda i, count: sample(evaluator.weights(state, i), count)
+  samples = lambda i, count, label=None: sample(
+    evaluator.weights(state, i), count, label=label
+  )
   if not images.can_draw(ensemble.shape):
     return
   if len(ensemble.shape) == 3:
-    rows = [samples(i, _COLUMNS) for i in live[:_MAX_MEMBERS_SHOWN]]
+    classes, label = ensemble.base.gan.classes, None
+    if classes:
+      label = np.arange(_COLUMNS, dtype=np.int32) % classes
+    rows = [samples(i, _COLUMNS, label) for i in live[:_MAX_MEMBERS_SHOWN]]
     images.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
   else:
     count = ensemble.config.num_samples

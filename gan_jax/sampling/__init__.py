@@ -1,11 +1,14 @@
 """Draws samples from generators."""
 
-from gan_jax.sampling.sampler import LabelFn, Sampler, make_sampler
+from gan_jax.sampling.class_labels import LabelFn, label_fn, labels_in_rows
+from gan_jax.sampling.sampler import Sampler, make_sampler
 from gan_jax.sampling.standing_stats import standing_statistics
 
 __all__ = [
   'LabelFn',
   'Sampler',
+  'label_fn',
+  'labels_in_rows',
   'make_sampler',
   'standing_statistics',
 ]

@@ -10,9 +10,8 @@ import numpy as np
 from gan_jax import config as config_lib
 from gan_jax import prng, tracing, training
 from gan_jax.distributed import devices as devices_lib
-
-# Indices of generated examples `[n]` -> their labels, or None for none.
-LabelFn = Callable[[np.ndarray], Any]
+from gan_jax.sampling import class_labels
+from gan_jax.sampling.class_labels import LabelFn
 
 
 def make_indexed_sampler(
@@ -193,22 +192,39 @@ class Sampler:
       count: number of samples.
       seed: seed of the latents.
       batch_size: number of samples per batch.
-      label: labels for a conditional generator, `[count, ...]`, or None.
+      label: class of all samples, or classes `[count]`; None for classes as
+        frequent as among the training examples. For a generator of one's own,
+        the labels `[count, ...]` that it takes.
 
     Returns:
       `[count, *shape]` float32, images in [-1, 1].
 
     Raises:
-      ValueError: if count or batch_size is below 1, or the label is missing or
-        has another length.
+      ValueError: if count or batch_size is below 1, the generator takes no
+        labels, or the label is missing, out of range or of another length.
     """
+    label = self._checked_label(count, label)
+    options = dict(seed=seed, batch_size=batch_size, label=label)
+    return self._draw(self.weights, count, **options)
+
+  def _checked_label(self, count: int, label: Any) -> Any:
+    """Returns the labels of samples, those asked for or the default."""
+    classes = self.gan.classes
+    if classes and label is None:
+      return class_labels.label_fn(self.gan)(np.arange(count))
+    if classes:
+      return class_labels.check_label(label, count, classes)
     if self.label is not None and label is None:
       raise ValueError(
         'the generator takes labels: pass label=..., with a first axis of '
         f'{count}, for {self.label}'
       )
-    options = dict(seed=seed, batch_size=batch_size, label=label)
-    return self._draw(self.weights, count, **options)
+    if self.label is None and label is not None:
+      raise ValueError(
+        f'label={label!r}: the generator takes no labels; must be None. '
+        'Runs with conditional=True take classes'
+      )
+    return label
 
   def source(
     self,
@@ -224,7 +240,12 @@ class Sampler:
       count: number of samples.
       seed: seed of the latents.
       devices: devices that share each batch; () for the default device.
-      labels: function that returns the labels of samples by index.
+      labels: function that returns the labels of samples by index, for a
+        generator of one's own. Samples of a run with classes have these as
+        their labels, as frequent as among the training examples.
     """
     draw_at = make_indexed_sampler(self.gan, devices, labels)
-    return GeneratedSource(draw_at, self.weights, self.shape, count, seed=seed)
+    label = class_labels.label_fn(self.gan)(np.arange(count))
+    return GeneratedSource(
+      draw_at, self.weights, self.shape, count, seed=seed, label=label
+    )

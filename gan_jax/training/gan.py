@@ -13,7 +13,7 @@ import optax
 
 from gan_jax import losses, validation
 from gan_jax.losses import AdversarialLoss
-from gan_jax.networks import Network
+from gan_jax.networks import DiscriminatorOutput, Network
 from gan_jax.training import transforms
 
 Array = jax.Array
@@ -24,7 +24,7 @@ Metrics = dict[str, Array]
 # A transform, or a function that builds one from `state.hparams`.
 Transform = optax.GradientTransformation | optax.MultiSteps
 Optimizer = Transform | Callable[[Hparams], Transform]
-
+FAKE_LABELS = ('batch', 'uniform', 'data')
 
 # Names used by the metrics and `state.aux_state`; no loss term may have them.
 _RESERVED = (
@@ -47,7 +47,8 @@ class GANOutputs(NamedTuple):
     real: real examples, `[B, ...]`.
     fake: generated examples, `[B, ...]`.
     latents: latents of the generated examples, `[B, Z]`.
-    label: class labels, `[B]` int32, or None.
+    real_label: class labels of the real examples, `[B]` int32, or None.
+    fake_label: class labels of the generated examples, likewise.
     real_inputs: real examples as the discriminator receives them, after
       augmentation, instance noise and packing: `[B / packing, ...]`.
     fake_inputs: generated examples, processed likewise.
@@ -57,9 +58,14 @@ class GANOutputs(NamedTuple):
     real_features: features of real_inputs, `[B / packing, F]`, if the
       discriminator returns them; otherwise None.
     fake_features: features of fake_inputs, likewise.
-    logits_fn: inputs -> logits, the discriminator in training mode; its updates
-      of the statistics are dropped.
-    generate_fn: latents -> examples, the generator in training mode, likewise.
+    real_outputs: all outputs of the discriminator for real_inputs.
+    fake_outputs: all outputs of the discriminator for fake_inputs.
+    real_logits_fn: inputs -> logits, the discriminator in training mode with
+      the labels of the real examples; its updates of the statistics are
+      dropped.
+    fake_logits_fn: likewise with the labels of the generated examples.
+    generate_fn: latents -> examples, the generator in training mode with the
+      labels of the generated examples, likewise.
     g_params: parameters of the generator.
     d_params: parameters of the discriminator.
     packing: number of examples per discriminator input.
@@ -69,14 +75,18 @@ class GANOutputs(NamedTuple):
   real: Array
   fake: Array
   latents: Array
-  label: Array | None
+  real_label: Array | None
+  fake_label: Array | None
   real_inputs: Array
   fake_inputs: Array
   real_logits: Array
   fake_logits: Array
   real_features: Array | None
   fake_features: Array | None
-  logits_fn: Callable[[Array], Array]
+  real_outputs: DiscriminatorOutput
+  fake_outputs: DiscriminatorOutput
+  real_logits_fn: Callable[[Array], Array]
+  fake_logits_fn: Callable[[Array], Array]
   generate_fn: Callable[[Array], Array]
   g_params: PyTree
   d_params: PyTree
@@ -163,6 +173,12 @@ class GAN:
       joint gradient of both losses, times `hparams['consensus_weight']`.
       Penalties evaluated at stop-gradient points (R2, interpolated or perturbed
       examples, bCR) contribute no gradient through those points.
+    classes: number of classes of the labels, for fake_labels and for sampling;
+      0 if the labels are none or anything that the networks understand.
+    fake_labels: labels of the generated examples. 'batch' takes those of the
+      real batch, pair by pair, as relativistic losses need; 'uniform' draws
+      each class equally often; 'data' draws by class_share.
+    class_share: share of each class among the training examples; () for none.
   """
 
   generator: Network
@@ -181,6 +197,9 @@ class GAN:
   g_loss_scale: float = 1.0
   gradient_scale: float = 1.0
   consensus: bool = False
+  classes: int = 0
+  fake_labels: str = 'batch'
+  class_share: tuple[float, ...] = ()
 
   def __post_init__(self):
     for player in ('generator', 'discriminator'):
@@ -196,6 +215,7 @@ class GAN:
       )
     if self.packing < 1:
       raise ValueError(f'packing={self.packing}: must be at least 1')
+    _check_classes(self)
     for side, terms in (
       ('discriminator', self.d_terms),
       ('generator', self.g_terms),
@@ -228,6 +248,29 @@ class GAN:
   def d_transform(self, hparams: Hparams) -> Transform:
     """Returns the discriminator's optax transform for these hparams."""
     return transforms.resolve('d_optimizer', self.d_optimizer, hparams)
+
+
+def _check_classes(gan: GAN) -> None:
+  if gan.fake_labels not in FAKE_LABELS:
+    raise ValueError(
+      f'fake_labels={gan.fake_labels!r}: choose one of {FAKE_LABELS}'
+    )
+  if gan.fake_labels != 'batch' and gan.classes < 1:
+    raise ValueError(
+      f'fake_labels={gan.fake_labels!r} with classes={gan.classes}: must be '
+      "'batch', or classes at least 1"
+    )
+  shares, needed = gan.class_share, gan.fake_labels == 'data'
+  if (shares or needed) and len(shares) != gan.classes:
+    raise ValueError(
+      f'class_share has {len(shares)} entries for classes={gan.classes}: must '
+      'have one for each class'
+    )
+  if shares and not (min(shares) >= 0 and abs(sum(shares) - 1) < 1e-4):
+    raise ValueError(
+      f'class_share of sum {sum(shares):.6g} and minimum {min(shares):.6g}: '
+      'shares must be at least 0 and sum to 1'
+    )
 
 
 def _check_term_side(name: str, term: LossTerm, side: str) -> None:

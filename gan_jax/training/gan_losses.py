@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax import augment, collectives, precision, prng
 from gan_jax import losses as losses_lib
@@ -22,7 +23,7 @@ from gan_jax.training.state import GANState
 Array = jax.Array
 
 # Integers folded into the key of a step, by purpose.
-_LATENTS, _TERMS, _NETWORKS, _AUGMENT, _NOISE = range(5)
+_LATENTS, _TERMS, _NETWORKS, _AUGMENT, _NOISE, _LABELS = range(6)
 _GENERATOR, _DISCRIMINATOR = range(2)  # D's further calls: the next integers
 _REAL, _FAKE = range(2)
 
@@ -37,15 +38,21 @@ def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
         'return networks.DiscriminatorOutput (return_features=True in '
         'gan_jax.models)'
       )
+    fits = outputs.features is not None
+    if not fits:
+      raise ValueError(
+        'this loss needs features as well as logits, and the discriminator '
+        'returned features=None (return_features=True in gan_jax.models)'
+      )
     fits = outputs.features.ndim == 2 and len(outputs.features) == batch
     if not fits:
       raise ValueError(
         f'the discriminator returned features of shape '
         f'{outputs.features.shape} for {batch} inputs; must be ({batch}, F)'
       )
-  logits = (
-    outputs.logits if isinstance(outputs, DiscriminatorOutput) else outputs
-  )
+  outputs = _as_output(outputs)
+  _check_class_outputs(outputs, batch)
+  logits = outputs.logits
   allowed = (1, 2) if wanted == 'features' else (1, 3)
   if logits.shape[:1] != (batch,) or logits.ndim not in allowed:
     shapes = (
@@ -57,6 +64,30 @@ def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
     raise ValueError(
       f'the discriminator returned logits of shape {logits.shape} for '
       f'{batch} examples; allowed are {shapes}.'
+    )
+
+
+def _check_class_outputs(outputs: DiscriminatorOutput, batch: int) -> None:
+  """Raises ValueError if a class output is not one vector per input."""
+  for name in ('class_logits', 'twin_class_logits', 'embedding', 'proxy'):
+    value = getattr(outputs, name)
+    if value is not None and (value.ndim != 2 or len(value) != batch):
+      raise ValueError(
+        f'the discriminator returned {name} of shape {value.shape} for {batch} '
+        f'inputs; must be ({batch}, n)'
+      )
+
+
+def _check_labels(gan: GAN, label: Any) -> None:
+  """Raises ValueError if a GAN of classes gets no classes."""
+  if not gan.classes:
+    return
+  is_class = hasattr(label, 'ndim') and label.ndim == 1
+  if not is_class or not jnp.issubdtype(label.dtype, jnp.integer):
+    found = jax.tree.map(lambda x: f'{x.dtype}{list(x.shape)}', label)
+    raise ValueError(
+      f"batch['label'] is {found}; must be int32 [B] in 0 .. {gan.classes - 1} "
+      f'for classes={gan.classes}'
     )
 
 
@@ -108,6 +139,32 @@ def sample_latents(gan: GAN, key: Array, indices: Array) -> Array:
   return prng.sample_normal(keys, gan.latent_dim)
 
 
+def sample_labels(gan: GAN, key: Array, indices: Array, real_label: Any) -> Any:
+  """Samples the labels of a step's generated examples.
+
+  Args:
+    gan: the GAN, whose `fake_labels` is the rule.
+    key: key of the step.
+    indices: `[B]`, indices of the examples in the global batch.
+    real_label: labels of the real examples.
+
+  Returns:
+    `[B]` int32; the labels of the real examples for the rule 'batch'.
+  """
+  if gan.fake_labels == 'batch':
+    return real_label
+  key = jax.random.fold_in(prng.typed_keys(key), _LABELS)
+  keys = prng.per_example_keys(key, indices)
+  if gan.fake_labels == 'uniform':
+    draw = lambda key: jax.random.randint(key, (), 0, gan.classes, jnp.int32)
+    return jax.vmap(draw)(keys)
+  cumulative = np.cumsum(gan.class_share)
+  # The share of the last class is what the others leave, whatever rounding.
+  edges = jnp.asarray(cumulative[:-1] / cumulative[-1], jnp.float32)
+  uniform = jax.vmap(jax.random.uniform)(keys)
+  return (uniform[:, None] >= edges[None]).sum(axis=1).astype(jnp.int32)
+
+
 def _make_players(gan: GAN, loss, params, state: GANState, network_call):
   """Returns the functions that apply the generator and the discriminator.
 
@@ -116,24 +173,23 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
     loss: adversarial loss, which determines what the discriminator must return.
     params: parameters of the generator and of the discriminator.
     state: train state, for the batch statistics.
-    network_call: (label, key, axis_name) of every call.
+    network_call: (key, axis_name) of every call.
 
   Returns:
-    generate: latents -> (examples, batch_stats). Outputs of both networks are
-    in at least float32, as losses and penalties average them.
-    discriminate: (batch_stats, inputs, part=0) -> (outputs, batch_stats). Each
-    part has its own key.
+    generate: (latents, label) -> (examples, batch_stats). Outputs of both
+    networks are in at least float32, as losses and penalties average them.
+    discriminate: (batch_stats, inputs, label, part=0) -> (outputs,
+    batch_stats). Each part has its own key.
   """
-  label, key, axis_name = network_call
+  key, axis_name = network_call
   common = dict(train=True, axis_name=axis_name)
-  d_label = label if gan.packing == 1 else None  # a pack has no single class
   g_params, d_params = params
 
   def finish(before, outputs, batch_stats):
     # Statistics keep the types that the network gave them.
     return precision.widen(outputs), precision.cast_like(batch_stats, before)
 
-  def generate(latents):
+  def generate(latents, label):
     before = state.generator.batch_stats
     call = functools.partial(
       gan.generator.apply,
@@ -149,10 +205,8 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
       x, batch_stats = call(label)
     return finish(before, x, batch_stats)
 
-  def discriminate(before, inputs, part=0):
-    leaves = jax.tree.leaves(d_label)
-    repeats = len(inputs) // len(leaves[0]) if leaves else 1
-    repeated = _repeated(d_label, repeats)
+  def discriminate(before, inputs, label, part=0):
+    label = label if gan.packing == 1 else None  # a pack has no single class
     call = functools.partial(
       gan.discriminator.apply,
       d_params,
@@ -162,24 +216,22 @@ def _make_players(gan: GAN, loss, params, state: GANState, network_call):
       **common,
     )
     with labels.explain_missing_labels(
-      call, repeated, len(inputs), player='discriminator'
+      call, label, len(inputs), player='discriminator'
     ):
-      outputs, batch_stats = call(repeated)
+      outputs, batch_stats = call(label)
     _check_outputs(outputs, inputs, loss.output)
     return finish(before, outputs, batch_stats)
 
   return generate, discriminate
 
 
-def _repeated(label: Any, count: int) -> Any:
-  """Returns the labels `count` times, one after the other."""
-  if count == 1:
-    return label
-  return jax.tree.map(lambda x: jnp.concatenate([x] * count), label)
+def _concatenate(*trees: Any) -> Any:
+  """Concatenates trees of arrays along their first axes."""
+  return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
 
-def _make_readers(loss, outputs, axis_name):
-  """Returns functions that read logits and features from D's outputs."""
+def _make_logit_reader(loss, outputs, axis_name):
+  """Returns the function that reads logits from D's outputs."""
 
   def to_logits(out, own='none'):
     """Returns one logit per input for every kind of output of D."""
@@ -187,10 +239,14 @@ def _make_readers(loss, outputs, axis_name):
       return loss.witness(out, *outputs, own=own, axis_name=axis_name)
     return out.logits if isinstance(out, DiscriminatorOutput) else out
 
-  def to_features(out):
-    return out.features if isinstance(out, DiscriminatorOutput) else None
+  return to_logits
 
-  return to_logits, to_features
+
+def _as_output(outputs: Any) -> DiscriminatorOutput:
+  """Returns the outputs of a discriminator that returns logits alone, too."""
+  if isinstance(outputs, DiscriminatorOutput):
+    return outputs
+  return DiscriminatorOutput(outputs)
 
 
 def _split_halves(outputs):
@@ -325,8 +381,9 @@ def make_gan_losses(
     Function (g_params, d_params, state, batch, key, indices=None) -> (d_loss,
     g_loss, aux). Parameters are taken from the arguments, statistics and
     hyper-parameters from the state. The batch is
-    `{'x': [B, ...], 'label'?, 'latents'?}`; latents `[B, Z]` replace those
-    sampled with the key. Indices `[B]` are those of the examples in the global
+    `{'x': [B, ...], 'label'?, 'latents'?, 'fake_label'?}`; latents `[B, Z]`
+    and labels of generated examples `[B]` replace those sampled with the key.
+    Indices `[B]` are those of the examples in the global
     batch, None for consecutive ones.
 
   Raises:
@@ -335,7 +392,8 @@ def make_gan_losses(
   """
 
   def losses(g_params, d_params, state: GANState, batch, key, indices=None):
-    real, label = batch['x'], batch.get('label')
+    real, real_label = batch['x'], batch.get('label')
+    _check_labels(gan, real_label)
     key = prng.typed_keys(key)
     if indices is None:
       indices = collectives.global_example_indices(len(real), axis_name)
@@ -344,16 +402,18 @@ def make_gan_losses(
     network_key = jax.random.fold_in(
       jax.random.fold_in(key, _NETWORKS), indices[0]
     )
-    params, network_call = (g_params, d_params), (label, network_key, axis_name)
     generate, discriminate = _make_players(
-      gan, loss, params, state, network_call
+      gan, loss, (g_params, d_params), state, (network_key, axis_name)
     )
 
     # ---- The generator and the inputs of the discriminator.
     latents = batch.get('latents')
     if latents is None:
       latents = sample_latents(gan, key, indices)
-    fake, g_batch_stats = generate(latents)
+    fake_label = batch.get('fake_label')
+    if fake_label is None:
+      fake_label = sample_labels(gan, key, indices, real_label)
+    fake, g_batch_stats = generate(latents, fake_label)
     _check_fake(fake, real)
     make_inputs = _make_inputs(gan, state, key, indices)
     inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
@@ -361,27 +421,36 @@ def make_gan_losses(
     # ---- The discriminator, on one batch or on two.
     before = state.discriminator.batch_stats
     if gan.joint_batch:
-      both, d_batch_stats = discriminate(before, jnp.concatenate(inputs))
-      outputs = _split_halves(both)
+      both = _concatenate((inputs[0], real_label), (inputs[1], fake_label))
+      outputs, d_batch_stats = discriminate(before, *both)
+      outputs = _split_halves(outputs)
     else:
-      real_output, d_batch_stats = discriminate(before, inputs[0])
-      fake_output, d_batch_stats = discriminate(d_batch_stats, inputs[1], 1)
+      real_output, now = discriminate(before, inputs[0], real_label)
+      fake_output, d_batch_stats = discriminate(now, inputs[1], fake_label, 1)
       outputs = real_output, fake_output
-    to_logits, to_features = _make_readers(loss, outputs, axis_name)
+    to_logits = _make_logit_reader(loss, outputs, axis_name)
+    logits_fn = lambda label: (
+      lambda x: to_logits(discriminate(before, x, label, 2)[0])
+    )
+    output = tuple(map(_as_output, outputs))
     logits = to_logits(outputs[0], 'real'), to_logits(outputs[1], 'fake')
     context = GANOutputs(
       real=real,
       fake=fake,
       latents=latents,
-      label=label,
+      real_label=real_label,
+      fake_label=fake_label,
       real_inputs=inputs[0],
       fake_inputs=inputs[1],
       real_logits=logits[0],
       fake_logits=logits[1],
-      real_features=to_features(outputs[0]),
-      fake_features=to_features(outputs[1]),
-      logits_fn=lambda x: to_logits(discriminate(before, x, 2)[0]),
-      generate_fn=lambda z: generate(z)[0],
+      real_features=output[0].features,
+      fake_features=output[1].features,
+      real_outputs=output[0],
+      fake_outputs=output[1],
+      real_logits_fn=logits_fn(real_label),
+      fake_logits_fn=logits_fn(fake_label),
+      generate_fn=lambda z: generate(z, fake_label)[0],
       g_params=g_params,
       d_params=d_params,
       packing=gan.packing,

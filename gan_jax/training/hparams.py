@@ -18,7 +18,10 @@ _WEIGHTS = {
   **{'wgan_lp': 10.0, 'max_gp': 1.0, 'dragan': 10.0, 'lecam': 0.3},
   **{'bcr': 10.0, 'zcr': 5.0, 'zcr_generator': 0.5, 'path_length': 2.0},
   **{'mode_seeking': 1.0, 'orthogonal': 1e-4, 'orthogonal_generator': 1e-4},
-  'feature_matching': 1.0,
+  **{'feature_matching': 1.0, 'acgan': 1.0, 'acgan_generator': 1.0},
+  **{'reacgan': 0.5, 'reacgan_generator': 0.5, 'contragan': 1.0},
+  **{'contragan_generator': 1.0, 'tacgan': 1.0, 'tacgan_generator': 1.0},
+  **{'adcgan': 1.0, 'adcgan_generator': 1.0},
 }
 _OPTIMIZER = {
   'learning_rate': 2e-4,

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from gan_jax import losses, penalties
 from gan_jax.augment import ada_pipe
+from gan_jax.networks import DiscriminatorOutput
 from gan_jax.penalties import consistency
 from gan_jax.training.gan import GANOutputs, LossTerm
 from gan_jax.training.packing import pack, unpack
@@ -34,7 +35,8 @@ class PenaltySpec(NamedTuple):
     per_example: whether the penalty is a gradient or a difference of each
       example's own logit (or latents), which is undefined if that player uses
       batch norm.
-    wants_features: whether the discriminator must return features.
+    wants: outputs that the discriminator must return in addition to logits:
+      'features', or class heads, names in layers.conditioning.CLASS_HEADS.
   """
 
   noise_id: int
@@ -43,15 +45,15 @@ class PenaltySpec(NamedTuple):
   aux_state: Any = ()
   coupled: bool = False
   per_example: bool = True
-  wants_features: bool = False
+  wants: tuple[str, ...] = ()
 
 
 def _r1(context: GANOutputs, keys, aux_state):
-  return penalties.r1(context.logits_fn, context.real_inputs), aux_state
+  return penalties.r1(context.real_logits_fn, context.real_inputs), aux_state
 
 
 def _r2(context: GANOutputs, keys, aux_state):
-  return penalties.r2(context.logits_fn, context.fake_inputs), aux_state
+  return penalties.r2(context.fake_logits_fn, context.fake_inputs), aux_state
 
 
 def _interpolated(penalty, coupled=False):
@@ -62,7 +64,7 @@ def _interpolated(penalty, coupled=False):
       options['axis_name'] = context.axis_name
     keys = keys[:: context.packing]  # one per input
     ends = context.real_inputs, context.fake_inputs
-    return penalty(context.logits_fn, *ends, keys, **options), aux_state
+    return penalty(context.real_logits_fn, *ends, keys, **options), aux_state
 
   apply.options = keyword_defaults(penalty)
   apply.options.pop('axis_name', None)
@@ -78,7 +80,7 @@ def _dragan(
   target: float = 1.0,
 ):
   values = penalties.dragan(
-    context.logits_fn,
+    context.real_logits_fn,
     context.real_inputs,
     keys[:: context.packing],
     scale=scale,
@@ -106,7 +108,7 @@ def _bcr(
   *,
   policy: tuple[str, ...] = ('flip', 'integer_translation'),
 ):
-  def change(inputs, logits, fold):
+  def change(inputs, logits, logits_fn, fold):
     own = jax.vmap(lambda key: jax.random.fold_in(key, fold))(keys)
     x = jax.lax.stop_gradient(unpack(inputs, context.packing))
     if x.ndim != 4:
@@ -115,11 +117,11 @@ def _bcr(
         'must be (height, width, channels)'
       )
     x = ada_pipe.ada(x, own, strength=1.0, policy=policy)
-    moved = context.logits_fn(pack(x, context.packing))
-    return consistency(logits, moved)
+    return consistency(logits, logits_fn(pack(x, context.packing)))
 
-  real = change(context.real_inputs, context.real_logits, 0)
-  return real + change(context.fake_inputs, context.fake_logits, 1), aux_state
+  real = context.real_inputs, context.real_logits, context.real_logits_fn
+  fake = context.fake_inputs, context.fake_logits, context.fake_logits_fn
+  return change(*real, 0) + change(*fake, 1), aux_state
 
 
 def _perturbed_fake(context: GANOutputs, keys, sigma):
@@ -130,7 +132,7 @@ def _perturbed_fake(context: GANOutputs, keys, sigma):
 
 def _zcr(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
   # Without augmentation on either side: only the latents differ.
-  logits = lambda x: context.logits_fn(
+  logits = lambda x: context.fake_logits_fn(
     pack(jax.lax.stop_gradient(x), context.packing)
   )
   near = _perturbed_fake(context, keys, sigma)
@@ -186,6 +188,87 @@ def _feature_matching(context: GANOutputs, keys, aux_state):
   return values, aux_state
 
 
+def _class_output(outputs: DiscriminatorOutput, field: str, name: str):
+  """Returns an output of the discriminator that a class loss needs."""
+  value = getattr(outputs, field)
+  if value is None:
+    raise ValueError(
+      f'the penalty {name} needs a discriminator that returns '
+      f'networks.DiscriminatorOutput with {field} (class_heads='
+      f'{PENALTIES[name].wants} in gan_jax.models)'
+    )
+  return value
+
+
+def _acgan(context: GANOutputs, keys, aux_state, *, fakes: bool = False):
+  logits = _class_output(context.real_outputs, 'class_logits', 'acgan')
+  values = losses.class_cross_entropy(logits, context.real_label)
+  if fakes:
+    logits = _class_output(context.fake_outputs, 'class_logits', 'acgan')
+    values += losses.class_cross_entropy(logits, context.fake_label)
+  return values, aux_state
+
+
+def _acgan_generator(context: GANOutputs, keys, aux_state):
+  logits = _class_output(
+    context.fake_outputs, 'class_logits', 'acgan_generator'
+  )
+  return losses.class_cross_entropy(logits, context.fake_label), aux_state
+
+
+def _embedding_loss(loss, name: str, *, is_real: bool):
+  """Wraps a loss of embeddings, with its own keyword options."""
+
+  def apply(context: GANOutputs, keys, aux_state, **options):
+    outputs = context.real_outputs if is_real else context.fake_outputs
+    label = context.real_label if is_real else context.fake_label
+    vectors = [_class_output(outputs, f, name) for f in ('embedding', 'proxy')]
+    values = loss(*vectors, label, axis_name=context.axis_name, **options)
+    return values, aux_state
+
+  apply.options = keyword_defaults(loss)
+  apply.options.pop('axis_name')
+  return apply
+
+
+def _tacgan(context: GANOutputs, keys, aux_state):
+  values = losses.twin_classifier_discriminator(
+    _class_output(context.real_outputs, 'class_logits', 'tacgan'),
+    _class_output(context.fake_outputs, 'twin_class_logits', 'tacgan'),
+    context.real_label,
+    context.fake_label,
+  )
+  return values, aux_state
+
+
+def _tacgan_generator(context: GANOutputs, keys, aux_state):
+  read = lambda field: _class_output(
+    context.fake_outputs, field, 'tacgan_generator'
+  )
+  values = losses.twin_classifier_generator(
+    read('class_logits'), read('twin_class_logits'), context.fake_label
+  )
+  return values, aux_state
+
+
+def _adcgan(context: GANOutputs, keys, aux_state):
+  values = losses.real_fake_class_discriminator(
+    _class_output(context.real_outputs, 'class_logits', 'adcgan'),
+    _class_output(context.fake_outputs, 'class_logits', 'adcgan'),
+    context.real_label,
+    context.fake_label,
+  )
+  return values, aux_state
+
+
+def _adcgan_generator(context: GANOutputs, keys, aux_state):
+  logits = _class_output(
+    context.fake_outputs, 'class_logits', 'adcgan_generator'
+  )
+  values = losses.real_fake_class_generator(logits, context.fake_label)
+  return values, aux_state
+
+
 _D, _G = 'discriminator', 'generator'
 PENALTIES: dict[str, PenaltySpec] = {
   'r1': PenaltySpec(219023793, _D, _r1),
@@ -228,7 +311,85 @@ PENALTIES: dict[str, PenaltySpec] = {
     _feature_matching,
     coupled=True,
     per_example=False,
-    wants_features=True,
+    wants=('features',),
+  ),
+  'acgan': PenaltySpec(
+    2241903809,
+    _D,
+    _acgan,
+    per_example=False,
+    wants=('class_logits',),
+  ),
+  'acgan_generator': PenaltySpec(
+    3464710496,
+    _G,
+    _acgan_generator,
+    per_example=False,
+    wants=('class_logits',),
+  ),
+  'reacgan': PenaltySpec(
+    4125293655,
+    _D,
+    _embedding_loss(losses.data_to_data_cross_entropy, 'reacgan', is_real=True),
+    coupled=True,
+    per_example=False,
+    wants=('embedding',),
+  ),
+  'reacgan_generator': PenaltySpec(
+    1243931546,
+    _G,
+    _embedding_loss(
+      losses.data_to_data_cross_entropy, 'reacgan_generator', is_real=False
+    ),
+    coupled=True,
+    per_example=False,
+    wants=('embedding',),
+  ),
+  'contragan': PenaltySpec(
+    2840618605,
+    _D,
+    _embedding_loss(losses.contrastive_2c, 'contragan', is_real=True),
+    coupled=True,
+    per_example=False,
+    wants=('embedding',),
+  ),
+  'contragan_generator': PenaltySpec(
+    115692582,
+    _G,
+    _embedding_loss(
+      losses.contrastive_2c, 'contragan_generator', is_real=False
+    ),
+    coupled=True,
+    per_example=False,
+    wants=('embedding',),
+  ),
+  'tacgan': PenaltySpec(
+    3205742961,
+    _D,
+    _tacgan,
+    per_example=False,
+    wants=('class_logits', 'twin_class_logits'),
+  ),
+  'tacgan_generator': PenaltySpec(
+    1724819962,
+    _G,
+    _tacgan_generator,
+    per_example=False,
+    wants=('class_logits', 'twin_class_logits'),
+  ),
+  'adcgan': PenaltySpec(
+    267116024,
+    _D,
+    _adcgan,
+    per_example=False,
+    wants=('real_fake_class_logits',),
+  ),
+  'adcgan_generator': PenaltySpec(
+    3759455744,
+    _G,
+    _adcgan_generator,
+    per_example=False,
+    wants=('real_fake_class_logits',),
   ),
 }
 

@@ -147,6 +147,10 @@ def alternating(gan: GAN, *, d_steps=1, same_latents=False, **options) -> Step:
         indices = collectives.global_example_indices(size, axis_name)
         step_key = jax.random.fold_in(key, 0)
         last['latents'] = gan_losses.sample_latents(gan, step_key, indices)
+        if gan.fake_labels != 'batch':
+          last['fake_label'] = gan_losses.sample_labels(
+            gan, step_key, indices, None
+          )
       step_key = jax.random.fold_in(key, 0)
       state, d_metrics = d_step(state, last, step_key)
     else:

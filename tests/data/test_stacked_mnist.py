@@ -196,7 +196,7 @@ class TestSource:
       for channel, place in enumerate((100, 10, 1)):
         same = (source.digits[..., 0] == x[..., channel]).all(axis=(1, 2))
         (number,) = np.flatnonzero(same)
-        assert source.classes[number] == label // place % 10
+        assert source.digit_classes[number] == label // place % 10
 
   def test_every_combination_is_drawn_about_equally(self, twenty):
     source = open_stacks()

@@ -118,14 +118,17 @@ def test_classes_are_scored_where_both_sides_have_them():
     return points(seed, n, shift=4.0 * np.eye(3)[label], label=label)
 
   real = reference_data.train_test_references(labelled(0), labelled(1))
-  of = evaluation.Evaluator(real, ('cas', 'intra_fd'), count=300)
-  cas, intra = of(labelled(2))
+  of = evaluation.Evaluator(
+    real, ('cas', 'intra_fd', 'class_accuracy'), count=300
+  )
+  cas, intra, obeys = of(labelled(2))
   assert cas.value > 0.95 and cas.baseline > 0.95 and cas.real == 'test'
   assert abs(intra.value - intra.baseline) < 0.2
+  assert obeys.value > 0.95 and obeys.baseline > 0.95 and obeys.real == 'train'
   wrong = labelled(3)
   wrong.label = (wrong.label + 1) % 3
-  cas, intra = of(wrong)
-  assert cas.value < 0.05 and intra.value > 10
+  cas, intra, obeys = of(wrong)
+  assert cas.value < 0.05 and intra.value > 10 and obeys.value < 0.05
   with pytest.raises(ValueError, match="'cas' needs classes.*generated"):
     of(points(0))
 

@@ -47,7 +47,11 @@ CYCLE = list(
   zip(
     losses.LOSSES,
     itertools.cycle(training.UPDATE_RULES),
-    itertools.cycle([n for n in training.PENALTIES if n not in ('bcr',)]),
+    itertools.cycle(
+      name
+      for name, entry in training.PENALTIES.items()
+      if name != 'bcr' and set(entry.wants) <= {'features'}
+    ),
     itertools.cycle([1, 2]),
   )
 )

@@ -57,6 +57,9 @@ NAMES = {
     same_latents
     joint_batch
     latent_dim
+    conditional
+    fake_labels
+    class_conditioning
     loss
     loss_options.real
     loss_options.fake
@@ -80,6 +83,9 @@ NAMES = {
     penalties.*.policy
     penalties.*.sigma
     penalties.*.epsilon
+    penalties.*.fakes
+    penalties.*.margin
+    penalties.*.temperature
     augment.name
     augment.policy
     augment.strength

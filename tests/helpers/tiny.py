@@ -21,14 +21,20 @@ def gan(
   **changes,
 ):
   """MLPs of 8 units on 2-D points, batch norm in G; SGD by default."""
+  classes = changes.get('classes', 0)
   if coupled is not None:
     adversarial = losses.AdversarialLoss(coupled, coupled, coupled=True)
   return training.GAN(
     generator=networks.from_linen(
-      mlp.Generator(shape=(2,), features=(8,), norm=norm)
+      mlp.Generator(shape=(2,), features=(8,), norm=norm, classes=classes)
     ),
     discriminator=networks.from_linen(
-      mlp.Discriminator(features=(8,), activation='tanh', **(d_options or {}))
+      mlp.Discriminator(
+        features=(8,),
+        activation='tanh',
+        classes=classes,
+        **(d_options or {}),
+      )
     ),
     loss=adversarial or losses.LOSSES[loss],
     latent_dim=LATENT,
@@ -38,14 +44,21 @@ def gan(
   )
 
 
-def batch(d_steps=None):
-  """Points `[BATCH, 2]`, or `[d_steps, BATCH, 2]`."""
+def batch(d_steps=None, classes=0):
+  """Points `[BATCH, 2]`, or `[d_steps, BATCH, 2]`, labeled if of classes."""
   shape = (BATCH, 2) if d_steps is None else (d_steps, BATCH, 2)
-  return {'x': jax.random.normal(jax.random.key(7), shape) + 1}
+  found = {'x': jax.random.normal(jax.random.key(7), shape) + 1}
+  if classes:
+    draw = jax.random.randint(jax.random.key(8), shape[:-1], 0, classes)
+    found['label'] = draw
+  return found
 
 
 def init(game_, hparams=None):
   """The state at step 0."""
+  example = {'x': jnp.zeros((2, 2))}
+  if game_.classes:
+    example['label'] = jnp.zeros(2, jnp.int32)
   return training.init_state(
-    game_, jax.random.key(1), {'x': jnp.zeros((2, 2))}, hparams or HYPER
+    game_, jax.random.key(1), example, hparams or HYPER
   )

@@ -83,3 +83,22 @@ def test_classification_accuracy_is_that_of_the_best_classifier():
     steps=500,
   )
   assert abs(found.value - 0.8413) < 4 * found.error
+
+
+def test_class_accuracy_is_of_the_generated_examples():
+  score = lambda *fake: class_conditional.class_accuracy(
+    *classes_at(CENTRES, 300, 0),
+    *fake,
+    jax.random.key(0),
+    classes=3,
+    steps=300,
+  )
+  assert score(*classes_at(CENTRES, 100, 1)).value > 0.99
+  x, label = classes_at(CENTRES, 100, 2)
+  half = np.where(np.arange(300) < 150, label, (label + 1) % 3)
+  found = score(x, half)
+  np.testing.assert_allclose(found.value, 0.5, atol=0.01)
+  np.testing.assert_allclose(found.error, np.sqrt(0.25 / 300), rtol=1e-3)
+  # Samples of one point for each class obey their label, too.
+  points, label = CENTRES[[0, 1, 2] * 4], np.array([0, 1, 2] * 4)
+  assert score(points, label).value == 1

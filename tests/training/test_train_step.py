@@ -161,7 +161,7 @@ def test_batch_without_the_axis_of_d_steps():
 def test_penalty_enters_with_its_weight():
   r1 = training.LossTerm(
     lambda context, keys, aux_state: (
-      penalties.r1(context.logits_fn, context.real),
+      penalties.r1(context.real_logits_fn, context.real),
       aux_state,
     )
   )
@@ -400,7 +400,7 @@ def test_a_formula_as_generator_learns():
 def test_a_small_gan_learns_the_mean():
   r1 = training.LossTerm(
     lambda context, keys, aux_state: (
-      penalties.r1(context.logits_fn, context.real),
+      penalties.r1(context.real_logits_fn, context.real),
       aux_state,
     )
   )
