@@ -40,11 +40,14 @@ def _relativistic(
     player.mlp.update(norm='none', features=(64, 64, 64))
   config.discriminator.mlp.activation = 'leaky_relu'
   for name in ('r1', 'r2'):
-    config.penalties[name].update(weight=0.05, final=0.01)
+    config.penalties[name].weight = 0.05
   common.adam(config.d_optimizer, 2e-3, b1=0.0, b2=0.99)
   common.adam(config.g_optimizer, 6e-3, b1=0.0, b2=0.99)
-  for optimizer in (config.d_optimizer, config.g_optimizer):
-    optimizer.update(schedule='linear', schedule_steps=schedule_steps)
+  config.schedules = (
+    'penalties.r1.weight+penalties.r2.weight=geometric(0.05, 0.0005); '
+    f'd_optimizer.learning_rate=linear(2e-3, 0, steps={schedule_steps}); '
+    f'g_optimizer.learning_rate=linear(6e-3, 0, steps={schedule_steps})'
+  )
   config.ema_decay = ema_decay
 
 

@@ -270,10 +270,6 @@ CALLS = {
     bind(augment.instance_noise, 'sigma'),
     (REAL_2D, KEYS, HALF),
   ),
-  'augment.linear_decay': (
-    bind(augment.linear_decay, 'start', 'steps'),
-    (TWO, HALF, TWO),
-  ),
   'metrics.classification_accuracy': (
     bind(metrics.classification_accuracy, classes=2, **FEW),
     (FAKE_2D, LABELS, REAL_2D, LABELS, KEY),
@@ -367,7 +363,6 @@ CALLS = {
   'prng.sample_normal': (lambda keys: prng.sample_normal(keys, 2), (KEYS,)),
   'training.ema_update': (training.ema_update, (PARAMS, PARAMS, HALF)),
   'training.half_life_decay': (ema.half_life_decay, (HALF, TWO)),
-  'training.ramped_decay': (ema.ramped_decay, (TWO, HALF, HALF)),
   'training.init_state': (
     lambda key, x, decay: training.init_state(
       GAN, key, {'x': x}, {'ema_decay': decay}
@@ -407,6 +402,12 @@ CALLS = {
   'training.make_train_step, guarded': (
     nonfinite.skip_nonfinite(training.make_train_step(GAN)),
     STEP_ARGS,
+  ),
+  'training.make_schedule': (
+    lambda start, steps, step: training.make_schedule('x', ['cosine']).apply(
+      {'x_start_0': start, 'x_end_0': 1.0, 'x_steps_0': steps}, step
+    ),
+    (HALF, TWO, TWO),
   ),
   'training.make_term': image_step(
     d_terms=terms('r1', 'lecam', 'dragan'),
@@ -528,7 +529,6 @@ def test_values_are_those_outside():
 BAD = {
   'init_ada': (augment.init_ada, 5.0),
   'ada': (lambda x: augment.ada(IMAGES, KEYS, strength=x), 5.0),
-  'linear_decay': (lambda x: augment.linear_decay(0, start=1, steps=x), -1),
   'smooth_labels': (lambda x: losses.smooth_labels(PLAIN, x), 1.0),
   'top_k': (lambda k: losses.top_k_mask(FAKE, k), N + 1),
   'least_squares': (lambda x: losses.least_squares(real_target=x), -1.0),

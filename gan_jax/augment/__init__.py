@@ -8,7 +8,7 @@ names to functions.
 from gan_jax.augment.ada_controller import init_ada, update_ada
 from gan_jax.augment.ada_pipe import ada
 from gan_jax.augment.diff_augment_pipe import diff_augment
-from gan_jax.augment.input_noise import instance_noise, linear_decay
+from gan_jax.augment.input_noise import instance_noise
 
 __all__ = [
   'AUGMENTS',
@@ -16,7 +16,6 @@ __all__ = [
   'diff_augment',
   'init_ada',
   'instance_noise',
-  'linear_decay',
   'update_ada',
 ]
 

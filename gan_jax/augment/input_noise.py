@@ -1,10 +1,9 @@
-"""Instance noise on all discriminator inputs, and its decay."""
+"""Instance noise on all discriminator inputs."""
 
 import chex
 import jax
-import jax.numpy as jnp
 
-from gan_jax import prng, tracing
+from gan_jax import prng
 
 Array = jax.Array
 
@@ -39,27 +38,3 @@ def instance_noise(x: Array, keys: Array, *, sigma: Array | float) -> Array:
   chex.assert_rank(sigma, 0)
   noise = prng.sample_normal(keys, x.shape[1:])
   return (x + sigma * noise).astype(x.dtype)
-
-
-def linear_decay(
-  step: Array | int, *, start: float, steps: Array | int
-) -> Array:
-  """Decays linearly from `start` at step 0 to 0 at `steps` and later.
-
-  Args:
-    step: current step, scalar integer, at least 0.
-    start: value at step 0.
-    steps: step at which 0 is reached; 0 for the constant `start`.
-
-  Returns:
-    The value at this step, float32 scalar.
-
-  Raises:
-    AssertionError: if step or steps is not a scalar.
-    ValueError: if steps is not traced and below 0.
-  """
-  chex.assert_rank([step, steps], 0)
-  if tracing.fails(lambda steps: steps >= 0, steps):
-    raise ValueError(f'steps={steps}: must be at least 0')
-  left = 1 - jnp.asarray(step, jnp.float32) / jnp.maximum(steps, 1)
-  return start * jnp.where(steps == 0, 1.0, jnp.clip(left, 0, 1))

@@ -37,8 +37,10 @@ from gan_jax.config.rules import (
   fake_label_rule,
   used_penalties,
   uses_top_k,
+  varies,
   wants_features,
 )
+from gan_jax.config.schedules import parse_schedules
 from gan_jax.config.schema import Config
 from gan_jax.config.sweeps import swept_names
 
@@ -55,12 +57,14 @@ __all__ = [
   'flatten',
   'format_config',
   'is_ensemble',
+  'parse_schedules',
   'resolve',
   'resolve_eval',
   'swept_names',
   'to_dict',
   'used_penalties',
   'uses_top_k',
+  'varies',
   'wants_features',
   'with_own_parts',
   'with_values',

@@ -100,9 +100,7 @@ class InstanceNoise:
   """Gaussian noise on all that the discriminator sees.
 
   Attributes:
-    sigma: Standard deviation at step 0. 0 turns the noise off.
-    steps: Steps until it has fallen to 0, linearly. 0 keeps it constant.
+    sigma: Standard deviation. 0 turns the noise off.
   """
 
   sigma: float = option(0.0, at_least=0)
-  steps: int = option(0, at_least=0)

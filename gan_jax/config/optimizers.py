@@ -1,4 +1,4 @@
-"""Options of the optimizers, their schedules, and the steps between updates.
+"""Options of the optimizers, and the steps between updates.
 
 `gan_jax.training.optimizers` builds the optax transforms.
 """
@@ -15,7 +15,6 @@ OPTIMIZERS = (
   'optimistic_sgd',
   'optimistic_adam',
 )
-SCHEDULES = ('constant', 'linear', 'cosine')
 UPDATE_RULES = (
   'alternating',
   'simultaneous',
@@ -117,12 +116,7 @@ class Optimizer(Part):
 
   Attributes:
     name: One of OPTIMIZERS.
-    learning_rate: Learning rate, before the schedule's factor.
-    schedule: Decay of the learning rate, one of SCHEDULES; all but 'constant'
-      end at 0.
-    schedule_steps: Updates until the end of the decay, warm-up included. 0
-      takes all updates of the run.
-    warmup_steps: Updates of a linear increase from 0, before the decay.
+    learning_rate: Learning rate.
     weight_clip: Largest absolute value of a parameter, to which it is clipped
       after each update. 0 turns clipping off.
     sgd: Options of stochastic gradient descent.
@@ -135,9 +129,6 @@ class Optimizer(Part):
 
   name: str = option('adam', names=OPTIMIZERS)
   learning_rate: float = option(2e-4, at_least=0)
-  schedule: str = option('constant', choices=SCHEDULES)
-  schedule_steps: int = option(0, at_least=0)
-  warmup_steps: int = option(0, at_least=0)
   weight_clip: float = option(0.0, at_least=0)
   sgd: SGD = SGD()
   adam: Adam = Adam()

@@ -133,14 +133,10 @@ class Penalty:
     weight: Factor on the penalty in the player's loss. 0 leaves it out.
     every: Computes the penalty at every n-th step, n times as large (lazy
       regularization).
-    final: Factor that the weight reaches after `steps`, geometrically.
-    steps: Steps until `final` is reached. 0 takes `num_steps`.
   """
 
   weight: float = option(0.0, at_least=0)
   every: int = option(1, at_least=1)
-  final: float = option(1.0, above=0)
-  steps: int = option(0, at_least=0)
 
 
 @dataclasses.dataclass(frozen=True)

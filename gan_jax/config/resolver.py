@@ -8,7 +8,7 @@ no meaning, and fills in the options whose 0 stands for another value.
 import dataclasses
 from typing import Any, Collection, Iterator, Mapping
 
-from gan_jax.config import export, fields, rules
+from gan_jax.config import export, fields, rules, schedules
 from gan_jax.config.evaluation import Eval
 from gan_jax.config.fields import Part, is_section, normalize
 from gan_jax.config.penalties import (
@@ -61,14 +61,14 @@ def resolve(mapping: Any, typed: Collection[str] = ()) -> Config:
   allowed = Config()
   leaves = dict(_leaves(mapping, allowed))
   values = fill_options('the config', leaves, fields.flatten_section(allowed))
-  config = _build(allowed, values)
+  config = _with_schedules(_build(allowed, values))
   scored = _with_canonical_metrics(config.eval)
   config = dataclasses.replace(config, eval=scored)
   _check_swept(config)
-  _check_typed(config, typed)
+  _check_typed(config, typed, values)
   rules.check_rules(config)
   rules.warn(config)
-  return _filled_in(config)
+  return config
 
 
 def resolve_eval(mapping: Any) -> Eval:
@@ -109,6 +109,10 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
   """
   mapping = dataclasses.asdict(config)
   for leaf, value in values.items():
+    if leaf.startswith(schedules.PREFIX):
+      text = mapping['schedules']
+      mapping['schedules'] = schedules.with_argument(text, leaf, value)
+      continue
     *path, last = leaf.split('.')
     section = mapping
     for name in path:
@@ -269,6 +273,27 @@ def _build(default: Any, values: Mapping[str, Any], prefix: str = '') -> Any:
   return type(default)(**made)
 
 
+def _with_schedules(config: Config) -> Config:
+  """Returns a config whose scheduled options have their first values."""
+  parsed = schedules.parse_schedules(
+    config.schedules, num_steps=config.num_steps, batch_size=config.batch_size
+  )
+  for schedule in parsed:
+    for name in schedule.options:
+      rules.check_scheduled(config, name, schedule)
+      config = _replace_leaf(config, name, schedule.segments[0].start)
+  text = schedules.format_schedules(parsed)
+  return dataclasses.replace(config, schedules=text)
+
+
+def _replace_leaf(section: Any, dotted: str, value: Any) -> Any:
+  """Returns a section with another value of one of its leaves."""
+  name, _, rest = dotted.partition('.')
+  if rest:
+    value = _replace_leaf(getattr(section, name), rest, value)
+  return dataclasses.replace(section, **{name: value})
+
+
 def _with_canonical_metrics(scored: Eval) -> Eval:
   names = rules.metric_names(scored.metrics)
   spelled = {part.strip() for part in scored.metrics.split(',')}
@@ -281,6 +306,12 @@ def _check_swept(config: Config) -> None:
   """Refuses a sweep of what is not a continuous option."""
   leaves = fields.flatten_section(config)
   for name in swept_names(config.ensemble.sweep):
+    if name.startswith(schedules.PREFIX):
+      try:
+        schedules.with_argument(config.schedules, name, 1.0)
+      except ValueError as error:
+        raise ValueError(f'ensemble.sweep: {error}') from None
+      continue
     if isinstance(leaves.get(name), float):
       continue
     if name in leaves:
@@ -312,16 +343,31 @@ def _unknown_swept(name: str, config: Config) -> str:
   return unknown_name_message(name, floats, 'continuous option')
 
 
-def _check_typed(config: Config, typed: Collection[str]) -> None:
-  """Refuses options that a user typed for a part that is not chosen."""
+def _check_typed(
+  config: Config, typed: Collection[str], given: Mapping[str, Any]
+) -> None:
+  """Refuses options that a user typed, and that have no effect."""
+  first = fields.flatten_section(config)
+  scheduled = schedules.scheduled_names(config.schedules)
   for leaf in typed:
     reason = _not_chosen(config, leaf)
+    if leaf in scheduled and given.get(leaf) != first[leaf]:
+      reason = _scheduled(leaf)
     if reason:
       raise ValueError(f'{leaf}: {reason}')
   for leaf in swept_names(config.ensemble.sweep):
-    reason = _not_chosen(config, leaf)
+    is_scheduled = leaf in scheduled
+    reason = _scheduled(leaf) if is_scheduled else _not_chosen(config, leaf)
     if reason:
       raise ValueError(f'ensemble.sweep: {leaf}: {reason}')
+
+
+def _scheduled(leaf: str) -> str:
+  names = [f'{schedules.PREFIX}{leaf}.{x}' for x in schedules.ARGUMENTS]
+  return (
+    'it has a schedule; change that, or leave this out. In a sweep, its '
+    f'arguments are {", ".join(names)}'
+  )
 
 
 def _not_chosen(config: Config, leaf: str) -> str:
@@ -351,30 +397,3 @@ def _not_chosen(config: Config, leaf: str) -> str:
         '0, too, or leave this out'
       )
   return ''
-
-
-def _filled_in(config: Config) -> Config:
-  """Returns the config with options whose 0 stands for another value."""
-  return dataclasses.replace(
-    config,
-    penalties=_with_steps(config),
-    g_optimizer=_with_schedule(config.g_optimizer, config.num_steps),
-    d_optimizer=_with_schedule(
-      config.d_optimizer, config.num_steps * config.d_steps
-    ),
-  )
-
-
-def _with_steps(config: Config) -> Penalties:
-  filled = {}
-  for name in rules.used_penalties(config):
-    penalty = getattr(config.penalties, name)
-    if penalty.final != 1 and not penalty.steps:
-      filled[name] = dataclasses.replace(penalty, steps=config.num_steps)
-  return dataclasses.replace(config.penalties, **filled)
-
-
-def _with_schedule(optimizer: Any, updates: int) -> Any:
-  if optimizer.schedule == 'constant' or optimizer.schedule_steps:
-    return optimizer
-  return dataclasses.replace(optimizer, schedule_steps=updates)

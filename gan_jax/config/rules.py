@@ -5,32 +5,46 @@ raises ValueError for a combination that has no meaning. What depends on the
 data, their shape or the devices is checked where these are known.
 """
 
+import dataclasses
 import math
+from typing import Any
 
 from gan_jax import validation
+from gan_jax.config import fields
 from gan_jax.config.evaluation import METRIC_ALIASES, METRICS, Eval
 from gan_jax.config.fields import canonical_name
 from gan_jax.config.losses import LOSSES, OWN_LOSS, LossFacts
 from gan_jax.config.networks import MODELS, OWN_MODEL
-from gan_jax.config.optimizers import Optimizer
 from gan_jax.config.penalties import PENALTIES
+from gan_jax.config.schedules import Schedule, scheduled_names
 from gan_jax.config.schema import Config
 from gan_jax.config.sweeps import swept_names
+from gan_jax.validation import unknown_name_message
 
 
 def used_penalties(config: Config) -> tuple[str, ...]:
-  """Returns the penalties of weight above 0, and those whose weight is swept.
+  """Returns the penalties of weight above 0, and those whose weight varies.
 
   Args:
     config: The config.
   """
-  swept = swept_names(config.ensemble.sweep)
   return tuple(
     name
     for name in PENALTIES
     if getattr(config.penalties, name).weight > 0
-    or f'penalties.{name}.weight' in swept
+    or varies(config, f'penalties.{name}.weight')
   )
+
+
+def varies(config: Config, name: str) -> bool:
+  """Returns whether an option is swept, or changes over the run.
+
+  Args:
+    config: The config.
+    name: Dotted name of the option.
+  """
+  swept = swept_names(config.ensemble.sweep)
+  return name in swept or name in scheduled_names(config.schedules)
 
 
 def loss_facts(config: Config) -> LossFacts:
@@ -84,6 +98,61 @@ def fake_label_rule(config: Config) -> str:
   return config.fake_labels or default
 
 
+def hparam_options(config: Config) -> tuple[str, ...]:
+  """Returns the dotted names of the options that may change over the run.
+
+  Args:
+    config: The config.
+  """
+  names = []
+  for player in ('g_optimizer', 'd_optimizer'):
+    part = getattr(config, player)
+    own = [f'{part.name}.{name}' for name, _ in fields.children(part.options)]
+    names += [f'{player}.{n}' for n in ('learning_rate', 'weight_clip', *own)]
+  names += [f'penalties.{name}.weight' for name in PENALTIES]
+  options = config.augment.options
+  if options is not None and not options.target:
+    names.append(f'augment.{config.augment.name}.strength')
+  return (
+    *names,
+    *('ema_decay', 'ema_half_life', 'label_smoothing', 'consensus_weight'),
+    *('instance_noise.sigma', 'lookahead.alpha'),
+  )
+
+
+def check_scheduled(config: Config, name: str, schedule: Schedule) -> None:
+  """Refuses the schedule of an option that does not take it.
+
+  Args:
+    config: The config.
+    name: Dotted name of the option.
+    schedule: Its schedule.
+
+  Raises:
+    ValueError: If the option cannot change over the run, or takes other values.
+  """
+  allowed = hparam_options(config)
+  if name not in allowed:
+    raise ValueError(
+      f'schedules: {unknown_name_message(name, allowed, "option of a schedule")}'
+    )
+  section: Any = config
+  *path, last = name.split('.')
+  for part in path:
+    section = getattr(section, part)
+  limits = next(
+    f.metadata for f in dataclasses.fields(section) if f.name == last
+  )
+  for segment in schedule.segments:
+    for value in (segment.start, segment.end):
+      fields.check(f'schedules: {name}', value, limits)
+  if name == 'ema_decay' and config.ema_half_life:
+    raise ValueError(
+      f'schedules: ema_decay, with ema_half_life={config.ema_half_life} in its '
+      'place; schedule ema_half_life'
+    )
+
+
 def uses_top_k(config: Config) -> bool:
   """Returns whether the generator learns from fewer than all its examples.
 
@@ -120,10 +189,6 @@ def check_rules(config: Config) -> None:
     _check_eval,
   ):
     rule(config)
-  updates = config.num_steps, config.num_steps * config.d_steps
-  players = config.g_optimizer, config.d_optimizer
-  for name, part, count in zip(('g', 'd'), players, updates):
-    _check_schedule(f'{name}_optimizer', part, count)
 
 
 def warn(config: Config) -> None:
@@ -445,14 +510,3 @@ def metric_names(text: str) -> tuple[str, ...]:
     canonical_name('entry of eval.metrics', name, METRICS, METRIC_ALIASES)
     for name in names
   )
-
-
-def _check_schedule(where: str, part: Optimizer, updates: int) -> None:
-  if part.schedule == 'constant':
-    return
-  steps = part.schedule_steps or updates
-  if steps - part.warmup_steps < 1:
-    raise ValueError(
-      f'{where}: a {part.schedule} schedule of {steps} steps with '
-      f'warmup_steps={part.warmup_steps}: must leave at least one step'
-    )

@@ -97,8 +97,9 @@ class Config:
       [0, 1].
     ema_half_life: Half-life of the average in examples, instead of
       `ema_decay`. 0 takes `ema_decay`.
-    ema_rampup: Largest half-life of the average, as a share of the steps done
-      (StyleGAN2: 0.05). 0 turns the ramp-up off.
+    schedules: Values over the run of options that take any number, such as
+      'penalties.r1.weight=geometric(1, 0.1, steps=10000)'; several separated by
+      ';'.
     diagnostics: Whether to log the norms of gradients and the cosines of
       successive updates.
     data: Section of the examples.
@@ -166,7 +167,7 @@ class Config:
   consensus_weight: float = option(0.0, at_least=0)
   ema_decay: float = option(0.999, at_least=0, at_most=1)
   ema_half_life: float = option(0.0, at_least=0)
-  ema_rampup: float = option(0.0, at_least=0)
+  schedules: str = option('')
   diagnostics: bool = option(False)
   data: Data = Data()
   parallel: str = option('pmap', names=PARALLEL)

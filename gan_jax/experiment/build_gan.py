@@ -62,7 +62,8 @@ def build_gan(
     augment=build_objective.build_augment(config),
     instance_noise=build_objective.build_instance_noise(config),
     packing=config.packing,
-    consensus=config.consensus_weight > 0,
+    consensus=config.consensus_weight > 0
+    or config_lib.varies(config, 'consensus_weight'),
     joint_batch=config.joint_batch,
     d_loss_scale=config.d_loss_scale,
     g_loss_scale=config.g_loss_scale,
@@ -97,6 +98,7 @@ def build_train_step(
     d_steps=config.d_steps,
     same_latents=config.same_latents,
     **_aux_state_options(config),
+    schedules=build_hparams.build_schedules(config),
     axis_name=axis_name,
     micro_batches=config.micro_batches,
   )

@@ -45,11 +45,6 @@ def build_optimizer(optimizer: Any, prefix: str) -> gan.Optimizer:
     optimizer: `config.g_optimizer` or `config.d_optimizer`.
     prefix: 'g' or 'd', the prefix of its hyper-parameters.
   """
-  factor = None
-  if optimizer.schedule != 'constant' or optimizer.warmup_steps:
-    factor = optimizers.make_schedule(
-      optimizer.schedule, optimizer.schedule_steps, optimizer.warmup_steps
-    )
   return optimizers.from_hparams(
-    optimizer.name, prefix, factor, clip=optimizer.weight_clip > 0
+    optimizer.name, prefix, clip=optimizer.weight_clip > 0
   )

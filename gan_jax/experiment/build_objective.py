@@ -5,8 +5,6 @@ import functools
 import math
 from typing import Any, Callable
 
-import jax.numpy as jnp
-
 from gan_jax import augment, losses, training
 from gan_jax import config as config_lib
 from gan_jax.training.gan import Hparams
@@ -27,13 +25,16 @@ def build_loss(config: config_lib.Config, own: Any = None) -> Any:
   if options is not None:
     loss = losses.FACTORIES[config.loss](**dataclasses.asdict(options))
   count = _top_k_count(config)
-  if not config.label_smoothing and count is None:
+  smooths = config.label_smoothing or config_lib.varies(
+    config, 'label_smoothing'
+  )
+  if not smooths and count is None:
     return loss
 
   def wrapped(hparams: Hparams, step):
     is_loss = isinstance(loss, losses.AdversarialLoss)
     wrapped_loss = loss if is_loss else loss(hparams, step)
-    if config.label_smoothing:
+    if smooths:
       wrapped_loss = losses.smooth_labels(
         wrapped_loss, hparams['label_smoothing']
       )
@@ -73,16 +74,8 @@ def build_penalties(
       continue
     options = dataclasses.asdict(getattr(config.penalties, name))
     del options['weight']  # it is in state.hparams
-    factor = geometric_decay(options.pop('final'), options.pop('steps'))
-    terms[name] = training.make_term(name, factor=factor, **options)
+    terms[name] = training.make_term(name, **options)
   return terms
-
-
-def geometric_decay(final: float, steps: int) -> Callable[[Any], Any] | None:
-  """Returns step -> a factor that falls from 1 to `final`, None if constant."""
-  if final == 1:
-    return None
-  return lambda step: final ** jnp.minimum(step / steps, 1.0)
 
 
 def build_augment(config: config_lib.Config) -> training.Augmentation | None:
@@ -119,12 +112,7 @@ def build_instance_noise(
   Args:
     config: resolved config.
   """
-  if not config.instance_noise.sigma:
+  noise = config.instance_noise
+  if not noise.sigma and not config_lib.varies(config, 'instance_noise.sigma'):
     return None
-
-  def sigma(hparams: Hparams, step):
-    return augment.linear_decay(
-      step, start=hparams['noise_sigma'], steps=config.instance_noise.steps
-    )
-
-  return sigma
+  return lambda hparams, step: hparams['noise_sigma']

@@ -18,6 +18,7 @@ from gan_jax.training.gradients import make_gradient_fn
 from gan_jax.training.hparams import required_hparams
 from gan_jax.training.optimizers import OPTIMIZERS
 from gan_jax.training.penalty_terms import PENALTIES, make_term
+from gan_jax.training.schedules import Schedule, make_schedule
 from gan_jax.training.state import (
   GANState,
   NetState,
@@ -40,6 +41,7 @@ __all__ = [
   'NetState',
   'OPTIMIZERS',
   'PENALTIES',
+  'Schedule',
   'Step',
   'UPDATE_RULES',
   'ema_update',
@@ -52,6 +54,7 @@ __all__ = [
   'make_gradient_fn',
   'make_logits_fn',
   'make_sample_fn',
+  'make_schedule',
   'make_term',
   'make_train_step',
   'player_weights',

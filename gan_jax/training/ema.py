@@ -142,29 +142,3 @@ def half_life_decay(half_life: float, batch_size: int) -> float:
       'above 0'
     )
   return 0.5 ** (batch_size / half_life)
-
-
-def ramped_decay(
-  step: jax.Array | int, decay: jax.Array | float, rampup: jax.Array | float
-) -> jax.Array:
-  """Computes the decay at a step when the half-life is warmed up.
-
-  The half-life is at most `rampup` times the number of steps done, so that the
-  average forgets the untrained initial weights. At step 0 the decay is 0.
-
-  Args:
-    step: number of updates of the average done, scalar.
-    decay: decay after the warm-up, in [0, 1].
-    rampup: largest half-life as a fraction of the steps done; 0.05 in
-      StyleGAN2. 0 disables the warm-up.
-
-  Returns:
-    The decay, float32 scalar, at most `decay`.
-
-  References:
-    Karras et al., Training Generative Adversarial Networks with Limited Data,
-    https://arxiv.org/abs/2006.06676, 2020, appendix C.
-  """
-  span = jnp.float32(rampup) * step
-  warm = jnp.where(span > 0, 0.5 ** (1 / jnp.maximum(span, 1e-9)), 0.0)
-  return jnp.where(jnp.float32(rampup) > 0, jnp.minimum(decay, warm), decay)

@@ -108,7 +108,6 @@ class LossTerm(NamedTuple):
     every: interval in steps. The term is computed at every n-th step and scaled
       by n (lazy regularization); its auxiliary arrays change only at those
       steps.
-    factor: step -> factor on the weight; None for none.
     player: player whose loss the term belongs to, 'discriminator' or
       'generator'; '' for either.
     noise_id: integer folded into the keys of the term's noise; None derives it
@@ -119,7 +118,6 @@ class LossTerm(NamedTuple):
   aux_state: PyTree = ()
   coupled: bool = False
   every: int = 1
-  factor: Callable[[Array], Array] | None = None
   player: str = ''
   noise_id: int | None = None
 

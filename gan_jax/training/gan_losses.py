@@ -273,10 +273,7 @@ def _add_terms(loss, terms, context, state: GANState, step_key):
       metrics[name], aux_state[name] = _lazy_value(
         name, term, context, keys, before, state.step
       )
-    weight = state.hparams[f'{name}_weight']
-    if term.factor is not None:
-      weight = weight * term.factor(state.step)
-    loss = loss + weight * metrics[name]
+    loss = loss + state.hparams[f'{name}_weight'] * metrics[name]
   return loss, metrics, aux_state
 
 

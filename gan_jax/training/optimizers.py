@@ -18,51 +18,6 @@ from gan_jax.validation import keyword_defaults
 
 Hparams = Mapping[str, Any]
 
-Schedule = Callable[[Any], Any]
-
-
-def _warm(warmup_steps: int, after: Schedule) -> Schedule:
-  def schedule(count):
-    warmup = (count + 1) / max(warmup_steps, 1)
-    late = after(jnp.maximum(count - warmup_steps, 0))
-    return jnp.where(count < warmup_steps, warmup, late)
-
-  return schedule if warmup_steps else after
-
-
-def make_schedule(name: str, steps: int, warmup_steps: int = 0) -> Schedule:
-  """Builds the factor on the learning rate as a function of the update count.
-
-  Args:
-    name: 'constant', 'linear' (to 0) or 'cosine' (to 0).
-    steps: number of updates until the end of the decay, including the warm-up.
-    warmup_steps: number of updates of a linear warm-up from 0, before the
-      decay.
-
-  Returns:
-    Function count -> factor in [0, 1].
-
-  Raises:
-    ValueError: if the name is unknown, warmup_steps is negative, or the warm-up
-      leaves no step for the decay.
-  """
-  if warmup_steps < 0:
-    raise ValueError(f'warmup_steps={warmup_steps}: must be at least 0')
-  decays = ('constant', 'linear', 'cosine')
-  if name not in decays:
-    raise ValueError(f'schedule={name!r}: choose one of {decays}')
-  if name == 'constant':
-    return _warm(warmup_steps, lambda count: 1.0)
-  decay_steps = steps - warmup_steps
-  if decay_steps < 1:
-    raise ValueError(
-      f'{name} schedule of {steps} steps with {warmup_steps} of warm-up: the '
-      'warm-up must leave at least one step'
-    )
-  if name == 'linear':
-    return _warm(warmup_steps, optax.linear_schedule(1.0, 0.0, decay_steps))
-  return _warm(warmup_steps, optax.cosine_decay_schedule(1.0, decay_steps))
-
 
 def _sgd(learning_rate, *, momentum: float = 0.0):
   return optax.sgd(learning_rate, momentum=momentum)
@@ -165,7 +120,6 @@ def hparam_defaults(name: str) -> dict[str, float]:
 def from_hparams(
   name: str,
   prefix: str,
-  factor: Schedule | None = None,
   *,
   clip: bool = False,
 ) -> Callable[[Hparams], optax.GradientTransformation]:
@@ -175,7 +129,6 @@ def from_hparams(
     name: a key of OPTIMIZERS.
     prefix: prefix of its entries in hparams: 'd' reads 'd_learning_rate',
       'd_b1', ...
-    factor: schedule, count -> factor on the learning rate; None for none.
     clip: whether to clip parameters to hparams[f'{prefix}_weight_clip'].
 
   Returns:
@@ -186,8 +139,7 @@ def from_hparams(
   def build(hparams):
     rate = hparams[f'{prefix}_learning_rate']
     options = {n: hparams[f'{prefix}_{n}'] for n in names}
-    scheduled = rate if factor is None else lambda count: rate * factor(count)
-    transform = OPTIMIZERS[name](scheduled, **options)
+    transform = OPTIMIZERS[name](rate, **options)
     if not clip:
       return transform
     return optax.chain(

@@ -413,7 +413,6 @@ def make_term(
   name: str,
   *,
   every: int = 1,
-  factor: Callable[[Array], Array] | None = None,
   **options,
 ) -> LossTerm:
   """Builds the loss term of a penalty.
@@ -422,7 +421,6 @@ def make_term(
     name: a key of PENALTIES.
     every: interval in steps. The term is computed at every n-th step and scaled
       by n.
-    factor: step -> factor on the weight; None for none.
     **options: options of the penalty, see penalty_options(name).
 
   Returns:
@@ -445,7 +443,6 @@ def make_term(
     aux_state=entry.aux_state,
     coupled=entry.coupled,
     every=every,
-    factor=factor,
     player=entry.player,
     noise_id=entry.noise_id,
   )

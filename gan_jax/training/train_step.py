@@ -6,7 +6,7 @@ everything on which the devices must agree. Without `axis_name` it is all of
 single-device training.
 """
 
-from typing import Any
+from typing import Any, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from gan_jax.pixels import to_float
 from gan_jax.training import ema, eval_fns, update_rules
 from gan_jax.training import gan as gan_lib
 from gan_jax.training.gradients import PLAYERS
+from gan_jax.training.schedules import Schedule, apply_schedules
 from gan_jax.training.state import GANState
 from gan_jax.training.update_rules import Step
 
@@ -126,6 +127,7 @@ def make_train_step(
   same_latents: bool = False,
   lookahead_every: int = 0,
   diagnostics: bool = False,
+  schedules: Mapping[str, Schedule] | None = None,
   axis_name: str | None = None,
   micro_batches: int = 1,
 ) -> Step:
@@ -136,7 +138,7 @@ def make_train_step(
 
   Args:
     gan: the GAN. `state.hparams['ema_decay']` is the decay of the generator's
-      EMA, and 'ema_rampup', if present, its warm-up (ema.ramped_decay).
+      EMA.
     rule: a key of update_rules.UPDATE_RULES. 'past_extragradient' needs
       init_aux_state.
     d_steps: discriminator steps per generator step, each on its own batch and
@@ -149,6 +151,8 @@ def make_train_step(
       Needs init_aux_state.
     diagnostics: whether the metrics include the norms of both gradients and the
       cosine between successive updates. Needs init_aux_state.
+    schedules: schedule of each hyper-parameter that changes with the step, see
+      schedules.make_schedule. Its value is in the metrics, by its name.
     axis_name: name of the mapped axis of devices; None for a single device.
     micro_batches: number of parts that the batch of a device is split into, as
       in gradients.make_gradient_fn.
@@ -181,6 +185,7 @@ def make_train_step(
     micro_batches=micro_batches,
     norms=diagnostics,
   )
+  schedules = schedules or {}
   memory = {
     update_rules.PAST_GRADIENT: rule == 'past_extragradient',
     _SLOW_WEIGHTS: bool(lookahead_every),
@@ -188,8 +193,11 @@ def make_train_step(
   }
 
   def train_step(state, batch, key):
-    _check_call(state, batch, d_steps, memory)
+    _check_call(state, batch, d_steps, memory, schedules)
     batch = {**batch, 'x': to_float(batch['x'])}
+    constant = state.hparams
+    hparams = apply_schedules(schedules, constant, state.step)
+    state = state.replace(hparams=hparams)
     before = state
     state, metrics = play_round(
       state, batch, jax.random.fold_in(prng.typed_keys(key), state.step)
@@ -200,17 +208,15 @@ def make_train_step(
       state, more = _update_cosines(before, state)
       metrics = {**metrics, **more}
     generator = eval_fns.player_weights(state.generator)
-    decay = state.hparams['ema_decay']
-    if 'ema_rampup' in state.hparams:
-      decay = ema.ramped_decay(state.step, decay, state.hparams['ema_rampup'])
-    state = _update_ema(state, generator, decay)
-    return state.replace(step=state.step + 1), metrics
+    state = _update_ema(state, generator, hparams['ema_decay'])
+    metrics = {**metrics, **{name: hparams[name] for name in schedules}}
+    return state.replace(step=state.step + 1, hparams=constant), metrics
 
   train_step.axis_name = axis_name
   return train_step
 
 
-def _check_call(state, batch, d_steps, memory):
+def _check_call(state, batch, d_steps, memory, schedules):
   found = batch['x'].shape[0]
   if found != d_steps:
     raise ValueError(
@@ -218,6 +224,7 @@ def _check_call(state, batch, d_steps, memory):
       f'{batch["x"].shape}), but d_steps={d_steps}'
     )
   wanted = ['ema_decay'] + ['lookahead_alpha'] * memory[_SLOW_WEIGHTS]
+  wanted += [read for schedule in schedules.values() for read in schedule.reads]
   absent = [name for name in wanted if name not in state.hparams]
   if absent:
     raise ValueError(

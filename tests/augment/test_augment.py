@@ -13,7 +13,6 @@ from gan_jax.augment import (
   ada_pipe,
   diff_augment_pipe,
   instance_noise,
-  linear_decay,
   transforms,
 )
 
@@ -478,15 +477,6 @@ def test_instance_noise(shape):
   assert_moments(noisy.astype(np.float32).reshape(-1), 1, 0.25)
   # Each example goes by its own key.
   np.testing.assert_array_equal(add(order[::-1], 0.5)[::-1], noisy)
-
-
-def test_linear_decay():
-  decay = jax.jit(
-    lambda step, steps: linear_decay(step, start=0.2, steps=steps)
-  )
-  values = [float(decay(step, 4)) for step in (0, 1, 4, 9)]
-  np.testing.assert_allclose(values, [0.2, 0.15, 0, 0], atol=1e-7)
-  assert float(decay(1000, 0)) == pytest.approx(0.2)
 
 
 def run(aux_state, logits, batches, **options):

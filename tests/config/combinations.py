@@ -86,7 +86,6 @@ REFUSED = {
     'penalties.lecam.weight=-1.0: must be at least 0',
   ),
   'every': (_penalty('r1', every=0), 'penalties.r1.every=0: must be at least'),
-  'final': (_penalty('r1', final=0.0), 'penalties.r1.final=0.0: must be above'),
   'weight that is not finite': (
     _penalty('r1', weight=float('inf')),
     'penalties.r1.weight=inf: must be finite',
@@ -199,8 +198,8 @@ REFUSED = {
     'd_optimizer.adam.b1=1.0: must be at least 0, below 1',
   ),
   'schedule': (
-    {'g_optimizer': {'schedule': 'linear', 'warmup_steps': 4}},
-    'g_optimizer: a linear schedule of 4 steps with warmup_steps=4',
+    {'schedules': 'ema_decay=linear(0.5, 1.5)'},
+    'schedules: ema_decay=1.5: must be between 0 and 1',
   ),
   'half-life': (
     {'ema_half_life': float('nan')},
@@ -268,10 +267,9 @@ ACCEPTED = {
     'discriminator': _discriminator(outputs=4),
     'loss': 'mmd_rational_quadratic',
   },
-  'warm-up but for a step': {
-    'g_optimizer': {'schedule': 'linear', 'warmup_steps': 3},
+  'a schedule beyond the end': {
+    'schedules': 'g_optimizer.learning_rate=linear(0, 1, steps=100)',
   },
-  'warm-up beyond the end': {'g_optimizer': {'warmup_steps': 100}},
   'skipping of one run': {'nonfinite': 'skip'},
   'adaptive strength from 0': {
     **_IMAGES,

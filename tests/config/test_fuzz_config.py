@@ -25,8 +25,6 @@ NAMES = {
   'discriminator.name': sorted(models.MODELS),
   'g_optimizer.name': list(training.OPTIMIZERS),
   'd_optimizer.name': list(training.OPTIMIZERS),
-  'g_optimizer.schedule': ['constant', 'linear', 'cosine'],
-  'd_optimizer.schedule': ['constant', 'linear', 'cosine'],
   'update_rule': list(training.UPDATE_RULES),
   'parallel': ['pmap', 'shard_map'],
   'compute_dtype': ['float32', 'bfloat16'],
@@ -134,7 +132,7 @@ def run(built):
   [
     ('d2l_gaussian', 'd_optimizer.learning_rate', math.inf),
     ('d2l_gaussian', 'g_optimizer.adam.b1', 1.0),
-    ('d2l_gaussian', 'g_optimizer.warmup_steps', -3),
+    ('d2l_gaussian', 'g_optimizer.learning_rate', -3),
     ('d2l_gaussian', 'instance_noise.sigma', math.inf),
     ('d2l_gaussian', 'ema_half_life', math.inf),
     ('d2l_gaussian', 'data.gaussian.seed', -1),

@@ -115,7 +115,7 @@ def test_lists_become_tuples_and_whole_numbers_floats():
   config = config_lib.resolve(
     {
       'generator': {'mlp': {'features': [8, 8]}},
-      'penalties': {'r1': {'weight': 0, 'final': 1}},
+      'penalties': {'r1': {'weight': 0}},
       'loss_options': {'mmd_gaussian': {'sigmas': [1, 2]}},
       'g_optimizer': {'learning_rate': 1},
     }
@@ -212,7 +212,7 @@ def test_options_of_other_parts_are_kept_in_silence():
       'd_optimizer.sgd.momentum=0,1',
       "sgd.momentum: d_optimizer.name is 'adam'",
     ),
-    ('penalties.r1.final=1,2', 'penalties.r1.weight is 0'),
+    ('penalties.wgan_gp.target=1,2', 'penalties.wgan_gp.weight is 0'),
     ('g_optimizer.learning_rat=1,2', "mean 'g_optimizer.learning_rate'"),
     ('d_optimizer.b1=0,0.5', 'there is d_optimizer.adam.b1$'),
     ('batch_size=8,16', 'batch_size is not a continuous option'),
@@ -333,21 +333,63 @@ def test_case_and_hyphens_of_parts():
 # ------------------------------------------------------- filled in, written
 
 
-def test_zeros_that_stand_for_another_number_are_filled_in():
+def test_schedules_are_filled_in():
+  text = 'd_optimizer.learning_rate = linear(1e-3, 0);ema_half_life=cosine('
   config = config_lib.resolve(
     {
       **POINTS,
-      'd_steps': 2,
-      'penalties': {'r1': {'weight': 1.0, 'final': 0.1}, 'r2': {'final': 0.1}},
-      'd_optimizer': {'schedule': 'linear'},
-      'g_optimizer': {'schedule': 'cosine', 'schedule_steps': 3},
+      'schedules': text + '0, 10, images=20) then linear(10,5,steps=2)',
     }
   )
-  assert config.penalties.r1.steps == 4
-  assert config.penalties.r2.steps == 0  # its weight is 0
-  assert config.d_optimizer.schedule_steps == 8
-  assert config.g_optimizer.schedule_steps == 3
+  assert config.schedules == (
+    'd_optimizer.learning_rate=linear(0.001, 0, steps=4); '
+    f'ema_half_life=cosine(0, 10, steps={20 / config.batch_size:g}) '
+    'then linear(10, 5, steps=2)'
+  )
+  assert config.d_optimizer.learning_rate == 1e-3  # as at the first step
   assert config_lib.resolve(config) == config
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('ema_decay', "schedules='ema_decay': must be like"),
+    ('ema_decay=0.5', "schedules='ema_decay=0.5': must be like"),
+    ('ema_decay=step(0, 1)', "unknown shape 'step'"),
+    ('ema_decay=linear(0, 1, steps=0)', 'steps=0: must be above 0'),
+    ('ema_decay=linear(0, 2)', 'ema_decay=2.0: must be between 0 and 1'),
+    ('ema_decay=geometric(0, 1)', 'geometric schedule must be above 0'),
+    ('ema_decay=linear(0,1);ema_decay=linear(0,1)', 'ema_decay twice'),
+    ('batch_size=linear(0, 1)', "unknown option of a schedule 'batch_size'"),
+    ('d_optimizer.sgd.momentum=linear(0, 1)', "'d_optimizer.sgd.momentum'"),
+    ('penalties.r1.wieght=linear(0, 1)', "mean 'penalties.r1.weight'"),
+  ],
+)
+def test_schedules_that_are_refused(text, message):
+  with pytest.raises(ValueError, match=message):
+    config_lib.resolve({**POINTS, 'schedules': text})
+
+
+def test_an_option_with_a_schedule_is_not_typed():
+  config = {**POINTS, 'schedules': 'penalties.r1.weight=linear(1, 2)'}
+  with pytest.raises(ValueError, match='penalties.r1.weight: it has a sched'):
+    config_lib.resolve(config, typed=['penalties.r1.weight'])
+  sweep = {'ensemble': {'sweep': 'penalties.r1.weight=1,2'}}
+  with pytest.raises(ValueError, match='schedules.penalties.r1.weight.start'):
+    config_lib.resolve(config | sweep)
+
+
+def test_arguments_of_a_schedule_are_swept():
+  config = {**POINTS, 'schedules': 'penalties.r1.weight=linear(1, 2)'}
+  sweep = {'ensemble': {'sweep': 'schedules.penalties.r1.weight.end=1,3'}}
+  resolved = config_lib.resolve(config | sweep)
+  point = {'schedules.penalties.r1.weight.end': 3.0}
+  assert config_lib.with_values(resolved, point).schedules == (
+    'penalties.r1.weight=linear(1, 3, steps=4)'
+  )
+  sweep = {'ensemble': {'sweep': 'schedules.penalties.r1.weight.ende=1,3'}}
+  with pytest.raises(ValueError, match="mean 'schedules.*weight.end'"):
+    config_lib.resolve(config | sweep)
 
 
 def test_options_of_the_chosen_part():

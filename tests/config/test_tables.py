@@ -18,12 +18,13 @@ from gan_jax.config import evaluation as evaluation_config
 from gan_jax.config import fields, schema
 from gan_jax.config import networks as networks_config
 from gan_jax.config import optimizers as optimizers_config
+from gan_jax.config import schedules as schedules_config
 from gan_jax.data import stacked_mnist, synthetic
 from gan_jax.distributed import devices
 from gan_jax.evaluation.networks import preprocess
 from gan_jax.layers import linear
 from gan_jax.losses.base import accepts
-from gan_jax.training import ensemble, optimizers, penalty_terms
+from gan_jax.training import ensemble, optimizers, penalty_terms, schedules
 
 CONFIG = config_lib.Config()
 LOSSES_FILE = 'gan_jax/config/losses.py'
@@ -131,7 +132,7 @@ def test_facts_and_options_of_a_penalty(name):
   )
   section = options_of(getattr(CONFIG.penalties, name))
   own = penalty_terms.penalty_options(name)
-  expected = {'weight': 0.0, 'every': 1, 'final': 1.0, 'steps': 0, **own}
+  expected = {'weight': 0.0, 'every': 1, **own}
   where = f'the section of penalties.{name}'
   assert_equal(section, expected, where, PENALTIES_FILE)
 
@@ -175,8 +176,9 @@ def test_names_of_optimizers_and_rules():
     (optimizers_config.UPDATE_RULES, rules, 'UPDATE_RULES'),
   ):
     assert_equal(written, expected, where, OPTIMIZERS_FILE)
-  for name in optimizers_config.SCHEDULES:
-    optimizers.make_schedule(name, 10)
+  shapes = tuple(schedules.SHAPES)
+  file = 'gan_jax/config/schedules.py'
+  assert_equal(schedules_config.SHAPES, shapes, 'SHAPES', file)
 
 
 def test_names_of_the_models():

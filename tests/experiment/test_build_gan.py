@@ -67,7 +67,7 @@ def test_any_loss_with_penalties_and_rules(loss, rule, penalty, packing):
     update_rule=rule,
     penalties={penalty: {'weight': 0.1}, 'r2': {'weight': 0.1, 'every': 2}},
     packing=packing,
-    instance_noise={'sigma': 0.1, 'steps': 10},
+    schedules='instance_noise.sigma=linear(0.1, 0, steps=10)',
     top_k={'fraction': 1.0 if on_features else 0.5}
     if losses.LOSSES[loss].output == 'logits'
     else {},
@@ -81,7 +81,7 @@ def test_everything_at_once_on_images():
     **DIGITS,
     loss='rpgan',
     penalties={
-      'r1': {'weight': 1.0, 'every': 2, 'final': 0.1},
+      'r1': {'every': 2},
       'bcr': {'weight': 1.0},
       'path_length': {'weight': 1.0, 'every': 2},
       'lecam': {'weight': 0.1},
@@ -93,15 +93,15 @@ def test_everything_at_once_on_images():
     update_rule='extragradient',
     lookahead={'every': 2},
     consensus_weight=0.01,
-    ema_half_life=100.0,
-    ema_rampup=0.05,
+    schedules='ema_half_life=linear(0, 100, images=2000); '
+    'penalties.r1.weight=geometric(1, 0.1)',
     diagnostics=True,
   )
   assert {'augment_strength', 'bcr', 'path_length', 'g_grad_norm'} <= set(
     metrics
   )
   assert built.config.augment.options.target == 0.6
-  assert built.config.penalties.r1.steps == 4
+  assert built.config.penalties.r1.weight == 1
   health = built.make_health_probe()(built.init_state())
   assert set(health) == {
     'd_accuracy_real',

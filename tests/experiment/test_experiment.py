@@ -118,8 +118,8 @@ BAD = {
     'd_optimizer.learning_rate=-1.0: .* 0$',
   ),
   'schedule': (
-    {'g_optimizer': {'name': 'adam', 'schedule': 'step'}},
-    "g_optimizer.schedule='step'.*cosine",
+    {'schedules': 'ema_decay=step(0, 1)'},
+    "unknown shape 'step'",
   ),
   'few data': (
     {'batch_size': 100},

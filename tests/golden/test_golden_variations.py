@@ -115,16 +115,30 @@ POINTS = {
     if name != 'non_saturating'
   },
   **{f'penalty {name}': penalty(name) for name in EVERY_PENALTY},
-  'penalties lazy and fading': every_penalty(every=2, final=0.1, steps=4),
-  'instance noise': {'instance_noise.sigma': 0.5, 'instance_noise.steps': 8},
+  'penalties lazy and fading': every_penalty(every=2)
+  | {
+    'schedules': '; '.join(
+      f'penalties.{name}.weight=geometric(0.05, 0.005, steps=4)'
+      for name in EVERY_PENALTY
+    )
+  },
+  'instance noise': {
+    'schedules': 'instance_noise.sigma=linear(0.5, 0, steps=8)'
+  },
   'top k': {'top_k.fraction': 0.5, 'top_k.gamma': 0.8, 'top_k.every': 2},
   'label smoothing': SMOOTH,
-  'average by half-life': {'ema_half_life': 40.0, 'ema_rampup': 0.5},
+  'average by half-life': {
+    'schedules': 'ema_half_life=linear(0, 40, images=80)'
+  },
   **{f'optimizer {name}': optimizer(name) for name in api.names('optimizer')},
   'weight clip': optimizer('rmsprop', weight_clip=0.3),
   **{
-    f'schedule {name}': of_both(schedule=name, schedule_steps=6, warmup_steps=2)
-    for name in ('constant', 'linear', 'cosine')
+    f'schedule {name}': {
+      'schedules': 'g_optimizer.learning_rate+d_optimizer.learning_rate='
+      'linear(0.01, 0.02, steps=1) then linear(0.02, 0.02, steps=1) '
+      f'then {name}(0.02, 0, steps=4)'
+    }
+    for name in ('linear', 'cosine')
   },
   'skip': {'nonfinite': 'skip'},
   'bfloat16': {'compute_dtype': 'bfloat16'},

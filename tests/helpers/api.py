@@ -75,8 +75,6 @@ NAMES = {
     g_loss_scale
     penalties.*.weight
     penalties.*.every
-    penalties.*.final
-    penalties.*.steps
     penalties.*.target
     penalties.*.scale
     penalties.*.decay
@@ -93,7 +91,6 @@ NAMES = {
     augment.speed
     augment.interval
     instance_noise.sigma
-    instance_noise.steps
     generator.name
     generator.width
     generator.features
@@ -120,9 +117,6 @@ NAMES = {
     g_optimizer.decay
     g_optimizer.weight_decay
     g_optimizer.optimism
-    g_optimizer.schedule
-    g_optimizer.schedule_steps
-    g_optimizer.warmup_steps
     g_optimizer.weight_clip
     d_optimizer.name
     d_optimizer.learning_rate
@@ -133,9 +127,6 @@ NAMES = {
     d_optimizer.decay
     d_optimizer.weight_decay
     d_optimizer.optimism
-    d_optimizer.schedule
-    d_optimizer.schedule_steps
-    d_optimizer.warmup_steps
     d_optimizer.weight_clip
     update_rule
     lookahead.every
@@ -143,7 +134,7 @@ NAMES = {
     consensus_weight
     ema_decay
     ema_half_life
-    ema_rampup
+    schedules
     diagnostics
     data.name
     data.dataset
@@ -262,8 +253,16 @@ NAMES = {
     noise_sigma
     lookahead_alpha
     ema_decay
-    ema_rampup
     consensus_weight
+    *_start_0
+    *_end_0
+    *_steps_0
+    *_start_1
+    *_end_1
+    *_steps_1
+    *_start_2
+    *_end_2
+    *_steps_2
   """,
   # Of a train step; a penalty's is its name.
   'metrics': """
@@ -335,10 +334,7 @@ _PARTS = (
   *('augment', 'data'),
 )
 # What all parts of a kind share, which stands beside the name.
-_SHARED = (
-  *('name', 'learning_rate', 'schedule', 'schedule_steps'),
-  *('warmup_steps', 'weight_clip'),
-)
+_SHARED = (*('name', 'learning_rate', 'weight_clip'),)
 
 
 def _without_sections(mapping):
@@ -402,6 +398,12 @@ def _library_settings(overrides):
   if text := overrides.get('ensemble.sweep'):  # it holds names of settings
     mapping['ensemble']['sweep'] = re.sub(
       r'[a-z_][\w.]*(?==)', lambda found: known(found[0]), text
+    )
+  if text := overrides.get('schedules'):
+    parts = [part.strip().partition('=') for part in text.split(';')]
+    mapping['schedules'] = ';'.join(
+      f'{"+".join(map(known, options.split("+")))}={values}'
+      for options, _, values in parts
     )
   return mapping
 
@@ -569,7 +571,12 @@ def is_resident(built):
 def _metrics(found):
   penalties = {name: _value_name(name) for name in training.PENALTIES}
   table = penalties | _TABLES['metrics']
-  return {table[name]: float(x) for name, x in found.items()}
+  scheduled = ('learning_rate', '_weight', '_sigma', '_decay')
+  return {
+    table[name]: float(x)
+    for name, x in found.items()
+    if not name.endswith(scheduled)
+  }
 
 
 def _segment(key):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from gan_jax import augment, losses, penalties
+from gan_jax import losses, penalties
 from gan_jax.augment import ada_controller
 from gan_jax.penalties import consistency
 from tests.helpers.fuzzing import FLOATS, OTHERS, fuzz, outcome
@@ -124,7 +124,6 @@ def test_penalties_on_values_of_anything(name, first, second, dtype):
     lambda: losses.least_squares_discriminator(
       array(3), array(3), smoothing=np.ones((3, 1))
     ),
-    lambda: augment.linear_decay(3, start=1.0, steps=-1),
     lambda: ada_controller.update_ada(
       ada_controller.init_ada(), jnp.ones((0, 2, 2)), interval_examples=4
     ),

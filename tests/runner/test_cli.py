@@ -351,14 +351,17 @@ def test_a_config_file_imports_what_is_beside_it(tmp_path):
 
 
 def test_every_field_is_printed_and_can_be_typed_back(parse):
-  arguments = ['--config.augment.name=ada', '--config.penalties.r1.final=0.1']
+  arguments = [
+    '--config.augment.name=ada',
+    '--config.schedules=penalties.r1.weight=linear(1, 0.1)',
+  ]
   config, _ = parse(*arguments)
   text = config_lib.format_config(config)
   printed = dict(line.split(' = ', 1) for line in text.splitlines())
   expected = config_lib.flatten(config_lib.to_dict(config))
   assert printed.keys() == expected.keys()
   assert printed['augment.ada.target'] == '0.6'  # a default
-  assert printed['penalties.r1.steps'] == '6000'  # 0 stands for num_steps
+  assert printed['schedules'].endswith('steps=6000)')  # num_steps
   assert 'generator.mlp.features' not in printed
   typed = [
     f'--config.{name}={value}'

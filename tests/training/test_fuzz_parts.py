@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given
 
 from gan_jax import diagnostics, shuffle, training
-from gan_jax.training import optimizers
 from tests.helpers.fuzzing import FLOATS, fuzz, outcome
 
 pytestmark = pytest.mark.slow
@@ -53,20 +52,6 @@ def test_order_of_a_late_step_without_jit():
   late = 0, 10**12, 10, 3
   host = shuffle.batch_indices(*late)
   np.testing.assert_array_equal(shuffle.batch_indices(*late, jnp), host)
-
-
-@fuzz(20)
-@given(
-  st.sampled_from(['constant', 'linear', 'cosine', 'nope', '']),
-  st.integers(-2, 20),
-  st.integers(-2, 20),
-  st.integers(0, 40),
-)
-@example('cosine', 10, -3, 0)
-def test_schedules_are_factors(name, steps, warmup, count):
-  found = outcome(optimizers.make_schedule, name, steps, warmup)
-  if found is not None:
-    assert warmup >= 0 and 0 <= found(count) <= 1
 
 
 trees = st.sampled_from([0.0, 1e-40, 1e-30, 1.0, 1e30, 3.4e38])

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from gan_jax import training
@@ -26,20 +25,3 @@ def test_optimizers_descend_from_traced_hyper_parameters(name):
   assert abs(run(hparams, jnp.float32(1.0))) < 0.5
   still = run(hparams | {'g_learning_rate': jnp.float32(0)}, jnp.float32(1.0))
   assert still == 1
-
-
-def test_schedules():
-  at = lambda name, count, **k: float(
-    optimizers.make_schedule(name, 100, **k)(count)
-  )
-  assert at('constant', 99) == 1
-  np.testing.assert_allclose([at('linear', 50), at('linear', 100)], [0.5, 0])
-  np.testing.assert_allclose(
-    [at('cosine', 50), at('cosine', 100)], [0.5, 0], atol=1e-7
-  )
-  np.testing.assert_allclose(at('constant', 4, warmup_steps=10), 0.5)
-  np.testing.assert_allclose(at('linear', 60, warmup_steps=20), 0.5)
-  with pytest.raises(ValueError, match="schedule.*'step'"):
-    optimizers.make_schedule('step', 100)
-  with pytest.raises(ValueError, match='cosine .* 10 '):
-    optimizers.make_schedule('cosine', 10, warmup_steps=10)

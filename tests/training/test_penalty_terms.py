@@ -7,7 +7,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from gan_jax import augment, distributed, networks, training
@@ -117,21 +116,6 @@ def test_a_lazy_term_keeps_its_memory_between():
     now, _ = step(now, tiny.batch(1), jax.random.key(0))
     anchors.append(float(now.aux_state['lecam']['real']))
   assert anchors[0] == anchors[1] != anchors[2] == anchors[3]
-
-
-def test_weight_falls_with_its_factor():
-  gan, now = game_with('r1', factor=lambda step: 0.5**step)
-  gradient = gradients.make_gradient_fn(gan, ('discriminator',))
-  at = lambda t, g=gradient: optax.tree.norm(
-    g(now.replace(step=jnp.int32(t)), tiny.batch(), jax.random.key(0)).grads
-  )
-  none, _ = game_with('r1')
-  no_weight = now.replace(hparams={**now.hparams, 'r1_weight': jnp.float32(0)})
-  base = gradients.make_gradient_fn(none, ('discriminator',))(
-    no_weight, tiny.batch(), jax.random.key(0)
-  )
-  np.testing.assert_allclose(at(40), optax.tree.norm(base.grads), rtol=1e-5)
-  assert not np.allclose(at(0), at(40), rtol=1e-3)
 
 
 @pytest.mark.slow
@@ -291,10 +275,8 @@ def test_adaptive_strength_lives_in_the_state_and_is_global():
   np.testing.assert_allclose(metrics['augment_strength'], strength)
 
 
-def test_instance_noise_reaches_what_d_sees_and_ends():
-  def sigma(hparams, step):
-    return augment.linear_decay(step, start=hparams['noise_sigma'], steps=2)
-
+def test_instance_noise_reaches_what_d_sees():
+  sigma = lambda hparams, step: hparams['noise_sigma'] * (step < 2)
   plain, noisy = image_game(), image_game(instance_noise=sigma)
   batch = {'x': jnp.zeros((8, 8, 8, 3))}
   hparams = {**tiny.HYPER, 'noise_sigma': 1.0}

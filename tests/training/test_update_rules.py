@@ -261,25 +261,6 @@ def test_half_life():
     ema.half_life_decay(0, 100)
 
 
-def test_warm_up_of_the_average():
-  at = lambda step: float(ema.ramped_decay(step, 0.999, 0.05))
-  assert at(0) == 0
-  np.testing.assert_allclose(at(100), 0.5 ** (1 / 5), rtol=1e-5)
-  np.testing.assert_allclose(at(10**7), 0.999, rtol=1e-6)
-  np.testing.assert_allclose(ema.ramped_decay(5, 0.9, 0.0), 0.9, rtol=1e-6)
-
-
-def test_train_step_warms_its_average_up():
-  gan = tiny.gan()
-  now = tiny.init(gan, {'ema_decay': 0.999, 'ema_rampup': 0.05})
-  after, _ = training.make_train_step(gan)(
-    now, tiny.batch(1), jax.random.key(0)
-  )
-  chex.assert_trees_all_equal(
-    after.ema, (after.generator.params, after.generator.batch_stats)
-  )
-
-
 def test_clipped_weights():
   transform = optax.chain(optax.sgd(1.0), optimizers.clip_weights(0.1))
   params = {'w': jnp.array([0.05, 0.05, 0.3])}
