@@ -136,7 +136,8 @@ def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
   ('name', 'variant'),
   [(name, '') for name in CONFIGS]
   + [(name, v) for name in ('ring', 'grid') for v in ('short', 'rpgan')]
-  + [('stacked_mnist', 'rpgan')],
+  + [('stacked_mnist', 'rpgan'), ('sngan_cifar10', 'conditional')]
+  + [('d2l_dcgan', 'balanced')],
 )
 def test_the_config_itself_is_well_formed(name, variant):
   config = config_lib.resolve(get_config(name, variant))

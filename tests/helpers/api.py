@@ -441,21 +441,24 @@ def versions():
 
 # ---- Settings and configs.
 
-_CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
+
+# A new config does not join them: tests/experiment/test_configs.py runs it.
+_RECORDED = (
+  *('cifar10', 'd2l_gaussian', 'digits', 'fashion_mnist', 'folder'),
+  *('grid', 'mnist', 'ring', 'stacked_mnist'),
+)
 
 
 def configs():
   """Every (config, variant), by what the files themselves allow."""
   found = []
-  for path in sorted(_CONFIGS.glob('*.py')):
-    if path.stem == 'common':
-      continue
+  for name in _RECORDED:
     for variant in ('', 'short', 'rpgan', 'test'):
       try:
-        _config(path.stem, variant)
+        _config(name, variant)
       except ValueError:
         continue
-      found.append((path.stem, variant))
+      found.append((name, variant))
   return found
 
 
