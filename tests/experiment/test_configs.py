@@ -111,13 +111,20 @@ def test_shrunken_steps_and_more_after_a_checkpoint(
   places = {'num_devices': devices, 'parallel': backend}
   built = build(name, monkeypatch, steps_per_call=4, **places)
   check_resumes(built, way, tmp_path)
-  samples = sampling.make_sampler(built.gan)(built.init_state().ema, 5)
+  sampler = sampling.make_sampler(built.gan, labels=built.labels)
+  samples = sampler(built.init_state().ema, 5)
   assert samples.shape == (5, *built.shape)
 
 
 OTHERS = sorted(PLACES - {USUAL}, key=str)
-# One other place of each config; every place has one or more configs.
-PAIRS = list(zip(CONFIGS, itertools.cycle(OTHERS)))
+# One other place of each config; every place has one or more configs. Residual
+# networks compile for long, and those of CIFAR-10 are those of the digits.
+PAIRS = list(
+  zip(
+    [c for c in CONFIGS if c not in ('sngan_cifar10', 'biggan_cifar10')],
+    itertools.cycle(OTHERS),
+  )
+)
 
 
 def test_every_place_is_tried():
@@ -145,7 +152,8 @@ def test_the_config_itself_is_well_formed(name, variant):
   shape = (2,)
   if spec['name'] in ('digits', *ABSENT):
     shape = (spec['size'], spec['size'], spec.get('channels', 3))
-  gan = build_gan.build_gan(config, shape)
+  share = (0.1,) * 10 if config.conditional else ()
+  gan = build_gan.build_gan(config, shape, class_share=share)
   hparams = build_hparams.build_hparams(config)
   init = build_gan.build_init(gan, config, shape, hparams)
   state = build_gan.abstract_state(init)

@@ -12,7 +12,6 @@ import hashlib
 import importlib
 import inspect
 import math
-import pathlib
 import re
 
 import jax
