@@ -160,15 +160,20 @@ def check_start(
 
 def _weights_of(experiment, init_from) -> training.GANState:
   """Reads a state of the same networks from another run."""
-  _, other, shape, trained = run_dir.restore(init_from, parts=experiment.parts)
-  parts = ('generator', 'discriminator', 'latent_dim', 'packing')
-  facts = lambda config, shape: {
+  gan, other, shape, trained = run_dir.restore(
+    init_from, parts=experiment.parts
+  )
+  parts = ('generator', 'discriminator', 'latent_dim', 'packing', 'conditional')
+  facts = lambda config, shape, gan: {
     'shape': list(shape),
+    'classes': gan.classes,
+    'class_heads': config_lib.class_heads(config),
     **{part: config_lib.to_dict(config)[part] for part in parts},
   }
   _raise_incompatible(
     compatibility.incompatible_fields(
-      facts(other, shape), facts(experiment.config, experiment.shape)
+      facts(other, shape, gan),
+      facts(experiment.config, experiment.shape, experiment.gan),
     ),
     f'the networks of {init_from} do not fit; they differ in',
     'Weights can be taken from the same networks only.',

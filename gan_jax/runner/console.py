@@ -12,6 +12,7 @@ import numpy as np
 from rich import console, measure, progress
 from rich import text as rich_text
 
+from gan_jax import config as config_lib
 from gan_jax.distributed import multihost
 from gan_jax.io import files, terminal
 from gan_jax.report import score_text, tables
@@ -100,6 +101,12 @@ class ConsoleReporter:
       f'{config.discriminator.name} '
       f'{size(state.discriminator.params):,}; loss {config.loss}'
     )
+    if count := experiment.gan.classes:
+      heads = ', '.join(config_lib.class_heads(config))
+      out(
+        f'classes  {count}; those of generated examples: '
+        f'{experiment.gan.fake_labels}; D has {heads}'
+      )
     several = (
       f', {count} processes' if (count := multihost.process_count()) > 1 else ''
     )

@@ -203,6 +203,9 @@ def test_streamed_equals_resident(data_dir):
   resident = read(data_dir, size=32)
   assert not hasattr(streamed, 'x') and len(streamed) == len(resident) == 40
   assert streamed.shape == resident.shape
+  assert streamed.classes == resident.classes > 1
+  assert streamed.class_share == resident.class_share
+  assert sum(streamed.class_share) == pytest.approx(1)
   indices = np.array([3, 39, 0, 3], np.int32)
   for key, value in resident[indices].items():
     np.testing.assert_array_equal(streamed[indices][key], value)

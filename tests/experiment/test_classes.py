@@ -261,6 +261,12 @@ def test_another_number_of_classes_is_refused(tmp_path):
   train(tmp_path / 'a', num_steps=3)
   with pytest.raises(ValueError, match='examples.classes: .* 3, config has 2'):
     train(tmp_path / 'a', source=points((0, 1)))
+  start = resume.restore_or_initialize
+  with pytest.raises(ValueError, match='classes: checkpoint has 3, config has'):
+    start(build(points((0, 1))), None, tmp_path / 'a')
+  with pytest.raises(ValueError, match='class_heads: .*projection'):
+    start(build(penalties=ACGAN), None, tmp_path / 'a')
+  assert start(build(), None, tmp_path / 'a').step == 0
 
 
 def test_a_loaded_run_takes_a_class(tmp_path):

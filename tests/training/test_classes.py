@@ -148,10 +148,12 @@ def test_a_label_depends_on_its_index_alone():
   assert (whole[:32] != whole[32:]).any()
 
 
-def test_labels_and_latents_are_independent():
-  gan = labelled_game()
-  key, indices = jax.random.key(4), jnp.arange(2000)
-  label = gan_losses.sample_labels(gan, key, indices, None)
+@pytest.mark.parametrize('rule', ['uniform', 'data'])
+def test_labels_and_latents_are_independent(rule):
+  share = (1 / CLASSES,) * CLASSES
+  gan = labelled_game(fake_labels=rule, class_share=share)
+  indices = jnp.arange(2000)
+  label = gan_losses.sample_labels(gan, jax.random.key(4), indices, None)
   z = gan_losses.sample_latents(gan, jax.random.key(4), indices)
   for column in np.asarray(z).T:
     assert abs(np.corrcoef(column, label)[0, 1]) < 0.08
