@@ -92,7 +92,7 @@ def toy(workdir, port, *arguments):
     *(f'--coordinator=localhost:{port}', '--num_processes=2'),
     *('--process_id={id}', '--config.steps_per_call=5'),
     *('--config.log_every=10', '--config.checkpoint_every=10'),
-    *('--config.eval.num_samples=50', '--config.stall_seconds=15'),
+    *('--config.eval.num_samples=50', '--config.stall_seconds=10'),
     *arguments,
   ]
 
@@ -143,7 +143,7 @@ def test_a_hang_is_seen_and_fewer_processes_go_on(tmp_path):
     started.processes[1].send_signal(signal.SIGSTOP)
     said = started.processes[0].communicate(timeout=120)[0]
     assert started.processes[0].returncode == 76, said
-    assert 'no train step for 15 s after step' in said
+    assert 'no train step for 10 s after step' in said
   one = [
     *('train.py', '--config=configs/d2l_gaussian.py', f'--workdir={tmp_path}'),
     *('--config.num_steps=2000', '--config.eval.num_samples=50'),

@@ -41,8 +41,9 @@ def two_steps(**changes):
   return built, metrics
 
 
-# All penalties, rules, wrappers with every loss would be 20,000 programs: each
-# loss goes once, with the others' turn going round.
+# All penalties, rules, wrappers with every loss would be 20,000 programs: every
+# third loss goes once, with the others' turn going round. Each loss and each
+# penalty alone is in tests/golden.
 CYCLE = list(
   zip(
     losses.LOSSES,
@@ -54,7 +55,7 @@ CYCLE = list(
     ),
     itertools.cycle([1, 2]),
   )
-)
+)[::3]
 
 
 @pytest.mark.parametrize(('loss', 'rule', 'penalty', 'packing'), CYCLE)
