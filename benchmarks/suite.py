@@ -47,6 +47,7 @@ BENCHMARKS = (
   Benchmark('toy', torch=True),
   Benchmark('mixture_speed', torch=True),
   Benchmark('dcgan_step', torch=True),
+  Benchmark('residual_step', torch=True),
   Benchmark('gpu', torch=True),
   Benchmark('feed'),
   Benchmark('scaling', 'scaling.md'),

@@ -14,6 +14,11 @@ from gan_jax.layers.linear import (
 )
 from gan_jax.layers.minibatch_std import MinibatchStd
 from gan_jax.layers.normalization import NORMS, Norm
+from gan_jax.layers.resample import (
+  downsample_max,
+  downsample_mean,
+  upsample_nearest,
+)
 from gan_jax.layers.residual import (
   DiscriminatorBlock,
   DiscriminatorBottleneck,
@@ -42,4 +47,7 @@ __all__ = [
   'SelfAttention',
   'SpectralNorm',
   'UpsampleConv',
+  'downsample_max',
+  'downsample_mean',
+  'upsample_nearest',
 ]

@@ -190,3 +190,43 @@ def test_an_adaptive_strength_is_in_the_state():
   assert config.augment.options.target == 0.6
   assert 'augment_strength' not in build_hparams.build_hparams(config)
   assert build_objective.build_augment(config).update is not None
+
+
+RESIDUAL = {
+  'sndcgan': ({'width': 1}, {'width': 1, 'spectral': False}),
+  'sngan': ({'width': 1, 'spectral': True}, {'width': 1, 'pooling': 'mean'}),
+  'biggan': (
+    {'width': 1, 'attention': 8, 'kernel_init': 'normal'},
+    {'width': 1, 'attention': 4, 'deep': True, 'remat': True},
+  ),
+}
+
+
+@pytest.mark.parametrize('name', RESIDUAL)
+def test_options_of_residual_networks(name):
+  g, d = RESIDUAL[name]
+  changes = dict(
+    generator={'name': name, name: g}, discriminator={'name': name, name: d}
+  )
+  built = experiment.build({**BASE, **DIGITS, **changes})
+  state = built.abstract_state()  # nothing is compiled
+  paths = lambda tree: {
+    jax.tree_util.keystr(path, simple=True, separator='/')
+    for path, _ in jax.tree_util.tree_leaves_with_path(tree)
+  }
+  params = paths(state.generator.params), paths(state.discriminator.params)
+  spectral = [
+    any('power_u' in path for path in paths(player.batch_stats))
+    for player in (state.generator, state.discriminator)
+  ]
+  assert spectral == {'sndcgan': [False, False]}.get(name, [True, True])
+  if name == 'biggan':
+    assert all('attention/gamma' in found for found in params)
+    assert 'block_0_same/conv_3/kernel' in params[1]
+
+
+def test_latents_that_do_not_fit_are_refused():
+  generator = {'name': 'biggan', 'biggan': {'width': 1}}
+  changes = DIGITS | dict(generator=generator, latent_dim=5)
+  with pytest.raises(ValueError, match='5 latents .*multiple of 2'):
+    experiment.build({**BASE, **changes})

@@ -97,6 +97,12 @@ NAMES = {
     generator.activation
     generator.kernel_init
     generator.bias_init
+    generator.attention
+    generator.hierarchical
+    generator.deep
+    generator.shared_dim
+    generator.spectral
+    generator.remat
     discriminator.name
     discriminator.width
     discriminator.features
@@ -107,6 +113,11 @@ NAMES = {
     discriminator.bias_init
     discriminator.outputs
     discriminator.minibatch_std
+    discriminator.attention
+    discriminator.deep
+    discriminator.spectral
+    discriminator.pooling
+    discriminator.remat
     g_optimizer.name
     g_optimizer.learning_rate
     g_optimizer.momentum

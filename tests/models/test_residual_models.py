@@ -424,3 +424,36 @@ def test_remat_changes_nothing_but_memory(name, role):
     for net in nets
   ]
   assert ['optimization_barrier' in t for t in text] == [False, True]
+
+
+# ----------------------------------------------------------- Initialization.
+
+
+def test_outputs_of_sngan_at_initialization():
+  """The same networks in PyTorch, with the authors' initialization: images of
+  standard deviation 0.58 (0.54 to 0.71 in 8 seeds), logits of 0.17 (0.1 to 0.4)
+  once sigmas are those of the kernels."""
+  g = models.sngan.Generator(shape=(32, 32, 3), width=16)
+  d = models.sngan.Discriminator(width=16)
+
+  def deviations(key):
+    keys = jax.random.split(key, 4)
+    z = jax.random.normal(keys[0], (16, 128))
+    x = jnp.tanh(jax.random.normal(keys[1], (32, 32, 32, 3)))
+    variables = g.init(keys[2], z[:1], train=False)
+    images, _ = g.apply(variables, z, train=True, mutable=['batch_stats'])
+    variables = d.init(keys[3], x[:1], train=False)
+
+    def step(stats, _):
+      now = {**variables, 'batch_stats': stats}
+      _, new = d.apply(now, x[:1], train=True, mutable=['batch_stats'])
+      return new['batch_stats'], None
+
+    stats, _ = jax.lax.scan(step, variables['batch_stats'], length=50)
+    logits = d.apply({**variables, 'batch_stats': stats}, x, train=False)
+    return images.std(), logits.std()
+
+  keys = jax.random.split(jax.random.key(0), 6)
+  images, logits = jax.jit(lambda keys: jax.lax.map(deviations, keys))(keys)
+  np.testing.assert_allclose(images.mean(), 0.58, rtol=0.1)
+  np.testing.assert_allclose(logits.mean(), 0.17, rtol=0.3)
