@@ -93,7 +93,6 @@ def test_everything_at_once_on_images():
     },
     update_rule='extragradient',
     lookahead={'every': 2},
-    consensus_weight=0.01,
     schedules='ema_half_life=linear(0, 100, images=2000); '
     'penalties.r1.weight=geometric(1, 0.1)',
     diagnostics=True,

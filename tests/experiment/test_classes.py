@@ -124,11 +124,11 @@ REFUSED = {
   'packing': ({'packing': 2}, 'packing=2 with conditional=True.* must be 1'),
   'generator': (
     {'generator': LINEAR},
-    "generator.name='linear' with conditional=True.*one of dcgan, mlp",
+    "generator.name='linear' with conditional=True.*one of biggan, dcgan, mlp",
   ),
   'discriminator': (
     {'discriminator': LINEAR},
-    "discriminator.name='linear' with conditional=True.*one of dcgan, mlp",
+    "discriminator.name='linear' with conditional=True.*one of biggan, dcgan, mlp",
   ),
   'features': (
     {'loss': 'mmd_gaussian'},

@@ -22,6 +22,9 @@ CONFIGS = sorted(
   for path in (pathlib.Path(__file__).parents[2] / 'configs').glob('*.py')
   if path.stem != 'common'
 )
+# Residual networks compile for long: those of the digits stand for these.
+LARGE = ('sngan_cifar10', 'biggan_cifar10')
+LIKE_OTHERS = (*LARGE, 'acgan_mnist', 'reacgan_mnist', 'd2l_dcgan')
 ABSENT = ('tfds', 'folder', 'stacked_mnist')  # data that are not here
 
 
@@ -103,7 +106,7 @@ PLACES = set(itertools.product((Loop, Fused), (1, 4), devices_lib.BACKENDS))
 USUAL = (Fused, 4, 'pmap')
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', [c for c in CONFIGS if c not in LARGE])
 def test_shrunken_steps_and_more_after_a_checkpoint(
   name, tmp_path, monkeypatch
 ):
@@ -117,14 +120,23 @@ def test_shrunken_steps_and_more_after_a_checkpoint(
 
 
 OTHERS = sorted(PLACES - {USUAL}, key=str)
-# One other place of each config; every place has one or more configs. Residual
-# networks compile for long, and those of CIFAR-10 are those of the digits.
+# One other place of each config; every place has one or more configs.
 PAIRS = list(
   zip(
-    [c for c in CONFIGS if c not in ('sngan_cifar10', 'biggan_cifar10')],
+    [c for c in CONFIGS if c not in LIKE_OTHERS],
     itertools.cycle(OTHERS),
   )
 )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', LARGE)
+def test_a_step_of_large_networks(name, monkeypatch):
+  built = build(name, monkeypatch, num_devices=1, d_steps=1)
+  train = Loop(built)
+  train(built.init_state(), 1)
+  for metric, value in jax.device_get(train.metrics).items():
+    assert np.isfinite(value).all(), metric
 
 
 def test_every_place_is_tried():

@@ -78,7 +78,7 @@ def test_no_loss_of_finite_logits_is_nan(which, values):
     assert np.isfinite(value).all() and np.isfinite(gradients).all()
 
 
-@fuzz(40)
+@fuzz(20)
 @given(st.sampled_from(PLAYERS), shapes, shapes)
 @example(('mmd_gaussian', 'generator'), (3, 0), (3, 0))
 @example(('dual_contrastive', 'discriminator'), (0,), (0,))
@@ -95,7 +95,7 @@ def test_losses_of_any_shapes(which, real, fake):
   assert np.isfinite(found).all()
 
 
-@fuzz(30)
+@fuzz(15)
 @given(
   st.sampled_from(PLAYERS),
   st.sampled_from(FLOATS + OTHERS),

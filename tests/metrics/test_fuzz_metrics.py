@@ -105,7 +105,7 @@ def check(name, found):
     assert 0 < found.p_value <= 1
 
 
-@fuzz(30)
+@fuzz(15)
 @given(
   names,
   st.sampled_from(['normal', 'same', 'few', 'nan', 'inf']),
@@ -133,7 +133,7 @@ def test_scores_of_any_numbers(name, first, second, scale):
     )
 
 
-@fuzz(30)
+@fuzz(15)
 @given(names, shapes, shapes)
 @example('nn_test', (0, 2), (5, 2))
 @example('modes', (0, 2), (5, 2))
@@ -151,7 +151,7 @@ def test_scores_of_any_shapes(name, first, second):
     assert np.prod(first) * np.prod(second)
 
 
-@fuzz(30)
+@fuzz(15)
 @given(names, st.sampled_from(FLOATS + OTHERS), st.sampled_from([1.0, 3e4]))
 @example('kl', np.float16, 1.0)
 @example('kernel', np.float16, 3e4)
