@@ -17,6 +17,8 @@ from gan_jax.models import mlp
 from gan_jax.report import images
 from gan_jax.training import ensemble as ensemble_lib
 
+pytestmark = pytest.mark.slow  # residual networks and runs compile for long
+
 CENTERS = np.array([[4, 0], [0, 4], [-4, -4]], np.float32)
 TINY = {
   'batch_size': 8,

@@ -8,6 +8,8 @@ import pytest
 from gan_jax import layers
 from gan_jax.layers import resample
 
+pytestmark = pytest.mark.slow  # residual networks and runs compile for long
+
 X = jax.random.normal(jax.random.key(0), (3, 4, 4, 8))
 VECTOR = jax.random.normal(jax.random.key(1), (3, 5))
 relu, up, down = (

@@ -14,6 +14,8 @@ from flax import traverse_util
 from gan_jax import models
 from gan_jax.layers import conditioning, linear, spectral_norm
 
+pytestmark = pytest.mark.slow  # residual networks and runs compile for long
+
 NAMES = ('sndcgan', 'sngan', 'biggan')
 SHAPE = (8, 8, 2)
 LABEL = jnp.array([0, 2, 1, 2])
