@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from gan_jax.layers.embedding import Embed
 from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.linear import Dense
+from gan_jax.layers.normalization import Norm
 
 Array = jax.Array
 CLASS_HEADS = (
@@ -56,10 +57,10 @@ def join_label(x: Array, label: Array | None, classes: int) -> Array:
   Raises:
     ValueError: if there are classes, and the label is None.
   """
-  if not classes:
+  vector = label_vector(label, classes)
+  if vector is None:
     return x
-  check_label(label, classes)
-  return jnp.concatenate([x, one_hot(label, classes).astype(x.dtype)], axis=-1)
+  return jnp.concatenate([x, vector.astype(x.dtype)], axis=-1)
 
 
 def label_vector(label: Array | None, classes: int) -> Array | None:
@@ -150,6 +151,34 @@ class ConditionalBatchNorm(nn.Module):
     scale = dense('scale')(vector, train=train)
     shift = dense('shift')(vector, train=train)
     return x * (1 + per_pixel(scale)) + per_pixel(shift)
+
+
+def batch_norm(
+  x: Array,
+  vector: Array | None,
+  *,
+  train: bool,
+  axis_name: str | None = None,
+  dtype: Any = jnp.float32,
+  **options: Any,
+) -> Array:
+  """Normalizes over the batch, by a vector if there is one.
+
+  Args:
+    x: activations, `[B, ..., F]`.
+    vector: input of ConditionalBatchNorm, `[B, V]`; None for plain batch norm.
+    train: whether statistics are those of the batch, and are updated.
+    axis_name: name of the mapped device axis, or None.
+    dtype: dtype of the output.
+    **options: other fields of ConditionalBatchNorm.
+
+  Returns:
+    `[B, ..., F]`.
+  """
+  common = dict(axis_name=axis_name, dtype=dtype)
+  if vector is None:
+    return Norm('batch', **common)(x, train=train)
+  return ConditionalBatchNorm(**common, **options)(x, vector, train=train)
 
 
 class ClassHeads(nn.Module):

@@ -80,40 +80,39 @@ class Conv(_Layer):
     )
 
 
-class UpsampleConv(_Layer):
+class _ResamplingConv(_Layer):
+  """Base class of convolutions that change the size by a factor of 2."""
+
+  size: int = 3
+
+  def convolve(self, function: Callable[..., Array], x: Array, train: bool):
+    shape = (self.size, self.size, x.shape[-1], self.features)
+    kernel = self.kernel(shape, train)
+    return self.add_bias(function(x.astype(self.dtype), kernel))
+
+
+class UpsampleConv(_ResamplingConv):
   """Convolution after nearest upsampling, `[B, H, W, I]` to `[B, 2 H, ...]`.
 
   The kernel's side is odd, and the padding half of it. See
   resample.upsample_convolve.
   """
 
-  size: int = 3
-
   @nn.compact
   def __call__(self, x: Array, *, train: bool = False) -> Array:
-    shape = (self.size, self.size, x.shape[-1], self.features)
-    kernel = self.kernel(shape, train)
-    return self.add_bias(
-      resample.upsample_convolve(x.astype(self.dtype), kernel)
-    )
+    return self.convolve(resample.upsample_convolve, x, train)
 
 
-class DownsampleConv(_Layer):
+class DownsampleConv(_ResamplingConv):
   """Convolution before average pooling, `[B, H, W, I]` to `[B, H / 2, ...]`.
 
   The kernel's side is odd, and the padding half of it. See
   resample.convolve_downsample.
   """
 
-  size: int = 3
-
   @nn.compact
   def __call__(self, x: Array, *, train: bool = False) -> Array:
-    shape = (self.size, self.size, x.shape[-1], self.features)
-    kernel = self.kernel(shape, train)
-    return self.add_bias(
-      resample.convolve_downsample(x.astype(self.dtype), kernel)
-    )
+    return self.convolve(resample.convolve_downsample, x, train)
 
 
 class ConvTranspose(_Layer):

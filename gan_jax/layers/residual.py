@@ -18,11 +18,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.layers import resample
-from gan_jax.layers.conditioning import ConditionalBatchNorm
+from gan_jax.layers import conditioning, resample
 from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.linear import Conv, DownsampleConv, UpsampleConv
-from gan_jax.layers.normalization import Norm
 
 Array = jax.Array
 
@@ -88,16 +86,16 @@ class _GeneratorBlock(_Block):
 
   def activate(self, x: Array, vector: Array | None, train: bool) -> Array:
     """Normalizes, by the vector if there is one, and applies ReLU."""
-    if vector is None:
-      norm = Norm('batch', self.axis_name, self.dtype)
-      return nn.relu(norm(x, train=train))
-    norm = ConditionalBatchNorm(
-      spectral=self.spectral_norms,
-      kernel_init=self.norm_init,
+    y = conditioning.batch_norm(
+      x,
+      vector,
+      train=train,
       axis_name=self.axis_name,
       dtype=self.dtype,
+      spectral=self.spectral_norms,
+      kernel_init=self.norm_init,
     )
-    return nn.relu(norm(x, vector, train=train))
+    return nn.relu(y)
 
 
 class GeneratorBlock(_GeneratorBlock):

@@ -18,7 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax import layers
+from gan_jax import layers, validation
 from gan_jax.layers import conditioning, linear
 
 Array = jax.Array
@@ -30,12 +30,7 @@ _SIZES = tuple(
 
 def _stages(shape: tuple[int, ...]) -> int:
   """Returns the number of halvings from the image to 4 to 7 pixels."""
-  if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _SIZES:
-    raise ValueError(
-      f'DCGAN takes square images [size, size, channels] with size one of '
-      f'{_SIZES}; the data have shape {tuple(shape)}'
-    )
-  return shape[0].bit_length() - 3
+  return validation.square_side(shape, _SIZES, 'DCGAN').bit_length() - 3
 
 
 class Generator(nn.Module):

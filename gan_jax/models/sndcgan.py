@@ -61,9 +61,7 @@ class Generator(nn.Module):
 
   def _normalize(self, x: Array, vector: Array | None, train: bool) -> Array:
     options = dict(axis_name=self.axis_name, dtype=self.dtype)
-    if vector is None:
-      return layers.Norm('batch', **options)(x, train=train)
-    return layers.ConditionalBatchNorm(**options)(x, vector, train=train)
+    return conditioning.batch_norm(x, vector, train=train, **options)
 
 
 class Discriminator(nn.Module):

@@ -270,6 +270,21 @@ def _adcgan_generator(context: GANOutputs, keys, aux_state):
 
 
 _D, _G = 'discriminator', 'generator'
+
+
+def _of_classes(noise_id, player, apply, *heads, coupled=False) -> PenaltySpec:
+  """Returns the entry of a class loss that reads these class heads."""
+  return PenaltySpec(
+    noise_id, player, apply, coupled=coupled, per_example=False, wants=heads
+  )
+
+
+def _of_embeddings(noise_id, player, loss, name: str) -> PenaltySpec:
+  """Returns the entry of a loss of embeddings."""
+  apply = _embedding_loss(loss, name, is_real=player == _D)
+  return _of_classes(noise_id, player, apply, 'embedding', coupled=True)
+
+
 PENALTIES: dict[str, PenaltySpec] = {
   'r1': PenaltySpec(219023793, _D, _r1),
   'r2': PenaltySpec(2483509259, _D, _r2),
@@ -313,83 +328,31 @@ PENALTIES: dict[str, PenaltySpec] = {
     per_example=False,
     wants=('features',),
   ),
-  'acgan': PenaltySpec(
-    2241903809,
-    _D,
-    _acgan,
-    per_example=False,
-    wants=('class_logits',),
+  'acgan': _of_classes(2241903809, _D, _acgan, 'class_logits'),
+  'acgan_generator': _of_classes(
+    3464710496, _G, _acgan_generator, 'class_logits'
   ),
-  'acgan_generator': PenaltySpec(
-    3464710496,
-    _G,
-    _acgan_generator,
-    per_example=False,
-    wants=('class_logits',),
+  'reacgan': _of_embeddings(
+    4125293655, _D, losses.data_to_data_cross_entropy, 'reacgan'
   ),
-  'reacgan': PenaltySpec(
-    4125293655,
-    _D,
-    _embedding_loss(losses.data_to_data_cross_entropy, 'reacgan', is_real=True),
-    coupled=True,
-    per_example=False,
-    wants=('embedding',),
+  'reacgan_generator': _of_embeddings(
+    1243931546, _G, losses.data_to_data_cross_entropy, 'reacgan_generator'
   ),
-  'reacgan_generator': PenaltySpec(
-    1243931546,
-    _G,
-    _embedding_loss(
-      losses.data_to_data_cross_entropy, 'reacgan_generator', is_real=False
-    ),
-    coupled=True,
-    per_example=False,
-    wants=('embedding',),
+  'contragan': _of_embeddings(
+    2840618605, _D, losses.contrastive_2c, 'contragan'
   ),
-  'contragan': PenaltySpec(
-    2840618605,
-    _D,
-    _embedding_loss(losses.contrastive_2c, 'contragan', is_real=True),
-    coupled=True,
-    per_example=False,
-    wants=('embedding',),
+  'contragan_generator': _of_embeddings(
+    115692582, _G, losses.contrastive_2c, 'contragan_generator'
   ),
-  'contragan_generator': PenaltySpec(
-    115692582,
-    _G,
-    _embedding_loss(
-      losses.contrastive_2c, 'contragan_generator', is_real=False
-    ),
-    coupled=True,
-    per_example=False,
-    wants=('embedding',),
+  'tacgan': _of_classes(
+    3205742961, _D, _tacgan, 'class_logits', 'twin_class_logits'
   ),
-  'tacgan': PenaltySpec(
-    3205742961,
-    _D,
-    _tacgan,
-    per_example=False,
-    wants=('class_logits', 'twin_class_logits'),
+  'tacgan_generator': _of_classes(
+    1724819962, _G, _tacgan_generator, 'class_logits', 'twin_class_logits'
   ),
-  'tacgan_generator': PenaltySpec(
-    1724819962,
-    _G,
-    _tacgan_generator,
-    per_example=False,
-    wants=('class_logits', 'twin_class_logits'),
-  ),
-  'adcgan': PenaltySpec(
-    267116024,
-    _D,
-    _adcgan,
-    per_example=False,
-    wants=('real_fake_class_logits',),
-  ),
-  'adcgan_generator': PenaltySpec(
-    3759455744,
-    _G,
-    _adcgan_generator,
-    per_example=False,
-    wants=('real_fake_class_logits',),
+  'adcgan': _of_classes(267116024, _D, _adcgan, 'real_fake_class_logits'),
+  'adcgan_generator': _of_classes(
+    3759455744, _G, _adcgan_generator, 'real_fake_class_logits'
   ),
 }
 
