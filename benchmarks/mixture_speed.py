@@ -2,7 +2,7 @@
 
   python benchmarks/mixture_speed.py --torch_python=PATH
 
-Runs configs/grid.py:short unchanged: PacGAN's networks, batch 100. PyTorch
+Runs configs/grid.py:pacgan_short unchanged: PacGAN's networks, batch 100. PyTorch
 trains its runs one after the other on all cores, or in one single-threaded
 process per core; ratios are to the faster of the two. The contenders take
 turns; rows are medians over the rounds, without compilation, in wall time and
@@ -30,7 +30,7 @@ ONE_BY_ONE = 'PyTorch, one by one, all cores'
 
 def config(seeds: int) -> dict:
   """Returns the config of an ensemble, or of a run if `seeds` is 1."""
-  return grid.get_config('short').to_dict() | {
+  return grid.get_config('pacgan_short').to_dict() | {
     'ensemble': {'seeds': seeds},
     'steps_per_call': STEPS,
   }

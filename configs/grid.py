@@ -1,20 +1,21 @@
-"""A GAN on 25 Gaussians on a grid, in PacGAN's protocol.
+"""A GAN on 25 Gaussians on a grid: a relativistic GAN with R1 and R2.
 
-  python train.py --config=configs/grid.py          400,000 steps
-  python train.py --config=configs/grid.py:short     14,000 steps
-  python train.py --config=configs/grid.py:rpgan     40,000 steps, RpGAN+R1+R2
-  python train.py --config=configs/grid.py:rpgan --config.ensemble.seeds=10
+  python train.py --config=configs/grid.py                 40,000 steps
+  python train.py --config=configs/grid.py --config.ensemble.seeds=10
+  python train.py --config=configs/grid.py:pacgan         400,000 steps
+  python train.py --config=configs/grid.py:pacgan_short    14,000 steps
 
-The same as configs/ring.py, with modes at {-4, -2, 0, 2, 4}^2. Published with
-these networks, 10 runs: 17.3 of 25 modes, 94.8 % high quality, reverse KL 0.70.
+The same as configs/ring.py, with modes at {-4, -2, 0, 2, 4}^2.
 
-:rpgan, 10 seeds as one program, mean +- standard error, 2,500 samples: 25.0
-+- 0 modes, 97.73 +- 0.19 % high quality, reverse KL 0.0132 +- 0.0028. Baseline
-(perfect sampler): 25, 98.84 %, 0.0055. Time: 4:35 minutes on two cores of an
-AMD EPYC, start and scores included.
+10 seeds as one program, mean +- standard error, 2,500 samples: 25.0 +- 0 modes,
+97.73 +- 0.19 % high quality, reverse KL 0.0132 +- 0.0028. Baseline (perfect
+sampler): 25, 98.84 %, 0.0055. Time: 4:35 minutes on two cores of an AMD EPYC,
+start and scores included.
 
-:short, 14,000 steps, 3 seeds: 17.3 +- 1.5 modes, 8.6 +- 1.9 % high quality,
-reverse KL 0.336 +- 0.037. The 400,000 steps were not measured.
+:pacgan, published with these networks, 10 runs: 17.3 of 25 modes, 94.8 % high
+quality, reverse KL 0.70. The 400,000 steps were not measured.
+
+:pacgan_short, 14,000 steps, 3 seeds: SHORT
 
 Reference: https://arxiv.org/abs/1712.04086, table 2.
 """
@@ -28,8 +29,9 @@ def get_config(variant: str = ''):
   Args:
     variant: One of the variants of configs/ring.py.
   """
-  rpgan = dict(num_steps=40_000, schedule_steps=40_000, ema_decay=0.999)
-  config = ring.mixture(variant, **rpgan)
+  config = ring.mixture(
+    variant, num_steps=40_000, schedule_steps=40_000, ema_decay=0.999
+  )
   config.data.name = 'grid'
   config.data.grid.update(size=100_000, side=5, spacing=2.0, sigma=0.05, seed=0)
   return config

@@ -19,12 +19,32 @@ def test_latents_are_standard_normal_and_one_per_index():
   )
 
 
+def test_truncated_latents_are_within_the_threshold_with_its_deviation():
+  keys = prng.per_example_keys(jax.random.key(0), jnp.arange(4000))
+  for threshold, deviation in [(2.0, 0.8796), (0.5, 0.2841)]:
+    z = prng.sample_truncated_normal(keys, 4, threshold=threshold)
+    assert np.abs(z).max() <= threshold
+    # One entry has a standard error of deviation / sqrt(2 n), at most.
+    np.testing.assert_allclose(np.std(z), deviation, rtol=0.02)
+  with pytest.raises(ValueError, match='threshold=0.0: must be above 0'):
+    prng.sample_truncated_normal(keys, 4, threshold=0.0)
+
+
+def test_uniform_latents_fill_the_cube():
+  keys = prng.per_example_keys(jax.random.key(0), jnp.arange(4000))
+  z = prng.sample_uniform(keys, 4)
+  assert -1 <= z.min() < -0.99 and 0.99 < z.max() < 1
+  np.testing.assert_allclose(np.cov(z.T), np.eye(4) / 3, atol=0.02)
+
+
 X = jax.random.normal(jax.random.key(5), (4, 8, 8, 3))
 squares = lambda x: jnp.square(x).sum(axis=(1, 2, 3))
 stretch = lambda z: jnp.broadcast_to(z[:, None, None], (4, 2, 2, 3)) ** 2
 # Functions of one key for each example.
 FUNCTIONS = {
   'sample_normal': lambda keys: prng.sample_normal(keys, 3),
+  'sample_truncated_normal': lambda keys: prng.sample_truncated_normal(keys, 3),
+  'sample_uniform': lambda keys: prng.sample_uniform(keys, 3),
   'ada': lambda keys: augment.ada(X, keys, strength=1.0),
   'diff_augment': lambda keys: augment.diff_augment(X, keys, strength=1.0),
   'instance_noise': lambda keys: augment.instance_noise(X, keys, sigma=0.5),

@@ -361,6 +361,11 @@ CALLS = {
   'prng.per_example_keys': (prng.per_example_keys, (KEY, LABELS)),
   'prng.typed_keys': (prng.typed_keys, (jax.random.PRNGKey(0),)),
   'prng.sample_normal': (lambda keys: prng.sample_normal(keys, 2), (KEYS,)),
+  'prng.sample_truncated_normal': (
+    lambda keys: prng.sample_truncated_normal(keys, 2),
+    (KEYS,),
+  ),
+  'prng.sample_uniform': (lambda keys: prng.sample_uniform(keys, 2), (KEYS,)),
   'training.ema_update': (training.ema_update, (PARAMS, PARAMS, HALF)),
   'training.half_life_decay': (ema.half_life_decay, (HALF, TWO)),
   'training.init_state': (

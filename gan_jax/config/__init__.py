@@ -42,6 +42,7 @@ from gan_jax.config.rules import (
 )
 from gan_jax.config.schedules import parse_schedules
 from gan_jax.config.schema import Config
+from gan_jax.config.shortened import warn_if_shortened
 from gan_jax.config.sweeps import swept_names
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
   'uses_top_k',
   'varies',
   'wants_features',
+  'warn_if_shortened',
   'with_own_parts',
   'with_values',
 ]

@@ -10,6 +10,7 @@ from gan_jax.config.augment import Augment, InstanceNoise
 from gan_jax.config.data import Data
 from gan_jax.config.evaluation import Eval
 from gan_jax.config.fields import option
+from gan_jax.config.latents import Latents
 from gan_jax.config.losses import (
   LOSS_ALIASES,
   LOSS_POINTERS,
@@ -61,7 +62,8 @@ class Config:
       discriminator's last one, as in Dive into Deep Learning (D2L).
     joint_batch: Whether the discriminator takes real and generated examples as
       one batch, instead of one after the other.
-    latent_dim: Length of the latents z ~ N(0, I).
+    latent_dim: Length of the latents.
+    latents: Section of the distribution of the latents.
     conditional: Whether the networks take the classes of the data. Networks of
       your own take the labels of the data in any case.
     fake_labels: Classes of generated examples: 'batch' takes those of the real
@@ -139,6 +141,7 @@ class Config:
   same_latents: bool = option(False)
   joint_batch: bool = option(False)
   latent_dim: int = option(100, at_least=1)
+  latents: Latents = Latents()
   conditional: bool = option(False)
   fake_labels: str = option('', choices=FAKE_LABELS)
   class_conditioning: str = option('', choices=CLASS_CONDITIONINGS)

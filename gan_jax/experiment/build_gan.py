@@ -55,6 +55,7 @@ def build_gan(
     ),
     loss=build_objective.build_loss(config, parts.loss),
     latent_dim=config.latent_dim,
+    latent_fn=build_objective.build_latent_fn(config),
     g_optimizer=build_networks.build_optimizer(config.g_optimizer, 'g'),
     d_optimizer=build_networks.build_optimizer(config.d_optimizer, 'd'),
     d_terms=build_objective.build_penalties(config, 'discriminator'),

@@ -1,13 +1,31 @@
-"""Builds the loss, penalties, augmentation and noise from a config."""
+"""Builds the latents, loss, penalties and augmentation from a config."""
 
 import dataclasses
 import functools
 import math
 from typing import Any, Callable
 
-from gan_jax import augment, losses, training
+from gan_jax import augment, losses, prng, training
 from gan_jax import config as config_lib
 from gan_jax.training.gan import Hparams
+
+LATENT_FNS = {
+  'normal': prng.sample_normal,
+  'truncated_normal': prng.sample_truncated_normal,
+  'uniform': prng.sample_uniform,
+}
+
+
+def build_latent_fn(config: config_lib.Config) -> Callable[[Any, int], Any]:
+  """Builds the function (keys `[B]`, Z) -> latents `[B, Z]`.
+
+  Args:
+    config: resolved config.
+  """
+  draw, options = LATENT_FNS[config.latents.name], config.latents.options
+  if options is None:
+    return draw
+  return functools.partial(draw, **dataclasses.asdict(options))
 
 
 def build_loss(config: config_lib.Config, own: Any = None) -> Any:

@@ -163,7 +163,10 @@ def _weights_of(experiment, init_from) -> training.GANState:
   gan, other, shape, trained = run_dir.restore(
     init_from, parts=experiment.parts
   )
-  parts = ('generator', 'discriminator', 'latent_dim', 'packing', 'conditional')
+  parts = (
+    *('generator', 'discriminator', 'latent_dim', 'latents'),
+    *('packing', 'conditional'),
+  )
   facts = lambda config, shape, gan: {
     'shape': list(shape),
     'classes': gan.classes,

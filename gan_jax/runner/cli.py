@@ -53,7 +53,9 @@ class ConfigFlag:
     """
     typed = config_flags.get_override_values(flags.FLAGS['config'])
     own = config_lib.with_own_parts(self._holder.value, self.parts)
-    return config_lib.resolve(own, typed)
+    config = config_lib.resolve(own, typed)
+    config_lib.warn_if_shortened(config, self._file.num_steps[self.path()])
+    return config
 
   def path(self) -> str:
     """Returns the config file, with its variant."""
@@ -100,6 +102,7 @@ class _ConfigFileParser(flags.ArgumentParser):
   def __init__(self, loaded: dict[str, ml_collections.ConfigDict]):
     # An argument, because absl shares parsers that are made without any.
     self._loaded = loaded
+    self.num_steps: dict[str, int] = {}  # of each file, before overrides
 
   def parse(self, argument: str) -> ml_collections.ConfigDict:
     """Returns a config with every field, so that any can be overridden."""
@@ -114,6 +117,7 @@ class _ConfigFileParser(flags.ArgumentParser):
         )
       config = ml_collections.ConfigDict(loaded)
       _fill_in(config, config_lib.defaults())
+      self.num_steps[argument] = config.num_steps
       self._loaded[argument] = config.lock()
     return self._loaded[argument]
 

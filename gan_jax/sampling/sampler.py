@@ -38,7 +38,7 @@ def make_indexed_sampler(
   @jax.jit
   def sample(weights, key, indices, label):
     keys = prng.per_example_keys(key, indices)
-    z = prng.sample_normal(keys, gan.latent_dim)
+    z = gan.latent_fn(keys, gan.latent_dim)
     return training.make_sample_fn(gan)(weights, z, label)
 
   def draw_at(weights, indices, *, seed=0, label=None):

@@ -89,9 +89,9 @@ def standing_statistics(
   params, batch_stats = weights
   if not any(jax.tree.leaves(_moving(batch_stats))):
     return weights
-  sizes = (gan.latent_dim, batches, batch_size)
+  static = gan.generator, gan.latent_fn, gan.latent_dim, batches, batch_size
   key = prng.typed_keys(key)
-  return params, _recompute(gan.generator, sizes, weights, key, label)
+  return params, _recompute(static, weights, key, label)
 
 
 def evaluation_weights(
@@ -130,19 +130,17 @@ def _moving(batch_stats: PyTree) -> PyTree:
   return jax.tree_util.tree_map_with_path(ema.is_averaged_leaf, batch_stats)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _recompute(generator, sizes, weights, key, label):
-  """Computes the new statistics; sizes is (latent_dim, batches, batch_size)."""
-  latent_dim, batches, batch_size = sizes
+@functools.partial(jax.jit, static_argnums=0)
+def _recompute(static, weights, key, label):
+  """Computes the new statistics."""
+  generator, latent_fn, latent_dim, batches, batch_size = static
   params, batch_stats = weights
   latent_key, network_key = (jax.random.fold_in(key, i) for i in (0, 1))
 
   def updated(given, index):
     """Returns the statistics after the batch with an index, from given ones."""
     places = index * batch_size + jnp.arange(batch_size)
-    z = prng.sample_normal(
-      prng.per_example_keys(latent_key, places), latent_dim
-    )
+    z = latent_fn(prng.per_example_keys(latent_key, places), latent_dim)
     options = dict(
       train=True, key=jax.random.fold_in(network_key, index), axis_name=None
     )

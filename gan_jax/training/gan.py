@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, NamedTuple
 import jax
 import optax
 
-from gan_jax import losses, validation
+from gan_jax import losses, prng, validation
 from gan_jax.losses import AdversarialLoss
 from gan_jax.networks import DiscriminatorOutput, Network
 from gan_jax.training import transforms
@@ -66,6 +66,8 @@ class GANOutputs(NamedTuple):
     fake_logits_fn: likewise with the labels of the generated examples.
     generate_fn: latents -> examples, the generator in training mode with the
       labels of the generated examples, likewise.
+    sample_latents_fn: keys `[B]` -> other latents of the same distribution,
+      `[B, Z]`.
     g_params: parameters of the generator.
     d_params: parameters of the discriminator.
     packing: number of examples per discriminator input.
@@ -88,6 +90,7 @@ class GANOutputs(NamedTuple):
   real_logits_fn: Callable[[Array], Array]
   fake_logits_fn: Callable[[Array], Array]
   generate_fn: Callable[[Array], Array]
+  sample_latents_fn: Callable[[Array], Array]
   g_params: PyTree
   d_params: PyTree
   packing: int
@@ -149,7 +152,7 @@ class GAN:
     discriminator: network from examples to logits.
     loss: adversarial loss that both players minimize, or a function of
       (`state.hparams`, step) that returns one.
-    latent_dim: length of z ~ N(0, I).
+    latent_dim: length Z of the latents.
     g_optimizer: optax transform (docs/optimizers.md lists which), or a function
       of `state.hparams` that returns one.
     d_optimizer: likewise for the discriminator.
@@ -159,6 +162,8 @@ class GAN:
       players; None for none.
     instance_noise: (`state.hparams`, step) -> standard deviation of the noise
       added to all discriminator inputs; None for none.
+    latent_fn: function from keys `[B]` and Z to latents `[B, Z]`, one per key,
+      such as prng.sample_normal or prng.sample_uniform.
     packing: number of examples per discriminator input (PacGAN), stacked along
       the last axis.
     joint_batch: whether the discriminator is applied to real and fake examples
@@ -189,6 +194,7 @@ class GAN:
   g_terms: Mapping[str, LossTerm] = dataclasses.field(default_factory=dict)
   augment: Augmentation | None = None
   instance_noise: Callable[[Hparams, Array], Array] | None = None
+  latent_fn: Callable[[Array, int], Array] = prng.sample_normal
   packing: int = 1
   joint_batch: bool = False
   d_loss_scale: float = 1.0

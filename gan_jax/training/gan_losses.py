@@ -136,7 +136,7 @@ def sample_latents(gan: GAN, key: Array, indices: Array) -> Array:
   """
   key = jax.random.fold_in(prng.typed_keys(key), _LATENTS)
   keys = prng.per_example_keys(key, indices)
-  return prng.sample_normal(keys, gan.latent_dim)
+  return gan.latent_fn(keys, gan.latent_dim)
 
 
 def sample_labels(gan: GAN, key: Array, indices: Array, real_label: Any) -> Any:
@@ -448,6 +448,7 @@ def make_gan_losses(
       real_logits_fn=logits_fn(real_label),
       fake_logits_fn=logits_fn(fake_label),
       generate_fn=lambda z: generate(z, fake_label)[0],
+      sample_latents_fn=lambda keys: gan.latent_fn(keys, gan.latent_dim),
       g_params=g_params,
       d_params=d_params,
       packing=gan.packing,

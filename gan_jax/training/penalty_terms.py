@@ -157,7 +157,7 @@ def _path_length(context: GANOutputs, keys, aux_state, *, decay: float = 0.99):
 def _mode_seeking(
   context: GANOutputs, keys, aux_state, *, epsilon: float = 1e-5
 ):
-  other = penalties.normal_like(keys, context.latents)
+  other = context.sample_latents_fn(keys)
   values = penalties.mode_seeking(
     context.fake,
     context.generate_fn(other),

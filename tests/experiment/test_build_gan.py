@@ -3,13 +3,15 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gan_jax import config as config_lib
-from gan_jax import experiment, losses, training
+from gan_jax import experiment, losses, sampling, training
 from gan_jax.augment import diff_augment_pipe
 from gan_jax.experiment import build_hparams, build_objective
+from gan_jax.training import gan_losses
 
 BASE = dict(
   data={'name': 'ring', 'ring': {'size': 64}},
@@ -229,3 +231,31 @@ def test_latents_that_do_not_fit_are_refused():
   changes = DIGITS | dict(generator=generator, latent_dim=5)
   with pytest.raises(ValueError, match='5 latents .*multiple of 2'):
     experiment.build({**BASE, **changes})
+
+
+@pytest.mark.parametrize(
+  ('latents', 'bound', 'deviation'),
+  [
+    ({'name': 'normal'}, np.inf, 1.0),
+    (
+      {'name': 'truncated_normal', 'truncated_normal': {'threshold': 0.5}},
+      *(0.5, 0.2841),
+    ),
+    ({'name': 'uniform'}, 1.0, 3**-0.5),
+  ],
+)
+def test_latents_of_training_and_sampling(latents, bound, deviation):
+  """A generator that is the identity shows the latents that it receives."""
+  built = experiment.build(
+    {**BASE, 'latents': latents, 'generator': {'name': 'linear'}}
+  )
+  params, batch_stats = built.init_state().ema
+  as_identity = lambda x: jnp.eye(2) if x.ndim > 1 else jnp.zeros(2)
+  identity = jax.tree.map(as_identity, params)
+  key, indices = jax.random.key(0), jnp.arange(1000)
+  for z in (
+    sampling.make_sampler(built.gan)((identity, batch_stats), 1000),
+    gan_losses.sample_latents(built.gan, key, indices),
+  ):
+    assert np.abs(z).max() <= bound
+    np.testing.assert_allclose(np.std(z), deviation, rtol=0.06)

@@ -154,7 +154,7 @@ def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ('name', 'variant'),
   [(name, '') for name in CONFIGS]
-  + [(name, v) for name in ('ring', 'grid') for v in ('short', 'rpgan')]
+  + [(name, v) for name in ('ring', 'grid') for v in ('pacgan', 'pacgan_short')]
   + [('stacked_mnist', 'rpgan'), ('sngan_cifar10', 'conditional')]
   + [('d2l_dcgan', 'balanced')],
 )

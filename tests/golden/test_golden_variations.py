@@ -125,6 +125,7 @@ POINTS = {
   'instance noise': {
     'schedules': 'instance_noise.sigma=linear(0.5, 0, steps=8)'
   },
+  'uniform latents': {'latents.name': 'uniform', **penalty('mode_seeking')},
   'top k': {'top_k.fraction': 0.5, 'top_k.gamma': 0.8, 'top_k.every': 2},
   'label smoothing': SMOOTH,
   'average by half-life': {

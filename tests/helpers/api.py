@@ -56,6 +56,8 @@ NAMES = {
     same_latents
     joint_batch
     latent_dim
+    latents.name
+    latents.threshold
     conditional
     fake_labels
     class_conditioning
@@ -463,7 +465,7 @@ def configs():
   """Every (config, variant), by what the files themselves allow."""
   found = []
   for name in _RECORDED:
-    for variant in ('', 'short', 'rpgan', 'test'):
+    for variant in ('', 'pacgan', 'pacgan_short', 'rpgan', 'test'):
       try:
         _config(name, variant)
       except ValueError:

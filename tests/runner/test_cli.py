@@ -52,6 +52,12 @@ def refused(parse, *arguments):
   return message
 
 
+def test_fewer_steps_than_the_average_needs(parse):
+  with pytest.warns(UserWarning, match='num_steps=60, and 6000 in .*ema_decay'):
+    parse('--config.num_steps=60')
+  parse('--config.num_steps=5999')
+
+
 def test_the_default_config(parse):
   config, name = parse()
   assert config == config_lib.resolve(config_file.load_config(DIGITS))
@@ -113,8 +119,8 @@ OVERRIDES = {
     2.0,
   ),
   'a value of its own word': (
-    ['--config.num_steps', '7', '--config.diagnostics'],
-    lambda c: (c.num_steps, c.diagnostics),
+    ['--config.log_every', '7', '--config.diagnostics'],
+    lambda c: (c.log_every, c.diagnostics),
     (7, True),
   ),
 }
