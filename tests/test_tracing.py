@@ -278,6 +278,10 @@ CALLS = {
     bind(metrics.class_accuracy, classes=2, **FEW),
     (FAKE_2D, LABELS, REAL_2D, LABELS, KEY),
   ),
+  'metrics.class_diversity': (
+    metrics.class_diversity,
+    (REAL_2D, LABELS, FAKE_2D, LABELS),
+  ),
   'metrics.classifier_test': (
     bind(metrics.classifier_test, **FEW),
     (*FEATURES, KEY),
@@ -470,6 +474,7 @@ for _name, _optimizer in training.OPTIMIZERS.items():
   )
 
 ON_THE_HOST = (
+  'metrics.class_diversity',
   'metrics.intra_class_fid',
   'diagnostics.eigenvalues',
   'sampling.make_sampler',

@@ -39,6 +39,7 @@ METRICS: dict[str, MetricFacts] = {
   'intra_fd': MetricFacts(needs_labels=True),
   'cas': MetricFacts(needs_labels=True),
   'class_accuracy': MetricFacts(needs_labels=True),
+  'class_diversity': MetricFacts(needs_labels=True),
   'kl': MetricFacts(sources=('gaussian',)),
   'modes': MetricFacts(sources=('ring', 'grid')),
   'stacked_modes': MetricFacts(sources=('stacked_mnist',)),

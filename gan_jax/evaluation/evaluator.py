@@ -257,7 +257,7 @@ class Evaluator:
       compared = _compare_to_baseline(fake, self._baseline(name, fake.count)[0])
     except _NoBaseline as error:
       compared = [f'{metric.names[0]} has no baseline: {error}']
-    for sentence in (*metric.explain(fake, real), *compared):
+    for sentence in (*metric.explain(fake, real, found), *compared):
       self._note(sentence)
     counts = _as_counts(metric, ('generated', fake), ('real', real))
     return [

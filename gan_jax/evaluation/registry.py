@@ -39,7 +39,8 @@ class Metric(NamedTuple):
     needs_all_features: whether all features of a set must be in memory.
     max_examples: for metrics that need equally many examples on both sides, the
       largest number; otherwise 0.
-    explain: (generated set, real set) -> sentences that explain the scores.
+    explain: (generated set, real set, results of `function`) -> sentences that
+      explain the scores.
   """
 
   function: Callable[[FeatureSet, FeatureSet, jax.Array, int], Result]
@@ -53,7 +54,7 @@ class Metric(NamedTuple):
   distribution: Any = None
   needs_all_features: bool = True
   max_examples: int = 0
-  explain: Callable[[FeatureSet, FeatureSet], list[str]] = lambda *_: []
+  explain: Callable[[FeatureSet, FeatureSet, Result], list[str]] = lambda *_: []
 
 
 _PRDC = ('precision', 'recall', 'density', 'coverage')
@@ -159,6 +160,7 @@ METRICS: dict[str, Metric] = {
     'test',
     'test examples',
     needs_labels=True,
+    explain=scorers.explain_classification_accuracy_score,
   ),
   'class_accuracy': Metric(
     scorers.class_accuracy,
@@ -167,6 +169,16 @@ METRICS: dict[str, Metric] = {
     'train',
     'generated examples',
     needs_labels=True,
+    explain=scorers.explain_class_accuracy,
+  ),
+  'class_diversity': Metric(
+    scorers.class_diversity,
+    ('class diversity',),
+    ('higher',),
+    'train',
+    'pairs of examples of a class',
+    needs_labels=True,
+    explain=scorers.explain_class_diversity,
   ),
   'kl': Metric(
     scorers.gaussian_divergence,

@@ -138,9 +138,9 @@ def nearest_neighbor(fake, real, key, n):
   return mean_over_subsets(fake, scores, n, shared=True)
 
 
-def explain_nearest_neighbor(fake, real):
+def explain_nearest_neighbor(fake, real, found):
   """Explains the scale of 1-NN accuracy."""
-  del fake, real
+  del fake, real, found
   return [
     '1-NN accuracy: 0.5 if generated and held-out examples are '
     'indistinguishable, 1 if all nearest neighbors are on the same side, and '
@@ -184,6 +184,46 @@ def class_accuracy(fake, real, key, n):
   ]
 
 
+def class_diversity(fake, real, key, n):
+  """Computes the mean distance within classes, over that of real data."""
+  del key, n
+  return [
+    class_conditional.class_diversity(
+      real.features, real.labels, fake.features, fake.labels
+    )
+  ]
+
+
+def explain_classification_accuracy_score(fake, real, found):
+  """Names the class of real examples with the lowest accuracy."""
+  del fake
+  return [_lowest_class('CAS', found[0].per_class, real.labels)]
+
+
+def explain_class_accuracy(fake, real, found):
+  """Names the class of generated examples with the lowest accuracy."""
+  del real
+  return [_lowest_class('class accuracy', found[0].per_class, fake.labels)]
+
+
+def explain_class_diversity(fake, real, found):
+  """Names the least diverse class of generated examples."""
+  del real
+  scores = np.full(found[0].classes.max() + 1, np.nan)
+  scores[found[0].classes] = found[0].per_class
+  return [_lowest_class('class diversity', scores, fake.labels)]
+
+
+def _lowest_class(name, per_class, labels) -> str:
+  scores = np.asarray(per_class)
+  label = int(np.nanargmin(scores))
+  count = int((np.asarray(labels) == label).sum())
+  return (
+    f'{name}: lowest in class {label}, {scores[label]:.3f} of {count:,} '
+    f'examples; highest {np.nanmax(scores):.3f}'
+  )
+
+
 def gaussian_divergence(fake, real, key, n):
   """Computes KL and Wasserstein-2 of a fitted Gaussian to the true one."""
   del key, n
@@ -197,8 +237,9 @@ def gaussian_divergence(fake, real, key, n):
   return mean_over_subsets(fake, scores)
 
 
-def explain_gaussian_divergence(fake, real):
+def explain_gaussian_divergence(fake, real, found):
   """Returns the parameters of the fitted and of the true Gaussian."""
+  del found
   distribution = real.source.distribution
   mean, covariance = gaussian.fit_gaussian(fake.features)
   pairs = (
@@ -212,9 +253,9 @@ def explain_gaussian_divergence(fake, real):
   ]
 
 
-def explain_frechet_distance(fake, real):
+def explain_frechet_distance(fake, real, found):
   """Warns if there are fewer examples than features."""
-  del real
+  del real, found
   dim = fake.moments(min(10, fake.count // 2))[0].mean.shape[0]
   if fake.count > dim:
     return []

@@ -5,7 +5,10 @@ reports every score with its baseline.
 """
 
 from gan_jax.metrics.class_conditional import (
+  ClassDiversity,
+  ClassifierAccuracy,
   class_accuracy,
+  class_diversity,
   classification_accuracy,
   intra_class_fid,
 )
@@ -24,10 +27,13 @@ from gan_jax.metrics.two_sample import (
 )
 
 __all__ = [
+  'ClassDiversity',
+  'ClassifierAccuracy',
   'Estimate',
   'PRDC',
   'TestResult',
   'class_accuracy',
+  'class_diversity',
   'classification_accuracy',
   'classifier_test',
   'compute_prdc',

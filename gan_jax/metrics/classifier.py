@@ -59,11 +59,21 @@ def accuracy(classifier: Classifier, x: Array, labels: Array) -> Array:
     ValueError: if there are no examples, numbers are not finite, or the
       training of the classifier diverged.
   """
+  return is_right(classifier, x, labels).mean()
+
+
+def is_right(classifier: Classifier, x: Array, labels: Array) -> Array:
+  """Returns whether examples `[n, ...]` get their labels, `[n]` bool.
+
+  Raises:
+    AssertionError: as accuracy.
+    ValueError: as accuracy.
+  """
   checks.check_feature_sets(examples=x)
   chex.assert_shape(labels, x.shape[:1])
   found = logits(classifier, x)
   checks.check_score('the logits of the classifier', found, x)
-  return (found.argmax(axis=1) == labels).mean()
+  return found.argmax(axis=1) == labels
 
 
 def check_labelled(x: Array, labels: Array, classes: int) -> None:

@@ -119,15 +119,17 @@ def test_classes_are_scored_where_both_sides_have_them():
 
   real = reference_data.train_test_references(labelled(0), labelled(1))
   of = evaluation.Evaluator(
-    real, ('cas', 'intra_fd', 'class_accuracy'), count=300
+    real, ('cas', 'intra_fd', 'class_accuracy', 'class_diversity'), count=300
   )
-  cas, intra, obeys = of(labelled(2))
+  cas, intra, obeys, diverse = of(labelled(2))
+  assert 'class accuracy: lowest in class' in ''.join(of.notes)
+  assert abs(diverse.value - 1) < 0.1 and abs(diverse.baseline - 1) < 0.1
   assert cas.value > 0.95 and cas.baseline > 0.95 and cas.real == 'test'
   assert abs(intra.value - intra.baseline) < 0.2
   assert obeys.value > 0.95 and obeys.baseline > 0.95 and obeys.real == 'train'
   wrong = labelled(3)
   wrong.label = (wrong.label + 1) % 3
-  cas, intra, obeys = of(wrong)
+  cas, intra, obeys, _ = of(wrong)
   assert cas.value < 0.05 and intra.value > 10 and obeys.value < 0.05
   with pytest.raises(ValueError, match="'cas' needs classes.*generated"):
     of(points(0))

@@ -24,5 +24,5 @@ def test_the_note_of_1nn_says_what_below_a_half_means():
   real = rng.normal(size=(40, 2)).astype(np.float32)
   copies = real + np.float32(1e-4)
   assert two_sample.nearest_neighbor_accuracy(real, copies) < 0.1
-  (note,) = scorers.explain_nearest_neighbor(None, None)
+  (note,) = scorers.explain_nearest_neighbor(None, None, None)
   assert 'below 0.5' in note and 'copies' in note

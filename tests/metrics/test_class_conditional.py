@@ -95,6 +95,8 @@ def test_class_accuracy_is_of_the_generated_examples():
   )
   assert score(*classes_at(CENTRES, 100, 1)).value > 0.99
   x, label = classes_at(CENTRES, 100, 2)
+  swapped = np.where(label == 0, 0, 3 - label)  # 1 is called 2, and 2 is 1
+  np.testing.assert_allclose(score(x, swapped).per_class, [1, 0, 0], atol=0.02)
   half = np.where(np.arange(300) < 150, label, (label + 1) % 3)
   found = score(x, half)
   np.testing.assert_allclose(found.value, 0.5, atol=0.01)
@@ -102,3 +104,41 @@ def test_class_accuracy_is_of_the_generated_examples():
   # Samples of one point for each class obey their label, too.
   points, label = CENTRES[[0, 1, 2] * 4], np.array([0, 1, 2] * 4)
   assert score(points, label).value == 1
+
+
+def test_class_diversity_is_the_ratio_of_mean_distances():
+  real, labels = classes_at(CENTRES, 300, 0)
+  fake, fake_labels = classes_at(CENTRES, 200, 1)
+  # Class 1 has half the spread, class 2 one point.
+  spread = np.float32([1, 0.5, 0])[fake_labels, None]
+  center = CENTRES[fake_labels]
+  fake = center + (fake - center) * spread
+  found = class_conditional.class_diversity(real, labels, fake, fake_labels)
+  np.testing.assert_array_equal(found.classes, [0, 1, 2])
+  np.testing.assert_allclose(found.per_class, [1, 0.5, 0], atol=0.12)
+  np.testing.assert_allclose(found.value, found.per_class.mean())
+  pairs = lambda x: np.linalg.norm(x[:, None] - x[None], axis=-1).sum()
+  one, other = fake[fake_labels == 1], real[labels == 1]
+  ratio = pairs(one) / (200 * 199) / (pairs(other) / (300 * 299))
+  np.testing.assert_allclose(found.per_class[1], ratio, rtol=1e-5)
+
+
+def test_error_of_class_diversity_is_that_over_sets():
+  def score(seed):
+    sides = (classes_at(CENTRES, 60, 2 * seed + i) for i in (0, 1))
+    return class_conditional.class_diversity(*next(sides), *next(sides))
+
+  found = [score(seed) for seed in range(100)]
+  spread = np.std([each.value for each in found])
+  np.testing.assert_allclose(
+    np.mean([each.error for each in found]), spread, rtol=0.25
+  )
+
+
+def test_class_diversity_refuses_classes_that_have_none():
+  x = np.repeat(np.arange(3, dtype=np.float32), 4)[:, None]
+  labels = np.repeat(np.arange(3), 4)
+  with pytest.raises(ValueError, match='class 0: all real examples are equal'):
+    class_conditional.class_diversity(x, labels, x, labels)
+  with pytest.raises(ValueError, match='class 2: 0 real examples'):
+    class_conditional.class_diversity(x, labels % 2, x, labels)
