@@ -28,11 +28,12 @@ def consistency(logits: Array, moved_logits: Array) -> Array:
   (zCR; weight 5).
 
   Args:
-    logits: discriminator logits of examples, `[B]` or `[B, h, w]`, float.
+    logits: discriminator logits of examples, `[B]` or `[B, h, w]`, float; or
+      other outputs, such as class logits, `[B, C]`.
     moved_logits: discriminator logits of the changed examples, same shape.
 
   Returns:
-    Penalty per example, `[B]`, at least 0; the mean over a patch map.
+    Penalty per example, `[B]`, at least 0; the mean over other axes.
 
   Raises:
     AssertionError: if shapes differ, or inputs are scalars or integers.

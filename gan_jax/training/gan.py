@@ -64,6 +64,9 @@ class GANOutputs(NamedTuple):
       the labels of the real examples; its updates of the statistics are
       dropped.
     fake_logits_fn: likewise with the labels of the generated examples.
+    real_outputs_fn: inputs -> all outputs of the discriminator, likewise with
+      the labels of the real examples.
+    fake_outputs_fn: likewise with the labels of the generated examples.
     generate_fn: latents -> examples, the generator in training mode with the
       labels of the generated examples, likewise.
     sample_latents_fn: keys `[B]` -> other latents of the same distribution,
@@ -89,6 +92,8 @@ class GANOutputs(NamedTuple):
   fake_outputs: DiscriminatorOutput
   real_logits_fn: Callable[[Array], Array]
   fake_logits_fn: Callable[[Array], Array]
+  real_outputs_fn: Callable[[Array], DiscriminatorOutput]
+  fake_outputs_fn: Callable[[Array], DiscriminatorOutput]
   generate_fn: Callable[[Array], Array]
   sample_latents_fn: Callable[[Array], Array]
   g_params: PyTree

@@ -426,9 +426,8 @@ def make_gan_losses(
       fake_output, d_batch_stats = discriminate(now, inputs[1], fake_label, 1)
       outputs = real_output, fake_output
     to_logits = _make_logit_reader(loss, outputs, axis_name)
-    logits_fn = lambda label: (
-      lambda x: to_logits(discriminate(before, x, label, 2)[0])
-    )
+    outputs_fn = lambda label: lambda x: discriminate(before, x, label, 2)[0]
+    logits_fn = lambda label: lambda x: to_logits(outputs_fn(label)(x))
     output = tuple(map(_as_output, outputs))
     logits = to_logits(outputs[0], 'real'), to_logits(outputs[1], 'fake')
     context = GANOutputs(
@@ -447,6 +446,8 @@ def make_gan_losses(
       fake_outputs=output[1],
       real_logits_fn=logits_fn(real_label),
       fake_logits_fn=logits_fn(fake_label),
+      real_outputs_fn=lambda x: _as_output(outputs_fn(real_label)(x)),
+      fake_outputs_fn=lambda x: _as_output(outputs_fn(fake_label)(x)),
       generate_fn=lambda z: generate(z, fake_label)[0],
       sample_latents_fn=lambda keys: gan.latent_fn(keys, gan.latent_dim),
       g_params=g_params,

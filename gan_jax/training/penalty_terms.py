@@ -19,6 +19,8 @@ from gan_jax.training.packing import pack, unpack
 from gan_jax.validation import keyword_defaults
 
 Array = jax.Array
+# Outputs of the discriminator that are about classes.
+_OF_CLASSES = ('class_logits', 'twin_class_logits', 'embedding')
 
 
 class PenaltySpec(NamedTuple):
@@ -108,7 +110,7 @@ def _bcr(
   *,
   policy: tuple[str, ...] = ('flip', 'integer_translation'),
 ):
-  def change(inputs, logits, logits_fn, fold):
+  def moved(inputs, fold):
     own = jax.vmap(lambda key: jax.random.fold_in(key, fold))(keys)
     x = jax.lax.stop_gradient(unpack(inputs, context.packing))
     if x.ndim != 4:
@@ -117,11 +119,25 @@ def _bcr(
         'must be (height, width, channels)'
       )
     x = ada_pipe.ada(x, own, strength=1.0, policy=policy)
-    return consistency(logits, logits_fn(pack(x, context.packing)))
+    return pack(x, context.packing)
 
-  real = context.real_inputs, context.real_logits, context.real_logits_fn
-  fake = context.fake_inputs, context.fake_logits, context.fake_logits_fn
-  return change(*real, 0) + change(*fake, 1), aux_state
+  real, fake = moved(context.real_inputs, 0), moved(context.fake_inputs, 1)
+  values = (
+    consistency(context.real_logits, context.real_logits_fn(real))
+    + consistency(context.fake_logits, context.fake_logits_fn(fake))
+    + _class_consistency(context.real_outputs, context.real_outputs_fn, real)
+    + _class_consistency(context.fake_outputs, context.fake_outputs_fn, fake)
+  )
+  return values, aux_state
+
+
+def _class_consistency(outputs: DiscriminatorOutput, outputs_fn, moved):
+  """Computes the squared change of what D returns of classes, 0 for nothing."""
+  found = [n for n in _OF_CLASSES if getattr(outputs, n) is not None]
+  if not found:
+    return 0
+  after = outputs_fn(moved)
+  return sum(consistency(getattr(outputs, n), getattr(after, n)) for n in found)
 
 
 def _perturbed_fake(context: GANOutputs, keys, sigma):
@@ -132,11 +148,15 @@ def _perturbed_fake(context: GANOutputs, keys, sigma):
 
 def _zcr(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
   # Without augmentation on either side: only the latents differ.
-  logits = lambda x: context.fake_logits_fn(
-    pack(jax.lax.stop_gradient(x), context.packing)
+  inputs = lambda x: pack(jax.lax.stop_gradient(x), context.packing)
+  fake, near = map(
+    inputs, (context.fake, _perturbed_fake(context, keys, sigma))
   )
-  near = _perturbed_fake(context, keys, sigma)
-  return consistency(logits(context.fake), logits(near)), aux_state
+  logits_fn, outputs_fn = context.fake_logits_fn, context.fake_outputs_fn
+  values = consistency(logits_fn(fake), logits_fn(near))
+  if any(getattr(context.fake_outputs, n) is not None for n in _OF_CLASSES):
+    values += _class_consistency(outputs_fn(fake), outputs_fn, near)
+  return values, aux_state
 
 
 def _zcr_generator(

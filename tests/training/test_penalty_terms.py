@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import augment, distributed, networks, training
+from gan_jax import augment, distributed, networks, penalties, training
 from gan_jax.augment import ada_controller
 from gan_jax.distributed import devices
 from gan_jax.training import gan as gan_lib
@@ -135,6 +135,8 @@ def test_bcr_on_images():
     fake_logits=d(-x),
     real_logits_fn=d,
     fake_logits_fn=d,
+    real_outputs=networks.DiscriminatorOutput(d(x)),
+    fake_outputs=networks.DiscriminatorOutput(d(-x)),
     packing=1,
   )
   values, _ = training.make_term('bcr').apply(context, keys, ())
@@ -154,6 +156,48 @@ def test_bcr_on_images():
     context, again, ()
   )
   np.testing.assert_allclose(values, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+  'output', ['class_logits', 'twin_class_logits', 'embedding']
+)
+@pytest.mark.parametrize('name', ['bcr', 'zcr'])
+def test_consistency_is_of_the_class_outputs_as_well(name, output):
+  x = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1)) * 2 - 1
+  of_classes = lambda x: x[:, :3, :3, 0].reshape(len(x), 9)
+  d = lambda x: networks.DiscriminatorOutput(
+    jnp.zeros(len(x)), **{output: of_classes(x)}
+  )
+  logits = lambda x: d(x).logits
+  context = gan_lib.GANOutputs(*[None] * len(gan_lib.GANOutputs._fields))
+  context = context._replace(
+    real_inputs=x,
+    fake_inputs=-x,
+    fake=-x,
+    latents=-x,
+    generate_fn=lambda z: z,
+    real_logits=logits(x),
+    fake_logits=logits(-x),
+    real_logits_fn=logits,
+    fake_logits_fn=logits,
+    real_outputs=d(x),
+    fake_outputs=d(-x),
+    real_outputs_fn=d,
+    fake_outputs_fn=d,
+    packing=1,
+  )
+  keys = jax.random.split(jax.random.key(0), 4)
+  options = {'policy': ('flip',)} if name == 'bcr' else {'sigma': 0.5}
+  values, _ = training.make_term(name, **options).apply(context, keys, ())
+  if name == 'zcr':
+    noise = penalties.normal_like(jax.random.split(jax.random.key(0), 4), x)
+    expected = np.square(of_classes(0.5 * noise)).mean(axis=1)
+    np.testing.assert_allclose(values, expected, rtol=1e-4)
+  else:  # each of the two sides is flipped, or it is not
+    flip = np.square(of_classes(x) - of_classes(x[:, :, ::-1])).mean(axis=1)
+    assert (values > 0).any()
+    shares = np.asarray(values / flip)
+    np.testing.assert_allclose(shares, np.round(shares), atol=1e-4)
 
 
 def test_terms_of_the_wrong_player_and_reserved_names():
