@@ -16,19 +16,22 @@ class ModelFacts(NamedTuple):
   Attributes:
     has_dtype: Whether its modules take a `dtype`; others compute in float32.
     has_classes: Whether its modules take `classes` and labels.
+    always_batch_norm: Whether its generator has batch norm, whatever its
+      options.
   """
 
   has_dtype: bool = True
   has_classes: bool = True
+  always_batch_norm: bool = False
 
 
 MODELS: dict[str, ModelFacts] = {
-  'biggan': ModelFacts(),
+  'biggan': ModelFacts(always_batch_norm=True),
   'dcgan': ModelFacts(),
   'linear': ModelFacts(has_classes=False),
   'mlp': ModelFacts(),
-  'sndcgan': ModelFacts(),
-  'sngan': ModelFacts(),
+  'sndcgan': ModelFacts(always_batch_norm=True),
+  'sngan': ModelFacts(always_batch_norm=True),
 }
 # A network that a program passes to experiment.build.
 OWN_MODEL = ModelFacts(has_dtype=False, has_classes=False)

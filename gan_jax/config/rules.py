@@ -203,14 +203,19 @@ def warn(config: Config) -> None:
       for name in used_penalties(config)
       if PENALTIES[name].player == player and PENALTIES[name].per_example
     ]
-    options = getattr(config, player).options
-    if by_example and getattr(options, 'norm', '') == 'batch':
-      output = 'a logit' if player == 'discriminator' else 'an example'
-      name = getattr(config, player).name
+    part, output = getattr(config, player), 'a logit'
+    has_norm = getattr(part.options, 'norm', '') == 'batch'
+    where = f"with {player}.{part.name}.norm='batch'"
+    advice = "use norm='none', 'layer' or 'spectral'"
+    if player == 'generator':
+      output = 'an example'
+      if MODELS.get(part.name, OWN_MODEL).always_batch_norm:
+        has_norm, where = True, f'with the batch norm of {part.name}'
+        advice = 'use a generator without it, such as dcgan or mlp'
+    if by_example and has_norm:
       validation.warn(
         f'the penalty {", ".join(by_example)} is defined for each example, and '
-        f"with {player}.{name}.norm='batch' {output} depends on its whole "
-        "batch; use norm='none', 'layer' or 'spectral'"
+        f'{where} {output} depends on its whole batch; {advice}'
       )
 
 

@@ -484,6 +484,19 @@ def test_penalties_of_examples_warn_of_batch_norm(penalty, player):
   assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize('name', ['sndcgan', 'sngan', 'biggan'])
+def test_path_length_warns_of_generators_that_have_batch_norm(name):
+  mapping = {
+    'data': {'name': 'digits'},
+    'generator': {'name': name},
+    'penalties': {'path_length': {'weight': 1.0}},
+  }
+  with pytest.warns(
+    UserWarning, match=f'with the batch norm of {name} an exam'
+  ):
+    config_lib.resolve(mapping)
+
+
 def test_other_penalties_do_not_warn():
   batch_norm = {'name': 'mlp', 'mlp': {'norm': 'batch'}}
   with warnings.catch_warnings():
