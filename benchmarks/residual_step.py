@@ -2,6 +2,7 @@
 
   python benchmarks/residual_step.py
   python benchmarks/residual_step.py --torch_python=PATH   torch from elsewhere
+  python benchmarks/residual_step.py --dtype=bfloat16 --steps=50   on a GPU
 
 SNGAN's networks are the authors', without classes. BigGAN's are those of the
 author's script for CIFAR-10: 10 classes, scales and shifts by class in G,
@@ -11,13 +12,16 @@ images of 32 x 32 x 3, batch 64. The contenders take turns, a step at a time;
 each row is the median over the rounds. PyTorch runs in its own process, in one
 thread as well: on shared cores its threads spend more CPU time waiting for one
 another than working. CPU seconds are those of all threads. A ratio above 1
-means less CPU time than PyTorch's fastest row. Takes about ten minutes on two cores; with
---short the networks have a quarter of the channels, and the batch 16.
+means less CPU time than PyTorch's fastest row. On a GPU, PyTorch runs channels
+last, eager and compiled, a turn is --steps steps, and the ratio is of wall
+times. Takes about ten minutes on two cores; with --short the networks have a
+quarter of the channels, and the batch 16.
 """
 
 import functools
 import itertools
 import json
+import os
 from typing import Any, Callable
 
 import fused
@@ -60,10 +64,12 @@ def make_sizes(short: bool) -> dict[str, dict[str, int]]:
   }
 
 
-def make_gan(name: str, sizes: dict[str, int]) -> training.GAN:
+def make_gan(name: str, sizes: dict[str, int], dtype: str) -> training.GAN:
   """Builds a GAN of the given sizes."""
   options: dict[str, Any] = dict(
-    width=sizes['g_channels'] // 4, classes=sizes['classes']
+    width=sizes['g_channels'] // 4,
+    classes=sizes['classes'],
+    dtype=jnp.dtype(dtype),
   )
   module, g_options = sngan, {}
   if name == 'BigGAN':
@@ -87,8 +93,9 @@ class Program:
     state: train state; each call of `run` continues from it.
   """
 
-  def __init__(self, name: str, sizes: dict[str, int]):
-    gan, self._key = make_gan(name, sizes), jax.random.key(0)
+  def __init__(self, name: str, sizes: dict[str, int], options: Any):
+    gan, self._key = make_gan(name, sizes, options.dtype), jax.random.key(0)
+    self._steps = options.steps
     # Noise instead of images: their content does not change the time.
     images = jax.random.uniform(
       jax.random.key(1), (sizes['batch'], *SHAPE), minval=-1
@@ -104,47 +111,86 @@ class Program:
     self._step = lowered.compile()
 
   def run(self) -> turns.Spent:
-    """Times one step."""
+    """Times a turn."""
 
     def work():
-      self.state, _ = self._step(self.state, self._batch, self._key)
+      for _ in range(self._steps):
+        self.state, _ = self._step(self.state, self._batch, self._key)
       jax.block_until_ready(self.state)
 
     return turns.timed(work)
 
 
+def torch_contenders(
+  name: str, torch: turns.Worker, steps: int
+) -> dict[str, Callable[[], turns.Spent]]:
+  """Returns the contenders in PyTorch, on its device."""
+  options = {
+    f'{layout}, {THREADS[threads]}': (layout, threads, False)
+    for layout, threads in itertools.product(LAYOUTS, THREADS)
+  }
+  if torch.info['device'] == 'cuda':
+    options = {
+      'eager': ('channels_last', 0, False),
+      'compiled': ('channels_last', 0, True),
+    }
+  return {
+    f'{name}, PyTorch, {title}': functools.partial(
+      torch.run,
+      name=name,
+      layout=layout,
+      threads=threads,
+      compiled=compiled,
+      steps=steps,
+    )
+    for title, (layout, threads, compiled) in options.items()
+  }
+
+
 def make_contenders(
-  every_size: dict[str, dict[str, int]], torch: turns.Worker | None
+  every_size: dict[str, dict[str, int]],
+  torch: turns.Worker | None,
+  options: Any,
 ) -> dict[str, Callable[[], turns.Spent]]:
   """Returns all contenders: the programs and, if it is there, PyTorch."""
   contenders = {}
   for name, sizes in every_size.items():
-    program = Program(name, sizes)
+    program = Program(name, sizes, options)
     counts = {'gan_jax': fused.num_parameters(program.state)}
     contenders[f'{name}, gan_jax'] = program.run
     if torch is not None:
       counts['PyTorch'] = torch.info['parameters'][name]
-      for layout, threads in itertools.product(LAYOUTS, THREADS):
-        title = f'{name}, PyTorch, {layout}, {THREADS[threads]}'
-        contenders[title] = functools.partial(
-          torch.run, name=name, layout=layout, threads=threads
-        )
+      contenders |= torch_contenders(name, torch, options.steps)
     turns.check_sizes(counts)
   return contenders
 
 
 def table(
-  medians: dict[str, turns.Spent], every_size: dict[str, dict[str, int]]
+  medians: dict[str, turns.Spent],
+  every_size: dict[str, dict[str, int]],
+  steps: int,
 ) -> str:
   """Formats the results as Markdown."""
+  on_cpu = jax.default_backend() == 'cpu'
+  cost = lambda spent: spent.cpu if on_cpu else spent.wall
   rows = []
   for title, spent in medians.items():
     name = title.split(',')[0]
     best = turns.fastest(medians, f'{name}, PyTorch')
-    milliseconds = 1e3 * spent.cpu / every_size[name]['batch']
-    ratio = best and best.cpu / spent.cpu
-    rows.append([title, 1e3 * spent.wall, milliseconds, ratio])
-  header = ['', 'wall ms / step', 'CPU ms / image', 'PyTorch / this']
+    batch = every_size[name]['batch']
+    rows.append(
+      [
+        title,
+        1e3 * spent.wall / steps,
+        1e3 * spent.cpu / steps / batch,
+        batch * steps / spent.wall,
+        best and cost(best) / cost(spent),
+      ]
+    )
+  header = [
+    *('', 'wall ms / step', 'CPU ms / image', 'images / s'),
+    'PyTorch / this',
+  ]
   return turns.table(header, rows)
 
 
@@ -154,16 +200,25 @@ def main() -> None:
   parser.add_argument(
     '--short', action='store_true', help='small networks and batches'
   )
+  parser.add_argument(
+    '--dtype', choices=('float32', 'bfloat16'), default='float32'
+  )
+  parser.add_argument('--steps', type=int, default=1, help='steps per turn')
   options = parser.parse_args()
+  # By default JAX takes three quarters of a GPU's memory.
+  os.environ.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', '0.4')
   xla_setup.configure_cpu()
   every_size = make_sizes(options.short)
   with turns.start_torch(
-    options.torch_python, 'residual_torch.py', json.dumps(every_size)
+    options.torch_python,
+    'residual_torch.py',
+    json.dumps(every_size),
+    options.dtype,
   ) as torch:
-    print(turns.machine(torch))
-    contenders = make_contenders(every_size, torch)
+    print(f'{jax.devices()[0].device_kind}; {turns.machine(torch)}')
+    contenders = make_contenders(every_size, torch, options)
     medians = turns.take_turns(contenders, options.rounds)
-  print(f'\n{table(medians, every_size)}')
+  print(f'\n{table(medians, every_size, options.steps)}')
 
 
 if __name__ == '__main__':
