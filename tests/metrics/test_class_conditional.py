@@ -106,6 +106,27 @@ def test_class_accuracy_is_of_the_generated_examples():
   assert score(points, label).value == 1
 
 
+def test_noise_where_real_examples_hardly_vary_does_not_decide():
+  """Generated images are not as black in the background as real ones are."""
+  rng = np.random.default_rng(0)
+  (real, labels), (fake, fake_labels) = (
+    classes_at(CENTRES, 100, seed) for seed in (0, 1)
+  )
+  background = lambda x, sigma: np.concatenate(
+    [x, sigma * rng.normal(size=(len(x), 20))], axis=1
+  ).astype(np.float32)
+  found = class_conditional.class_accuracy(
+    background(real, 1e-3),
+    labels,
+    background(fake, 3e-2),
+    fake_labels,
+    jax.random.key(0),
+    classes=3,
+    steps=300,
+  )
+  assert found.value > 0.98
+
+
 def test_class_diversity_is_the_ratio_of_mean_distances():
   real, labels = classes_at(CENTRES, 300, 0)
   fake, fake_labels = classes_at(CENTRES, 200, 1)
