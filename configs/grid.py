@@ -15,7 +15,8 @@ start and scores included.
 :pacgan, published with these networks, 10 runs: 17.3 of 25 modes, 94.8 % high
 quality, reverse KL 0.70. The 400,000 steps were not measured.
 
-:pacgan_short, 14,000 steps, 3 seeds: SHORT
+:pacgan_short, 14,000 steps, 3 seeds: 17.3 +- 1.5 modes, 8.6 +- 1.9 % high
+quality, reverse KL 0.336 +- 0.037, measured as that of ring.py.
 
 Reference: https://arxiv.org/abs/1712.04086, table 2.
 """

@@ -23,7 +23,9 @@ N(0, I_2), PacGAN's networks and Adam. Published with these networks, 10 runs:
 6.3 of 8 modes, 98.2 % high quality, reverse KL 0.45. Its 400,000 steps were not
 measured.
 
-:pacgan_short, 14,000 steps, 3 seeds: SHORT
+:pacgan_short, 14,000 steps, 3 seeds: 8.0 modes, 40.5 +- 8.5 % high quality,
+reverse KL 0.067 +- 0.022, measured when the layers before batch norm still had
+biases, which batch norm takes away.
 
 Reference: https://arxiv.org/abs/1712.04086, table 1.
 """
