@@ -43,5 +43,7 @@ def get_config(variant: str = ''):
   config.log_every = 100
   config.sample_every = config.checkpoint_every = 500
   config.num_samples = 100
-  config.eval.update(metrics='nn,class_accuracy,class_diversity', num_samples=359)
+  config.eval.update(
+    metrics='nn,class_accuracy,class_diversity', num_samples=359
+  )
   return common.shrink(config) if variant == 'test' else config

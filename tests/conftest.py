@@ -26,8 +26,12 @@ if (
   os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] == '1'
   and xla_setup.XLA_FLAGS_KNOWN
 ):
-  # Kernels that run slower, and compile in half the time.
-  os.environ.setdefault('XLA_FLAGS', '--xla_cpu_use_fusion_emitters=false')
+  # A module is compiled in one piece, for a quarter less of CPU time.
+  flags = ['--xla_cpu_parallel_codegen_split_count=1']
+  if jax.__version_info__ < (0, 11):
+    # Kernels that run slower, and compile in half the time.
+    flags.append('--xla_cpu_use_fusion_emitters=false')
+  os.environ.setdefault('XLA_FLAGS', ' '.join(flags))
 
 xla_setup.limit_malloc_arenas()  # or programs that are dropped leave holes
 
