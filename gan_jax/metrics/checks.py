@@ -19,6 +19,11 @@ class NonFiniteError(ValueError):
   """Raised when an input contains NaN or infinity."""
 
 
+@jax.jit
+def _count_not_finite(x: Array) -> Array:
+  return jnp.logical_not(jnp.isfinite(x)).sum()
+
+
 def check_finite(**arrays: Array) -> None:
   """Checks that arrays, given by name, are finite.
 
@@ -29,9 +34,11 @@ def check_finite(**arrays: Array) -> None:
   for name, x in arrays.items():
     if tracing.is_traced(x):
       continue
-    xp = np if isinstance(x, np.ndarray) else jnp
-    with jax.ensure_compile_time_eval():
-      bad = int(np.size(x) - xp.isfinite(x).sum())
+    if isinstance(x, np.ndarray):
+      bad = np.size(x) - int(np.isfinite(x).sum())
+    else:
+      with jax.ensure_compile_time_eval():
+        bad = int(_count_not_finite(x))
     if bad:
       raise NonFiniteError(
         f'{name}: {bad} of {np.size(x)} numbers are not finite (NaN or '
@@ -132,19 +139,29 @@ def near_origin(*sets: Array) -> list[Array]:
   Returns:
     The sets in at least float32, shifted in float64 by one vector.
   """
-  kinds = [result_type(x) for x in sets]
+  kinds = tuple(result_type(x) for x in sets)
   with jax.enable_x64(True):
-    # Powers of two scale without rounding, and keep the largest in float32.
     wide = [jnp.asarray(x, jnp.float64) for x in sets]
-    unit = power_of_two_scale(*wide)
-    low, high = (
-      reduce(jnp.stack([reduce(x * unit, axis=0) for x in wide]), axis=0)
-      for reduce in (jnp.min, jnp.max)
-    )
-    spread = jnp.maximum(high - low, 2.0**-40)
-    _, exponent = jnp.frexp(spread.astype(jnp.float32))
-    step = jnp.ldexp(jnp.ones_like(spread, jnp.float32), exponent)
-    step = step.astype(jnp.float64)
-    shift = jnp.round((low + high) / 2 / step) * step / unit
-    moved = [x - shift[None] for x in wide]
-    return [x.astype(kind) for x, kind in zip(moved, kinds)]
+    # As one program; what is traced is a part of another one.
+    shift = _moved if tracing.is_traced(*wide) else _compiled_moved
+    return shift(wide, kinds)
+
+
+def _moved(wide: list[Array], kinds: tuple[jnp.dtype, ...]) -> list[Array]:
+  """Shifts float64 sets by one vector, and casts them."""
+  # Powers of two scale without rounding, and keep the largest in float32.
+  unit = power_of_two_scale(*wide)
+  low, high = (
+    reduce(jnp.stack([reduce(x * unit, axis=0) for x in wide]), axis=0)
+    for reduce in (jnp.min, jnp.max)
+  )
+  spread = jnp.maximum(high - low, 2.0**-40)
+  _, exponent = jnp.frexp(spread.astype(jnp.float32))
+  step = jnp.ldexp(jnp.ones_like(spread, jnp.float32), exponent)
+  step = step.astype(jnp.float64)
+  shift = jnp.round((low + high) / 2 / step) * step / unit
+  moved = [x - shift[None] for x in wide]
+  return [x.astype(kind) for x, kind in zip(moved, kinds)]
+
+
+_compiled_moved = jax.jit(_moved, static_argnums=1)

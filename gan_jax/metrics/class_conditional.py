@@ -146,8 +146,8 @@ def class_diversity(
     ratios.append(fake / real)
     variances.append((fake_error**2 + (ratios[-1] * real_error) ** 2) / real**2)
   per_class = np.array(ratios)
-  error = float(np.sqrt(np.sum(variances)) / len(classes))
-  return ClassDiversity(float(per_class.mean()), error, classes, per_class)
+  error = np.sqrt(np.sum(variances)) / len(classes)
+  return ClassDiversity(per_class.mean(), error, classes, per_class)
 
 
 def _known_classes(
