@@ -5,6 +5,8 @@ give a plausible score. Values are checked if they are known: only shapes and
 types of what jax.jit traces are.
 """
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -19,11 +21,6 @@ class NonFiniteError(ValueError):
   """Raised when an input contains NaN or infinity."""
 
 
-@jax.jit
-def _count_not_finite(x: Array) -> Array:
-  return jnp.logical_not(jnp.isfinite(x)).sum()
-
-
 def check_finite(**arrays: Array) -> None:
   """Checks that arrays, given by name, are finite.
 
@@ -34,16 +31,19 @@ def check_finite(**arrays: Array) -> None:
   for name, x in arrays.items():
     if tracing.is_traced(x):
       continue
-    if isinstance(x, np.ndarray):
-      bad = np.size(x) - int(np.isfinite(x).sum())
-    else:
-      with jax.ensure_compile_time_eval():
-        bad = int(_count_not_finite(x))
+    with jax.ensure_compile_time_eval():
+      count = np.isfinite(x).sum() if isinstance(x, np.ndarray) else _finite(x)
+      bad = int(np.size(x) - count)
     if bad:
       raise NonFiniteError(
         f'{name}: {bad} of {np.size(x)} numbers are not finite (NaN or '
         'infinite), so that no score is defined'
       )
+
+
+@jax.jit
+def _finite(x):
+  return jnp.isfinite(x).sum()
 
 
 def check_feature_sets(*, least: int = 1, **sets: Array) -> None:
@@ -86,7 +86,7 @@ def check_score(what: str, value: Array, *sets: Array) -> None:
     ValueError: if the score is not finite; the message has the largest
       absolute value of the inputs.
   """
-  if not tracing.fails(lambda x: jnp.isfinite(x).all(), value):
+  if not tracing.fails(lambda x: np.isfinite(x).all(), value):
     return
   largest = max(float(np.abs(np.asarray(x)).max()) for x in sets)
   raise ValueError(
@@ -141,15 +141,13 @@ def near_origin(*sets: Array) -> list[Array]:
   """
   kinds = tuple(result_type(x) for x in sets)
   with jax.enable_x64(True):
-    wide = [jnp.asarray(x, jnp.float64) for x in sets]
-    # As one program; what is traced is a part of another one.
-    shift = _moved if tracing.is_traced(*wide) else _compiled_moved
-    return shift(wide, kinds)
+    return _shift_together(kinds, sets)
 
 
-def _moved(wide: list[Array], kinds: tuple[jnp.dtype, ...]) -> list[Array]:
-  """Shifts float64 sets by one vector, and casts them."""
+@functools.partial(jax.jit, static_argnums=0)
+def _shift_together(kinds, sets):
   # Powers of two scale without rounding, and keep the largest in float32.
+  wide = [x.astype(jnp.float64) for x in sets]
   unit = power_of_two_scale(*wide)
   low, high = (
     reduce(jnp.stack([reduce(x * unit, axis=0) for x in wide]), axis=0)
@@ -162,6 +160,3 @@ def _moved(wide: list[Array], kinds: tuple[jnp.dtype, ...]) -> list[Array]:
   shift = jnp.round((low + high) / 2 / step) * step / unit
   moved = [x - shift[None] for x in wide]
   return [x.astype(kind) for x, kind in zip(moved, kinds)]
-
-
-_compiled_moved = jax.jit(_moved, static_argnums=1)

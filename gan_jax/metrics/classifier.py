@@ -1,5 +1,6 @@
 """A small classifier, trained on demand for the metrics that need one."""
 
+import functools
 from typing import NamedTuple
 
 import chex
@@ -71,9 +72,15 @@ def is_right(classifier: Classifier, x: Array, labels: Array) -> Array:
   """
   checks.check_feature_sets(examples=x)
   chex.assert_shape(labels, x.shape[:1])
-  found = logits(classifier, x)
+  found, right = _logits_and_hits(classifier, x, labels)
   checks.check_score('the logits of the classifier', found, x)
-  return found.argmax(axis=1) == labels
+  return right
+
+
+@jax.jit
+def _logits_and_hits(classifier, x, labels):
+  found = logits(classifier, x)
+  return found, found.argmax(axis=1) == labels
 
 
 def check_labelled(x: Array, labels: Array, classes: int) -> None:
@@ -152,8 +159,25 @@ def train_classifier(
   )
   if not 0 < learning_rate < float('inf'):
     raise ValueError(f'learning_rate={learning_rate}: must be finite, above 0')
+  return _train(
+    x,
+    labels,
+    key,
+    classes=classes,
+    hidden=hidden,
+    steps=steps,
+    batch_size=batch_size,
+    learning_rate=learning_rate,
+  )
+
+
+@functools.partial(
+  jax.jit, static_argnames=('classes', 'hidden', 'steps', 'batch_size')
+)
+def _train(
+  x, labels, key, *, classes, hidden, steps, batch_size, learning_rate
+):
   x = checks.at_least_float32(x).reshape(len(x), -1)
-  labels = jnp.asarray(labels)
   unit = checks.power_of_two_scale(x)  # keeps squares in range
   center, scale = (x * unit).mean(axis=0) / unit, (x * unit).std(axis=0) / unit
   # What hardly varies, such as the background of images, is not enlarged:

@@ -11,6 +11,7 @@ from typing import Iterator, NamedTuple, Sequence
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax import tracing
 from gan_jax.metrics import checks, resampling
@@ -35,11 +36,8 @@ class Moments(NamedTuple):
 def init_moments(dim: int) -> Moments:
   """Returns the moments of an empty set of features of length `dim`."""
   with jax.enable_x64(True):
-    return Moments(
-      jnp.zeros((), jnp.float64),
-      jnp.zeros(dim, jnp.float64),
-      jnp.zeros((dim, dim), jnp.float64),
-    )
+    zeros = lambda *shape: jnp.asarray(np.zeros(shape))
+    return Moments(zeros(), zeros(dim), zeros(dim, dim))
 
 
 def add_moments(first: Moments, second: Moments) -> Moments:
@@ -99,7 +97,7 @@ def update_moments(
   chex.assert_axis_dimension_gt(features, 1, 0)
   chex.assert_type(features, float)
   chex.assert_equal(features.shape[1], moments.mean.shape[0])
-  weights = jnp.ones(len(features)) if valid is None else jnp.asarray(valid)
+  weights = np.ones(len(features)) if valid is None else jnp.asarray(valid)
   chex.assert_shape(weights, features.shape[:1])
   with jax.enable_x64(True):
     return _merge(moments, _batch_moments(features, weights))
@@ -119,8 +117,13 @@ def covariance(moments: Moments) -> Array:
     )
   checks.check_finite(mean=moments.mean, scatter=moments.scatter)
   with jax.enable_x64(True):
-    count = jnp.where(moments.count >= 2, moments.count, jnp.nan)
-    return moments.scatter / (count - 1)
+    return _covariance(moments)
+
+
+@jax.jit
+def _covariance(moments):
+  count = jnp.where(moments.count >= 2, moments.count, jnp.nan)
+  return moments.scatter / (count - 1)
 
 
 def check_square(mean: Array, *covariances: Array) -> None:
@@ -222,9 +225,17 @@ def leave_one_out(groups: Sequence[Moments]) -> Iterator[Moments]:
     Moments of the union of the other groups.
   """
   union = functools.reduce(add_moments, groups)
-  for count, mean, scatter in groups:
-    # A set is removed by adding its moments with a negative count.
-    yield add_moments(union, Moments(-count, mean, -scatter))
+  for group in groups:
+    with jax.enable_x64(True):
+      rest = _remove(union, group)
+    yield rest
+
+
+@jax.jit
+def _remove(union, group):
+  # A set is removed by adding its moments with a negative count.
+  count, mean, scatter = group
+  return _merge(union, Moments(-count, mean, -scatter))
 
 
 def frechet_jackknife(

@@ -28,10 +28,16 @@ def fit_gaussian(samples: Array) -> tuple[Array, Array]:
   chex.assert_axis_dimension_gteq(samples, 0, 2)
   checks.check_feature_sets(samples=samples)
   (near,) = checks.near_origin(samples)
+  mean, covariance = _fit(samples, near)
+  checks.check_score('the covariance', covariance, samples)
+  return mean, covariance
+
+
+@jax.jit
+def _fit(samples, near):
   mean = near.mean(axis=0)
   centred = near - mean[None]
   covariance = centred.T @ centred / (len(near) - 1)
-  checks.check_score('the covariance', covariance, samples)
   shift = checks.at_least_float32(samples)[0] - near[0]
   return mean + shift, covariance
 
@@ -69,25 +75,35 @@ def kl_divergence(
     mean_p=mean_p,
     covariance_p=covariance_p,
   )
-  mean_q, covariance_q, mean_p, covariance_p = map(
-    checks.at_least_float32, (mean_q, covariance_q, mean_p, covariance_p)
+  value, finite, least_p = _divergence(
+    mean_q, covariance_q, mean_p, covariance_p
   )
-  least = lambda covariance: jnp.linalg.eigvalsh(covariance).min()
-  least_p, log_p = least(covariance_p), jnp.linalg.slogdet(covariance_p)[1]
   if tracing.fails(lambda least: least > 0, least_p):
     raise ValueError(
       'covariance_p is not positive definite: p has no density, so that '
       'KL(q || p) is undefined'
     )
+  checks.check_score('the divergence', finite, mean_p, mean_q, covariance_q)
+  return value
+
+
+@jax.jit
+def _divergence(*moments):
+  """Returns KL(q || p), the same if q had a density, and p's least variance."""
+  mean_q, covariance_q, mean_p, covariance_p = map(
+    checks.at_least_float32, moments
+  )
+  least = lambda covariance: jnp.linalg.eigvalsh(covariance).min()
+  least_p, log_p = least(covariance_p), jnp.linalg.slogdet(covariance_p)[1]
   shift = mean_p - mean_q
   trace = jnp.trace(jnp.linalg.solve(covariance_p, covariance_q))
   distance = shift @ jnp.linalg.solve(covariance_p, shift)
   log_q = jnp.linalg.slogdet(covariance_q)[1]
   finite = (trace - mean_q.shape[0] + distance + log_p) / 2
-  checks.check_score('the divergence', finite, mean_p, mean_q, covariance_q)
-  finite = jnp.where(least_p > 0, finite, jnp.nan)  # for a traced covariance_p
+  value = jnp.where(least_p > 0, finite, jnp.nan)  # for a traced covariance_p
   # Rounding makes an eigenvalue of a singular matrix 0 or negative.
-  return jnp.where(least(covariance_q) > 0, finite - log_q / 2, jnp.inf)
+  value = jnp.where(least(covariance_q) > 0, value - log_q / 2, jnp.inf)
+  return value, finite, least_p
 
 
 def wasserstein_2(

@@ -1,5 +1,6 @@
 """Kernel two-sample metrics: KID of features, and a test with a p-value."""
 
+import functools
 from typing import Callable
 
 import chex
@@ -132,34 +133,41 @@ def kid(
     )
   checks.check_feature_sets(real=real, fake=fake)
 
-  def indices(key):
-    keys = jax.random.split(key)
-    pick = lambda key, x: jax.random.choice(
-      key, len(x), (subset_size,), replace=False
-    )
-    return pick(keys[0], real), pick(keys[1], fake)
-
   # Indices first: in float64 other random numbers would be drawn.
-  chosen = jax.lax.map(indices, jax.random.split(key, subsets))
+  sizes = len(real), len(fake)
+  chosen = _subset_indices(key, sizes, subsets, subset_size)
   with jax.enable_x64(True):
-    sides = [jnp.asarray(x, jnp.float64) for x in (real, fake)]
-    of_subset = lambda rows: unbiased_mmd(
-      *(x[row] for x, row in zip(sides, rows)), polynomial_kernel
-    )
-    values = jax.lax.map(of_subset, chosen)
-    found = _mean_of_subsets(values, real, fake, subset_size)
     kind = checks.result_type(real, fake)
-    found = Estimate(*(x.astype(kind) for x in found))
+    found = _mean_over_subsets(real, fake, chosen, kind)
   checks.check_score('the kernel distance', found.value, real, fake)
   return found
 
 
-def _mean_of_subsets(values, real, fake, subset_size) -> Estimate:
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _subset_indices(key, sizes, subsets, subset_size):
+  def indices(key):
+    return [
+      jax.random.choice(key, size, (subset_size,), replace=False)
+      for key, size in zip(jax.random.split(key), sizes)
+    ]
+
+  return jax.lax.map(indices, jax.random.split(key, subsets))
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _mean_over_subsets(real, fake, chosen, kind) -> Estimate:
+  sides = [x.astype(jnp.float64) for x in (real, fake)]
+  of_subset = lambda rows: unbiased_mmd(
+    *(x[row] for x, row in zip(sides, rows)), polynomial_kernel
+  )
+  values = jax.lax.map(of_subset, chosen)
+  subsets, subset_size = chosen[0].shape
   left_out = min(len(real), len(fake)) - subset_size
   share = subset_size / left_out if left_out else float('nan')
   unit = jnp.maximum(jnp.abs(values).max(), 1e-300)  # keeps squares in range
   error = (values / unit).std(ddof=1) * unit
-  return Estimate(values.mean(), error * (share + 1 / len(values)) ** 0.5)
+  found = Estimate(values.mean(), error * (share + 1 / subsets) ** 0.5)
+  return Estimate(*(x.astype(kind) for x in found))
 
 
 def mmd_test(
@@ -194,8 +202,13 @@ def mmd_test(
   checks.check_feature_sets(least=2, first=first, second=second)
   if permutations < 1:
     raise ValueError(f'permutations={permutations}: must be at least 1')
-  n, total = len(first), len(first) + len(second)
   first, second = checks.near_origin(first, second)
+  return _permutation_test(first, second, key, permutations)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _permutation_test(first, second, key, permutations):
+  n, total = len(first), len(first) + len(second)
   # The kernel's width makes the statistic invariant to scale.
   union = jnp.concatenate([first, second]) * checks.power_of_two_scale(
     first, second

@@ -61,6 +61,11 @@ def mode_scores(samples: Array, centers: Array, sigma: float) -> ModeScores:
   chex.assert_rank(sigma, 0)
   if tracing.fails(lambda sigma: 0 < sigma < jnp.inf, sigma):
     raise ValueError(f'sigma={sigma}: must be above 0 and finite')
+  return _mode_scores(samples, centers, sigma)
+
+
+@jax.jit
+def _mode_scores(samples, centers, sigma):
   samples, centers = map(checks.at_least_float32, (samples, centers))
   scale = checks.power_of_two_scale(samples, centers)  # keeps squares in range
   offsets = samples[:, None] * scale - centers[None] * scale

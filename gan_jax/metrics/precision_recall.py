@@ -8,6 +8,7 @@ computed in float64, near the origin, and then rounded to float32, so that ties
 stay ties. Balls are open: a ball of radius 0, around an example with k copies, is empty.
 """
 
+import functools
 from typing import NamedTuple
 
 import chex
@@ -41,7 +42,7 @@ class PRDC(NamedTuple):
 def _to_each(function, rows: Array, others: Array, *more: Array):
   """Maps function(distances `[m]` of a row to others, *more) over rows."""
   with jax.enable_x64(True):
-    rows, others = jnp.asarray(rows), jnp.asarray(others, jnp.float64)
+    others = others.astype(jnp.float64)
     squares = jnp.square(others).sum(axis=1)
 
     def one(args):
@@ -72,13 +73,24 @@ def nearest_neighbor_radii(features: Array, k: int) -> Array:
       finite.
   """
   chex.assert_rank(features, 2)
-  if not 1 <= k < len(features):
-    raise ValueError(
-      f'k={k}: must be from 1 to {len(features) - 1}, one less than the '
-      f'{len(features)} examples'
-    )
+  _check_k(k, features)
   checks.check_feature_sets(features=features)
+  radii = _radii(*checks.near_origin(features), k)
+  checks.check_score('a distance', radii, features)
+  return radii
 
+
+def _check_k(k, *sets):
+  for x in sets:
+    if not 1 <= k < len(x):
+      raise ValueError(
+        f'k={k}: must be from 1 to {len(x) - 1}, one less than the '
+        f'{len(x)} examples'
+      )
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _radii(features, k):
   def radius(distances, index):
     distances = distances.at[index].set(jnp.inf)
     # Not top_k, which sorts on CPU: slower than this for k below about 20.
@@ -86,31 +98,29 @@ def nearest_neighbor_radii(features: Array, k: int) -> Array:
     drop = lambda _, left: left.at[nearest(left)].set(jnp.inf)
     return jax.lax.fori_loop(1, k, drop, distances).min()
 
-  (near,) = checks.near_origin(features)
-  radii = _to_each(radius, near, near, jnp.arange(len(near)))
-  checks.check_score('a distance', radii, features)
-  return radii
-
-
-def _normalized(*sets):
-  with jax.enable_x64(True):
-    # A common shift and scale, which change no score.
-    sets = [jnp.asarray(x, jnp.float64) for x in sets]
-    sets = checks.near_origin(*sets)
-    scale = checks.power_of_two_scale(*sets)
-    return [x * scale for x in sets]
+  return _to_each(radius, features, features, jnp.arange(len(features)))
 
 
 def _per_example(real: Array, fake: Array, k: int) -> PRDC:
   """Computes per-example scores, `[m]`, `[n]`, `[m]`, `[n]`, float32."""
   chex.assert_rank([real, fake], 2)
   checks.check_feature_sets(real=real, fake=fake)
-  # Float32 distances have a range, and near points far away pass for copies.
-  real, fake = _normalized(real, fake)
-  real_radii, fake_radii = (
-    nearest_neighbor_radii(real, k),
-    nearest_neighbor_radii(fake, k),
-  )
+  _check_k(k, real, fake)
+  with jax.enable_x64(True):
+    found, radii = _scores_and_radii(real, fake, k)
+  checks.check_score('a distance', radii, real, fake)
+  return found
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _scores_and_radii(real, fake, k):
+  # A common shift and scale, which change no score: float32 distances have a
+  # range, and near points far away pass for copies.
+  wide = [x.astype(jnp.float64) for x in (real, fake)]
+  real, fake = checks.near_origin(*wide)
+  scale = checks.power_of_two_scale(real, fake)
+  real, fake = real * scale, fake * scale
+  real_radii, fake_radii = _radii(real, k), _radii(fake, k)
 
   def of_fake(distances):
     return (distances < real_radii).sum().astype(jnp.float32)
@@ -123,7 +133,8 @@ def _per_example(real: Array, fake: Array, k: int) -> PRDC:
   balls = _to_each(of_fake, fake, real)
   recalled, covered = _to_each(of_real, real, fake, real_radii)
   precise = (balls > 0).astype(jnp.float32)
-  return PRDC(precise, recalled, balls / k, covered)
+  found = PRDC(precise, recalled, balls / k, covered)
+  return found, jnp.concatenate([real_radii, fake_radii])
 
 
 def compute_prdc(real: Array, fake: Array, *, k: int = 5) -> PRDC:
@@ -149,7 +160,12 @@ def compute_prdc(real: Array, fake: Array, *, k: int = 5) -> PRDC:
     Naeem et al., Reliable Fidelity and Diversity Metrics for Generative
     Models, https://arxiv.org/abs/2002.09797, 2020, eq. 3 and 4.
   """
-  return PRDC(*(x.mean() for x in _per_example(real, fake, k)))
+  return _means(_per_example(real, fake, k))
+
+
+@jax.jit
+def _means(scores):
+  return jax.tree.map(jnp.mean, scores)
 
 
 def prdc_jackknife(real: Array, fake: Array, *, k: int = 5) -> PRDC:
@@ -159,9 +175,11 @@ def prdc_jackknife(real: Array, fake: Array, *, k: int = 5) -> PRDC:
   recall and coverage are over real examples, given the fake set. The sampling
   error of the given set is not included.
   """
+  return _estimates(_per_example(real, fake, k))
+
+
+@jax.jit
+def _estimates(scores):
   return PRDC(
-    *(
-      Estimate(x.mean(), x.std(ddof=1) / len(x) ** 0.5)
-      for x in _per_example(real, fake, k)
-    )
+    *(Estimate(x.mean(), x.std(ddof=1) / len(x) ** 0.5) for x in scores)
   )

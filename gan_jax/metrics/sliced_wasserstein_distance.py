@@ -1,5 +1,7 @@
 """Sliced Wasserstein distance: optimal transport along random directions."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,7 +75,13 @@ def sliced_wasserstein_estimate(
   checks.check_feature_sets(first=first, second=second)
   if directions < 1:
     raise ValueError(f'directions={directions}: must be at least 1')
-  sets = [x.reshape(len(x), -1) for x in checks.near_origin(first, second)]
+  first, second = checks.near_origin(first, second)
+  return _estimate(first, second, key, directions)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _estimate(first, second, key, directions):
+  sets = [x.reshape(len(x), -1) for x in (first, second)]
   scale = checks.power_of_two_scale(*sets)  # keeps squares in range
   squares = _squared_distances(*(x * scale for x in sets), key, directions)
   value = jnp.sqrt(squares.mean())

@@ -52,12 +52,17 @@ def stacked_modes(digits: Array) -> StackedScores:
   chex.assert_shape(digits, (None, 3))
   chex.assert_type(digits, int)
   chex.assert_axis_dimension_gt(digits, 0, 0)
-  if tracing.fails(lambda x: x.min() >= 0 and x.max() < _CLASSES, digits):
+  if tracing.fails(_are_digits, digits):
     raise ValueError(
       f'digits from {np.min(digits)} to {np.max(digits)}: must be from 0 to 9'
     )
+  return _stacked_scores(digits)
+
+
+@jax.jit
+def _stacked_scores(digits):
   # Digits fit in 8 bits, modes do not.
-  digits = jnp.asarray(digits, jnp.int32)
+  digits = digits.astype(jnp.int32)
   mode = digits @ jnp.array([100, 10, 1], digits.dtype)
   counts = jnp.zeros(_MODES).at[mode].add(1)
   share = counts / len(digits)
@@ -65,6 +70,11 @@ def stacked_modes(digits: Array) -> StackedScores:
     modes=(counts > 0).sum(),
     reverse_kl=mode_coverage.kl_to_uniform(share),
   )
+
+
+def _are_digits(digits):
+  digits = np.asarray(digits)
+  return digits.min() >= 0 and digits.max() < _CLASSES
 
 
 def stacked_digits(logits_fn: Callable[[Array], Array], images: Array) -> Array:

@@ -1,8 +1,11 @@
 """Two-sample tests: can a classifier distinguish two sets of examples?"""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax.metrics import checks
 from gan_jax.metrics import classifier as classifier_lib
@@ -12,7 +15,6 @@ Array = jax.Array
 _ROWS = 256
 
 
-@jax.jit
 def _nearest_others(x: Array) -> Array:
   """Returns the index `[n]` of the nearest neighbor of each of `[n, ...]`."""
   x = checks.at_least_float32(x).reshape(len(x), -1)
@@ -54,8 +56,13 @@ def nearest_neighbor_accuracy(first: Array, second: Array) -> Array:
   """
   chex.assert_equal_shape([first, second])
   checks.check_feature_sets(first=first, second=second)
+  return _accuracy(*checks.near_origin(first, second))
+
+
+@jax.jit
+def _accuracy(first, second):
   is_first = jnp.arange(2 * len(first)) < len(first)
-  nearest = _nearest_others(jnp.concatenate(checks.near_origin(first, second)))
+  nearest = _nearest_others(jnp.concatenate([first, second]))
   return (is_first[nearest] == is_first).mean()
 
 
@@ -92,13 +99,18 @@ def nearest_neighbor_test(
   checks.check_feature_sets(first=first, second=second)
   if permutations < 1:
     raise ValueError(f'permutations={permutations}: must be at least 1')
+  first, second = checks.near_origin(first, second)
+  return _permutation_test(first, second, key, permutations)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _permutation_test(first, second, key, permutations):
   total = len(first) + len(second)
   order_key, key = jax.random.split(key)
   # In random order, since ties go to the first of equally near neighbors.
   order = jax.random.permutation(order_key, total)
   is_first = order < len(first)
-  both = jnp.concatenate(checks.near_origin(first, second))
-  nearest = _nearest_others(both[order])
+  nearest = _nearest_others(jnp.concatenate([first, second])[order])
 
   def right(labels):
     return (labels[nearest] == labels).sum()
@@ -164,18 +176,11 @@ def classifier_test(
       f'train_fraction={train_fraction}: must leave some of the {size} '
       'examples for training and some for testing'
     )
-  *keys, fit_key = jax.random.split(key, 3)
-  sides = [
-    x[jax.random.permutation(key, len(x))[:size]]
-    for x, key in zip(checks.near_origin(first, second), keys)
-  ]
-  x_train, x_test = (
-    jnp.concatenate([x[part] for x in sides])
-    for part in (slice(cut), slice(cut, None))
-  )
+  first, second = checks.near_origin(first, second)
+  x_train, x_test, fit_key = _split(first, second, key, cut)
   classifier = classifier_lib.train_classifier(
     x_train,
-    jnp.repeat(jnp.arange(2), cut),
+    np.repeat(np.arange(2), cut),
     fit_key,
     classes=2,
     hidden=hidden,
@@ -183,11 +188,28 @@ def classifier_test(
     batch_size=batch_size,
     learning_rate=learning_rate,
   )
-  labels = jnp.repeat(jnp.arange(2), size - cut)
+  labels = np.repeat(np.arange(2), size - cut)
   accuracy = classifier_lib.accuracy(classifier, x_test, labels)
   return TestResult(accuracy, _binomial_tail(accuracy, len(labels)))
 
 
+@functools.partial(jax.jit, static_argnums=3)
+def _split(first, second, key, cut):
+  """Splits equal parts of both sets, in random order, for train and test."""
+  size = min(len(first), len(second))
+  *keys, fit_key = jax.random.split(key, 3)
+  sides = [
+    x[jax.random.permutation(key, len(x))[:size]]
+    for x, key in zip((first, second), keys)
+  ]
+  x_train, x_test = (
+    jnp.concatenate([x[part] for x in sides])
+    for part in (slice(cut), slice(cut, None))
+  )
+  return x_train, x_test, fit_key
+
+
+@jax.jit
 def _binomial_tail(share: Array, n: int) -> Array:
   """Returns the probability of at least this share of heads in n throws."""
   heads = jnp.round(share * n)
