@@ -12,6 +12,7 @@ one out of the policy does not change the draws of the others. The order of the
 policy does not matter.
 """
 
+import functools
 from typing import Iterable
 
 import jax
@@ -141,6 +142,11 @@ def ada(
   check_augment(x, keys, strength, policy, ADA_POLICY)
   if 'rotate90' in policy:
     transforms.check_square(x.shape)
+  return _ada(x, keys, strength, tuple(policy))
+
+
+@functools.partial(jax.jit, static_argnums=3, inline=True)
+def _ada(x, keys, strength, policy):
   each = 1 - jnp.sqrt(1 - jnp.clip(strength, 0, 1))
   chances = dict.fromkeys(ADA_POLICY, strength)
   chances |= {'rotate': each, 'rotate_after': each}

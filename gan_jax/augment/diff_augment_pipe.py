@@ -8,6 +8,8 @@ All transforms draw from folds of the key of their image.
   (2, 8, 8, 3)
 """
 
+import functools
+
 import jax
 
 from gan_jax.augment import transforms
@@ -93,6 +95,11 @@ def diff_augment(
     https://arxiv.org/abs/2006.10738, 2020, section 4.
   """
   check_augment(x, keys, strength, policy, DIFF_AUGMENT_POLICY)
+  return _diff_augment(x, keys, strength, tuple(policy))
+
+
+@functools.partial(jax.jit, static_argnums=3, inline=True)
+def _diff_augment(x, keys, strength, policy):
   names = [name for entry in _DIFF_AUGMENT.values() for name in entry]
   chances = dict.fromkeys(names, strength)
 
