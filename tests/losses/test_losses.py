@@ -11,6 +11,7 @@ from absl.testing import parameterized
 
 from gan_jax import losses, networks
 from gan_jax.losses import f_gan
+from tests.helpers.fakes import draw
 from tests.helpers.logit_ranges import EXPONENTIAL
 
 PLAYERS = [
@@ -26,6 +27,13 @@ def player_loss(name, player):
     return function
   as_scores = lambda x: networks.DiscriminatorOutput(x, x.reshape(len(x), -1))
   return lambda r, f, **options: function(as_scores(r), as_scores(f), **options)
+
+
+@functools.cache
+def total_with_gradients(name, player):
+  """A player's summed loss and its gradients by both logits, compiled."""
+  total = lambda r, f: player_loss(name, player)(r, f).sum()
+  return jax.jit(jax.value_and_grad(total, (0, 1)))
 
 
 def shapes_of(name):
@@ -189,13 +197,9 @@ class SharedTest(chex.TestCase):
     ranges = ((1e4, jnp.float32), (100, jnp.bfloat16))
     if exponential:
       ranges = ((80, jnp.float32), (80, jnp.bfloat16))
-    total = jax.jit(
-      jax.value_and_grad(
-        lambda r, f: player_loss(name, player)(r, f).sum(), (0, 1)
-      )
-    )
+    total = total_with_gradients(name, player)
     for size, dtype in ranges:
-      logits = jnp.array([size, -size, 0.0], dtype)
+      logits = np.array([size, -size, 0.0], dtype)
       for fake in (-logits, logits):
         assert all(
           np.isfinite(x).all() for x in jax.tree.leaves(total(logits, fake))
@@ -206,8 +210,9 @@ class SharedTest(chex.TestCase):
 
   @parameterized.parameters(*PLAYERS)
   def test_gradient_is_that_of_finite_differences(self, name, player):
-    total = lambda r, f: player_loss(name, player)(r, f).sum()
-    grads = jax.grad(total, (0, 1))(REAL + 0.1, FAKE - 0.2)  # off the kinks
+    total = total_with_gradients(name, player)
+    _, grads = total(REAL + 0.1, FAKE - 0.2)  # off the kinks
+    grads = np.asarray(grads)
     naive = NAIVE[name][player == 'generator']
     ends = REAL.astype(np.float64) + 0.1, FAKE.astype(np.float64) - 0.2
     for argument in (0, 1):
@@ -224,7 +229,7 @@ class SharedTest(chex.TestCase):
   @parameterized.parameters(*PLAYERS)
   def test_same_on_any_number_of_devices(self, name, player):
     loss = player_loss(name, player)
-    logits = jax.random.normal(jax.random.key(0), (2, 8))
+    logits = draw(0, 2, 8)
     # The mean's gradient by all logits, on one device and on four.
     whole = jax.value_and_grad(lambda x: loss(x[0], x[1]).mean())
 
@@ -237,11 +242,10 @@ class SharedTest(chex.TestCase):
       )(x)
       return jax.lax.pmean(values, 'i'), grads / 4
 
-    split = logits.reshape(2, 4, 2)
-    value, grads = jax.vmap(part, in_axes=1, out_axes=(None, 1), axis_name='i')(
-      split
-    )
-    expected = whole(logits)
+    parts = jax.vmap(part, in_axes=1, out_axes=(None, 1), axis_name='i')
+    (value, grads), expected = jax.jit(
+      lambda x: (parts(x.reshape(2, 4, 2)), whole(x))
+    )(logits)
     chex.assert_trees_all_close(
       (value, grads.reshape(2, 8)), expected, rtol=1e-5, atol=1e-6
     )
@@ -249,13 +253,11 @@ class SharedTest(chex.TestCase):
   @parameterized.parameters(*losses.LOSSES)
   def test_under_vmap(self, name):
     loss = player_loss(name, 'discriminator')
-    logits = jax.random.normal(jax.random.key(0), (2, 3, 4))
-    np.testing.assert_allclose(
-      jax.vmap(loss)(*logits),
-      [loss(r, f) for r, f in zip(*logits)],
-      rtol=1e-5,
-      atol=1e-6,
-    )
+    one_by_one = lambda *sides: [loss(r, f) for r, f in zip(*sides)]
+    found, expected = jax.jit(
+      lambda *sides: (jax.vmap(loss)(*sides), one_by_one(*sides))
+    )(*draw(0, 2, 3, 4))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_range_of_the_exponential_losses():
@@ -308,39 +310,39 @@ def test_wasserstein_critic_is_shift_invariant():
 
 # ---- Optimal discriminators, over three points with probabilities p and q.
 
-P, Q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.1, 0.3, 0.6])
+P, Q = np.float32([0.5, 0.3, 0.2]), np.float32([0.1, 0.3, 0.6])
 
 
 def expected_loss(discriminator, logits):
   """E_p E_q of a loss of pairs, given D's logit at each of the points."""
-  pair = lambda r, f: discriminator(r, f)
   real, fake = jnp.repeat(logits, 3), jnp.tile(logits, 3)
-  weight = jnp.repeat(P, 3) * jnp.tile(Q, 3)
-  return (weight * pair(real, fake)).sum()
+  weight = np.repeat(P, 3) * np.tile(Q, 3)
+  return (weight * discriminator(real, fake)).sum()
 
 
 def check_optimum(discriminator, best, value):
   at = functools.partial(expected_loss, discriminator)
-  np.testing.assert_allclose(at(best), value, rtol=1e-5, atol=1e-6)
-  np.testing.assert_allclose(jax.grad(at)(best), 0, atol=1e-6)
+  at = jax.jit(jax.value_and_grad(at))
+  found, slope = at(best)
+  np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(slope, 0, atol=1e-6)
   for seed in range(5):
-    other = best + 0.3 * jax.random.normal(jax.random.key(seed), (3,))
-    assert at(other) >= value - 1e-6
+    assert at(best + np.float32(0.3) * draw(seed, 3))[0] >= value - 1e-6
 
 
 def js():
   middle = (P + Q) / 2
-  half = lambda a: (a * jnp.log(a / middle)).sum() / 2
+  half = lambda a: (a * np.log(a / middle)).sum() / 2
   return half(P) + half(Q)
 
 
 def test_cross_entropy_at_the_optimum():
-  best = jnp.log(P / Q)
+  best = np.log(P / Q)
   check_optimum(
     losses.cross_entropy_discriminator, best, 2 * np.log(2) - 2 * js()
   )
   np.testing.assert_allclose(jax.nn.sigmoid(best), P / (P + Q), rtol=1e-6)
-  value = expected_loss(losses.minimax_value, best)
+  value = jax.jit(functools.partial(expected_loss, losses.minimax_value))(best)
   np.testing.assert_allclose(value, 2 * js() - np.log(4), rtol=1e-5)
 
 
@@ -361,33 +363,32 @@ def test_least_squares_generator_minimises_pearson_chi_squared():
   value = lambda weight: (
     weight * losses.least_squares_generator(best, best, generator_target=0.0)
   ).sum()
-  chi = (jnp.square(2 * Q - (P + Q)) / (P + Q)).sum()
+  chi = (np.square(2 * Q - (P + Q)) / (P + Q)).sum()
   np.testing.assert_allclose(2 * (value(P) + value(Q)), chi, rtol=1e-5)
 
 
 def test_hinge_at_the_optimum():
-  best, total_variation = jnp.sign(P - Q), jnp.abs(P - Q).sum() / 2
+  best, total_variation = np.sign(P - Q), np.abs(P - Q).sum() / 2
   value = 2 - 2 * total_variation
-  at = functools.partial(expected_loss, losses.hinge_discriminator)
+  at = jax.jit(functools.partial(expected_loss, losses.hinge_discriminator))
   np.testing.assert_allclose(at(best), value, rtol=1e-6)
   for seed in range(5):  # not smooth there: no check of the gradient
-    other = best + jax.random.normal(jax.random.key(seed), (3,))
-    assert at(other) >= value - 1e-6
+    assert at(best + draw(seed, 3)) >= value - 1e-6
 
 
 def test_wasserstein_at_the_optimum():
   # On points 0, 1, 2 of a line W1 is the sum of |F_p - F_q|; p - q changes
   # sign once, so the best 1-Lipschitz critic is -x.
-  distance = jnp.abs(jnp.cumsum(P - Q)).sum()
-  critic = -jnp.arange(3.0)
+  distance = np.abs(np.cumsum(P - Q)).sum()
+  critic = -np.float32([0, 1, 2])
   value = expected_loss(losses.wasserstein_discriminator, critic)
   np.testing.assert_allclose(value, -distance, rtol=1e-6)
 
 
 def test_relativistic_at_the_optimum():
-  best = jnp.log(P / Q)
-  ratio = jnp.outer(P, Q)
-  value = -(ratio * jnp.log(ratio / (ratio + ratio.T))).sum()
+  best = np.log(P / Q)
+  ratio = np.outer(P, Q)
+  value = -(ratio * np.log(ratio / (ratio + ratio.T))).sum()
   check_optimum(losses.relativistic_discriminator, best + 3, value)
   same = losses.relativistic_discriminator(REAL, REAL)
   np.testing.assert_allclose(same, np.log(2), rtol=1e-6)
@@ -396,7 +397,8 @@ def test_relativistic_at_the_optimum():
 def test_averaged_relativistic_of_equal_constant_logits():
   for name, value in (('ragan', 2 * np.log(2)), ('ralsgan', 2), ('rahinge', 2)):
     for player in ('discriminator', 'generator'):
-      loss = player_loss(name, player)(jnp.full(4, 3.0), jnp.full(4, 3.0))
+      logits = np.full(4, 3, np.float32)
+      loss = player_loss(name, player)(logits, logits)
       np.testing.assert_allclose(loss, value, rtol=1e-6)
 
 
@@ -404,13 +406,13 @@ def test_averaged_relativistic_of_equal_constant_logits():
 def test_f_gan_bound_is_tight_at_the_optimum(name):
   divergence = losses.DIVERGENCES[name]
   discriminator = f_gan(divergence).discriminator
-  best = divergence.optimal_logit(P / Q)
+  best = np.asarray(divergence.optimal_logit(P / Q))
   value = -divergence.divergence(P, Q)
   check_optimum(discriminator, best, value)
   # T = f'(p / q), and the generator's part is the rest of the bound.
   generator = f_gan(divergence).generator
-  bound = (P * divergence.activation(best)).sum()
-  bound += (Q * generator(best, best)).sum()
+  bound = (P * np.asarray(divergence.activation(best))).sum()
+  bound += (Q * np.asarray(generator(best, best))).sum()
   np.testing.assert_allclose(bound, -value, rtol=1e-5)
 
 
@@ -435,49 +437,48 @@ def test_mmd_is_zero_for_equal_distributions_and_not_for_others():
     mmd = jax.jit(
       lambda x, y, name=name: losses.LOSSES[name].generator(x, y).mean()
     )
-    draw = lambda seed: jax.random.normal(jax.random.key(seed), (32, 2))
-    values = np.array([mmd(draw(i), draw(i + 1000)) for i in range(200)])
+    points = lambda seed: draw(seed, 32, 2)
+    values = np.array([mmd(points(i), points(i + 1000)) for i in range(200)])
     error = values.std() / np.sqrt(len(values))
     assert abs(values.mean()) < 4 * error, (values.mean(), error)
-    apart = np.mean([mmd(draw(i), draw(i + 1000) + 1) for i in range(50)])
+    apart = np.mean([mmd(points(i), points(i + 1000) + 1) for i in range(50)])
     assert apart > 20 * error
 
 
 def test_mmd_of_one_pair_of_features_by_hand():
   # Two points a side: x = 0, 2 and y = 1, 1; k(d) = exp(-d^2 / 2).
   kernel = functools.partial(losses.gaussian_kernel, sigmas=(1.0,))
-  x, y = jnp.array([0.0, 2.0]), jnp.array([1.0, 1.0])
-  value = losses.mmd_generator(x, y, kernel=kernel).mean()
+  x, y = np.float32([0, 2]), np.float32([1, 1])
+  generator = functools.partial(losses.mmd_generator, kernel=kernel)
+  value = np.mean(jax.jit(generator)(x, y))
   expected = np.exp(-2) + 1 - 2 * np.exp(-0.5)
   np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
 def test_mmd_witness_is_positive_where_data_are():
-  witness = losses.LOSSES['mmd_rational_quadratic'].witness
-  real, fake = jnp.array([[2.0], [2.5]]), jnp.array([[-2.0], [-2.5]])
-  scores = witness(jnp.array([[2.2], [-2.2]]), real, fake)
+  witness = jax.jit(losses.LOSSES['mmd_rational_quadratic'].witness)
+  real, fake = np.float32([[2.0], [2.5]]), np.float32([[-2.0], [-2.5]])
+  scores = witness(np.float32([[2.2], [-2.2]]), real, fake)
   assert scores[0] > 0.5 and scores[1] < -0.5
 
 
 def test_mmd_witness_of_its_own_points_is_unbiased():
   """With p = q, a point does not count as real for being itself."""
-  witness = losses.LOSSES['mmd_rational_quadratic'].witness
-  draw = lambda seed: jax.random.normal(jax.random.key(seed), (64, 16))
-  signs = [
-    jnp.sign(witness(draw(i), draw(i), draw(i + 100), own='real')).mean()
-    for i in range(20)
-  ]
+  witness = functools.partial(
+    losses.LOSSES['mmd_rational_quadratic'].witness, own='real'
+  )
+  mean_sign = jax.jit(lambda x, y: jnp.sign(witness(x, x, y)).mean())
+  signs = [mean_sign(draw(i, 64, 16), draw(i + 100, 64, 16)) for i in range(20)]
   error = np.std(signs) / np.sqrt(20)
   assert abs(np.mean(signs)) < 4 * error, (np.mean(signs), error)
 
 
 def test_mmd_of_bfloat16_is_computed_in_float32():
-  draw = lambda seed: jax.random.normal(jax.random.key(seed), (64, 4))
-  x, y = (draw(i).astype(jnp.bfloat16) for i in (0, 1))
-  loss = losses.LOSSES['mmd_gaussian'].generator
-  full = loss(x.astype(jnp.float32), y.astype(jnp.float32))
+  x, y = (draw(i, 64, 4).astype(jnp.bfloat16) for i in (0, 1))
+  loss = jax.jit(losses.LOSSES['mmd_gaussian'].generator)
+  full = loss(x.astype(np.float32), y.astype(np.float32))
   np.testing.assert_allclose(
-    loss(x, y).astype(jnp.float32), full, rtol=0.01, atol=1e-4
+    np.asarray(loss(x, y), np.float32), full, rtol=0.01, atol=1e-4
   )
 
 
@@ -487,16 +488,17 @@ def test_refuses_what_is_no_array():
 
 
 def test_dual_contrastive_of_equal_logits():
-  values = losses.dual_contrastive_discriminator(jnp.ones(4), jnp.ones(4))
+  logits = np.ones(4, np.float32)
+  values = losses.dual_contrastive_discriminator(logits, logits)
   np.testing.assert_allclose(values, 2 * np.log(5), rtol=1e-6)
 
 
 def test_feature_matching_sees_means_alone():
-  real = jax.random.normal(jax.random.key(0), (8, 3))
-  moved = jax.random.permutation(jax.random.key(1), real)
-  match = losses.feature_matching_generator
+  real = draw(0, 8, 3)
+  moved = np.random.default_rng(1).permutation(real)
+  match = jax.jit(losses.feature_matching_generator)
   np.testing.assert_allclose(match(real, moved), 0, atol=1e-12)
-  offset = real + jnp.array([[1.0, 0.0, 2.0]])
+  offset = real + np.float32([[1, 0, 2]])
   np.testing.assert_allclose(match(real, offset), 5, rtol=1e-5)
 
 

@@ -1,5 +1,7 @@
 """Penalties on discriminators whose gradients are known."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -9,9 +11,10 @@ from absl.testing import parameterized
 
 from gan_jax import collectives, penalties, prng
 from gan_jax.penalties import consistency
+from tests.helpers.fakes import draw
 
 DIM = 3
-W = jnp.array([3.0, 4.0, 12.0])  # |W| = 13
+W = np.float32([3, 4, 12])  # |W| = 13
 LINEAR = lambda x: x @ W
 QUADRATIC = lambda x: jnp.square(x).sum(axis=1) / 2  # its gradient is x
 
@@ -23,7 +26,7 @@ def keys(count, seed=0):
 
 
 def points(count=4, seed=0):
-  return jax.random.normal(jax.random.key(seed), (count, DIM))
+  return draw(seed, count, DIM)
 
 
 # Each as a function of (logits_fn, real, fake, keys), whatever it reads.
@@ -59,15 +62,17 @@ class GradientTest(chex.TestCase):
   def test_quadratic_discriminator(self, name):
     """The gradient at x is x itself: the penalty tells where it looked."""
     real, fake = points(), points(seed=1)
-    values = GRADIENT[name](QUADRATIC, real, fake, keys(4))
+    penalty = jax.jit(lambda x, y, k: GRADIENT[name](QUADRATIC, x, y, k))
+    values = penalty(real, fake, keys(4))
     if name in ('r1', 'r2'):
       x = real if name == 'r1' else fake
       np.testing.assert_allclose(values, (x**2).sum(axis=1) / 2, rtol=1e-5)
       return
     if name == 'dragan':
-      x = penalties.perturb(real, keys(4), scale=0.5)
+      perturb = functools.partial(penalties.perturb, scale=0.5)
+      x = jax.jit(perturb)(real, keys(4))
     else:
-      x = penalties.interpolate(real, fake, keys(4))
+      x = jax.jit(penalties.interpolate)(real, fake, keys(4))
     norm = np.linalg.norm(x, axis=1)
     expected = {
       'zero_centered': norm**2,
@@ -83,11 +88,12 @@ class GradientTest(chex.TestCase):
     if name in ('max_gp', 'dragan'):  # these read the whole batch
       return
     d = lambda x: jnp.sin(x).sum(axis=1)
+    penalty = lambda *batch: GRADIENT[name](d, *batch)
+    alone = lambda *one: penalty(*(a[None] for a in one))[0]
     real, fake = points(), points(seed=1)
-    whole = GRADIENT[name](d, real, fake, keys(4))
-    for i in range(4):
-      one = GRADIENT[name](d, *(a[i : i + 1] for a in (real, fake, keys(4))))
-      np.testing.assert_allclose(whole[i], one[0], rtol=1e-5)
+    whole = jax.jit(penalty)(real, fake, keys(4))
+    each = jax.jit(jax.vmap(alone))(real, fake, keys(4))
+    np.testing.assert_allclose(whole, each, rtol=1e-5)
 
   @parameterized.parameters(*GRADIENT)
   def test_same_on_any_number_of_devices(self, name):
@@ -102,14 +108,14 @@ class GradientTest(chex.TestCase):
       given = [{'x': x, 'y': y, 'k': k}[a] for a in arguments]
       return function(d(w), *given, **options(axis)).mean()
 
-    batch = lambda: (points(8), points(8, seed=1), keys(8))
-    expected = jax.value_and_grad(mean)(W, *batch())
-
     def part(x, y, k):
       return jax.lax.pmean(jax.value_and_grad(mean)(W, x, y, k, 'i'), 'i')
 
-    split = [a.reshape(4, 2, *a.shape[1:]) for a in batch()]
-    found = jax.vmap(part, axis_name='i', out_axes=None)(*split)
+    parts = jax.jit(jax.vmap(part, axis_name='i', out_axes=None))
+    batch = points(8), points(8, seed=1)
+    expected = jax.jit(jax.value_and_grad(mean))(W, *batch, keys(8))
+    split = [a.reshape(4, 2, *a.shape[1:]) for a in (*batch, keys(8))]
+    found = parts(*split)
     chex.assert_trees_all_close(found, expected, rtol=1e-4)
 
   @parameterized.parameters(*GRADIENT)
@@ -120,14 +126,16 @@ class GradientTest(chex.TestCase):
     ).mean()
     by_norm = {'r1': 13, 'r2': 13, 'zero_centered': 26, 'max_gp': 26}
     slope = by_norm.get(name, 2 * 12)  # d f(|w|) / d|w| at 13
-    np.testing.assert_allclose(jax.grad(mean)(W), slope * W / 13, rtol=1e-4)
+    gradient = jax.jit(jax.grad(mean))(W)
+    np.testing.assert_allclose(gradient, slope * W / 13, rtol=1e-4)
 
   @parameterized.parameters(*GRADIENT)
   def test_gradient_is_finite_for_a_constant_discriminator(self, name):
     mean = lambda w: GRADIENT[name](
       lambda x: x @ w, points(), points(seed=1), keys(4)
     ).mean()
-    chex.assert_tree_all_finite(jax.grad(mean)(jnp.zeros(DIM)))
+    gradient = jax.jit(jax.grad(mean))(np.zeros(DIM, np.float32))
+    chex.assert_tree_all_finite(gradient)
 
 
 def test_one_sided_leaves_small_gradients_alone():
@@ -151,16 +159,17 @@ def test_r2_sends_no_gradient_to_the_generator():
 
 
 def test_points_lie_between():
-  real, fake = jnp.zeros((1000, 2)), jnp.ones((1000, 2))
-  mix = 1 - penalties.interpolate(real, fake, keys(1000))
+  real, fake = np.zeros((1000, 2), np.float32), np.ones((1000, 2), np.float32)
+  mix = 1 - np.asarray(jax.jit(penalties.interpolate)(real, fake, keys(1000)))
   np.testing.assert_array_equal(mix[:, 0], mix[:, 1])  # one u per example
   assert mix.min() >= 0 and mix.max() <= 1
   assert abs(mix[:, 0].mean() - 0.5) < 4 / np.sqrt(12 * 1000)
 
 
 def test_points_around_have_the_stated_deviation():
-  real = 3 * jax.random.normal(jax.random.key(0), (2000, 2)) + 5
-  noise = penalties.perturb(real, keys(2000, 1), scale=0.5) - real
+  real = 3 * draw(0, 2000, 2) + 5
+  perturb = jax.jit(functools.partial(penalties.perturb, scale=0.5))
+  noise = np.asarray(perturb(real, keys(2000, 1))) - real
   np.testing.assert_allclose(noise.std(), 1.5, rtol=0.05)
 
 
@@ -186,16 +195,17 @@ def test_refuses_ends_of_different_shapes():
 
 
 def test_consistency_by_hand():
-  a, b = jnp.array([1.0, 2.0]), jnp.array([3.0, 2.0])
+  a, b = np.float32([1, 2]), np.float32([3, 2])
   np.testing.assert_allclose(consistency(a, b), [4, 0])
-  maps = jnp.zeros((2, 2, 2)).at[0, 0, 0].set(2.0)
-  np.testing.assert_allclose(consistency(maps, jnp.zeros_like(maps)), [1, 0])
+  maps = np.zeros((2, 2, 2), np.float32)
+  maps[0, 0, 0] = 2
+  np.testing.assert_allclose(consistency(maps, np.zeros_like(maps)), [1, 0])
   with pytest.raises(AssertionError):
     consistency(a, a[:, None])
 
 
 def test_latent_diversity_rewards_change():
-  still, moved = jnp.zeros((2, 3)), jnp.array([[0.0] * 3, [2.0] * 3])
+  still, moved = np.zeros((2, 3), np.float32), np.float32([[0] * 3, [2] * 3])
   np.testing.assert_allclose(penalties.zcr_generator(still, moved), [0, -4])
 
 
@@ -211,12 +221,12 @@ def test_lecam_by_hand():
 
 def test_path_lengths_of_a_linear_generator():
   # G(z) = z A: J^T y = A y, with mean square |A|_F^2 over y ~ N(0, I).
-  a = jnp.array([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])
-  lengths = penalties.path_lengths(
-    lambda z: z @ a, jnp.zeros((4000, 2)), keys(4000)
-  )
+  a = np.float32([[1, 2, 0], [0, -1, 3]])
+  path_lengths = functools.partial(penalties.path_lengths, lambda z: z @ a)
+  zeros = lambda dim: np.zeros((4000, dim), np.float32)
+  lengths = np.asarray(jax.jit(path_lengths)(zeros(2), keys(4000)))
   np.testing.assert_allclose((lengths**2).mean(), (a**2).sum(), rtol=0.05)
-  y = penalties.normal_like(keys(4000), jnp.zeros((4000, 3)))
+  y = np.asarray(jax.jit(penalties.normal_like)(keys(4000), zeros(3)))
   np.testing.assert_allclose(
     lengths, np.linalg.norm(y @ a.T, axis=1), rtol=1e-4
   )
@@ -228,9 +238,12 @@ def test_path_lengths_of_images_are_scaled_by_their_size():
       z.mean(axis=1).reshape(-1, 1, 1, 1), (len(z), side, side, 1)
     )
   )
-  mean_square = lambda side: (
-    penalties.path_lengths(make(side), jnp.zeros((2000, 4)), keys(2000)) ** 2
-  ).mean()
+
+  def mean_square(side):
+    path_lengths = functools.partial(penalties.path_lengths, make(side))
+    latents = np.zeros((2000, 4), np.float32)
+    return np.square(jax.jit(path_lengths)(latents, keys(2000))).mean()
+
   # J^T y = sum(y) / 4 for each of 4: sum(y) ~ N(0, side^2) / side.
   for side in (2, 4):
     np.testing.assert_allclose(mean_square(side), 4 / 16, rtol=0.1)
@@ -248,44 +261,42 @@ def test_path_length_and_its_mean_by_hand():
 
 
 def test_mode_seeking_by_hand():
-  fake, other = jnp.zeros((2, 2)), jnp.array([[1.0, 3.0], [0.0, 0.0]])
-  z, other_z = jnp.zeros((2, 4)), jnp.ones((2, 4))
-  values = penalties.mode_seeking(fake, other, z, other_z, epsilon=0.01)
+  fake, other = np.zeros((2, 2), np.float32), np.float32([[1, 3], [0, 0]])
+  z, other_z = np.zeros((2, 4), np.float32), np.ones((2, 4), np.float32)
+  penalty = jax.jit(functools.partial(penalties.mode_seeking, epsilon=0.01))
+  values = penalty(fake, other, z, other_z)
   np.testing.assert_allclose(values, [1 / 2.01, 1 / 0.01], rtol=1e-5)
 
 
 def test_memories_are_of_the_global_batch():
-  logits = jax.random.normal(jax.random.key(0), (2, 8))
+  logits = draw(0, 2, 8)
   anchors = penalties.LogitEMA(jnp.float32(0.5), jnp.float32(0.1))
   whole = penalties.update_logit_ema(anchors, *logits)
-  parts = jax.vmap(
-    lambda r, f: penalties.update_logit_ema(anchors, r, f, axis_name='i'),
-    axis_name='i',
-    out_axes=None,
+  on_devices = lambda f: jax.jit(jax.vmap(f, axis_name='i', out_axes=None))
+  parts = on_devices(
+    lambda r, f: penalties.update_logit_ema(anchors, r, f, axis_name='i')
   )(*logits.reshape(2, 4, 2))
   chex.assert_trees_all_close(parts, whole, rtol=1e-6)
   mean = penalties.update_path_length_mean(jnp.float32(1.0), logits[0])
-  parted = jax.vmap(
+  parted = on_devices(
     lambda x: penalties.update_path_length_mean(
       jnp.float32(1.0), x, axis_name='i'
-    ),
-    axis_name='i',
-    out_axes=None,
+    )
   )(logits[0].reshape(4, 2))
   np.testing.assert_allclose(parted, mean, rtol=1e-6)
 
 
 def test_orthogonal_by_hand():
-  kernel = jnp.array([[1.0, 1.0], [0.0, 2.0]])  # columns' product is 1
-  np.testing.assert_allclose(penalties.orthogonal({'k': kernel}), 2)
-  params = {'bias': jnp.ones(3), 'kernel': jnp.eye(3)[:, :2]}
-  assert penalties.orthogonal(params) == 0
-  wide = {'kernel': jnp.eye(3)[:2]}  # more columns than rows
-  assert penalties.orthogonal(wide) == 0
-  assert penalties.orthogonal({'conv': jnp.ones((2, 2, 1, 2))}) == 2 * 4**2
+  orthogonal = jax.jit(penalties.orthogonal)
+  kernel = np.float32([[1, 1], [0, 2]])  # columns' product is 1
+  np.testing.assert_allclose(orthogonal({'k': kernel}), 2)
+  eye, ones = np.eye(3, dtype=np.float32), lambda *s: np.ones(s, np.float32)
+  params = {'bias': ones(3), 'kernel': eye[:, :2]}
+  assert orthogonal(params) == 0
+  wide = {'kernel': eye[:2]}  # more columns than rows
+  assert orthogonal(wide) == 0
+  assert orthogonal({'conv': ones(2, 2, 1, 2)}) == 2 * 4**2
   # A transposed convolution's kernel has its output before its input.
-  flat = jax.random.normal(jax.random.key(0), (4, 4, 8, 2))
-  dual = {'dual_kernel': jnp.moveaxis(flat, -1, -2)}
-  np.testing.assert_allclose(
-    penalties.orthogonal(dual), penalties.orthogonal({'kernel': flat})
-  )
+  flat = draw(0, 4, 4, 8, 2)
+  dual = {'dual_kernel': np.moveaxis(flat, -1, -2)}
+  np.testing.assert_allclose(orthogonal(dual), orthogonal({'kernel': flat}))
