@@ -1,5 +1,7 @@
 """Penalties of anything: a result or a clear refusal."""
 
+import functools
+
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
@@ -40,6 +42,21 @@ CRITICS = {
 }
 
 
+@functools.cache
+def penalty_and_slope(name, critic):
+  """A penalty and its derivative by a factor of the logits, compiled."""
+
+  def both(x, keys):
+    def penalty(weight):
+      logits = lambda x: weight * CRITICS[critic](x)
+      return BY_GRADIENT[name](logits, x, x / 2, keys)
+
+    found, pull = jax.vjp(penalty, jnp.float32(1))
+    return found, pull(jnp.ones_like(found))[0]
+
+  return jax.jit(both)
+
+
 @fuzz(12)
 @given(
   st.sampled_from(list(BY_GRADIENT)), st.sampled_from(list(CRITICS)), numbers
@@ -47,14 +64,8 @@ CRITICS = {
 @example('wgan_gp', 'bowl', 0.0)
 @example('dragan', 'flat', 1.0)
 def test_penalties_and_their_gradients(name, critic, value):
-  real = jnp.full((2, 3), value)
-  logits = CRITICS[critic]
-  scaled = lambda weight: lambda x: weight * logits(x)
-  penalty = lambda weight: BY_GRADIENT[name](
-    scaled(weight), real, real / 2, keys(2)
-  )
-  found, pull = jax.vjp(penalty, jnp.float32(1))
-  (gradient,) = pull(jnp.ones_like(found))
+  real = np.full((2, 3), value, np.float32)
+  found, gradient = penalty_and_slope(name, critic)(real, keys(2))
   assert found.shape == (2,)
   if abs(value) <= 1e18:
     assert np.isfinite(found).all() and np.isfinite(gradient)
@@ -72,8 +83,8 @@ def test_penalties_and_their_gradients(name, critic, value):
 @example('r1', (0,), (0,), np.float32, 0)
 @example('wgan_gp', (3, 0), (3, 0), np.float32, 3)
 def test_penalties_on_gradients_of_anything(name, real, fake, dtype, count):
-  sides = jnp.asarray(array(real, dtype)), jnp.asarray(array(fake, dtype))
-  found = outcome(BY_GRADIENT[name], total, *sides, keys(count))
+  penalty = jax.jit(functools.partial(BY_GRADIENT[name], total))
+  found = outcome(penalty, array(real, dtype), array(fake, dtype), keys(count))
   if found is None:
     return
   assert dtype not in OTHERS and found.dtype == jnp.float32
@@ -94,7 +105,7 @@ def test_penalties_on_gradients_of_anything(name, real, fake, dtype, count):
 @example('lecam', (0,), (0,), np.float32)
 def test_penalties_on_values_of_anything(name, first, second, dtype):
   sides = array(first, dtype), array(second, dtype, 1)
-  found = outcome(BY_VALUE[name], *map(jnp.asarray, sides))
+  found = outcome(jax.jit(BY_VALUE[name]), *sides)
   if found is None:
     return
   assert dtype not in OTHERS
