@@ -532,17 +532,18 @@ def test_strength_has_no_gradient():
 def test_strength_is_a_function_of_the_global_batch():
   logits = jnp.array([1.0, 2, -1, 3, 1, 1, 5, -2])
   update = functools.partial(ada_controller.update_ada, speed=100)
-  emulated = jax.vmap(
-    functools.partial(update, interval_examples=16, axis_name='batch'),
-    axis_name='batch',
-    in_axes=(None, 0),
-    out_axes=None,
+  update_whole = jax.jit(functools.partial(update, interval_examples=16))
+  emulated = jax.jit(
+    jax.vmap(
+      functools.partial(update, interval_examples=16, axis_name='batch'),
+      axis_name='batch',
+      in_axes=(None, 0),
+      out_axes=None,
+    )
   )
   whole = parts = ada_controller.init_ada(0.5)
   for _ in range(3):
-    whole = jax.jit(functools.partial(update, interval_examples=16))(
-      whole, logits
-    )
+    whole = update_whole(whole, logits)
     parts = emulated(parts, logits.reshape(4, 2))
     chex.assert_trees_all_equal(whole, parts)
   assert whole['strength'] != 0.5 and whole['count'] == 8

@@ -155,16 +155,11 @@ def test_what_was_not_measured_is_not_judged():
 
 
 def test_diversity_by_hand():
-  real = jnp.array([[0.0], [1.0], [3.0]])  # nearest: 1, 1, 2
-  np.testing.assert_allclose(
-    failure_modes.nearest_neighbor_diversity(real, real), 1, rtol=1e-5
-  )
-  np.testing.assert_allclose(
-    failure_modes.nearest_neighbor_diversity(real / 4, real), 0.25, rtol=1e-5
-  )
-  np.testing.assert_allclose(
-    failure_modes.nearest_neighbor_diversity(0 * real, real), 0, atol=1e-6
-  )
+  real = np.float32([[0], [1], [3]])  # nearest: 1, 1, 2
+  diversity = jax.jit(failure_modes.nearest_neighbor_diversity)
+  np.testing.assert_allclose(diversity(real, real), 1, rtol=1e-5)
+  np.testing.assert_allclose(diversity(real / 4, real), 0.25, rtol=1e-5)
+  np.testing.assert_allclose(diversity(0 * real, real), 0, atol=1e-6)
   with pytest.raises(ValueError, match=r'\(3, 1\).*\(2, 1\)'):
     failure_modes.nearest_neighbor_diversity(real, real[:2])
 

@@ -49,7 +49,8 @@ def test_pools():
     inception._same_max_pool: (np.max, 1, 1, -np.inf),
     inception._mean_pool: (np.nanmean, 1, 1, np.nan),
   }.items():
-    np.testing.assert_allclose(ours(x), naive_pool(x, *arguments), atol=1e-6)
+    expected = naive_pool(x, *arguments)
+    np.testing.assert_allclose(jax.jit(ours)(x), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +67,10 @@ def test_pools():
 )
 def test_convolutions(size, stride, same):
   x, kernel, bias = draw(0, 2, 9, 9, 4), draw(1, *size, 4, 5), draw(2, 5)
-  found = inception._convolve(
-    {'a': {'kernel': kernel, 'bias': bias}}, 'a', x, stride=stride, same=same
-  )
+  weights = {'a': {'kernel': kernel, 'bias': bias}}
+  found = jax.jit(
+    lambda x: inception._convolve(weights, 'a', x, stride=stride, same=same)
+  )(x)
   pad = [(n // 2,) * 2 if same and stride == 1 else (0, 0) for n in size]
   x = np.pad(x, ((0, 0), *pad, (0, 0)))
   windows = np.lib.stride_tricks.sliding_window_view(x, size, axis=(1, 2))
@@ -208,6 +210,7 @@ def test_class_logits_have_no_bias():
 
 # ---- Preprocessing.
 
+resize = jax.jit(preprocess.resize, static_argnums=1)
 SIZES = [(32, 32), (28, 40), (299, 299), (400, 311), (64, 700)]
 
 
@@ -227,7 +230,7 @@ def pillow(x):
 @pytest.mark.parametrize('size', SIZES)
 def test_clean_is_pillow(size):
   x = pixels(0, 1, *size, 3)
-  found = preprocess.resize(x.astype(np.float32), preprocess.clean_matrix)
+  found = resize(x.astype(np.float32), preprocess.clean_matrix)
   np.testing.assert_allclose(found, pillow(x), atol=1e-3)
 
 
@@ -258,7 +261,7 @@ def test_bilinear_by_a_loop(size, protocol, position):
   x = pixels(0, *size)
   expected = bilinear_loop(x.astype(np.float64), position)
   matrix = preprocess.PREPROCESSORS[protocol].matrix
-  found = preprocess.resize(x.astype(np.float32)[None, ..., None], matrix)
+  found = resize(x.astype(np.float32)[None, ..., None], matrix)
   # Positions are float32, as in the libraries: off by 3e-5 of 311 pixels.
   np.testing.assert_allclose(found[0, ..., 0], expected, atol=255 * 3e-5)
 

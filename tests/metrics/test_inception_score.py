@@ -11,13 +11,14 @@ from tests.helpers.fakes import draw
 
 
 def test_inception_score_of_unsure_and_of_sure_and_even_answers():
-  found = inception_score_metric.inception_score(jnp.zeros((20, 7)))
+  found = inception_score_metric.inception_score(np.zeros((20, 7)))
   np.testing.assert_allclose(found, [1, 0], atol=1e-12)
-  sure = 1e4 * jnp.eye(5)[jnp.arange(100) % 5]
+  sure = 1e4 * np.eye(5)[np.arange(100) % 5]
   found = inception_score_metric.inception_score(sure)
   np.testing.assert_allclose(found, [5, 0], atol=1e-9)
+  sure[:, 0] = 2e4
   np.testing.assert_allclose(
-    inception_score_metric.inception_score(sure.at[:, 0].set(2e4)).value, 1
+    inception_score_metric.inception_score(sure).value, 1
   )
 
 
