@@ -1,5 +1,6 @@
 """Metrics of class-conditional generators."""
 
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -254,12 +255,17 @@ def classification_accuracy(
     learning_rate=learning_rate,
   )
   hits = classifier_lib.is_right(classifier, real, real_labels)
+  return _accuracies(hits, real_labels, classes)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _accuracies(hits, labels, classes):
   value = hits.mean()
-  count = lambda x: jax.ops.segment_sum(x, real_labels, classes)
+  count = lambda x: jax.ops.segment_sum(x, labels, classes)
   return ClassifierAccuracy(
     value,
-    jnp.sqrt(value * (1 - value) / len(real)),
-    count(1.0 * hits) / count(jnp.ones(len(real))),
+    jnp.sqrt(value * (1 - value) / len(hits)),
+    count(1.0 * hits) / count(jnp.ones(len(hits))),
   )
 
 
