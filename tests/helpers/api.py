@@ -343,7 +343,7 @@ def _leaves(mapping, prefix=''):
 # Sections that choose one part by name, and hold a section for each.
 _PARTS = (
   *('generator', 'discriminator', 'g_optimizer', 'd_optimizer'),
-  *('augment', 'data'),
+  *('augment', 'data', 'latents'),
 )
 # What all parts of a kind share, which stands beside the name.
 _SHARED = (*('name', 'learning_rate', 'weight_clip'),)
