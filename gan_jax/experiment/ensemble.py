@@ -75,18 +75,10 @@ class EnsembleExperiment:
 
   def init_state(self) -> training.GANState:
     """Returns the members' states at step 0, `[M, ...]`, as of single runs."""
-    experiment, seeds = self.base, [m.config.seed for m in self.members]
-    init = build_gan.compile_init(
-      build_gan.build_init(
-        experiment.gan,
-        experiment.config,
-        experiment.shape,
-        experiment.hparams,
-        experiment.label_spec,
-      )
-    )
-    fresh = {seed: init(seed) for seed in set(seeds)}
-    states = ensemble.stack_members([fresh[seed] for seed in seeds])
+    seeds = [member.config.seed for member in self.members]
+    fresh = {seed: self.base.init_fn(seed) for seed in set(seeds)}
+    stack = jax.jit(ensemble.stack_members)
+    states = stack([fresh[seed] for seed in seeds])
     hparams = {n: jnp.asarray(v, jnp.float32) for n, v in self.hparams.items()}
     return states.replace(hparams=hparams)
 

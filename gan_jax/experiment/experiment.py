@@ -86,13 +86,18 @@ class Experiment:
 
   def init_state(self) -> training.GANState:
     """Returns the state at step 0, on the default device."""
-    return build_gan.compile_init(self._init)(self.config.seed)
+    return self.init_fn(self.config.seed)
+
+  @functools.cached_property
+  def init_fn(self) -> Callable[[int], training.GANState]:
+    """Compiled function from a seed to the state at step 0."""
+    return build_gan.compile_init(self._init)
 
   def abstract_state(self) -> training.GANState:
     """Returns the shapes and types of the state, without computing it."""
     return build_gan.abstract_state(self._init)
 
-  @property
+  @functools.cached_property
   def _init(self) -> build_gan.InitFn:
     return build_gan.build_init(
       self.gan, self.config, self.shape, self.hparams, self.label_spec

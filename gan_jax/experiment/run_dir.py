@@ -278,7 +278,7 @@ def restore(
         f'{error}. There are others, of the steps {others}'
       ) from error
   if member is not None:
-    state = ensemble.take_member(state, member)
+    state = jax.jit(ensemble.take_member)(state, member)
   return gan, config, shape, state
 
 

@@ -119,6 +119,18 @@ def _drop_bad_times(directory: pathlib.Path) -> None:
       path.unlink()
 
 
+def _one_copy(x: Any) -> Any:
+  """Returns the first copy of an array that is replicated over devices.
+
+  Of several copies orbax saves a part of each, and compiles a program for each
+  shape to cut them.
+  """
+  is_copied = isinstance(x, jax.Array) and x.is_fully_replicated
+  if is_copied and len(x.addressable_shards) > 1:
+    return x.addressable_shards[0].data
+  return x
+
+
 def _single_process() -> dict[str, Any]:
   """Returns options that keep orbax from waiting for other processes.
 
@@ -215,6 +227,7 @@ class RunCheckpointer:
       return
     if jax.process_count() > 1:  # orbax refuses arrays of one process
       state = jax.device_get(state)
+    state = jax.tree.map(_one_copy, state)
     with _writing(self.directory):
       self._manager.save(
         step,

@@ -63,6 +63,7 @@ class EnsembleEvaluator:
       store=feature_cache.default_feature_cache(), track=track
     )
     self._ensemble = ensemble
+    self._take_member = jax.jit(ensemble_lib.take_member)
     self._sample_indices = sampler.make_indexed_sampler(
       ensemble.base.gan, ensemble.devices[:1], ensemble.base.labels
     )
@@ -70,7 +71,7 @@ class EnsembleEvaluator:
 
   def weights(self, state: Any, index: int) -> Any:
     """Returns the EMA weights of a member, for evaluation."""
-    average = jax.device_get(ensemble_lib.take_member(state.ema, index))
+    average = jax.device_get(self._take_member(state.ema, index))
     base = self._ensemble.base
     return standing_stats.evaluation_weights(
       base.gan, average, labels=base.labels

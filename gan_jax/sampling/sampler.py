@@ -47,7 +47,7 @@ def make_indexed_sampler(
       'Inside, use training.make_sample_fn(gan)(weights, latents).',
       weights=weights,
     )
-    with jax.ensure_compile_time_eval():
+    with jax.core.eval_context():  # also inside jit, where weights are known
       arguments = spread.put((weights, jax.random.key(seed)))
       label = labels(np.asarray(indices)) if label is None else label
       rows = (np.asarray(indices), jax.tree.map(np.asarray, label))
