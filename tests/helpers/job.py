@@ -2,7 +2,7 @@
 
   python -m tests.helpers.job PORT PROCESSES ID OUT
 
-Trains tiny GANs for 20 steps in each case; process 0 writes the states.
+Trains tiny GANs for 20 steps, twice in each case; process 0 writes the states.
 """
 
 import os
@@ -35,8 +35,17 @@ def mapping(data, backend):
   }
 
 
-def train(data, backend):
-  """Returns the leaves of the state after all steps, as numpy arrays."""
+def train(data, backend, times):
+  """Trains from the start several times.
+
+  Args:
+    data: 'resident' or 'streamed'.
+    backend: of `parallel`.
+    times: number of times.
+
+  Returns:
+    The leaves of the state after all steps of each time, as numpy arrays.
+  """
   import jax
   import numpy as np
 
@@ -45,15 +54,19 @@ def train(data, backend):
 
   built = experiment.build(mapping(data, backend))
   assert len(built.devices) == 4
-  program, step = built.program(), 0
-  state, streams = program.put(built.init_state()), program.put(built.streams)
-  with program.feed(0) as feed:
-    while step < STEPS:
-      count = min(STEPS - step, program.max_steps)
-      batch, count = feed.take(step, count, lambda: None)
-      state, _ = program.run(state, batch, streams, np.int32(count))
-      step += count
-  return jax.tree.leaves(jax.device_get(devices.addressable_state(state)))
+  program, found = built.program(), []
+  for _ in range(times):
+    state, step = program.put(built.init_state()), 0
+    streams = program.put(built.streams)
+    with program.feed(0) as feed:
+      while step < STEPS:
+        count = min(STEPS - step, program.max_steps)
+        batch, count = feed.take(step, count, lambda: None)
+        state, _ = program.run(state, batch, streams, np.int32(count))
+        step += count
+    last = jax.device_get(devices.addressable_state(state))
+    found.append(jax.tree.leaves(last))
+  return found
 
 
 def main(port, count, number, out):
@@ -70,8 +83,9 @@ def main(port, count, number, out):
   distributed.initialize(f'localhost:{port}', int(count), int(number))
   leaves = {}
   for case in CASES:
-    for i, leaf in enumerate(train(*case)):
-      leaves[f'{"-".join(case)}-{i}'] = leaf
+    for time, found in enumerate(train(*case, times=2)):
+      for i, leaf in enumerate(found):
+        leaves[f'{"-".join(case)}-{time}-{i}'] = leaf
   if multihost.is_chief():
     np.savez(out, **leaves)
   multihost.barrier('end')

@@ -103,10 +103,12 @@ def test_interrupt_saves_and_the_same_command_continues(tmp_path, number, read):
   if read:
     assert 'the same command continues' in out
     assert f'stopped at step {step}' in out
-  out = run(*arguments, f'--config.num_steps={step + 5}')
-  assert f'continues from the checkpoint of step {step} of' in out
+    out = run(*arguments, f'--config.num_steps={step + 5}')
+    assert f'continues from the checkpoint of step {step} of' in out
+    step += 5
+  assert run_dir.latest_step(tmp_path) == step
   seen = [line['step'] for line in lines(tmp_path)]
-  assert seen == sorted(set(seen)) and seen[-1] == step + 5
+  assert seen == sorted(set(seen)) and seen[-1] == step
 
 
 @pytest.mark.slow
