@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import config as config_lib
-from gan_jax import losses, training
+from gan_jax import losses, tracing, training
 from gan_jax.experiment import build_hparams, build_networks, build_objective
 from gan_jax.experiment.own_parts import OwnParts, check_parts
 
@@ -174,10 +174,7 @@ def compile_init(init: InitFn) -> Callable[[int], training.GANState]:
   Returns:
     Function from a seed to the state, on the default device.
   """
-  # On CPU, LLVM spends seconds on each random draw that is used just once.
-  on_cpu = jax.default_backend() == 'cpu'
-  options = {'xla_backend_optimization_level': 1} if on_cpu else None
-  compiled = jax.jit(init, compiler_options=options)
+  compiled = tracing.compile_for_one_call(init)
   # Apart from the keys of the steps, which fold in 0, 1, 2, ...
   key = lambda seed: jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
   return lambda seed: compiled(key(seed))

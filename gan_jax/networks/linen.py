@@ -5,6 +5,7 @@ import warnings
 import flax.linen as nn
 import jax
 
+from gan_jax import tracing
 from gan_jax.networks import calls
 from gan_jax.networks.network import Network
 
@@ -38,9 +39,13 @@ def from_linen(module: nn.Module) -> Network:
     options = {'label': label, 'train': train}
     return {name: options[name] for name in known}
 
-  def init(key, x, label=None):
+  @tracing.compile_for_one_call
+  def variables_of(key, x, label):
     rngs = {'params': key, 'dropout': key}
-    variables = dict(module.init(rngs, x, **arguments(label, False)))
+    return module.init(rngs, x, **arguments(label, False))
+
+  def init(key, x, label=None):
+    variables = dict(variables_of(key, x, label))
     params = variables.pop('params', {})
     batch_stats = variables.pop('batch_stats', {})
     if variables:
