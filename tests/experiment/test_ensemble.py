@@ -175,7 +175,10 @@ class TestRecords:
       mapping(seeds=3, swept=f'{RATE}=1e-3,1e-2', num_devices=1)
     )
 
-  def saved(self, workdir):
+  @pytest.fixture(scope='class')
+  def saved(self, tmp_path_factory):
+    """An ensemble, its state and its directory; no test writes there."""
+    workdir = tmp_path_factory.mktemp('records') / 'ensemble'
     ensemble = self.ensemble()
     now, _ = train(ensemble, 4)
     workdir.mkdir()
@@ -184,33 +187,31 @@ class TestRecords:
     )
     with run_dir.open_checkpoints(ensemble, workdir) as saved:
       saved.save(4, now)
-    return ensemble, now
+    return ensemble, now, workdir
 
   @pytest.mark.slow
-  def test_restored_extracted_and_loaded(self, tmp_path):
-    ensemble, now = self.saved(tmp_path / 'ensemble')
-    back, _, _, note = resume.restore_or_initialize(
-      self.ensemble(), tmp_path / 'ensemble'
-    )
+  def test_restored_extracted_and_loaded(self, saved, tmp_path):
+    ensemble, now, workdir = saved
+    back, _, _, note = resume.restore_or_initialize(self.ensemble(), workdir)
     chex.assert_trees_all_equal(jax.device_get(back), now)
     assert 'step 4' in note
     extract = extract_member.extract_member
-    assert extract(tmp_path / 'ensemble', 4, tmp_path / 'one') == 4
+    assert extract(workdir, 4, tmp_path / 'one') == 4
     _, config, _, state = run_dir.restore(tmp_path / 'one')
     assert config == ensemble.members[4].config
     chex.assert_trees_all_equal(
       jax.device_get(state), ensemble_lib.take_member(now, 4)
     )
-    member = run_dir.load_sampler(tmp_path / 'ensemble', member=4)
+    member = run_dir.load_sampler(workdir, member=4)
     single = run_dir.load_sampler(tmp_path / 'one')
     np.testing.assert_array_equal(member(5), single(5))
-    assert np.abs(
-      run_dir.load_sampler(tmp_path / 'ensemble', member=0)(5) - single(5)
-    ).max()
+    assert np.abs(run_dir.load_sampler(workdir, member=0)(5) - single(5)).max()
 
-  def test_an_extracted_member_goes_on_as_the_ensemble_would(self, tmp_path):
-    ensemble, _ = self.saved(tmp_path / 'ensemble')
-    extract_member.extract_member(tmp_path / 'ensemble', 1, tmp_path / 'one')
+  def test_an_extracted_member_goes_on_as_the_ensemble_would(
+    self, saved, tmp_path
+  ):
+    ensemble, _, workdir = saved
+    extract_member.extract_member(workdir, 1, tmp_path / 'one')
     built = experiment.build(
       {**config_lib.to_dict(ensemble.members[1].config), 'num_devices': 1}
     )
@@ -224,22 +225,20 @@ class TestRecords:
     assert_alike(jax.device_get(state), ensemble_lib.take_member(expected, 1))
 
   @pytest.mark.parametrize('member', [None, 6, -1])
-  def test_a_member_that_is_not_there(self, tmp_path, member):
-    self.saved(tmp_path / 'ensemble')
+  def test_a_member_that_is_not_there(self, saved, member):
+    *_, workdir = saved
     with pytest.raises(ValueError, match=r'\b0 to 5\b'):
-      run_dir.restore(tmp_path / 'ensemble', member=member)
+      run_dir.restore(workdir, member=member)
 
-  def test_extract_overwrites_nothing(self, tmp_path):
-    self.saved(tmp_path / 'ensemble')
-    with pytest.raises(FileExistsError, match=str(tmp_path / 'ensemble')):
-      extract_member.extract_member(
-        tmp_path / 'ensemble', 0, tmp_path / 'ensemble'
-      )
+  def test_extract_overwrites_nothing(self, saved):
+    *_, workdir = saved
+    with pytest.raises(FileExistsError, match=str(workdir)):
+      extract_member.extract_member(workdir, 0, workdir)
 
-  def test_another_sweep_is_refused(self, tmp_path):
-    self.saved(tmp_path / 'ensemble')
+  def test_another_sweep_is_refused(self, saved):
+    *_, workdir = saved
     other = experiment.build_ensemble(
       mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2')
     )
     with pytest.raises(ValueError, match='ensemble.seeds: .*3.*2'):
-      resume.restore_or_initialize(other, tmp_path / 'ensemble')
+      resume.restore_or_initialize(other, workdir)
