@@ -248,3 +248,31 @@ def test_checkpoint_is_not_disturbed_by_the_steps_after_it(tmp_path):
     for number in range(1, 6):
       for i, x in saved.restore(tree, number).items():
         assert (x == int(i) + 21 * (number - 1) + 1).all()
+
+
+def test_replicated_arrays_are_saved_without_a_program(tmp_path):
+  mesh = jax.make_mesh((4,), ('x',))
+  replicated = jax.NamedSharding(mesh, jax.P())
+  split = jax.NamedSharding(mesh, jax.P('x'))
+  values = np.arange(44, dtype=np.float32).reshape(4, 11)
+  tree = {
+    'replicated': jax.device_put(values, replicated),
+    'split': jax.device_put(values, split),
+    'scalar': jax.device_put(np.int32(3), replicated),
+  }
+  compiled = []
+
+  def listen(name, seconds, fun_name='', **unused):
+    del seconds, unused
+    if name == '/jax/core/compile/backend_compile_duration':
+      compiled.append(fun_name)
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    checkpoint.save_state(tmp_path / 'c', tree)
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
+  assert not compiled
+  like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+  restored = checkpoint.restore_state(tmp_path / 'c', like)
+  chex.assert_trees_all_equal(restored, jax.device_get(tree))
