@@ -176,10 +176,11 @@ class TestRecords:
     )
 
   @pytest.fixture(scope='class')
-  def saved(self, tmp_path_factory):
+  @classmethod
+  def saved(cls, tmp_path_factory):
     """An ensemble, its state and its directory; no test writes there."""
     workdir = tmp_path_factory.mktemp('records') / 'ensemble'
-    ensemble = self.ensemble()
+    ensemble = cls().ensemble()
     now, _ = train(ensemble, 4)
     workdir.mkdir()
     files.write_json(
