@@ -59,30 +59,34 @@ def check_known(what: str, advice: str = '', **trees: PyTree) -> None:
 def compile_for_one_call(function: Callable[..., Any]) -> Callable[..., Any]:
   """Compiles a function that is called once, such as the init of a network.
 
-  Operations that run one by one are compiled one by one: the parameters of a
-  network take longer than as one program.
+  Without jax.jit, each operation is a program, and each shape another one.
 
   Args:
     function: function of trees of arrays.
 
   Returns:
-    The function as one program, optimized little, since compiling it takes
-    longer than running it. If an argument is traced, or the call is inside
-    jax.jit, it is the function itself, whose operations are traced.
+    The function as one program, optimized little: compiling it takes longer
+    than running it. If an argument is traced, or the call is inside jax.jit,
+    the operations of the function are traced.
   """
 
   @functools.cache
   def compiled():
-    # On CPU, LLVM spends seconds on each random draw that is used just once.
-    on_cpu = jax.default_backend() == 'cpu'
-    is_quick = not on_cpu or jax.config.values['jax_disable_most_optimizations']
-    options = None if is_quick else {'xla_backend_optimization_level': 1}
-    return jax.jit(function, compiler_options=options)
+    return jax.jit(function, compiler_options=_quick_options())
 
   def call(*args):
-    # Inside jit, what is made of known numbers is traced, too.
+    # Inside jax.jit, zeros are traced, too.
     if is_traced(args, jnp.zeros(())):
       return function(*args)
     return compiled()(*args)
 
   return call
+
+
+def _quick_options() -> dict[str, int] | None:
+  """Returns options of XLA for a program that runs once."""
+  is_quick = jax.config.values.get('jax_disable_most_optimizations')
+  if is_quick or jax.default_backend() != 'cpu':
+    return None
+  # LLVM spends seconds on each random draw that is used just once.
+  return {'xla_backend_optimization_level': 1}

@@ -83,7 +83,13 @@ def own_arrays(tree: PyTree) -> PyTree:
     The tree, of jax.Arrays. None of them shares a buffer with another one or
     with the leaves given.
   """
-  return jax.tree.map(lambda x: jnp.array(x, jnp.result_type(x)), tree)
+
+  def copy(x):
+    strong = jnp.asarray(x, jnp.result_type(x))
+    # Without a program for each shape, as jnp.array(x) compiles.
+    return jax.device_put(strong, may_alias=False)
+
+  return jax.tree.map(copy, tree)
 
 
 def init_state(

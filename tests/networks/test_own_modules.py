@@ -117,6 +117,35 @@ def test_seeds_shapes_and_statistics(kind):
   chex.assert_trees_all_equal(same, new)
 
 
+def test_the_init_of_linen_is_one_program_wherever_it_is_called():
+  seen = []
+
+  class Sees(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      seen.append(isinstance(x, jax.core.Tracer))
+      return nn.Dense(3)(x)
+
+  network = networks.from_linen(LinenNet())
+  key, x = jax.random.key(0), np.ones((6, 2), np.float32)
+  networks.from_linen(Sees()).init(key, x)
+  assert seen == [True]
+  expected = network.init(key, x)
+  inside = jax.jit(lambda: network.init(key, x))()  # all is known
+  several = jax.vmap(lambda key: network.init(key, x))(key[None])
+  several = jax.tree.map(lambda leaf: leaf[0], several)
+  mapped = jax.vmap(lambda _: network.init(key, x), out_axes=None)(x)
+  for found in (inside, several, mapped):
+    chex.assert_trees_all_close(expected, found, rtol=1e-6)
+  shapes = jax.eval_shape(lambda: network.init(key, x))
+  chex.assert_trees_all_equal_shapes_and_dtypes(shapes, expected)
+  wide = networks.from_linen(nn.Dense(3, param_dtype=float))
+  for is_wide in (False, True):
+    with jax.enable_x64(is_wide):
+      params, _ = wide.init(key, x)
+    assert params['kernel'].dtype == (np.float64 if is_wide else np.float32)
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_gradient_penalty_on_one_and_four_devices(kind):
   network = make(kind)

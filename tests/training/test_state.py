@@ -86,6 +86,19 @@ def test_a_state_owns_its_arrays(name):
   np.testing.assert_array_equal(hparams['rate'], jnp.float32(0.1))
 
 
+def test_a_state_is_on_one_device_wherever_the_batch_is():
+  spread = distributed.parallelize_step(
+    lambda *args: args, devices.local_devices(2)
+  )
+  batch = spread.put_batch({'x': np.ones((1, 4, 2), np.float32)})
+  assert len(batch['x'].sharding.device_set) == 2
+  now = training.init_state(
+    tiny.gan(), KEY, {'x': batch['x'].reshape(4, 2)}, tiny.HYPER
+  )
+  for leaf in jax.tree.leaves(now):
+    assert leaf.sharding.device_set == {jax.devices()[0]}
+
+
 def test_a_state_of_steps_outside_jit_owns_its_arrays():
   gan = tied_gan(STARTS['sgd'])
   step = training.make_train_step(gan)
