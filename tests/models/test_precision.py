@@ -44,14 +44,15 @@ def module(name, role, **options):
 
 def distance(a, b):
   """Of two trees, relative to the norm of the second."""
-  difference = jax.tree.map(lambda a, b: a - b, a, b)
+  a, b = jax.device_get((a, b))
+  difference = jax.tree.map(np.subtract, a, b)
   norm = lambda tree: np.sqrt(sum((x**2).sum() for x in jax.tree.leaves(tree)))
   return norm(difference) / norm(b)
 
 
-def products(function, *args):
+def products(lowered):
   """Types of the results of all matrix products and convolutions."""
-  lines = jax.jit(function).lower(*args).as_text().splitlines()
+  lines = lowered.as_text().splitlines()
   found = [x for x in lines if re.search('dot_general|convolution', x)]
   return [re.findall(r'x(b?f\d+)>', x)[-1] for x in found]
 
@@ -69,33 +70,45 @@ def test_outputs_and_variables_are_float32_and_products_are_not(
   )
   shape = (5,) if role == 'Generator' else SHAPES.get(name, (16, 16, 3))
   x = jax.random.normal(jax.random.key(0), (6, *shape))
-  params, batch_stats = half.init(jax.random.key(1), x)
-  chex.assert_trees_all_equal(
-    (params, batch_stats), whole.init(jax.random.key(1), x)
-  )
-  y, new = half.apply(params, batch_stats, x, train=True)
-  for leaf in jax.tree.leaves((params, batch_stats, y, new)):
+  init = lambda key: (half.init(key, x), whole.init(jax.random.clone(key), x))
+  weights, same = jax.jit(init)(jax.random.key(1))
+  chex.assert_trees_all_equal(weights, same)
+  lower = lambda network: jax.jit(
+    lambda weights, x: network.apply(*weights, x, train=True)
+  ).lower(weights, x)
+  lowered, whole_lowered = lower(half), lower(whole)
+  y, new = lowered.compile()(weights, x)
+  for leaf in jax.tree.leaves((weights, y, new)):
     assert leaf.dtype == jnp.float32
-  expected, _ = whole.apply(params, batch_stats, x, train=True)
+  expected, _ = whole_lowered.compile()(weights, x)
   chex.assert_trees_all_equal_shapes(y, expected)
   assert 0 < distance(y, expected) < TOLERANCE
-  run = lambda network: (
-    lambda x: network.apply(params, batch_stats, x, train=True)[0]
-  )
-  found = products(run(half), x)
+  found = products(lowered)
   if name in FLOAT_HEADS and role == 'Discriminator':
     assert found.pop() == 'f32'
   # The weights of attention, for a softmax in float32.
   assert found.count('f32') == (name == 'biggan')
-  assert set(products(run(whole), x)) == {'f32'}
+  assert set(products(whole_lowered)) == {'f32'}
+
+
+def small_discriminator(norm, dtype=jnp.float32):
+  return networks.from_linen(
+    dcgan.Discriminator(width=8, norm=norm, dtype=dtype)
+  )
+
+
+@functools.cache
+def small_weights(norm):
+  d = small_discriminator(norm)
+  return d.init(jax.random.key(2), jnp.zeros((1, 16, 16, 3)))
 
 
 def penalty_gradient(name, dtype, norm):
   """A penalty on a DCGAN discriminator and its gradient by the weights."""
-  d = networks.from_linen(dcgan.Discriminator(width=8, norm=norm, dtype=dtype))
+  d = small_discriminator(norm, dtype)
   real, fake = jax.random.normal(jax.random.key(0), (2, 8, 16, 16, 3))
   keys = prng.per_example_keys(jax.random.key(1), jnp.arange(8))
-  params, batch_stats = d.init(jax.random.key(2), real)
+  params, batch_stats = small_weights(norm)
   # Kernels of the size that training gives them, for gradients around 1.
   params = jax.tree.map(lambda w: 4 * w, params)
 
@@ -164,16 +177,20 @@ def test_statistics_of_norms_are_taken_in_float32(kind):
   # In bfloat16 the mean would be 256 and the spread lost.
   x = 256 + 2.0 * jax.random.randint(jax.random.key(0), (512, 4), 0, 3)
   norm = layers_lib.Norm(kind, dtype=HALF)
-  y, variables = norm.init_with_output(jax.random.key(1), x, train=False)
-  y, new = norm.apply(
-    variables, x.astype(HALF), train=True, mutable=['batch_stats']
-  )
+
+  @jax.jit
+  def run(x):
+    variables = norm.init(jax.random.key(1), x, train=False)
+    x = x.astype(HALF)
+    return norm.apply(variables, x, train=True, mutable=['batch_stats'])
+
+  y, new = run(x)
   assert y.dtype == HALF
   axis = 0 if kind == 'batch' else 1
   x = np.asarray(x)
   spread = np.sqrt(x.var(axis, keepdims=True) + 1e-5)
   expected = (x - x.mean(axis, keepdims=True)) / spread
-  np.testing.assert_allclose(y.astype(np.float32), expected, atol=0.02)
+  np.testing.assert_allclose(np.float32(y), expected, atol=0.02)
   if kind == 'batch':
     batch_stats = new['batch_stats']['BatchNorm_0']
     np.testing.assert_allclose(batch_stats['mean'], 0.1 * x.mean(0), rtol=1e-5)
@@ -186,11 +203,14 @@ def test_spectral_norm_iterates_in_float32():
   layers = [
     layers_lib.Dense(5, spectral=True, dtype=d) for d in (HALF, jnp.float32)
   ]
-  variables = layers[1].init(jax.random.key(0), x)
-  (y, half), (_, whole) = (
-    layer.apply(variables, x, train=True, mutable=['batch_stats'])
-    for layer in layers
-  )
+
+  @jax.jit
+  def run(x):
+    variables = layers[1].init(jax.random.key(0), x)
+    options = dict(train=True, mutable=['batch_stats'])
+    return [layer.apply(variables, x, **options) for layer in layers]
+
+  (y, half), (_, whole) = run(x)
   assert y.dtype == HALF
   chex.assert_trees_all_equal(half, whole)
 
@@ -198,10 +218,11 @@ def test_spectral_norm_iterates_in_float32():
 def test_minibatch_std_is_taken_in_float32():
   # Neighbours in bfloat16: their mean, and what is left of it, are not there.
   x = jnp.tile(jnp.array([[256.0], [258.0]]), (2, 3)).astype(HALF)
-  y = layers_lib.MinibatchStd(2, dtype=HALF).apply({}, x)
+  y = jax.jit(layers_lib.MinibatchStd(2, dtype=HALF).apply)({}, x)
   assert y.dtype == HALF and y.shape == (4, 4)
-  np.testing.assert_array_equal(y[:, :3], x)
-  np.testing.assert_allclose(y[:, 3].astype(np.float32), 1, rtol=1e-6)
+  y = np.float32(y)
+  np.testing.assert_array_equal(y[:, :3], np.float32(x))
+  np.testing.assert_allclose(y[:, 3], 1, rtol=1e-6)
 
 
 def test_embedding_returns_its_type():
