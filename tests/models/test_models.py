@@ -204,7 +204,7 @@ def test_discriminators_return_features(name, outputs):
   # The logits are the last layer's, of these features.
   name = max(n for n in weights[0] if n.startswith('Dense'))
   last = weights[0][name]
-  norms = jax.jit(spectral_norm.spectral_norms)(batch_stats)
+  norms = spectral_norm.spectral_norms(batch_stats)
   sigma = norms.get(name, 1)
   scores, last, sigma = jax.device_get((scores, last, sigma))
   again = scores.features @ last['kernel'] / sigma + last['bias']
