@@ -14,20 +14,29 @@ LABEL = jnp.array([0, 1, 2, 0, 1, 1])
 VECTOR = conditioning.one_hot(LABEL, 3)
 
 
+def init(layer):
+  run = lambda key: layer.init(key, X, VECTOR, train=False)
+  return jax.jit(run)(jax.random.key(0))
+
+
 def apply(layer, variables, train):
-  return layer.apply(variables, X, VECTOR, train=train, mutable=['batch_stats'])
+  options = dict(train=train, mutable=['batch_stats'])
+  run = lambda variables: layer.apply(variables, X, VECTOR, **options)
+  return jax.device_get(jax.jit(run)(variables))
 
 
 @pytest.mark.parametrize('train', [True, False])
 def test_without_scales_and_shifts_it_is_batch_norm(train):
   layer = layers.ConditionalBatchNorm()
-  variables = layer.init(jax.random.key(0), X, VECTOR, train=False)
-  for kernel in jax.tree.leaves(variables['params']):
+  variables = init(layer)
+  for kernel in jax.tree.leaves(jax.device_get(variables['params'])):
     assert kernel.shape == (3, 5) and not kernel.any()  # 2 V C in all
-  y, new = apply(layer, variables, train)
+  # Without jax.jit, or XLA would round products and sums differently.
+  options = dict(mutable=['batch_stats'])
+  y, new = layer.apply(variables, X, VECTOR, train=train, **options)
   plain = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5)
-  start = plain.init(jax.random.key(0), X)
-  expected, plain_new = plain.apply(start, X, mutable=['batch_stats'])
+  start = jax.jit(plain.init)(jax.random.key(0), X)
+  expected, plain_new = plain.apply(start, X, **options)
   np.testing.assert_array_equal(y, expected)
   np.testing.assert_array_equal(
     jax.tree.leaves(new['batch_stats']),
@@ -37,9 +46,10 @@ def test_without_scales_and_shifts_it_is_batch_norm(train):
 
 def test_statistics_are_those_of_all_classes():
   layer = layers.ConditionalBatchNorm(kernel_init=nn.initializers.normal(0.3))
-  variables = layer.init(jax.random.key(0), X, VECTOR, train=False)
+  variables = init(layer)
   y, _ = apply(layer, variables, True)
-  tables = {n: p['kernel'][LABEL] for n, p in variables['params'].items()}
+  label, params = np.asarray(LABEL), jax.device_get(variables['params'])
+  tables = {n: p['kernel'][label] for n, p in params.items()}
   gain, bias = (
     t[:, None, None] for t in (1 + tables['scale'], tables['shift'])
   )
@@ -52,11 +62,11 @@ def test_statistics_are_those_of_all_classes():
 
 def test_gain_is_one_more_than_the_kernel():
   layer = layers.ConditionalBatchNorm()
-  variables = layer.init(jax.random.key(0), X, VECTOR, train=False)
+  variables = init(layer)
   plain, _ = apply(layer, variables, True)
   params = {
-    'scale': {'kernel': jnp.array([[0.0], [1.0], [-1.0]]) * jnp.ones(5)[None]},
-    'shift': {'kernel': jnp.array([[0.0], [0.0], [7.0]]) * jnp.ones(5)[None]},
+    'scale': {'kernel': np.float32([[0], [1], [-1]]) * np.ones((1, 5))},
+    'shift': {'kernel': np.float32([[0], [0], [7]]) * np.ones((1, 5))},
   }
   y, _ = apply(layer, {**variables, 'params': params}, True)
   np.testing.assert_allclose(y[0], plain[0], atol=1e-6)
@@ -65,9 +75,10 @@ def test_gain_is_one_more_than_the_kernel():
 
 
 def test_both_kernels_can_be_spectrally_normalized():
-  init = nn.initializers.normal(0.3)
-  layer = layers.ConditionalBatchNorm(spectral=True, kernel_init=init)
-  variables = layer.init(jax.random.key(0), X, VECTOR, train=False)
+  layer = layers.ConditionalBatchNorm(
+    spectral=True, kernel_init=nn.initializers.normal(0.3)
+  )
+  variables = init(layer)
   norms = spectral_norm.spectral_norms(variables['batch_stats'])
   assert set(norms) == {'scale', 'shift'}
 

@@ -8,7 +8,9 @@ import pytest
 from gan_jax import layers
 from gan_jax.layers import convolution, resample
 
-IMAGE = jnp.arange(1.0, 13).reshape(1, 2, 6, 1)  # 1 .. 6 above 7 .. 12
+IMAGE = np.arange(1, 13, dtype=np.float32).reshape(
+  1, 2, 6, 1
+)  # 1 .. 6 above 7 .. 12
 
 
 def upsample_then_convolve(x, kernel):
@@ -31,20 +33,21 @@ PAIRS = {
 
 
 def test_nearest_repeats_every_pixel():
-  y = resample.upsample_nearest(IMAGE[:, :, :2])[0, :, :, 0]
+  y = jax.jit(resample.upsample_nearest)(IMAGE[:, :, :2])[0, :, :, 0]
   expected = [[1, 1, 2, 2], [1, 1, 2, 2], [7, 7, 8, 8], [7, 7, 8, 8]]
   np.testing.assert_array_equal(y, expected)
 
 
 def test_mean_and_max_of_windows():
-  mean = resample.downsample_mean(IMAGE)[0, 0, :, 0]
+  mean = jax.jit(resample.downsample_mean)(IMAGE)[0, 0, :, 0]
   np.testing.assert_array_equal(mean, [4.5, 6.5, 8.5])
-  most = resample.downsample_max(IMAGE)[0, 0, :, 0]
+  most = jax.jit(resample.downsample_max)(IMAGE)[0, 0, :, 0]
   np.testing.assert_array_equal(most, [8, 10, 12])
 
 
 def test_max_drops_a_last_row_and_column():
-  y = resample.downsample_max(jnp.arange(15.0).reshape(1, 3, 5, 1))
+  x = np.arange(15, dtype=np.float32).reshape(1, 3, 5, 1)
+  y = jax.jit(resample.downsample_max)(x)
   np.testing.assert_array_equal(y[0, 0, :, 0], [6, 8])
 
 
@@ -72,15 +75,20 @@ def test_merged_equals_the_two_in_turn(pair, size, channels):
 def test_layers_have_the_parameters_of_a_convolution():
   x = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
   plain = layers.Conv(5, size=3, padding=1)
-  variables = plain.init(jax.random.key(1), x)
-  bias = jnp.arange(5.0)  # which pooling leaves as it is
-  variables = {'params': {**variables['params'], 'bias': bias}}
-  up = layers.UpsampleConv(5).apply(variables, x)
-  expected = plain.apply(variables, resample.upsample_nearest(x))
-  np.testing.assert_allclose(up, expected, atol=1e-6)
-  down = layers.DownsampleConv(5).apply(variables, x)
-  expected = resample.downsample_mean(plain.apply(variables, x))
-  np.testing.assert_allclose(down, expected, atol=1e-6)
+
+  @jax.jit
+  def run(key):
+    variables = plain.init(key, x)
+    bias = jnp.arange(5.0)  # which pooling leaves as it is
+    variables = {'params': {**variables['params'], 'bias': bias}}
+    up = layers.UpsampleConv(5).apply(variables, x)
+    expected_up = plain.apply(variables, resample.upsample_nearest(x))
+    down = layers.DownsampleConv(5).apply(variables, x)
+    expected_down = resample.downsample_mean(plain.apply(variables, x))
+    return (up, down), (expected_up, expected_down)
+
+  for found, expected in zip(*run(jax.random.key(1))):
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize('pair', PAIRS)

@@ -1,5 +1,7 @@
 """Spectral normalization."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -24,22 +26,23 @@ LAYERS = {
 }
 
 
+@functools.cache
 def start(name):
   """A layer, its input, variables, and its kernel as a numpy matrix."""
   layer, shape, kernel, axis = LAYERS[name]
   x = jnp.array([0, 8]) if shape is None else jnp.ones(shape)
-  variables = layer.init(jax.random.key(1), x)
+  variables = jax.jit(layer.init)(jax.random.key(1), x)
   matrix = np.moveaxis(np.asarray(variables['params'][kernel]), axis, -1)
   return layer, x, variables, matrix.reshape(-1, matrix.shape[-1])
 
 
+@functools.partial(jax.jit, static_argnames=('layer', 'train'))
 def iterate(layer, variables, x, times=1, train=True):
   """The statistics after some passes."""
-  step = jax.jit(
-    lambda v: v | layer.apply(v, x, train=train, mutable=['batch_stats'])[1]
+  step = lambda v: (
+    v | layer.apply(v, x, train=train, mutable=['batch_stats'])[1]
   )
-  for _ in range(times):
-    variables = step(variables)
+  variables = jax.lax.fori_loop(0, times, lambda i, v: step(v), variables)
   return variables['batch_stats']
 
 
@@ -73,14 +76,17 @@ def test_one_iteration_a_pass_in_training_none_at_evaluation(name):
 
 def test_sigma_is_what_the_layer_divided_by():
   layer, x, variables, _ = start('dense')
-  y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
+  apply = jax.jit(
+    functools.partial(layer.apply, train=True, mutable=['batch_stats'])
+  )
+  y, new = jax.device_get(apply(variables, x))
   (sigma,) = spectral_norm.spectral_norms(new['batch_stats']).values()
-  plain = x @ variables['params']['kernel']
+  plain = np.asarray(x) @ np.asarray(variables['params']['kernel'])
   np.testing.assert_allclose(y * sigma, plain, rtol=1e-5)
   # Evaluation divides by that of the kernel it is given, not by the last one.
-  doubled = jax.tree.map(lambda w: 2 * w, variables['params'])
+  doubled = jax.tree.map(lambda w: 2 * np.asarray(w), variables['params'])
   given = {'params': doubled, **new}
-  np.testing.assert_allclose(layer.apply(given, x), y, rtol=1e-5)
+  np.testing.assert_allclose(jax.jit(layer.apply)(given, x), y, rtol=1e-5)
 
 
 def test_lipschitz_constant_is_about_1():
@@ -88,14 +94,17 @@ def test_lipschitz_constant_is_about_1():
     features=(16, 16), norm='spectral', activation='leaky_relu'
   )
   x = jax.random.normal(jax.random.key(0), (64, 2))
-  variables = d.init(jax.random.key(1), x, train=False)
+  init = functools.partial(d.init, train=False)
+  variables = jax.jit(init)(jax.random.key(1), x)
   batch_stats = iterate(d, variables, x, 100)
   given = {'params': variables['params'], 'batch_stats': batch_stats}
-  gradients = jax.grad(lambda x: d.apply(given, x, train=False).sum())(x)
+  total = lambda x: d.apply(given, x, train=False).sum()
+  gradients = jax.jit(jax.grad(total))(x)
   assert np.linalg.norm(gradients, axis=1).max() < 1.001
   dense, one, variables, _ = start('dense')
   given = variables | {'batch_stats': iterate(dense, variables, one, 100)}
-  jacobian = jax.jacobian(lambda x: dense.apply(given, x[None])[0])(one[0])
+  call = lambda x: dense.apply(given, x[None])[0]
+  jacobian = jax.jit(jax.jacobian(call))(one[0])
   norm = np.linalg.svd(jacobian, compute_uv=False)[0]
   np.testing.assert_allclose(norm, 1, rtol=1e-4)
 
@@ -116,7 +125,7 @@ def test_embedding_is_normalised_over_the_whole_table():
   given = variables | {
     'batch_stats': iterate(layer, variables, jnp.array([0]), 200)
   }
-  y = layer.apply(given, jnp.array([4]))
+  y = jax.jit(layer.apply)(given, jnp.array([4]))
   expected = matrix[4:5] / np.linalg.svd(matrix, compute_uv=False)[0]
   np.testing.assert_allclose(y, expected, rtol=1e-4)
 
@@ -124,40 +133,37 @@ def test_embedding_is_normalised_over_the_whole_table():
 def test_spectral_scale_finds_the_largest_singular_value():
   scale = layers.SpectralNorm()
   kernel = jax.random.normal(jax.random.key(0), (3, 3, 8, 16))
-  batch_stats = scale.init(jax.random.key(1), kernel, train=False)
-  iterate = jax.jit(
-    lambda s: scale.apply(s, kernel, train=True, mutable=['batch_stats'])[1]
-  )
-  for _ in range(100):
-    batch_stats = iterate(batch_stats)
-  normalised = scale.apply(batch_stats, kernel, train=False)
+  init = functools.partial(scale.init, train=False)
+  batch_stats = jax.jit(init)(jax.random.key(1), kernel)
+  given = {'batch_stats': iterate(scale, batch_stats, kernel, 100)}
+  apply = jax.jit(functools.partial(scale.apply, train=False))
+  normalised = np.asarray(apply(given, kernel))
   values = np.linalg.svd(normalised.reshape(-1, 16), compute_uv=False)
   np.testing.assert_allclose(values[0], 1, rtol=1e-4)
-  again = scale.apply(batch_stats, kernel, train=False)
+  again = apply(given, kernel)
   np.testing.assert_array_equal(again, normalised)
 
 
 def test_spectral_norm_of_a_transposed_convolution_is_over_its_output():
   layer = layers.ConvTranspose(4, spectral=True, use_bias=False)
   x = jax.random.normal(jax.random.key(0), (1, 3, 3, 8))
-  variables = layer.init(jax.random.key(1), x)
+  variables = jax.jit(layer.init)(jax.random.key(1), x)
   kernel = variables['params']['dual_kernel']  # [4, 4, output, input]
   u = variables['batch_stats']['SpectralScale_0']['power_u']
   assert kernel.shape == (4, 4, 4, 8) and u.shape == (4,)
-  batch_stats = variables['batch_stats']
-  for _ in range(100):
-    variables = {'params': variables['params'], 'batch_stats': batch_stats}
-    y, new = layer.apply(variables, x, train=True, mutable=['batch_stats'])
-    batch_stats = new['batch_stats']
-  matrix = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
+  batch_stats = iterate(layer, variables, x, 100)
+  apply = functools.partial(layer.apply, train=True, mutable=['batch_stats'])
+  y, _ = jax.jit(apply)({**variables, 'batch_stats': batch_stats}, x)
+  matrix = np.moveaxis(np.asarray(kernel), 2, -1).reshape(-1, 4)
   sigma = np.linalg.svd(matrix, compute_uv=False)[0]
   plain = layers.ConvTranspose(4, use_bias=False)
-  expected = plain.apply({'params': variables['params']}, x) / sigma
+  expected = jax.jit(plain.apply)({'params': variables['params']}, x) / sigma
   np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_spectral_norm_of_zero_is_finite():
   zeros = jnp.zeros((3, 4))
   scale = layers.SpectralNorm()
-  out, _ = scale.init_with_output(jax.random.key(0), zeros, train=False)
+  run = functools.partial(scale.init_with_output, train=False)
+  out, _ = jax.jit(run)(jax.random.key(0), zeros)
   np.testing.assert_array_equal(out, zeros)
