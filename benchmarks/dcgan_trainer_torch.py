@@ -73,12 +73,6 @@ def draw_weights(module: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def float_tensors(network: nn.Module) -> list[torch.Tensor]:
-  """Returns parameters and batch statistics."""
-  tensors = network.state_dict().values()
-  return [x for x in tensors if x.is_floating_point()]
-
-
 class Trainer:
   """Both players, the EMA of G, and a train step.
 
@@ -121,14 +115,14 @@ class Trainer:
       network.to(device=device, memory_format=layout)
     self.players = players_torch.Players(*networks, lr=2e-4, betas=(0.5, 0.999))
     self._ema = copy.deepcopy(self.players.g).requires_grad_(False)
-    self._pair = float_tensors(self._ema), float_tensors(self.players.g)
-    self._prepare = prepare
-    precision = torch.autocast(
-      device, dtype=torch.bfloat16, enabled=dtype == 'bfloat16'
+    self._pair = tuple(
+      map(players_torch.float_tensors, (self._ema, self.players.g))
     )
-    choose = torch.compile if compiled else lambda function: function
-    self._d_loss = precision(choose(self._loss_of_d))
-    self._g_loss = precision(choose(self._loss_of_g))
+    self._prepare = prepare
+    self._d_loss, self._g_loss = (
+      players_torch.prepare_loss(loss, device, dtype, compiled)
+      for loss in (self._loss_of_d, self._loss_of_g)
+    )
 
   def _loss_of_d(self, images: torch.Tensor) -> torch.Tensor:
     real = self._prepare(images)

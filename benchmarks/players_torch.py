@@ -17,6 +17,29 @@ def g_loss(fake: torch.Tensor) -> torch.Tensor:
   return F.softplus(-fake.float()).mean()
 
 
+def float_tensors(network: nn.Module) -> list[torch.Tensor]:
+  """Returns parameters and batch statistics."""
+  tensors = network.state_dict().values()
+  return [x for x in tensors if x.is_floating_point()]
+
+
+def prepare_loss(
+  loss: Callable[..., torch.Tensor], device: str, dtype: str, compiled: bool
+) -> Callable[..., torch.Tensor]:
+  """Prepares the loss of a player for a device.
+
+  Args:
+    loss: computes the loss.
+    device: device of all tensors.
+    dtype: 'float32', or 'bfloat16' for automatic mixed precision.
+    compiled: whether to compile the loss.
+  """
+  precision = torch.autocast(
+    device, dtype=torch.bfloat16, enabled=dtype == 'bfloat16'
+  )
+  return precision(torch.compile(loss) if compiled else loss)
+
+
 class Players:
   """Both networks, each with a fused Adam.
 

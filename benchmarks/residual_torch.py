@@ -163,10 +163,7 @@ class Trainer:
       network.to(device=device, memory_format=layout)
     self.players = players_torch.Players(g, d, lr=2e-4, betas=(0.0, 0.9))
     self._ema = copy.deepcopy(g).requires_grad_(False)
-    floats = lambda network: [
-      x for x in network.state_dict().values() if x.is_floating_point()
-    ]
-    self._pair = floats(self._ema), floats(g)
+    self._pair = tuple(map(players_torch.float_tensors, (self._ema, g)))
     self._latents = functools.partial(
       torch.randn, sizes['batch'], sizes['latent_dim'], device=device
     )
@@ -175,12 +172,10 @@ class Trainer:
     self._real = real.contiguous(memory_format=layout)
     indices = torch.arange(sizes['batch'], device=device)
     self._label = indices % max(1, sizes['classes'])
-    precision = torch.autocast(
-      device, dtype=torch.bfloat16, enabled=dtype == 'bfloat16'
+    self._d_loss, self._g_loss = (
+      players_torch.prepare_loss(loss, device, dtype, compiled)
+      for loss in (self._loss_of_d, self._loss_of_g)
     )
-    choose = torch.compile if compiled else lambda function: function
-    self._d_loss = precision(choose(self._loss_of_d))
-    self._g_loss = precision(choose(self._loss_of_g))
 
   def _loss_of_d(self) -> torch.Tensor:
     with torch.no_grad():

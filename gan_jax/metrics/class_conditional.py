@@ -13,8 +13,6 @@ from gan_jax.metrics import checks, frechet
 from gan_jax.metrics import classifier as classifier_lib
 
 Array = jax.Array
-
-
 _MOST = 2000  # examples of a class whose pairwise distances are computed
 
 

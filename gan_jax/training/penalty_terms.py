@@ -131,9 +131,14 @@ def _bcr(
   return values, aux_state
 
 
+def _class_outputs(outputs: DiscriminatorOutput) -> list[str]:
+  """Returns the names of the outputs of D that are about classes."""
+  return [name for name in _OF_CLASSES if getattr(outputs, name) is not None]
+
+
 def _class_consistency(outputs: DiscriminatorOutput, outputs_fn, moved):
   """Computes the squared change of what D returns of classes, 0 for nothing."""
-  found = [n for n in _OF_CLASSES if getattr(outputs, n) is not None]
+  found = _class_outputs(outputs)
   if not found:
     return 0
   after = outputs_fn(moved)
@@ -154,7 +159,9 @@ def _zcr(context: GANOutputs, keys, aux_state, *, sigma: float = 0.03):
   )
   logits_fn, outputs_fn = context.fake_logits_fn, context.fake_outputs_fn
   values = consistency(logits_fn(fake), logits_fn(near))
-  if any(getattr(context.fake_outputs, n) is not None for n in _OF_CLASSES):
+  if _class_outputs(
+    context.fake_outputs
+  ):  # D is not applied once more for none
     values += _class_consistency(outputs_fn(fake), outputs_fn, near)
   return values, aux_state
 

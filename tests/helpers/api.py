@@ -580,7 +580,8 @@ def run_fused(built, start, count):
 
 def is_resident(built):
   """Whether the program gathers its batches of a set on the device."""
-  return type(built.program().feed(0)).__name__ == 'ResidentFeed'
+  with built.program().feed(0) as feed:
+    return type(feed).__name__ == 'ResidentFeed'
 
 
 def _metrics(found):

@@ -15,6 +15,7 @@ import pytest
 from gan_jax.experiment import resume, run_dir
 from gan_jax.io import checkpoint
 from tests.experiment.test_experiment import build, train_and_save
+from tests.helpers import programs
 
 TREE = {'w': jnp.arange(4096.0), 'half': jnp.ones(3, jnp.bfloat16), 'none': {}}
 
@@ -260,18 +261,8 @@ def test_replicated_arrays_are_saved_without_a_program(tmp_path):
     'split': jax.device_put(values, split),
     'scalar': jax.device_put(np.int32(3), replicated),
   }
-  compiled = []
-
-  def listen(name, seconds, fun_name='', **unused):
-    del seconds, unused
-    if name == '/jax/core/compile/backend_compile_duration':
-      compiled.append(fun_name)
-
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
+  with programs.compiled_programs() as compiled:
     checkpoint.save_state(tmp_path / 'c', tree)
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
   assert not compiled
   like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
   restored = checkpoint.restore_state(tmp_path / 'c', like)

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +13,7 @@ from gan_jax.distributed import xla_setup
 from gan_jax.experiment import cost
 from gan_jax.io import lock
 from gan_jax.runner import dry_run
+from tests.helpers import programs
 
 TOY = {
   'data': {'name': 'gaussian'},
@@ -47,19 +47,9 @@ def files_of(directory):
 
 
 def test_nothing_is_compiled_or_written(tmp_path):
-  compiled = []
-
-  def listen(name, seconds, fun_name='', **unused):
-    del seconds, unused
-    if name == '/jax/core/compile/backend_compile_duration':
-      compiled.append(fun_name)
-
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
+  with programs.compiled_programs() as compiled:
     lines = dry(tmp_path / 'new', batch_size=12)
     dry(ensemble={'seeds': 2})
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
   # What makes a key, or a scalar, is no step.
   assert not [n for n in compiled if 'train_step' in n or 'init' in n]
   assert not list(tmp_path.iterdir())
