@@ -13,7 +13,10 @@ _TRAIN_WORDS = (
 
 
 def accepted_arguments(
-  call: Callable[..., Any], name: str, known: Collection[str]
+  call: Callable[..., Any],
+  name: str,
+  known: Collection[str],
+  by_name_only: Collection[str] = (),
 ) -> frozenset[str]:
   """Returns which of the known arguments a call takes by name.
 
@@ -21,9 +24,10 @@ def accepted_arguments(
     call: bound method or function whose first argument is the input.
     name: name of the module, for messages.
     known: names of the arguments that can be passed.
+    by_name_only: those of `known` that `**kwargs` does not stand for.
 
   Returns:
-    Those of `known` that the call has; all of them if it has `**kwargs`.
+    Those of `known` that the call has; `**kwargs` stands for the others.
 
   Raises:
     ValueError: if the call requires an argument that is not known, or has the
@@ -31,8 +35,9 @@ def accepted_arguments(
       signature to write.
   """
   parameters = list(inspect.signature(call).parameters.values())
+  named = frozenset(p.name for p in parameters[1:]) & frozenset(known)
   if any(p.kind == p.VAR_KEYWORD for p in parameters):
-    return frozenset(known)
+    return named | (frozenset(known) - frozenset(by_name_only))
   positional = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.VAR_POSITIONAL,
@@ -48,7 +53,7 @@ def accepted_arguments(
     reason = _refusal(parameter, known)
     if reason:
       raise ValueError(_message(name, reason, known))
-  return frozenset(p.name for p in parameters[1:]) & frozenset(known)
+  return named
 
 
 def _refusal(parameter: inspect.Parameter, known: Collection[str]) -> str:

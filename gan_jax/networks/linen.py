@@ -1,5 +1,7 @@
 """Converts Flax Linen modules to networks."""
 
+import functools
+import inspect
 import warnings
 
 import flax.linen as nn
@@ -13,10 +15,11 @@ from gan_jax.networks.network import Network
 def from_linen(module: nn.Module) -> Network:
   """Converts a Flax Linen module to a Network.
 
-  The module's `__call__` takes x and, by name, `label` and `train` if it has
-  them. It may use the collections `params` and `batch_stats` and the random
-  stream `dropout`. If the module has a field `axis_name` (for
-  `nn.BatchNorm(axis_name=...)`), `apply` sets it.
+  The module's `__call__` takes x and, by name, `label`, `train` and `keys` (a
+  key per example, or None) if it has them. It may use the collections `params`
+  and `batch_stats` and the random stream `dropout`. If the module has a field
+  `axis_name` (for `nn.BatchNorm(axis_name=...)`), `apply` sets it. If it has
+  methods `mapping` and `synthesis`, so has the network.
 
   Args:
     module: an unbound Linen module.
@@ -33,16 +36,21 @@ def from_linen(module: nn.Module) -> Network:
   if not isinstance(module, nn.Module):
     raise TypeError(not_linen_message(module))
   name = type(module).__name__
-  known = calls.accepted_arguments(module.__call__, name, ('label', 'train'))
+  arguments = {
+    method: calls.accepted_arguments(
+      getattr(module, method), name, ('label', 'train', 'keys'), ('keys',)
+    )
+    for method in ('__call__', *_halves(module))
+  }
 
-  def arguments(label, train):
-    options = {'label': label, 'train': train}
-    return {name: options[name] for name in known}
+  def select(method, **options):
+    return {name: options[name] for name in arguments[method]}
 
   @tracing.compile_for_one_call
   def variables_of(key, x, label):
     rngs = {'params': key, 'dropout': key}
-    return module.init(rngs, x, **arguments(label, False))
+    options = select('__call__', label=label, train=False, keys=None)
+    return module.init(rngs, x, **options)
 
   def init(key, x, label=None):
     variables = dict(variables_of(key, x, label))
@@ -56,7 +64,16 @@ def from_linen(module: nn.Module) -> Network:
     return params, batch_stats
 
   def apply(
-    params, batch_stats, x, label=None, *, train, key=None, axis_name=None
+    method,
+    params,
+    batch_stats,
+    x,
+    label=None,
+    *,
+    train,
+    key=None,
+    axis_name=None,
+    keys=None,
   ):
     bound = module
     several = axis_name is not None and jax.lax.axis_size(axis_name) > 1
@@ -76,11 +93,25 @@ def from_linen(module: nn.Module) -> Network:
       x,
       rngs=rngs,
       mutable=['batch_stats'],
-      **arguments(label, train),
+      method=method,
+      **select(method, label=label, train=train, keys=keys),
     )
     return y, updates.get('batch_stats', batch_stats) if train else batch_stats
 
-  return Network(init, apply)
+  functions = {name: functools.partial(apply, name) for name in arguments}
+  return Network(
+    init,
+    functions.pop('__call__'),
+    takes_keys=any('keys' in names for names in arguments.values()),
+    **functions,
+  )
+
+
+def _halves(module: nn.Module) -> tuple[str, ...]:
+  """Returns the methods of a generator with styles, () of another module."""
+  names = ('mapping', 'synthesis')
+  found = [inspect.isfunction(getattr(type(module), n, None)) for n in names]
+  return names if all(found) else ()
 
 
 def not_linen_message(module: object) -> str:

@@ -7,6 +7,9 @@ A generator maps latents `[B, Z]` to examples `[B, ...]`. A discriminator maps
 examples to logits `[B]` (`[B, h, w]` for patches), or to `DiscriminatorOutput`
 if its features are needed too. Any pair of functions can be used: a renderer,
 a formula. `as_network` converts modules of other libraries.
+
+A network that draws noise for each example takes `keys`, and a generator may
+offer its two halves, `mapping` and `synthesis`.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -56,8 +59,28 @@ class Network(NamedTuple):
       micro-batch. Unlike latents, dropout depends on their number.
     seeded: whether init depends on its key. If not, all seeds begin with the
       same parameters, which an ensemble refuses.
+    takes_keys: whether apply (mapping and synthesis, too) takes the argument
+      `keys`: one typed key per example, `[B]`, or None for no noise. Unlike
+      `key`, they do not depend on the number of devices or micro-batches.
+      Fold an integer of its own into them for each use.
+    mapping: function (params, batch_stats, latents, label, *, train, key,
+      axis_name) -> (styles, batch_stats) of a generator whose latents are
+      mapped first. Styles are `[B, L, W]`, one vector for each of L layers.
+    synthesis: function (params, batch_stats, styles, *, train, key, axis_name)
+      -> (examples, batch_stats). apply is mapping, then synthesis.
   """
 
   init: Callable[..., tuple[PyTree, PyTree]]
   apply: Callable[..., tuple[Any, PyTree]]
   seeded: bool = True
+  takes_keys: bool = False
+  mapping: Callable[..., tuple[Array, PyTree]] | None = None
+  synthesis: Callable[..., tuple[Array, PyTree]] | None = None
+
+  def key_options(self, keys: Array | None) -> dict[str, Array | None]:
+    """Returns the argument `keys` of apply, if the network takes it.
+
+    Args:
+      keys: typed keys, `[B]`, or None.
+    """
+    return {'keys': keys} if self.takes_keys else {}

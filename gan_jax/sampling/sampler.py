@@ -13,6 +13,8 @@ from gan_jax.distributed import devices as devices_lib
 from gan_jax.sampling import class_labels
 from gan_jax.sampling.class_labels import LabelFn
 
+_NOISE = 1  # folded into the keys of samples, for the noise of the networks
+
 
 def make_indexed_sampler(
   gan: training.GAN,
@@ -39,7 +41,8 @@ def make_indexed_sampler(
   def sample(weights, key, indices, label):
     keys = prng.per_example_keys(key, indices)
     z = gan.latent_fn(keys, gan.latent_dim)
-    return training.make_sample_fn(gan)(weights, z, label)
+    noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, _NOISE))(keys)
+    return training.make_sample_fn(gan)(weights, z, label, noise_keys)
 
   def draw_at(weights, indices, *, seed=0, label=None):
     tracing.check_known(

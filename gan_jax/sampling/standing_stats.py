@@ -45,7 +45,9 @@ def standing_statistics(
   that are not floating point and leaves whose name begins with 'power_'. A
   training pass iterates the latter once, evaluation does not: the statistics
   are as accurate as spectral normalization has converged. Statistics of less
-  than 32 bits are passed to the network in float32, if it takes them.
+  than 32 bits are passed to the network in float32, if it takes them. The mean
+  style of a generator with a mapping, a leaf named 'track_...', is recomputed
+  likewise.
 
   Args:
     gan: the GAN.
@@ -127,7 +129,7 @@ def evaluation_weights(
 def _moving(batch_stats: PyTree) -> PyTree:
   """Returns which leaves are averages over batches, as a tree of bool."""
 
-  return jax.tree_util.tree_map_with_path(ema.is_averaged_leaf, batch_stats)
+  return jax.tree_util.tree_map_with_path(ema.is_batch_average, batch_stats)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -135,7 +137,9 @@ def _recompute(static, weights, key, label):
   """Computes the new statistics."""
   generator, latent_fn, latent_dim, batches, batch_size = static
   params, batch_stats = weights
-  latent_key, network_key = (jax.random.fold_in(key, i) for i in (0, 1))
+  latent_key, network_key, noise_key = (
+    jax.random.fold_in(key, i) for i in range(3)
+  )
 
   def updated(given, index):
     """Returns the statistics after the batch with an index, from given ones."""
@@ -143,7 +147,7 @@ def _recompute(static, weights, key, label):
     z = latent_fn(prng.per_example_keys(latent_key, places), latent_dim)
     options = dict(
       train=True, key=jax.random.fold_in(network_key, index), axis_name=None
-    )
+    ) | generator.key_options(prng.per_example_keys(noise_key, places))
     own = jax.tree.map(lambda x: x[index], label)
     call = functools.partial(generator.apply, params, given, z, **options)
     with explain_missing_labels(call, own, batch_size, player='generator'):

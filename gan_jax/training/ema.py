@@ -13,19 +13,36 @@ PyTree = Any
 
 
 def is_averaged_leaf(path: tuple[Any, ...], leaf: Any) -> bool:
-  """Returns whether a leaf is averaged: floats not named 'power_...'.
+  """Returns whether the EMA averages a leaf, or copies it.
 
   Args:
     path: path of the leaf in its tree, as given by jax.tree_util.
     leaf: an array.
 
   Returns:
-    False for counters and for the power-iteration directions of spectral
-    normalization.
+    True for floats whose name begins with neither 'power_' nor 'track_'.
   """
-  name = str(getattr(path[-1], 'key', '')) if path else ''
+  name = _leaf_name(path)
+  return is_batch_average(path, leaf) and not name.startswith('track_')
+
+
+def is_batch_average(path: tuple[Any, ...], leaf: Any) -> bool:
+  """Returns whether a statistic is a running average over batches.
+
+  Args:
+    path: path of the leaf in its tree, as given by jax.tree_util.
+    leaf: an array of the batch statistics.
+
+  Returns:
+    False for counters and for the power-iteration directions of spectral
+    normalization, named 'power_...'.
+  """
   is_float = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
-  return bool(is_float) and not name.startswith('power_')
+  return bool(is_float) and not _leaf_name(path).startswith('power_')
+
+
+def _leaf_name(path: tuple[Any, ...]) -> str:
+  return str(getattr(path[-1], 'key', '')) if path else ''
 
 
 def ema_update(
@@ -35,7 +52,8 @@ def ema_update(
 
   Leaves that are not floating point (counters) take the new value. So do leaves
   whose name begins with 'power_': these are the directions that spectral
-  normalization iterates, and a mean of directions is not a direction. Averaging
+  normalization iterates, and a mean of directions is not a direction. And so do
+  those that begin with 'track_', which are running averages already. Averaging
   over about n steps takes decay = 1 - 1 / n. Steps of less than half a unit in
   the last place are lost: an average of bfloat16 weights must be in float32.
 

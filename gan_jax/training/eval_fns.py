@@ -35,14 +35,16 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
     gan: the GAN.
 
   Returns:
-    Function (weights, latents `[B, Z]`, label `[B]` or None) -> examples
-    `[B, ...]`, in at least float32. The weights are (params, batch_stats):
-    `state.ema`, or `player_weights(state.generator)`.
+    Function (weights, latents `[B, Z]`, label `[B]` or None, keys=None) ->
+    examples `[B, ...]`, in at least float32. The weights are (params,
+    batch_stats): `state.ema`, or `player_weights(state.generator)`. The keys
+    `[B]` are those of the noise of a generator that takes them; None for none.
   """
 
-  def sample(weights, latents, label=None):
+  def sample(weights, latents, label=None, keys=None):
     params, batch_stats = weights
     options = dict(train=False, key=None, axis_name=None)
+    options |= gan.generator.key_options(keys)
     call = functools.partial(
       gan.generator.apply, params, batch_stats, latents, **options
     )
@@ -72,6 +74,7 @@ def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
     params, batch_stats = weights
     inputs = packing.pack(x, gan.packing)
     options = dict(train=False, key=None, axis_name=None)
+    options |= gan.discriminator.key_options(None)
     label = label if gan.packing == 1 else None
     call = functools.partial(
       gan.discriminator.apply, params, batch_stats, inputs, **options

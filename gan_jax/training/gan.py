@@ -75,6 +75,11 @@ class GANOutputs(NamedTuple):
     d_params: parameters of the discriminator.
     packing: number of examples per discriminator input.
     axis_name: name of the mapped axis of devices, or None.
+    styles: styles of the generated examples, `[B, L, W]`, of a generator with
+      a mapping; otherwise None.
+    synthesis_fn: (styles, every=1) -> examples, the synthesis of such a
+      generator with the noise of the generated examples, for the styles of
+      every n-th one; otherwise None.
   """
 
   real: Array
@@ -100,6 +105,8 @@ class GANOutputs(NamedTuple):
   d_params: PyTree
   packing: int
   axis_name: str | None
+  styles: Array | None = None
+  synthesis_fn: Callable[..., Array] | None = None
 
 
 class LossTerm(NamedTuple):

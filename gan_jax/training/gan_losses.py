@@ -4,7 +4,6 @@ Every update rule is built on `make_gan_losses`. Losses see one device's part
 of the batch; `axis_name` is the only trace of the other devices.
 """
 
-import functools
 import zlib
 from typing import Any, Callable
 
@@ -12,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import augment, collectives, precision, prng
+from gan_jax import augment, collectives, prng
 from gan_jax import losses as losses_lib
 from gan_jax.networks import DiscriminatorOutput
-from gan_jax.training import labels
+from gan_jax.training import players as players_lib
 from gan_jax.training.gan import GAN, GANOutputs, LossAux
 from gan_jax.training.packing import pack
 from gan_jax.training.state import GANState
@@ -24,58 +23,7 @@ Array = jax.Array
 
 # Integers folded into the key of a step, by purpose.
 _LATENTS, _TERMS, _NETWORKS, _AUGMENT, _NOISE, _LABELS = range(6)
-_GENERATOR, _DISCRIMINATOR = range(2)  # D's further calls: the next integers
 _REAL, _FAKE = range(2)
-
-
-def _check_outputs(outputs: Any, inputs: Array, wanted: str) -> None:
-  """Raises ValueError if the discriminator's outputs do not suit the loss."""
-  batch = inputs.shape[0]
-  if wanted == 'scores':
-    if not isinstance(outputs, DiscriminatorOutput):
-      raise ValueError(
-        'this loss needs features as well as logits: the discriminator must '
-        'return networks.DiscriminatorOutput (return_features=True in '
-        'gan_jax.models)'
-      )
-    fits = outputs.features is not None
-    if not fits:
-      raise ValueError(
-        'this loss needs features as well as logits, and the discriminator '
-        'returned features=None (return_features=True in gan_jax.models)'
-      )
-    fits = outputs.features.ndim == 2 and len(outputs.features) == batch
-    if not fits:
-      raise ValueError(
-        f'the discriminator returned features of shape '
-        f'{outputs.features.shape} for {batch} inputs; must be ({batch}, F)'
-      )
-  outputs = _as_output(outputs)
-  _check_class_outputs(outputs, batch)
-  logits = outputs.logits
-  allowed = (1, 2) if wanted == 'features' else (1, 3)
-  if logits.shape[:1] != (batch,) or logits.ndim not in allowed:
-    shapes = (
-      f'({batch},), and ({batch}, F) for features'
-      if wanted == 'features'
-      else f'({batch},), and ({batch}, h, w) for patches. A last axis of size '
-      '1 must be squeezed; features need a loss that compares features'
-    )
-    raise ValueError(
-      f'the discriminator returned logits of shape {logits.shape} for '
-      f'{batch} examples; allowed are {shapes}.'
-    )
-
-
-def _check_class_outputs(outputs: DiscriminatorOutput, batch: int) -> None:
-  """Raises ValueError if a class output is not one vector per input."""
-  for name in ('class_logits', 'twin_class_logits', 'embedding', 'proxy'):
-    value = getattr(outputs, name)
-    if value is not None and (value.ndim != 2 or len(value) != batch):
-      raise ValueError(
-        f'the discriminator returned {name} of shape {value.shape} for {batch} '
-        f'inputs; must be ({batch}, n)'
-      )
 
 
 def _check_labels(gan: GAN, label: Any) -> None:
@@ -165,66 +113,6 @@ def sample_labels(gan: GAN, key: Array, indices: Array, real_label: Any) -> Any:
   return (uniform[:, None] >= edges[None]).sum(axis=1).astype(jnp.int32)
 
 
-def _make_players(gan: GAN, loss, params, state: GANState, network_call):
-  """Returns the functions that apply the generator and the discriminator.
-
-  Args:
-    gan: the GAN.
-    loss: adversarial loss, which determines what the discriminator must return.
-    params: parameters of the generator and of the discriminator.
-    state: train state, for the batch statistics.
-    network_call: (key, axis_name) of every call.
-
-  Returns:
-    generate: (latents, label) -> (examples, batch_stats). Outputs of both
-    networks are in at least float32, as losses and penalties average them.
-    discriminate: (batch_stats, inputs, label, part=0) -> (outputs,
-    batch_stats). Each part has its own key.
-  """
-  key, axis_name = network_call
-  common = dict(train=True, axis_name=axis_name)
-  g_params, d_params = params
-
-  def finish(before, outputs, batch_stats):
-    # Statistics keep the types that the network gave them.
-    return precision.widen(outputs), precision.cast_like(batch_stats, before)
-
-  def generate(latents, label):
-    before = state.generator.batch_stats
-    call = functools.partial(
-      gan.generator.apply,
-      g_params,
-      before,
-      latents,
-      key=jax.random.fold_in(key, _GENERATOR),
-      **common,
-    )
-    with labels.explain_missing_labels(
-      call, label, len(latents), player='generator'
-    ):
-      x, batch_stats = call(label)
-    return finish(before, x, batch_stats)
-
-  def discriminate(before, inputs, label, part=0):
-    label = label if gan.packing == 1 else None  # a pack has no single class
-    call = functools.partial(
-      gan.discriminator.apply,
-      d_params,
-      before,
-      inputs,
-      key=jax.random.fold_in(key, _DISCRIMINATOR + part),
-      **common,
-    )
-    with labels.explain_missing_labels(
-      call, label, len(inputs), player='discriminator'
-    ):
-      outputs, batch_stats = call(label)
-    _check_outputs(outputs, inputs, loss.output)
-    return finish(before, outputs, batch_stats)
-
-  return generate, discriminate
-
-
 def _concatenate(*trees: Any) -> Any:
   """Concatenates trees of arrays along their first axes."""
   return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
@@ -240,13 +128,6 @@ def _make_logit_reader(loss, outputs, axis_name):
     return out.logits if isinstance(out, DiscriminatorOutput) else out
 
   return to_logits
-
-
-def _as_output(outputs: Any) -> DiscriminatorOutput:
-  """Returns the outputs of a discriminator that returns logits alone, too."""
-  if isinstance(outputs, DiscriminatorOutput):
-    return outputs
-  return DiscriminatorOutput(outputs)
 
 
 def _split_halves(outputs):
@@ -395,13 +276,13 @@ def make_gan_losses(
     if indices is None:
       indices = collectives.global_example_indices(len(real), axis_name)
     loss = gan.resolve_loss(state.hparams, state.step)
-    # Every device and every micro-batch has its own network key.
-    network_key = jax.random.fold_in(
-      jax.random.fold_in(key, _NETWORKS), indices[0]
+    network_keys = players_lib.NetworkKeys(
+      jax.random.fold_in(key, _NETWORKS), indices
     )
-    generate, discriminate = _make_players(
-      gan, loss, (g_params, d_params), state, (network_key, axis_name)
+    players = players_lib.make_players(
+      gan, loss.output, (g_params, d_params), state, network_keys, axis_name
     )
+    discriminate = players.discriminate
 
     # ---- The generator and the inputs of the discriminator.
     latents = batch.get('latents')
@@ -410,7 +291,7 @@ def make_gan_losses(
     fake_label = batch.get('fake_label')
     if fake_label is None:
       fake_label = sample_labels(gan, key, indices, real_label)
-    fake, g_batch_stats = generate(latents, fake_label)
+    fake, styles, g_batch_stats = players.generate(latents, fake_label)
     _check_fake(fake, real)
     make_inputs = _make_inputs(gan, state, key, indices)
     inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
@@ -419,16 +300,20 @@ def make_gan_losses(
     before = state.discriminator.batch_stats
     if gan.joint_batch:
       both = _concatenate((inputs[0], real_label), (inputs[1], fake_label))
-      outputs, d_batch_stats = discriminate(before, *both)
+      outputs, d_batch_stats = discriminate(before, *both, parts=(0, 1))
       outputs = _split_halves(outputs)
     else:
       real_output, now = discriminate(before, inputs[0], real_label)
-      fake_output, d_batch_stats = discriminate(now, inputs[1], fake_label, 1)
+      fake_output, d_batch_stats = discriminate(
+        now, inputs[1], fake_label, parts=(1,)
+      )
       outputs = real_output, fake_output
     to_logits = _make_logit_reader(loss, outputs, axis_name)
-    outputs_fn = lambda label: lambda x: discriminate(before, x, label, 2)[0]
+    outputs_fn = lambda label: (
+      lambda x: discriminate(before, x, label, parts=(2,))[0]
+    )
     logits_fn = lambda label: lambda x: to_logits(outputs_fn(label)(x))
-    output = tuple(map(_as_output, outputs))
+    output = tuple(map(players_lib.as_output, outputs))
     logits = to_logits(outputs[0], 'real'), to_logits(outputs[1], 'fake')
     context = GANOutputs(
       real=real,
@@ -446,14 +331,20 @@ def make_gan_losses(
       fake_outputs=output[1],
       real_logits_fn=logits_fn(real_label),
       fake_logits_fn=logits_fn(fake_label),
-      real_outputs_fn=lambda x: _as_output(outputs_fn(real_label)(x)),
-      fake_outputs_fn=lambda x: _as_output(outputs_fn(fake_label)(x)),
-      generate_fn=lambda z: generate(z, fake_label)[0],
+      real_outputs_fn=lambda x: players_lib.as_output(
+        outputs_fn(real_label)(x)
+      ),
+      fake_outputs_fn=lambda x: players_lib.as_output(
+        outputs_fn(fake_label)(x)
+      ),
+      generate_fn=lambda z: players.generate(z, fake_label)[0],
       sample_latents_fn=lambda keys: gan.latent_fn(keys, gan.latent_dim),
       g_params=g_params,
       d_params=d_params,
       packing=gan.packing,
       axis_name=axis_name,
+      styles=styles,
+      synthesis_fn=players.synthesize,
     )
 
     pair = logits if loss.output == 'logits' else outputs
