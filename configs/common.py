@@ -36,6 +36,26 @@ def dcgan(config, *, width: int, d_norm: str, r1: float):
   config.penalties.r1.weight = r1
 
 
+def r3gan(config, *, width: int, blocks: int):
+  """Sets both networks to R3GAN, its loss, and R1 and R2 with weight 0.1."""
+  config.generator.name = config.discriminator.name = 'r3gan'
+  for part in (config.generator, config.discriminator):
+    part.r3gan.update(width=width, blocks=blocks, group_size=16)
+  config.loss = 'rpgan'
+  config.penalties.r1.weight = config.penalties.r2.weight = 0.1
+
+
+def stylegan2(config, *, channel_base: int, mapping_layers: int, r1: float):
+  """Sets both networks to StyleGAN2, and R1 at every 16th step."""
+  config.generator.name = config.discriminator.name = 'stylegan2'
+  config.generator.stylegan2.mapping_layers = mapping_layers
+  for part in (config.generator, config.discriminator):
+    part.stylegan2.channel_base = channel_base
+  config.latent_dim = 512
+  config.loss = 'non_saturating'
+  config.penalties.r1.update(weight=r1, every=16)
+
+
 def shrink(config):
   """Shrinks a config to its ':test' variant: two steps of tiny networks."""
   config.num_steps = config.log_every = 2
@@ -48,4 +68,9 @@ def shrink(config):
         options.width = 4
       if hasattr(options, 'features'):
         options.features = tuple(8 for _ in options.features)
+      for name in ('group_size', 'channel_max', 'style_dim'):
+        if hasattr(options, name):
+          options[name] = 4
+      if hasattr(options, 'minibatch_std'):
+        options.minibatch_std = min(options.minibatch_std, 4)
   return config

@@ -18,11 +18,13 @@ class ModelFacts(NamedTuple):
     has_classes: Whether its modules take `classes` and labels.
     always_batch_norm: Whether its generator has batch norm, whatever its
       options.
+    has_styles: Whether its generator maps latents to styles.
   """
 
   has_dtype: bool = True
   has_classes: bool = True
   always_batch_norm: bool = False
+  has_styles: bool = False
 
 
 MODELS: dict[str, ModelFacts] = {
@@ -30,8 +32,11 @@ MODELS: dict[str, ModelFacts] = {
   'dcgan': ModelFacts(),
   'linear': ModelFacts(has_classes=False),
   'mlp': ModelFacts(),
+  'r3gan': ModelFacts(),
   'sndcgan': ModelFacts(always_batch_norm=True),
   'sngan': ModelFacts(always_batch_norm=True),
+  'stylegan2': ModelFacts(has_styles=True),
+  'wavegan': ModelFacts(),
 }
 # A network that a program passes to experiment.build.
 OWN_MODEL = ModelFacts(has_dtype=False, has_classes=False)
@@ -47,6 +52,7 @@ INITIALIZERS = (
 )
 POOLINGS = ('sum', 'mean')
 ACTIVATIONS = ('relu', 'leaky_relu', 'silu', 'tanh')
+STYLE_ARCHITECTURES = ('skip', 'residual', 'plain')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +221,53 @@ class MLPDiscriminator:
 
 
 @dataclasses.dataclass(frozen=True)
+class R3GANGenerator:
+  """Options of the R3GAN generator.
+
+  Attributes:
+    width: Channels of the stages up to 32 pixels.
+    taper: Whether the stages of 64, 128 and 256 pixels have a half, a quarter
+      and an eighth of the width.
+    group_size: Channels in a group of the 3 x 3 convolutions.
+    blocks: Residual blocks in a stage.
+    embedding_dim: Length of the label's embedding, which joins the latents.
+    remat: Whether to recompute the stages' activations in the backward pass,
+      for less memory.
+  """
+
+  width: int = option(768, at_least=1)
+  taper: bool = option(True)
+  group_size: int = option(16, at_least=1)
+  blocks: int = option(2, at_least=1)
+  embedding_dim: int = option(64, at_least=1)
+  remat: bool = option(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class R3GANDiscriminator:
+  """Options of the R3GAN discriminator.
+
+  Attributes:
+    width: Channels of the stages up to 32 pixels.
+    taper: Whether the stages of 64, 128 and 256 pixels have a half, a quarter
+      and an eighth of the width.
+    group_size: Channels in a group of the 3 x 3 convolutions.
+    blocks: Residual blocks in a stage.
+    remat: Whether to recompute the stages' activations in the backward pass,
+      for less memory.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+  """
+
+  width: int = option(768, at_least=1)
+  taper: bool = option(True)
+  group_size: int = option(16, at_least=1)
+  blocks: int = option(2, at_least=1)
+  remat: bool = option(False)
+  outputs: int = option(1, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class SNDCGANGenerator:
   """Options of the SNDCGAN generator.
 
@@ -282,6 +335,93 @@ class SNGANDiscriminator:
 
 
 @dataclasses.dataclass(frozen=True)
+class StyleGAN2Generator:
+  """Options of the StyleGAN2 generator.
+
+  Attributes:
+    channel_base: Channels times the side of the feature maps, at most.
+    channel_max: Largest number of channels.
+    style_dim: Length of a style w.
+    mapping_layers: Layers of the mapping network.
+    architecture: 'skip' sums images of all sizes, 'residual' has residual
+      blocks, 'plain' neither.
+    mixing: Probability that the layers after a random one take the style of
+      other latents, in training.
+    noise: Whether layers have noise.
+    remat: Whether to recompute the blocks' activations in the backward pass,
+      for less memory.
+  """
+
+  channel_base: int = option(32768, at_least=1)
+  channel_max: int = option(512, at_least=1)
+  style_dim: int = option(512, at_least=1)
+  mapping_layers: int = option(8, at_least=1)
+  architecture: str = option('skip', choices=STYLE_ARCHITECTURES)
+  mixing: float = option(0.9, at_least=0, at_most=1)
+  noise: bool = option(True)
+  remat: bool = option(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGAN2Discriminator:
+  """Options of the StyleGAN2 discriminator.
+
+  Attributes:
+    channel_base: Channels times the side of the feature maps, at most.
+    channel_max: Largest number of channels.
+    architecture: 'residual' has residual stages, 'skip' reads the image at all
+      sizes, 'plain' neither.
+    minibatch_std: Examples in a group whose standard deviation joins the last
+      feature maps. -1 takes the whole batch, 0 leaves it out.
+    remat: Whether to recompute the stages' activations in the backward pass,
+      for less memory.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+  """
+
+  channel_base: int = option(32768, at_least=1)
+  channel_max: int = option(512, at_least=1)
+  architecture: str = option('residual', choices=STYLE_ARCHITECTURES)
+  minibatch_std: int = option(4, at_least=-1)
+  remat: bool = option(False)
+  outputs: int = option(1, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class WaveGANGenerator:
+  """Options of the WaveGAN generator.
+
+  Attributes:
+    width: Channels of the last hidden layer, doubled at each layer before it.
+    norm: Normalization of the hidden layers, one of NORMS.
+    post_filter: Length of a learned filter of the output; 0 for none.
+  """
+
+  width: int = option(64, at_least=1)
+  norm: str = option('none', choices=NORMS)
+  post_filter: int = option(0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class WaveGANDiscriminator:
+  """Options of the WaveGAN discriminator.
+
+  Attributes:
+    width: Channels of the first layer, doubled at each further one.
+    phase_shuffle: Largest shift of the activations of all layers but the last,
+      in samples, in training; 0 for none.
+    spectral: Whether all kernels are spectrally normalized.
+    outputs: Numbers per example: 1 is a logit; more are features, for losses
+      that compare features.
+  """
+
+  width: int = option(64, at_least=1)
+  phase_shuffle: int = option(2, at_least=0)
+  spectral: bool = option(False)
+  outputs: int = option(1, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Generator(Part):
   """The generator.
 
@@ -292,8 +432,11 @@ class Generator(Part):
     dcgan: Options of the DCGAN generator.
     linear: Options of the linear generator.
     mlp: Options of the fully connected generator.
+    r3gan: Options of the R3GAN generator.
     sndcgan: Options of the SNDCGAN generator.
     sngan: Options of the SNGAN generator.
+    stylegan2: Options of the StyleGAN2 generator.
+    wavegan: Options of the WaveGAN generator.
   """
 
   name: str = option('dcgan', names=(*MODELS, 'own'))
@@ -301,8 +444,11 @@ class Generator(Part):
   dcgan: DCGANGenerator = DCGANGenerator()
   linear: LinearGenerator = LinearGenerator()
   mlp: MLPGenerator = MLPGenerator()
+  r3gan: R3GANGenerator = R3GANGenerator()
   sndcgan: SNDCGANGenerator = SNDCGANGenerator()
   sngan: SNGANGenerator = SNGANGenerator()
+  stylegan2: StyleGAN2Generator = StyleGAN2Generator()
+  wavegan: WaveGANGenerator = WaveGANGenerator()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -316,8 +462,11 @@ class Discriminator(Part):
     dcgan: Options of the DCGAN discriminator.
     linear: Options of the linear discriminator.
     mlp: Options of the fully connected discriminator.
+    r3gan: Options of the R3GAN discriminator.
     sndcgan: Options of the SNDCGAN discriminator.
     sngan: Options of the SNGAN discriminator.
+    stylegan2: Options of the StyleGAN2 discriminator.
+    wavegan: Options of the WaveGAN discriminator.
   """
 
   name: str = option('dcgan', names=(*MODELS, 'own'))
@@ -325,5 +474,8 @@ class Discriminator(Part):
   dcgan: DCGANDiscriminator = DCGANDiscriminator()
   linear: LinearDiscriminator = LinearDiscriminator()
   mlp: MLPDiscriminator = MLPDiscriminator()
+  r3gan: R3GANDiscriminator = R3GANDiscriminator()
   sndcgan: SNDCGANDiscriminator = SNDCGANDiscriminator()
   sngan: SNGANDiscriminator = SNGANDiscriminator()
+  stylegan2: StyleGAN2Discriminator = StyleGAN2Discriminator()
+  wavegan: WaveGANDiscriminator = WaveGANDiscriminator()

@@ -175,6 +175,18 @@ class Averaged(Penalty):
 
 
 @dataclasses.dataclass(frozen=True)
+class PathLength(Averaged):
+  """Options of path length regularization.
+
+  Attributes:
+    batch_stride: Every n-th generated example of a batch is used; 2 for half of
+      them, as StyleGAN2's authors do.
+  """
+
+  batch_stride: int = option(1, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class BCR(Penalty):
   """Options of balanced consistency regularization.
 
@@ -290,7 +302,7 @@ class Penalties:
   bcr: BCR = BCR()
   zcr: ZCR = ZCR()
   zcr_generator: ZCR = ZCR()
-  path_length: Averaged = Averaged()
+  path_length: PathLength = PathLength()
   mode_seeking: ModeSeeking = ModeSeeking()
   orthogonal: Penalty = Penalty()
   orthogonal_generator: Penalty = Penalty()

@@ -371,7 +371,8 @@ def _check_augment(config: Config) -> None:
       f'{", ".join(type(options)().policy)}; to augment nothing, set '
       "augment.name='none'"
     )
-  if not options.target and not options.strength:
+  rises = varies(config, f'{where}.strength')
+  if not (options.target or options.strength or rises):
     raise ValueError(
       f'{where}.strength=0.0 with {where}.target=0.0 never augments anything: '
       'one must be above 0'

@@ -247,12 +247,32 @@ class ClassHeads(nn.Module):
     return found
 
 
+def projects(classes: int, heads: tuple[str, ...], outputs: int) -> bool:
+  """Returns whether a discriminator's logit is a product with a class vector.
+
+  Args:
+    classes: number of classes; 0 for none.
+    heads: names in CLASS_HEADS.
+    outputs: outputs per example.
+
+  Raises:
+    ValueError: if so, and there is more than one output.
+  """
+  found = classes > 0 and 'projection' in heads
+  if found and outputs != 1:
+    raise ValueError(
+      f'outputs={outputs}: must be 1 with a projection of the label'
+    )
+  return found
+
+
 def bind_heads(
   label: Array | None,
   classes: int,
   heads: tuple[str, ...],
   *,
   train: bool,
+  product: Array | None = None,
   **options: Any,
 ) -> Callable[[Array], dict[str, Array]] | None:
   """Binds a ClassHeads to its labels, for linear.discriminator_head.
@@ -262,6 +282,8 @@ def bind_heads(
     classes: number of classes; 0 for none.
     heads: names in CLASS_HEADS.
     train: whether spectral norm updates its power iteration.
+    product: vectors of the labels `[B, M]` for the output 'product', in place
+      of the head 'projection'; None for none.
     **options: other fields of ClassHeads.
 
   Returns:
@@ -273,8 +295,12 @@ def bind_heads(
   if not classes or not heads:
     return None
   check_label(label, classes)
-  module = ClassHeads(classes, heads, **options)
-  return lambda x: module(x, label, train=train)
+  if product is None:
+    module = ClassHeads(classes, heads, **options)
+    return lambda x: module(x, label, train=train)
+  others = tuple(head for head in heads if head != 'projection')
+  module = ClassHeads(classes, others, **options)
+  return lambda x: module(x, label, train=train) | {'product': product}
 
 
 def _unit(x: Array) -> Array:

@@ -132,6 +132,64 @@ class ConvTranspose(_Layer):
     )
 
 
+class Conv1D(_Layer):
+  """Convolution over time, `[B, T, I]` to `[B, T / stride, features]`.
+
+  The padding is 'same': size - stride zeros in all, the odd one at the end.
+
+  Attributes:
+    size: length of the kernel, at least the stride.
+    stride: step between windows in samples, which divides T.
+  """
+
+  size: int = 25
+  stride: int = 1
+
+  @nn.compact
+  def __call__(self, x: Array, *, train: bool = False) -> Array:
+    if x.shape[1] % self.stride:
+      raise ValueError(
+        f'stride={self.stride}: must divide the {x.shape[1]} samples of the '
+        'input'
+      )
+    shape = (self.size, x.shape[-1], self.features)
+    kernel = self.kernel(shape, train)[None]
+    options = _over_time(self.size, self.stride)
+    y = convolution.convolve(x.astype(self.dtype)[:, None], kernel, **options)
+    return self.add_bias(y[:, 0])
+
+
+class ConvTranspose1D(_Layer):
+  """Transpose of Conv1D, `[B, T, I]` to `[B, stride T, features]`.
+
+  Attributes:
+    size: length of the kernel, at least the stride.
+    stride: factor by which the length grows.
+  """
+
+  size: int = 25
+  stride: int = 1
+
+  @nn.compact
+  def __call__(self, x: Array, *, train: bool = False) -> Array:
+    shape = (self.size, self.features, x.shape[-1])
+    kernel = self.kernel(shape, train, output_axis=1)[None]
+    options = _over_time(self.size, self.stride)
+    y = convolution.convolve_transpose(
+      x.astype(self.dtype)[:, None], kernel, **options
+    )
+    return self.add_bias(y[:, 0])
+
+
+def _over_time(size: int, stride: int) -> dict[str, Any]:
+  """Returns stride and 'same' padding of an image of one row."""
+  if not 1 <= stride <= size:
+    raise ValueError(f'stride={stride}: must be from 1 to size={size}')
+  padding = size - stride
+  sides = (padding // 2, padding - padding // 2)
+  return dict(stride=(1, stride), padding=((0, 0), sides))
+
+
 def pool(x: Array, pooling: str) -> Array:
   """Sums or averages each channel over all pixels, in float32.
 
@@ -167,7 +225,8 @@ def discriminator_head(
     train: whether spectral norm updates its power iteration.
     class_outputs: function of the flattened input, such as a
       conditioning.ClassHeads bound to its labels; None for no classes. The
-      projection that it returns is added to the logits.
+      'projection' that it returns is added to the logits; with a 'product',
+      `[B, outputs]`, the logit is the inner product of both.
 
   Returns:
     Logits `[B]` for one output, else `[B, outputs]`, float32. If features are
@@ -185,6 +244,8 @@ def discriminator_head(
   y = last(flat(x), train=train).astype(jnp.float32)
   logits = y[:, 0] if last.features == 1 else y
   outputs = class_outputs(flat(x)) if class_outputs else {}
+  if 'product' in outputs:
+    logits = (y * outputs.pop('product')).sum(axis=-1)
   if 'projection' in outputs:
     if last.features != 1:
       raise ValueError(

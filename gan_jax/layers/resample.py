@@ -6,6 +6,11 @@ that is larger by one: the kernel, convolved with the 2 x 2 window. Up to
 rounding the numbers are the same, for 16 / 36 of the products of a 3 x 3 kernel
 (and for a quarter of them on CPU, with `layers.winograd`).
 
+The functions named `filter_...` and `blur` apply StyleGAN2's low-pass filter,
+[1, 3, 3, 1] / 8 along both axes, with zeros outside of the image. It is a sum
+of shifted images, whose derivatives are sums likewise: on CPU, gradients of a
+depthwise convolution are slow.
+
 Images are NHWC. All functions can be differentiated any number of times.
 """
 
@@ -131,3 +136,90 @@ def convolve_downsample(x: Array, kernel: Array) -> Array:
   _check_even(x)
   wide = _widened(kernel) / 4
   return convolution.convolve(x, wide, stride=2, padding=padding)
+
+
+def _shifted(x: Array, axis: int, start: int, stop: int, step: int = 1):
+  """Returns x[start:stop:step] along an axis, with zeros outside of x."""
+  size = x.shape[axis]
+  padding = [(0, 0, 0)] * x.ndim
+  padding[axis] = (max(-start, 0), max(stop - size, 0), 0)
+  x = jax.lax.pad(x, jnp.zeros((), x.dtype), padding)
+  low = max(start, 0)
+  return jax.lax.slice_in_dim(x, low, low + stop - start, step, axis=axis)
+
+
+def filter_upsample(x: Array) -> Array:
+  """Doubles the size of images: zeros between pixels, then the filter.
+
+  The gain is 4, which keeps the brightness.
+
+  Args:
+    x: images, `[B, H, W, C]`, float.
+
+  Returns:
+    Images, `[B, 2 H, 2 W, C]`.
+
+  References:
+    Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
+    https://arxiv.org/abs/1912.04958, 2020, appendix B.
+  """
+  chex.assert_rank(x, 4)
+  for axis in (1, 2):
+    size = x.shape[axis]
+    before, after = (_shifted(x, axis, i, i + size) for i in (-1, 1))
+    pair = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis=axis + 1)
+    shape = list(x.shape)
+    shape[axis] *= 2
+    x = pair.reshape(shape)
+  return x
+
+
+def filter_downsample(x: Array) -> Array:
+  """Halves the size of images: the filter, then every second pixel.
+
+  Args:
+    x: images of even sides, `[B, H, W, C]`, float.
+
+  Returns:
+    Images, `[B, H / 2, W / 2, C]`.
+
+  Raises:
+    ValueError: if a side is odd.
+
+  References:
+    Karras et al., https://arxiv.org/abs/1912.04958, 2020, appendix B.
+  """
+  _check_even(x)
+  for axis in (1, 2):
+    size = x.shape[axis]
+    taps = [_shifted(x, axis, i, i + size, 2) for i in (-1, 0, 1, 2)]
+    x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) / 8
+  return x
+
+
+def blur(x: Array, padding: tuple[int, int], gain: float = 1.0) -> Array:
+  """Applies the filter to images.
+
+  Args:
+    x: images, `[B, H, W, C]`, float.
+    padding: rows and columns of zeros before and after the image.
+    gain: factor on the output.
+
+  Returns:
+    Images, `[B, H + sum(padding) - 3, W + sum(padding) - 3, C]`.
+
+  Raises:
+    ValueError: if the padded image is smaller than the filter.
+  """
+  chex.assert_rank(x, 4)
+  before, after = padding
+  for axis in (1, 2):
+    size = x.shape[axis] + before + after - 3
+    if size < 1:
+      raise ValueError(
+        f'an image of {x.shape[1:3]} with padding {padding} is smaller than '
+        'the filter of 4 pixels'
+      )
+    taps = [_shifted(x, axis, i - before, i - before + size) for i in range(4)]
+    x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) * (gain**0.5 / 8)
+  return x

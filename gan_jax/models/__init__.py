@@ -11,8 +11,10 @@ a default are the options of a config, except `shape`, `dtype`, `axis_name`,
   It ends with `layers.linear.discriminator_head`, which makes logits `[B]`.
 * Both, if they can be conditional: `classes`, 0 for none, and for the
   discriminator `class_heads`.
-* `__call__` takes (x, label=None, *, train). A field `axis_name` is for batch
-  norm and minibatch standard deviation.
+* `__call__` takes (x, label=None, *, train), and `keys=None` for noise of each
+  example. A field `axis_name` is for batch norm and minibatch standard
+  deviation.
+* A generator with styles has methods `mapping` and `synthesis`.
 """
 
 import importlib
@@ -24,8 +26,11 @@ MODELS = {
   'dcgan': 'gan_jax.models.dcgan',
   'linear': 'gan_jax.models.linear',
   'mlp': 'gan_jax.models.mlp',
+  'r3gan': 'gan_jax.models.r3gan',
   'sndcgan': 'gan_jax.models.sndcgan',
   'sngan': 'gan_jax.models.sngan',
+  'stylegan2': 'gan_jax.models.stylegan2',
+  'wavegan': 'gan_jax.models.wavegan',
 }
 
 

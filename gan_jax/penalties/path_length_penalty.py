@@ -19,13 +19,15 @@ def path_lengths(
 
   |J^T y|, J = d generate_fn(z) / dz, y ~ N(0, I) / sqrt(height * width)
 
-  For examples that are not images, y ~ N(0, I). The product is computed by
-  automatic differentiation, without forming J.
+  For examples that are not images, y ~ N(0, I). For styles, one for each layer,
+  |J^T y| is the root of the mean over layers of the squared norms: the length
+  by StyleGAN2's w, another quantity than the length by its latents. The product
+  is computed by automatic differentiation, without forming J.
 
   Args:
-    generate_fn: function from latents `[B, Z]` to examples `[B, ...]`, each a
-      function of its own latent only.
-    latents: latents, `[B, Z]`, float.
+    generate_fn: function from latents `[B, Z]`, or styles `[B, L, W]`, to
+      examples `[B, ...]`, each a function of its own latent only.
+    latents: latents `[B, Z]`, or styles `[B, L, W]`, float.
     keys: typed keys, one per example, `[B]`.
 
   Returns:
@@ -39,7 +41,7 @@ def path_lengths(
     Karras et al., Analyzing and Improving the Image Quality of StyleGAN,
     https://arxiv.org/abs/1912.04958, 2020, section 3.2.
   """
-  chex.assert_rank(latents, 2)
+  chex.assert_rank(latents, {2, 3})
   chex.assert_type(latents, float)
   shape = jax.eval_shape(generate_fn, latents)
   chex.assert_equal(shape.shape[:1], latents.shape[:1])
@@ -48,7 +50,9 @@ def path_lengths(
   projected = lambda z: (generate_fn(z) * y).sum()
   gradients = jax.grad(projected)(latents)
   gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
-  return jnp.sqrt(jnp.square(gradients).sum(axis=1) + 1e-12)
+  squares = jnp.square(gradients).sum(axis=-1)
+  squares = squares if squares.ndim == 1 else squares.mean(axis=1)
+  return jnp.sqrt(squares + 1e-12)
 
 
 def path_length(lengths: Array, mean: Array) -> Array:

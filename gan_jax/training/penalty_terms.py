@@ -173,12 +173,32 @@ def _zcr_generator(
   return penalties.zcr_generator(context.fake, near), aux_state
 
 
-def _path_length(context: GANOutputs, keys, aux_state, *, decay: float = 0.99):
-  lengths = penalties.path_lengths(context.generate_fn, context.latents, keys)
+def _path_length(
+  context: GANOutputs,
+  keys,
+  aux_state,
+  *,
+  decay: float = 0.99,
+  batch_stride: int = 1,
+):
+  points, function = context.latents, context.generate_fn
+  if context.synthesis_fn is not None:  # a gradient by styles, as in the paper
+    # Those of the batch, which gradients of the mapping network pass through.
+    points = context.styles[::batch_stride]
+    function = functools.partial(context.synthesis_fn, every=batch_stride)
+  elif batch_stride > 1:
+    raise ValueError(
+      f'batch_stride={batch_stride} of the penalty path_length: must be 1 for a '
+      'generator without styles'
+    )
+  lengths = penalties.path_lengths(function, points, keys[::batch_stride])
   mean = penalties.update_path_length_mean(
     aux_state, lengths, decay=decay, axis_name=context.axis_name
   )
-  return penalties.path_length(lengths, mean), mean
+  values = penalties.path_length(lengths, mean)
+  if batch_stride > 1:  # one value per example, of the same mean
+    values = jnp.broadcast_to(values.mean(), keys.shape)
+  return values, mean
 
 
 def _mode_seeking(
