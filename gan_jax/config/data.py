@@ -17,6 +17,8 @@ SOURCES = (
   'tfds',
   'stacked_mnist',
   'folder',
+  'audio',
+  'tones',
   'own',
 )
 SOURCE_ALIASES = {'stackedmnist': 'stacked_mnist'}
@@ -173,6 +175,59 @@ class Folder:
 
 
 @dataclasses.dataclass(frozen=True)
+class Audio:
+  """Options of the wav files in a directory or a zip.
+
+  Attributes:
+    path: The directory, or the zip.
+    length: Samples of a clip. Longer recordings are cut, shorter ones padded
+      with zeros at the end.
+    sample_rate: Samples per second, in Hz, to which others are resampled.
+    trim_silence: Share of the loudest sample, in [0, 1), below which the
+      beginning and the end of a recording are cut. 0 cuts nothing.
+    normalize: 'peak' scales each clip to a loudest sample of 1; 'none' does
+      not.
+    test_fraction: Share held out as the test split, in (0, 1).
+    classes: 'auto' takes the first level of sub-directories, and asks if they
+      look like splits; 'directories' takes them in any case; 'none' takes no
+      labels.
+    skip_broken: Whether to leave out files that cannot be decoded, with a
+      warning, instead of stopping.
+    memory_mb: Megabytes that the clips of a split may take.
+    follow_symlinks: Whether links may lead out of the directory.
+  """
+
+  path: str = option('')
+  length: int = option(8192, at_least=1, at_most=2**24)
+  sample_rate: int = option(8000, at_least=1, at_most=768_000)
+  trim_silence: float = option(0.0, at_least=0, below=1)
+  normalize: str = option('peak', choices=('peak', 'none'))
+  test_fraction: float = option(0.1, above=0, below=1)
+  classes: str = option('auto', choices=('auto', 'directories', 'none'))
+  skip_broken: bool = option(False)
+  memory_mb: int = option(2048, at_least=1)
+  follow_symlinks: bool = option(False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tones:
+  """Options of the synthetic tones of ten pitches.
+
+  Attributes:
+    size: Number of tones of a split.
+    length: Samples of a tone.
+    sample_rate: Samples per second, in Hz; at least 2,144, for the highest
+      pitch.
+    seed: Seed of the tones.
+  """
+
+  size: int = option(2000, at_least=1)
+  length: int = option(4096, at_least=1, at_most=2**24)
+  sample_rate: int = option(8000, at_least=2144, at_most=768_000)
+  seed: int = option(0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
 class Data(Part):
   """The examples.
 
@@ -185,6 +240,8 @@ class Data(Part):
     tfds: Options of TensorFlow Datasets.
     stacked_mnist: Options of stacked MNIST.
     folder: Options of the images in a directory.
+    audio: Options of the wav files in a directory or a zip.
+    tones: Options of the synthetic tones.
   """
 
   name: str = option('digits', names=SOURCES, aliases=SOURCE_ALIASES)
@@ -195,3 +252,5 @@ class Data(Part):
   tfds: TFDS = TFDS()
   stacked_mnist: StackedMnist = StackedMnist()
   folder: Folder = Folder()
+  audio: Audio = Audio()
+  tones: Tones = Tones()

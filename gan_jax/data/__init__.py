@@ -13,12 +13,14 @@ import numpy as np
 
 from gan_jax import validation
 from gan_jax.data import (
+  audio,
   device_feed,
   digits,
   folder,
   stacked_mnist,
   synthetic,
   tfds,
+  tones,
 )
 from gan_jax.data.array_source import ArraySource
 from gan_jax.data.batches import BatchIterator
@@ -36,6 +38,7 @@ __all__ = [
   'make_source',
   'match_classes',
   'open_samples',
+  'sample_rate',
   'source_options',
 ]
 
@@ -44,12 +47,15 @@ class Source(Protocol):
   """Interface of a set of examples, in memory or on disk.
 
   Attributes:
-    shape: shape of one example; (size, size, channels) for images.
+    shape: shape of one example; (size, size, channels) for images, (length, 1)
+      for sound.
     distribution: the exact distribution, if it is known (data.synthetic);
       otherwise None.
     classes: number of classes of the labels, which are 0 .. classes - 1; 0 for
       none. A source of one's own may lack it and class_share.
     class_share: share of each class among the examples; () for none.
+
+  A source of sound has an attribute `sample_rate`, in Hz; see sample_rate.
   """
 
   shape: tuple[int, ...]
@@ -74,7 +80,18 @@ SOURCES = {
   'tfds': tfds.tfds,
   'stacked_mnist': stacked_mnist.stacked_mnist,
   'folder': folder.folder,
+  'audio': audio.audio,
+  'tones': tones.tones,
 }
+
+
+def sample_rate(source: Any) -> int:
+  """Returns the sample rate of a source of sound in Hz; 0 for other data.
+
+  Args:
+    source: a data.Source.
+  """
+  return getattr(source, 'sample_rate', 0)
 
 
 def source_options(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class ArraySource:
     distribution: the exact distribution, if it is known; otherwise None.
     class_names: names of the classes in the order of the labels; () for none.
     declared_classes: number of classes, if the data say it; otherwise 0.
+    sample_rate: samples per second of sound, in Hz; 0 for other examples.
     class_share: share of each class; () without classes.
     classes: number of classes; 0 for none.
     listing: digest of the files the examples come from; '' for none.
@@ -34,6 +35,7 @@ class ArraySource:
 
   class_names: tuple[str, ...] = ()
   declared_classes = 0
+  sample_rate = 0
   listing = ''
   description = ''
 

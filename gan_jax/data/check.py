@@ -5,7 +5,7 @@ from typing import Any, Callable, Iterator, Mapping
 import numpy as np
 
 from gan_jax import data
-from gan_jax.data import folder
+from gan_jax.data import audio, folder
 from gan_jax.io import files
 
 Track = Callable[[str, int], Callable[[int], None]]
@@ -28,8 +28,10 @@ def find_problems(spec: Mapping[str, Any], track: Track) -> Iterator[str]:
     FileNotFoundError: if the data do not exist.
   """
   options = data.source_options(spec)
-  if options.pop('name') == 'folder':
-    yield from folder.check_folder(track=track, **options)
+  of_files = {'folder': folder.check_folder, 'audio': audio.check_audio}
+  check = of_files.get(options.pop('name'))
+  if check is not None:
+    yield from check(track=track, **options)
     return
   for split in ('train', 'test'):
     yield from check_source(data.make_source(spec, split), split, track)
@@ -69,9 +71,11 @@ def _problem(source: 'data.Source', indices: np.ndarray) -> str | None:
       return f'shape {x.shape[1:]}, and not {expected[1:]}'
     if not np.isfinite(x).all():
       return 'values that are not finite'
-    if x.ndim == 4 and x.dtype != np.uint8 and np.abs(x).max() > 1 + 1e-3:
+    is_bounded = x.ndim == 4 or data.sample_rate(source)
+    if is_bounded and x.dtype != np.uint8 and np.abs(x).max() > 1 + 1e-3:
+      kind = 'images' if x.ndim == 4 else 'clips'
       return (
-        f'values from {x.min():.4g} to {x.max():.4g}; float images must be '
+        f'values from {x.min():.4g} to {x.max():.4g}; float {kind} must be '
         'from -1 to 1'
       )
     label = batch.get('label')

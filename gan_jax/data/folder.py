@@ -11,7 +11,7 @@ import numpy as np
 
 from gan_jax import validation
 from gan_jax.data import classes as class_lib
-from gan_jax.data import image_dir, image_files, images
+from gan_jax.data import file_dir, image_dir, image_files, images
 from gan_jax.data.array_source import (
   BLACK_IMAGES,
   ArraySource,
@@ -19,12 +19,6 @@ from gan_jax.data.array_source import (
   split_indices,
 )
 from gan_jax.io import files
-
-CLASSES = ('auto', 'directories', 'none')
-_HINT = (
-  ' (or set data.folder.classes to none, to read all of them without labels, '
-  'or to directories, if they are classes)'
-)
 
 
 class Remarks:
@@ -186,7 +180,7 @@ def folder(
   """Opens a directory of images, turned upright, cropped square and resized.
 
   Classes are those of a dataset.json in the format of StyleGAN, or else the
-  first level of sub-directories; see image_dir.find_classes. Images that fit in
+  first level of sub-directories; see file_dir.find_classes. Images that fit in
   `memory_mb` at their final size are decoded once, at the start. Otherwise they
   are decoded on access, and each is opened once at the start to check that it
   can be.
@@ -217,7 +211,7 @@ def folder(
       sub-directories look like splits, or an option is out of range.
   """
   found = _find_images(path, classes, threads, follow_symlinks)
-  labels, names = image_dir.find_classes(found, classes, hint=_HINT)
+  labels, names = file_dir.find_classes(found, classes, hint=found.kind.hint)
   resident = len(found.names) * size * size * channels <= memory_mb * 2**20
   chosen = split_indices(len(found.names), split, test_fraction)
   paths = [found.root / found.names[i] for i in chosen]
@@ -229,7 +223,7 @@ def folder(
     examined = list(pool.map(examine, paths))
   remarks.warn()
   root = files.printable(found.root)
-  good = _readable(f'{split} images in {root}', paths, examined)
+  good = file_dir.readable(f'{split} images in {root}', paths, examined)
   own = None if labels is None else labels[chosen][good]
   if resident:
     x = np.stack([examined[i] for i in good])
@@ -240,8 +234,8 @@ def folder(
     shape = (size, size, channels)
     source = ImageFolderSource(kept, own, load, shape, threads, remarks=remarks)
   source.class_names = names
-  source.listing = _file_digest(found, None if names else labels)
-  source.description = describe(found, labels, names)
+  source.listing = file_dir.file_digest(found, None if names else labels)
+  source.description = file_dir.describe(found, labels, names)
   return source
 
 
@@ -281,11 +275,12 @@ def check_folder(
     ValueError: as `folder` does, but not for images.
   """
   found = _find_images(path, classes, threads, follow_symlinks)
-  labels, names = image_dir.find_classes(found, classes, hint=_HINT)
+  labels, names = file_dir.find_classes(found, classes, hint=found.kind.hint)
   split_indices(len(found.names), 'train', test_fraction)
   remarks = Remarks(found.root)
   load = _make_load(size, channels, background, remarks.add)
-  advance = track(describe(found, labels, names), len(found.names))
+  what = file_dir.describe(found, labels, names)
+  advance = track(what, len(found.names))
 
   def examine(path):
     try:
@@ -307,13 +302,13 @@ def check_folder(
 
 def _find_images(
   path: str, classes: str, threads: int, follow_symlinks: bool
-) -> image_dir.ImageDir:
+) -> file_dir.FileDir:
   if not path:
     raise FileNotFoundError(
       'data.folder.path is empty: set it to your directory of images'
     )
-  if classes not in CLASSES:
-    raise ValueError(f'classes={classes!r}: choose one of {CLASSES}')
+  if classes not in file_dir.CLASSES:
+    raise ValueError(f'classes={classes!r}: choose one of {file_dir.CLASSES}')
   if threads < 0:
     raise ValueError(f'threads={threads}: must be at least 0')
   root = files.resolve_path(path, 'data.folder.path')
@@ -331,56 +326,3 @@ def _make_load(
     background=images.parse_color(background),
     remark=remark,
   )
-
-
-def describe(
-  found: image_dir.ImageDir,
-  labels: np.ndarray | None,
-  names: tuple[str, ...],
-) -> str:
-  """Returns which files are taken, and where their labels come from.
-
-  Args:
-    found: the images.
-    labels: their classes, or None.
-    names: names of the classes, if they have some.
-  """
-  if labels is None:
-    source = 'no labels'
-  elif not names:
-    source = f'labels from {image_dir.LABELS_FILE}'
-  else:
-    shown = ', '.join(files.printable(name) for name in names[:5])
-    source = f'{len(names):,} classes: {shown}' + ', ...' * (len(names) > 5)
-  return f'{found.describe()}; {source}'
-
-
-def _file_digest(found: image_dir.ImageDir, labels: np.ndarray | None) -> str:
-  """Returns a digest of the relative paths and sizes of files, and labels."""
-  facts: list[Any] = [
-    (name, _size(path)) for name, path in zip(found.names, found.paths)
-  ]
-  if labels is not None:
-    facts.append(labels.tolist())
-  return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-
-
-def _size(path: pathlib.Path) -> int:
-  try:
-    return path.stat().st_size
-  except OSError:  # a file that is skipped as broken
-    return -1
-
-
-def _readable(what: str, paths, examined) -> list[int]:
-  good = [i for i, result in enumerate(examined) if result is not None]
-  bad = [p for p, result in zip(paths, examined) if result is None]
-  if not good:
-    raise ValueError(f'none of the {len(paths)} {what} is readable')
-  if bad:
-    names = ', '.join(files.printable(path) for path in bad[:5])
-    validation.warn(
-      f'skipped {len(bad)} of the {len(paths)} {what}: {names}'
-      + ', ...' * (len(bad) > 5)
-    )
-  return good

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from gan_jax import pixels
-from gan_jax.data import folder, image_dir, image_files, images
+from gan_jax.data import file_dir, folder, image_dir, image_files, images
 from gan_jax.data.array_source import (
   ArraySource,
   check_number_of_images,
@@ -200,7 +200,7 @@ def _read_folder(
 ) -> folder.ImageFolderSource:
   """Opens images that are decoded on access; their headers are read now."""
   found = image_dir.scan_images(root, follow_symlinks=follow_symlinks)
-  labels, names = image_dir.find_classes(found)
+  labels, names = file_dir.find_classes(found)
   paths = found.paths
   seen = collections.defaultdict(list)
   channels = 1
@@ -231,7 +231,7 @@ def _read_folder(
     paths, labels, load, shape, threads, remarks=remarks
   )
   source.class_names = names
-  source.description = folder.describe(found, labels, names)
+  source.description = file_dir.describe(found, labels, names)
   return source
 
 

@@ -75,6 +75,18 @@ class Experiment:
     return devices_lib.addressable_devices(self.devices)
 
   @property
+  def sample_rate(self) -> int:
+    """Sample rate of the examples in Hz if they are sound; otherwise 0."""
+    return data.sample_rate(self.train)
+
+  @property
+  def example_kind(self) -> str:
+    """Word for several examples: 'images', 'clips' or 'points'."""
+    if self.sample_rate:
+      return 'clips'
+    return 'images' if len(self.shape) == 3 else 'points'
+
+  @property
   def key(self) -> jax.Array:
     """Base key of the run."""
     return self.streams.key

@@ -17,7 +17,13 @@ _REAL, _FAKE, _INK = (66, 110, 180), (226, 115, 38), (70, 70, 70)
 _LINE = 160  # gray between images, apart from white and from black ones
 
 
-def _save(image: Image.Image, path: pathlib.Path) -> None:
+def save_png(image: Image.Image, path: pathlib.Path) -> None:
+  """Saves an image as a PNG, atomically, and makes its directory.
+
+  Args:
+    image: the image.
+    path: path of the PNG.
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
   png = io.BytesIO()
   image.save(png, 'PNG')
@@ -61,7 +67,7 @@ def save_image_grid(
   image = Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
   factor = max(1, round(least / image.width))
   size = (image.width * factor, image.height * factor)
-  _save(image.resize(size, Image.Resampling.NEAREST), path)
+  save_png(image.resize(size, Image.Resampling.NEAREST), path)
 
 
 def save_scatter(
@@ -125,7 +131,7 @@ def save_scatter(
     x, y, dot = margin + offset * scale, margin // 2, 5 * scale
     draw.ellipse([x, y - dot, x + 2 * dot, y + dot], fill=color)
     draw.text((x + 3 * dot, y), text, color, font, 'lm')
-  _save(image.resize((side, side), Image.Resampling.LANCZOS), path)
+  save_png(image.resize((side, side), Image.Resampling.LANCZOS), path)
 
 
 def can_draw(shape: tuple[int, ...]) -> bool:

@@ -85,8 +85,7 @@ class ConsoleReporter:
     out = self._line
     kind = experiment.devices[0].device_kind
     names = ' '.join(str(d) for d in experiment.devices)
-    image = len(experiment.shape) == 3
-    what = 'images' if image else 'points'
+    what = experiment.example_kind
     shape = ' x '.join(map(str, experiment.shape))
     apart = experiment.test is not experiment.train
     held_out = len(experiment.test) if apart else 'none'
@@ -170,7 +169,7 @@ class ConsoleReporter:
     config, out = ensemble.config, self._line
     kind = ensemble.devices[0].device_kind
     count, seeds = len(ensemble.members), config.ensemble.seeds
-    what = 'images' if len(ensemble.base.shape) == 3 else 'points'
+    what = ensemble.base.example_kind
     out(f'data     {config.data.name}: {len(ensemble.base.train)} {what}')
     swept = config.ensemble.sweep or 'nothing swept'
     out(f'members  {count}: {seeds} seeds from {config.seed}; {swept}')

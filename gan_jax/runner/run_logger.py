@@ -19,7 +19,7 @@ from gan_jax.evaluation import failure_modes, feature_cache, results
 from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import files, jsonl, metric_writer
-from gan_jax.report import images
+from gan_jax.report import audio, images
 from gan_jax.runner import console, meters
 from gan_jax.sampling import sampler, standing_stats
 
@@ -110,7 +110,7 @@ class RunProbe:
       experiment.gan, labels=experiment.labels
     )
     self.picture_rows = None
-    if experiment.gan.classes and len(experiment.shape) == 3:
+    if experiment.gan.classes and experiment.example_kind != 'points':
       self.picture_rows = sampling.labels_in_rows(
         experiment.gan.classes, experiment.config.num_samples
       )
@@ -263,12 +263,17 @@ class RunLogger:
     self, step: int, name: str, samples: np.ndarray | None = None
   ) -> None:
     """Saves samples, or the real examples, if a picture can show them."""
-    if not images.can_draw(self._experiment.shape):
+    sample_rate = self._experiment.sample_rate
+    if not sample_rate and not images.can_draw(self._experiment.shape):
       return
     path = self._workdir / f'{name}.png'
     rows = self._probe.picture_rows
     columns = rows[1] if rows and samples is not None else 0
-    images.save_samples(path, self._real, samples, columns=columns)
+    if sample_rate:
+      clips = self._real if samples is None else samples
+      audio.save_clips(path, clips, sample_rate, columns=columns)
+    else:
+      images.save_samples(path, self._real, samples, columns=columns)
     if name != 'samples':  # which repeats the last of them
       self._metrics.write_picture(step, name.split('/')[0], path)
 

@@ -16,7 +16,7 @@ from gan_jax.evaluation import feature_cache, results
 from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
 from gan_jax.io import checkpoint, files, jsonl
 from gan_jax.metrics import checks
-from gan_jax.report import images, sweep_plots, tables
+from gan_jax.report import audio, images, sweep_plots, tables
 from gan_jax.runner import console, loop, meters
 from gan_jax.sampling import sampler, standing_stats
 from gan_jax.training import ensemble as ensemble_lib
@@ -259,7 +259,10 @@ def _describe(
 
 
 def _save_pictures(path, ensemble, evaluator, state, step) -> None:
-  """Saves images of the first live members, or points of the first."""
+  """Saves images or sound of the first live members, or points of the first.
+
+  A row is a member.
+  """
   lost = set(diverged_members(state, step))
   live = [i for i in range(len(ensemble.members)) if i not in lost]
   if not live:
@@ -270,14 +273,19 @@ def _save_pictures(path, ensemble, evaluator, state, step) -> None:
   samples = lambda i, count, label=None: sample(
     evaluator.weights(state, i), count, label=label
   )
-  if not images.can_draw(ensemble.shape):
+  sample_rate = ensemble.base.sample_rate
+  if not sample_rate and not images.can_draw(ensemble.shape):
     return
-  if len(ensemble.shape) == 3:
+  if ensemble.base.example_kind != 'points':
     classes, label = ensemble.base.gan.classes, None
     if classes:
       label = np.arange(_COLUMNS, dtype=np.int32) % classes
     rows = [samples(i, _COLUMNS, label) for i in live[:_MAX_MEMBERS_SHOWN]]
-    images.save_image_grid(path, np.concatenate(rows), columns=_COLUMNS)
+    drawn = np.concatenate(rows)
+    if sample_rate:
+      audio.save_clips(path, drawn, sample_rate, columns=_COLUMNS)
+    else:
+      images.save_image_grid(path, drawn, columns=_COLUMNS)
   else:
     count = ensemble.config.num_samples
     real = ensemble.test[np.arange(min(count, len(ensemble.test)))]['x']

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import data
-from gan_jax.data import image_dir
+from gan_jax.data import file_dir, image_dir
 
 
 def fill(root, names):
@@ -25,7 +25,7 @@ def scan(root, names=()):
 
 def labels_of(root, names, labels, **more):
   (root / 'dataset.json').write_text(json.dumps({'labels': labels, **more}))
-  return image_dir.find_classes(scan(root, names))
+  return file_dir.find_classes(scan(root, names))
 
 
 def test_suffixes_in_any_case_are_counted(tmp_path):
@@ -116,12 +116,12 @@ def test_labels_of_missing_images_are_warned_of(tmp_path):
 def test_a_dataset_json_of_another_program_does_not_matter(tmp_path):
   (tmp_path / 'dataset.json').write_text('{"name": "cats"}')
   found = scan(tmp_path, ['a/1.png', 'b/2.png'])
-  assert image_dir.find_classes(found)[1] == ('a', 'b')
+  assert file_dir.find_classes(found)[1] == ('a', 'b')
   (tmp_path / 'dataset.json').write_text('no json')
   with pytest.raises(ValueError, match='dataset.json is not valid JSON'):
-    image_dir.find_classes(found)
-  assert image_dir.find_classes(found, 'directories')[1] == ('a', 'b')
-  assert image_dir.find_classes(found, 'none') == (None, ())
+    file_dir.find_classes(found)
+  assert file_dir.find_classes(found, 'directories')[1] == ('a', 'b')
+  assert file_dir.find_classes(found, 'none') == (None, ())
 
 
 def test_a_dataset_json_that_is_a_link_out_of_the_directory(tmp_path):
@@ -143,7 +143,7 @@ def test_a_dataset_json_that_is_a_link_out_of_the_directory(tmp_path):
   ],
 )
 def test_numbered_shards_are_no_classes(tmp_path, names, classes):
-  assert image_dir.find_classes(scan(tmp_path, names))[1] == classes
+  assert file_dir.find_classes(scan(tmp_path, names))[1] == classes
 
 
 @pytest.mark.parametrize(
@@ -159,14 +159,14 @@ def test_splits_are_asked_about(tmp_path, names):
   found = scan(tmp_path, names)
   split = names[0].split('/')[0]
   with pytest.raises(ValueError, match=f'{tmp_path}/{split}.* as asked'):
-    image_dir.find_classes(found, hint=' as asked')
-  assert image_dir.find_classes(found, 'none') == (None, ())
-  assert split in image_dir.find_classes(found, 'directories')[1]
+    file_dir.find_classes(found, hint=' as asked')
+  assert file_dir.find_classes(found, 'none') == (None, ())
+  assert split in file_dir.find_classes(found, 'directories')[1]
 
 
 def test_a_class_may_have_the_name_of_a_split(tmp_path):
   found = scan(tmp_path, ['train/a.png', 'bus/b.png', 'car/c.png'])
-  assert image_dir.find_classes(found)[1] == ('bus', 'car', 'train')
+  assert file_dir.find_classes(found)[1] == ('bus', 'car', 'train')
 
 
 def test_names_of_files_are_printed_on_one_line(tmp_path):

@@ -170,6 +170,10 @@ NAMES = {
     data.side
     data.spacing
     data.stacks
+    data.length
+    data.sample_rate
+    data.trim_silence
+    data.normalize
     parallel
     num_devices
     steps_per_call

@@ -11,16 +11,13 @@ not FID, which uses features of Inception.
 Images are NHWC in [-1, 1], white on black as in MNIST.
 """
 
-import hashlib
-import io
 import pathlib
 
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from gan_jax.io import files, npz
+from gan_jax.evaluation.networks import npz_weights
 
 Array = jax.Array
 Params = dict[str, Array]
@@ -30,7 +27,6 @@ SIDE = 28
 # Output channels of each convolution; None for a pooling.
 LAYERS = (16, None, 32, 32, None, 64, 64, None)
 FEATURES = 128
-_MAX_BYTES = 2**24  # size of a file; the one in the package has 292,842
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
@@ -130,17 +126,4 @@ def load_digit_classifier(path: str = '') -> tuple[Params, str]:
     ValueError: if the file is damaged or too large, has parameters other than
       `shapes()`, or values that are not finite; the message names it.
   """
-  file = files.resolve_path(path, 'feature_weights') if path else WEIGHTS
-  content = files.read_bounded(file, most=_MAX_BYTES)
-  try:
-    params = npz.read_npz(io.BytesIO(content), limit=_MAX_BYTES)
-  except Exception as error:  # zipfile, zlib and numpy raise any type
-    reason = files.short_message(error)
-    raise ValueError(f'{file} is not a readable .npz: {reason}') from error
-  found = {name: value.shape for name, value in params.items()}
-  if found != shapes():
-    raise ValueError(f'{file} has the parameters {found}; must be {shapes()}')
-  params = {name: value.astype(np.float32) for name, value in params.items()}
-  if not all(np.isfinite(value).all() for value in params.values()):
-    raise ValueError(f'{file} has values that are not finite')
-  return jax.tree.map(jnp.asarray, params), hashlib.sha256(content).hexdigest()
+  return npz_weights.load_npz_weights(path, WEIGHTS, shapes())
