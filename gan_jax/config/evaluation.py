@@ -17,11 +17,14 @@ class MetricFacts(NamedTuple):
     inception: Whether it is defined on the features of the FID Inception
       network alone.
     needs_labels: Whether both sets need classes.
+    needs_class_head: Whether it is defined on features with a class head
+      alone, those in CLASS_HEAD_FEATURES.
     sources: Data whose distribution is known, which it needs; () for any data.
   """
 
   inception: bool = False
   needs_labels: bool = False
+  needs_class_head: bool = False
   sources: tuple[str, ...] = ()
 
 
@@ -31,6 +34,7 @@ METRICS: dict[str, MetricFacts] = {
   'kid': MetricFacts(inception=True),
   'kd': MetricFacts(),
   'is': MetricFacts(inception=True),
+  'classifier_score': MetricFacts(needs_class_head=True),
   'prdc': MetricFacts(),
   'swd': MetricFacts(),
   'mmd': MetricFacts(),
@@ -54,7 +58,8 @@ METRIC_ALIASES = {
   'gan_test': 'class_accuracy',
   'gan_train': 'cas',
 }
-FEATURES = ('pixels', 'inception', 'mnist')
+FEATURES = ('pixels', 'inception', 'mnist', 'spoken_digits')
+CLASS_HEAD_FEATURES = ('inception', 'spoken_digits')
 PROTOCOLS = ('legacy_tensorflow', 'legacy_pytorch', 'clean')
 
 

@@ -11,7 +11,12 @@ from typing import Any
 
 from gan_jax import validation
 from gan_jax.config import fields
-from gan_jax.config.evaluation import METRIC_ALIASES, METRICS, Eval
+from gan_jax.config.evaluation import (
+  CLASS_HEAD_FEATURES,
+  METRIC_ALIASES,
+  METRICS,
+  Eval,
+)
 from gan_jax.config.fields import canonical_name
 from gan_jax.config.losses import LOSSES, OWN_LOSS, LossFacts
 from gan_jax.config.networks import MODELS, OWN_MODEL
@@ -491,15 +496,30 @@ def check_eval_section(options: Eval) -> None:
   """
   if options.num_real == 1:
     raise ValueError('eval.num_real=1: must be at least 2, or 0 for all')
-  for name in metric_names(options.metrics):
+  names = metric_names(options.metrics)
+  # As evaluation.make_evaluator chooses them.
+  has_inception = any(METRICS[name].inception for name in names)
+  features = options.features or ('inception' if has_inception else 'pixels')
+  for name in names:
+    _check_class_head(name, features)
     inception = METRICS[name].inception
     if inception and options.features not in ('', 'inception'):
-      general = {'fid': 'fd', 'kid': 'kd'}.get(name)
+      general = {'fid': 'fd', 'kid': 'kd', 'is': 'classifier_score'}.get(name)
       hint = f'; {general!r} is the same of any features' if general else ''
       raise ValueError(
         f'eval.metrics: {name!r} is defined on the FID Inception network, and '
         f'eval.features={options.features!r}{hint}'
       )
+
+
+def _check_class_head(name: str, features: str) -> None:
+  """Refuses a metric of a class head with features that have none."""
+  if METRICS[name].needs_class_head and features not in CLASS_HEAD_FEATURES:
+    raise ValueError(
+      f'eval.metrics: {name!r} needs features with a class head, and '
+      f'eval.features={features!r}: must be one of '
+      f'{", ".join(CLASS_HEAD_FEATURES)}'
+    )
 
 
 def metric_names(text: str) -> tuple[str, ...]:

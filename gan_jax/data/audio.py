@@ -315,7 +315,9 @@ def audio(
   examined = _read_clips(found, chosen, form, skip_broken)
   root = files.printable(found.root)
   what = f'{split} wav files in {root}'
-  good = file_dir.readable(what, [found.paths[i] for i in chosen], examined)
+  good = file_dir.readable(
+    what, [found.root / found.names[i] for i in chosen], examined
+  )
   clips = [examined[i] for i in good]
   changes = describe_changes(clips, form)
   if changes:

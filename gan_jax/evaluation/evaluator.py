@@ -323,8 +323,7 @@ class Evaluator:
       )
     dtype = np.uint8 if len(fake) == 3 else np.float32
     feature_extractors.feature_dim(self.extractor, tuple(fake), dtype)
-    resized = self.extractor.name in ('inception', 'mnist')
-    if not resized or len(fake) != len(real):
+    if not self.extractor.fits_shapes or len(fake) != len(real):
       raise ValueError(
         f'the examples have shape {tuple(fake)}, the data {tuple(real)}: the '
         f'shapes must be equal for the metric {name!r} on '
@@ -391,10 +390,12 @@ def make_evaluator(
   """
   names = parse_metrics(options.metrics)
   inception = any(METRICS[name].features == 'inception' for name in names)
+  reference = next(iter(real.values())).reference
   extractor = extractor or feature_extractors.make_feature_extractor(
     options.features or ('inception' if inception else 'pixels'),
     path=options.feature_weights,
     protocol=options.protocol,
+    sample_rate=data.sample_rate(reference),
   )
   return Evaluator(
     real,

@@ -17,6 +17,7 @@ from gan_jax.evaluation.networks import (
   inception_weights,
   mnist_classifier,
   preprocess,
+  spoken_digit_classifier,
 )
 from gan_jax.metrics import stacked_mnist
 from gan_jax.validation import unknown_name_message
@@ -28,9 +29,10 @@ class FeatureExtractor(NamedTuple):
   """Function of examples whose output metrics compare.
 
   Attributes:
-    name: 'inception', 'pixels', 'mnist', or a name of your own.
+    name: 'inception', 'pixels', 'mnist', 'spoken_digits', or a name of your
+      own.
     apply: (params, batch) -> `[B, d]`, where the batch is uint8 images
-      `[B, H, W, C]` or float points `[B, k]`.
+      `[B, H, W, C]`, float points `[B, k]` or clips of sound `[B, T, 1]`.
     params: weights of the network.
     batch_size: examples per device and call.
     protocol: preprocessing protocol of images, for Inception; otherwise ''.
@@ -39,6 +41,8 @@ class FeatureExtractor(NamedTuple):
     is_reference_inception: whether distances of these features may be called
       FID and KID.
     channels: allowed numbers of image channels; () for examples of any shape.
+    fits_shapes: whether it brings examples of any size to that of its network,
+      so that those of different sizes can be compared.
   """
 
   name: str
@@ -50,6 +54,7 @@ class FeatureExtractor(NamedTuple):
   logits: Callable[[PyTree, jax.Array], jax.Array] | None = None
   is_reference_inception: bool = False
   channels: tuple[int, ...] = ()
+  fits_shapes: bool = False
 
 
 def _to_float(x):
@@ -123,6 +128,7 @@ def inception_v3_features(path: str = '', protocol: str = 'legacy_tensorflow'):
     logits=inception.class_logits,
     is_reference_inception=loaded.is_reference_inception,
     channels=(1, 3),
+    fits_shapes=True,
   )
 
 
@@ -140,7 +146,43 @@ def mnist_classifier_features(path: str = '') -> FeatureExtractor:
   def apply(params, x):
     return mnist_classifier.digit_features(params, _to_float(x))
 
-  return FeatureExtractor('mnist', apply, params, sha256=sha256, channels=(1,))
+  return FeatureExtractor(
+    'mnist', apply, params, sha256=sha256, channels=(1,), fits_shapes=True
+  )
+
+
+def spoken_digit_features(
+  path: str = '', sample_rate: int = 0
+) -> FeatureExtractor:
+  """Returns 128 features of a classifier of spoken digits, for short clips.
+
+  Distances of them are neither FID nor FAD.
+
+  Args:
+    path: path of its weights; '' for those included in the package.
+    sample_rate: sample rate of the clips in Hz; 0 for that of the classifier,
+      8,000.
+
+  Returns:
+    The extractor.
+  """
+  params, sha256 = spoken_digit_classifier.load_spoken_digit_classifier(path)
+  sample_rate = sample_rate or spoken_digit_classifier.SAMPLE_RATE
+
+  def apply(params, x):
+    if x.ndim != 3 or x.shape[-1] != 1 or x.dtype == jnp.uint8:
+      raise ValueError('must be clips of sound, float [T, 1]')
+    return spoken_digit_classifier.spoken_digit_features(params, x, sample_rate)
+
+  return FeatureExtractor(
+    'spoken_digits',
+    apply,
+    params,
+    batch_size=64,
+    sha256=sha256,
+    logits=spoken_digit_classifier.feature_logits,
+    fits_shapes=True,
+  )
 
 
 @functools.cache
@@ -198,11 +240,15 @@ def feature_dim(
   return given[1]
 
 
-FEATURE_EXTRACTORS = ('pixels', 'inception', 'mnist')
+FEATURE_EXTRACTORS = ('pixels', 'inception', 'mnist', 'spoken_digits')
 
 
 def make_feature_extractor(
-  name: str, *, path: str = '', protocol: str = 'legacy_tensorflow'
+  name: str,
+  *,
+  path: str = '',
+  protocol: str = 'legacy_tensorflow',
+  sample_rate: int = 0,
 ) -> FeatureExtractor:
   """Returns an extractor by name.
 
@@ -210,6 +256,8 @@ def make_feature_extractor(
     name: one of FEATURE_EXTRACTORS.
     path: path of its weights; '' for the default ones.
     protocol: preprocessing protocol, for 'inception'.
+    sample_rate: sample rate of the examples in Hz, for 'spoken_digits'; 0 if it
+      is unknown.
 
   Returns:
     The extractor.
@@ -223,6 +271,9 @@ def make_feature_extractor(
   makers = {
     'pixels': pixel_features,
     'mnist': functools.partial(mnist_classifier_features, path),
+    'spoken_digits': functools.partial(
+      spoken_digit_features, path, sample_rate
+    ),
   }
   if name not in makers:
     raise ValueError(unknown_name_message(name, FEATURE_EXTRACTORS, 'features'))

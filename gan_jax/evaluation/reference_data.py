@@ -110,6 +110,7 @@ class _Subset:
     self._source, self._indices = source, indices
     self.shape, self.distribution = source.shape, source.distribution
     self.fingerprint = getattr(source, 'fingerprint', '')
+    self.sample_rate = data.sample_rate(source)
 
   def __len__(self):
     return len(self._indices)

@@ -104,6 +104,14 @@ METRICS: dict[str, Metric] = {
     features='inception',
     needs_logits=True,
   ),
+  'classifier_score': Metric(
+    scorers.inception_score,
+    ('classifier score',),
+    ('higher',),
+    'train',
+    '10 parts',
+    needs_logits=True,
+  ),
   'prdc': Metric(
     scorers.prdc,
     _PRDC,

@@ -112,14 +112,19 @@ def check_applicable(
       )
     return
   if metric.features == 'inception' and not extractor.is_reference_inception:
-    general = {'fid': 'fd', 'kid': 'kd'}.get(name)
+    general = {'fid': 'fd', 'kid': 'kd', 'is': 'classifier_score'}.get(name)
     hint = f'; {general!r} is the same for any features' if general else ''
     other = ' with other weights' if extractor.name == 'inception' else ''
     raise ValueError(
       f'the metric {name!r} needs the features of the FID Inception network; '
       f'the features are {extractor.name!r}{other}{hint}'
     )
-  if metric.needs_logits:
+  if metric.needs_logits and extractor.logits is None:
+    raise ValueError(
+      f'the metric {name!r} needs features with a class head, and '
+      f"{extractor.name!r} have none: must be 'inception' or 'spoken_digits'"
+    )
+  if metric.features == 'inception' and metric.needs_logits:
     # Raises an error with the reason if there are no logits.
     features = jax.ShapeDtypeStruct((2, inception.FEATURES), np.float32)
     jax.eval_shape(extractor.logits, extractor.params, features)

@@ -856,7 +856,9 @@ def scores(metric, train, test, fake, count):
   of = evaluation.Evaluator(
     reference_data.train_test_references(train, test),
     (name,),
-    extractor=_fid_like() if entry.features == 'inception' else None,
+    extractor=_fid_like()
+    if entry.features == 'inception' or entry.needs_logits
+    else None,
     count=count,
   )
   number = lambda x: None if x is None or not math.isfinite(x) else float(x)
