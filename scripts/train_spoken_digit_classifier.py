@@ -146,7 +146,7 @@ def train(source, epochs):
 
 
 def accuracy(params, source):
-  """Computes the accuracy on a source, and its binomial standard error."""
+  """Computes the accuracy on a source, and its 95 % interval (Wilson's)."""
 
   @jax.jit
   def logits_fn(params, x):
@@ -158,9 +158,12 @@ def accuracy(params, source):
     batch = source[np.arange(start, min(start + 100, len(source)))]
     logits = logits_fn(params, batch['x'])
     correct.append(np.asarray(logits.argmax(axis=-1)) == batch['label'])
-  share = float(np.concatenate(correct).mean())
-  error = float(np.sqrt(share * (1 - share) / len(source)))
-  return {'accuracy': round(share, 6), 'standard_error': round(error, 6)}
+  share, n, z = float(np.concatenate(correct).mean()), len(source), 1.96
+  middle = share + z**2 / (2 * n)
+  reach = z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+  ends = [(middle + sign * reach) / (1 + z**2 / n) for sign in (-1, 1)]
+  interval = [round(float(end), 4) for end in ends]
+  return {'accuracy': round(share, 6), 'interval_95': interval}
 
 
 def main():
@@ -193,7 +196,10 @@ def train_and_record(args):
     'data': f'FSDD, {len(source):,} recordings: 5 to 49 of each speaker and '
     'digit',
     'test': accuracy(loaded, test)
-    | {'recordings': len(test), 'which': '0 to 4 of each speaker and digit'},
+    | {
+      'recordings': len(test),
+      'which': '0 to 4 of each speaker and digit; the speakers are the same',
+    },
     'train': accuracy(loaded, source),
     'parameters': sum(x.size for x in loaded.values()),
     'epochs': args.epochs,

@@ -248,6 +248,8 @@ def test_facts_of_the_metrics():
     facts = config_lib.METRICS[name]
     assert facts.inception == (metric.features == 'inception')
     assert facts.needs_labels == metric.needs_labels
+    has_own_head = metric.features == 'inception'
+    assert facts.needs_class_head == (metric.needs_logits and not has_own_head)
     assert facts.sources == known[metric.distribution]
 
 

@@ -15,6 +15,7 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
+import scipy.io.wavfile
 from PIL import Image
 
 import gan_jax
@@ -633,3 +634,43 @@ def test_a_network_is_applied_within_twelve_frames(monkeypatch):
   config = toy(penalties__r1__weight=0.1, discriminator__mlp__activation='tanh')
   gan_jax.train(config, quiet=True, should_stop=lambda: True)
   assert len(stacks[0]) <= 12, stacks[0]
+
+
+def test_a_run_on_sound_saves_spectrograms_and_wavs(tmp_path):
+  """A row of the picture is a class; the wav has the clips in its order."""
+  networks = {'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'none'}}
+  config = {
+    'data': {'name': 'tones', 'tones': {'size': 40, 'length': 256}},
+    'generator': networks,
+    'discriminator': networks,
+    'conditional': True,
+    'num_steps': 2,
+    'batch_size': 8,
+    'num_samples': 20,
+    'num_devices': 1,
+    'eval': {
+      'num_samples': 16,
+      'metrics': 'fd,class_accuracy,classifier_score',
+      'features': 'spoken_digits',
+    },
+  }
+  result = gan_jax.train(config, workdir=tmp_path, quiet=True)
+  assert result.experiment.example_kind == 'clips'
+  assert [row.metric for row in result.scores] == config['eval'][
+    'metrics'
+  ].split(',')
+  for name in ('real', 'samples', 'samples/00000002'):
+    rate, levels = scipy.io.wavfile.read(tmp_path / f'{name}.wav')
+    assert rate == 8000 and len(levels) == 20 * (256 + 1200)
+  real = levels_of(tmp_path / 'real.wav', 256 + 1200)[:, :256]
+  held_out = result.experiment.test.x[..., 0]
+  nearest = np.abs(held_out[:, None] - real).max(axis=2).min(axis=0)
+  assert (nearest < 1e-4).all()
+  with Image.open(tmp_path / 'samples.png') as picture:
+    assert picture.size == (2 * (128 + 4) + 4, 10 * (64 + 4) + 4)
+
+
+def levels_of(path, length):
+  """The pieces of a wav, `[n, length]` in [-1, 1]."""
+  _, levels = scipy.io.wavfile.read(path)
+  return levels.reshape(-1, length) / 32767

@@ -7,6 +7,8 @@ import pathlib
 
 import numpy as np
 import pytest
+import scipy.io.wavfile
+from PIL import Image
 
 import gan_jax
 from gan_jax import config as config_lib
@@ -49,6 +51,26 @@ def test_only_what_is_shown_is_drawn(tmp_path, monkeypatch, data, lost, drawn):
     assert saved == [((64, 2), {})]
   else:
     assert saved == [((24, 8, 8, 1), {'columns': 12})]
+
+
+def test_members_on_sound_are_rows_of_spectrograms(tmp_path):
+  networks = {'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'none'}}
+  config = {
+    'data': {'name': 'tones', 'tones': {'size': 40, 'length': 64}},
+    'generator': networks,
+    'discriminator': networks,
+    'ensemble': {'seeds': 2},
+    'batch_size': 8,
+    'num_devices': 1,
+  }
+  ensemble = experiment.build_ensemble(config)
+  state = ensemble.init_state()
+  scorer = train_ensemble.EnsembleEvaluator(ensemble, None)
+  train_ensemble._save_pictures(tmp_path / 'x.png', ensemble, scorer, state, 0)
+  _, levels = scipy.io.wavfile.read(tmp_path / 'x.wav')
+  assert len(levels) == 24 * (64 + 1200)
+  with Image.open(tmp_path / 'x.png') as picture:
+    assert picture.size == (12 * (128 + 4) + 4, 2 * (64 + 4) + 4)
 
 
 def test_the_best_points_are_listed():
