@@ -40,6 +40,7 @@ def fid_like(calls=None):
     'clean',
     'ab12',
     is_reference_inception=True,
+    fits_shapes=True,
   )
 
 

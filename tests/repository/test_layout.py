@@ -52,6 +52,7 @@ CONFINED = {
   'tensorflow': ('data/',),
   'sklearn': ('data/',),
   'PIL': ('data/', 'report/'),
+  'scipy': ('data/', 'report/'),
   'requests': ('data/',),
   'absl': ('runner/cli',),
   'ml_collections': ('runner/cli',),
