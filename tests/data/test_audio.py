@@ -1,6 +1,7 @@
 """Clips of wav files in a directory or a zip."""
 
 import os
+import shutil
 import warnings
 import zipfile
 
@@ -134,7 +135,7 @@ def test_directories_are_classes_also_in_a_zip(tmp_path):
   with zipfile.ZipFile(tmp_path / 'set.zip', 'w') as packed:
     for path in sorted(tmp_path.glob('set/**/*')):
       packed.write(path, path.relative_to(tmp_path))
-    packed.writestr('__MACOSX/set/ant/._1.wav', b'')
+    packed.writestr('__MACOSX/set/ant/1.wav', b'')
   folder, packed = read(tmp_path / 'set'), read(tmp_path / 'set.zip')
   assert folder.class_names == packed.class_names == ('ant', 'bee', 'wolf')
   np.testing.assert_array_equal(folder.x, packed.x)
@@ -195,6 +196,13 @@ def test_broken_files_are_named_or_skipped_and_counted(tmp_path):
   with pytest.warns(UserWarning, match='skipped 4 of the 31 test wav files'):
     source = read(tmp_path, test_fraction=0.92, skip_broken=True)
   assert len(source) == 27
+  folder = fill(tmp_path / 'classes', 20, ('a', 'b'))
+  (folder / 'a' / 'broken.wav').write_bytes(b'')
+  with pytest.warns(UserWarning, match='skipped 1 of the 20'):
+    source = read(folder, test_fraction=0.95, skip_broken=True)
+  number = np.round(source.x[:, 0, 0] * 100).astype(int) - 1
+  np.testing.assert_array_equal(source.label, number % 2)
+  shutil.rmtree(folder)
   for i in range(30):
     (tmp_path / f'{i:03}.wav').unlink()
   with pytest.raises(ValueError, match='none of the 2 test wav files'):

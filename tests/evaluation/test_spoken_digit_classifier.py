@@ -107,6 +107,9 @@ class TestFitClips:
     (found,) = np.asarray(classifier.fit_clips(x, rate))
     np.testing.assert_allclose(found[:800], sine(400, 8000, 800), atol=1e-2)
     assert not found[800:].any()
+    # What is almost silent is not scaled up to a loudest sample of 1.
+    (quiet,) = np.asarray(classifier.fit_clips(1e-4 * x, rate))
+    np.testing.assert_allclose(quiet, 0.1 * found, atol=1e-3)
 
 
 class TestFeatures:
