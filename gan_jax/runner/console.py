@@ -308,7 +308,9 @@ class ConsoleReporter:
       return
     if warned:
       out(f'warnings see {workdir / "warnings.jsonl"}')
-    out(f'pictures {workdir / "samples.png"} (beside it: real.png)')
+    wavs = ', samples.wav, real.wav'
+    wavs *= (workdir / 'samples.wav').exists()
+    out(f'pictures {workdir / "samples.png"} (beside it: real.png{wavs})')
 
   def evaluation(
     self, samples: Mapping[str, Any], data: Mapping[str, Any], evaluator: Any
