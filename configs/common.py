@@ -56,6 +56,21 @@ def stylegan2(config, *, channel_base: int, mapping_layers: int, r1: float):
   config.penalties.r1.update(weight=r1, every=16)
 
 
+def wavegan(config, *, width: int):
+  """Sets both networks to a conditional WaveGAN with R1 at every 4th step."""
+  config.conditional = True
+  config.generator.name = config.discriminator.name = 'wavegan'
+  config.generator.wavegan.width = config.discriminator.wavegan.width = width
+  config.discriminator.wavegan.phase_shuffle = 1
+  config.latents.name = 'uniform'
+  config.latent_dim = 100
+  config.loss = 'non_saturating'
+  config.penalties.r1.update(weight=1.0, every=4)
+  adam(config.d_optimizer, 2e-4, b1=0.5, b2=0.9)
+  adam(config.g_optimizer, 2e-4, b1=0.5, b2=0.9)
+  config.ema_decay = 0.999
+
+
 def shrink(config):
   """Shrinks a config to its ':test' variant: two steps of tiny networks."""
   config.num_steps = config.log_every = 2

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.layers import convolution, resample
+from gan_jax.layers import convolution, linear, resample
 
 Array = jax.Array
 
@@ -27,7 +27,7 @@ def scaled_leaky_relu(x: Array, gain: float = 1.0) -> Array:
   Returns:
     Array of the shape of x.
   """
-  return nn.leaky_relu(x, 0.2) * jnp.asarray(math.sqrt(2) * gain, x.dtype)
+  return nn.leaky_relu(x, 0.2) * (math.sqrt(2) * gain)
 
 
 def normalize_second_moment(x: Array) -> Array:
@@ -61,8 +61,8 @@ class _Equalized(nn.Module):
     if not self.use_bias:
       return y
     init = nn.initializers.constant(self.bias / self.lr_multiplier)
-    bias = self.param('bias', init, (self.features,)) * self.lr_multiplier
-    return y + bias.astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+    bias = self.param('bias', init, (self.features,))
+    return linear.add_bias(y, bias * self.lr_multiplier)
 
 
 class EqualizedDense(_Equalized):

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.layers import convolution
+from gan_jax.layers import convolution, linear
 
 Array = jax.Array
 # Of leaky ReLU with slope 0.2, which keeps the variance of activations.
@@ -94,7 +94,7 @@ class GroupedBottleneck(nn.Module):
 
     def activate(y, name):
       bias = self.param(name, nn.initializers.zeros, (wide,))
-      return nn.leaky_relu(y + bias.astype(y.dtype), 0.2)
+      return nn.leaky_relu(linear.add_bias(y, bias), 0.2)
 
     common = dict(dtype=self.dtype)
     y = GroupedConv(wide, gain=gain, name='conv_0', **common)(x)
@@ -124,7 +124,7 @@ class BasisInput(nn.Module):
     basis = self.param('basis', nn.initializers.normal(1.0), shape)
     kernel_shape = (x.shape[-1], self.features)
     kernel = self.param('kernel', fan_in_normal(1.0), kernel_shape)
-    return basis * (x @ kernel)[:, None, None, :]
+    return basis[None] * (x @ kernel)[:, None, None, :]
 
 
 class DepthwisePool(nn.Module):
@@ -137,4 +137,4 @@ class DepthwisePool(nn.Module):
     _, height, width, channels = x.shape
     init = nn.initializers.normal((height * width) ** -0.5)
     weights = self.param('weights', init, (height, width, channels))
-    return (x * weights).sum(axis=(1, 2))
+    return (x * weights[None]).sum(axis=(1, 2))

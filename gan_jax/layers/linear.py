@@ -21,6 +21,19 @@ POOLINGS = ('sum', 'mean')
 _TINY, _FEW = 64, 256  # weights and examples below which Dense sums products
 
 
+def add_bias(x: Array, bias: Array) -> Array:
+  """Adds a number to each channel.
+
+  Args:
+    x: activations, `[..., F]`, float.
+    bias: `[F]`, float; cast to the dtype of x.
+
+  Returns:
+    Array of the shape and dtype of x.
+  """
+  return x + bias.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+
+
 class _Layer(nn.Module):
   """Base class of the linear layers: their fields, kernel and bias."""
 
@@ -45,8 +58,7 @@ class _Layer(nn.Module):
   def add_bias(self, y: Array) -> Array:
     if not self.use_bias:
       return y
-    bias = self.param('bias', self.bias_init, (self.features,))
-    return y + bias.astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+    return add_bias(y, self.param('bias', self.bias_init, (self.features,)))
 
 
 class Dense(_Layer):

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import collectives
-from gan_jax.layers import convolution, resample
+from gan_jax.layers import convolution, linear, resample
 from gan_jax.layers.conditioning import label_vector
 from gan_jax.layers.equalized import (
   EqualizedDense,
@@ -155,7 +155,7 @@ class StyledConv(nn.Module):
     if self.noise is not None:
       x = NoiseInput(self.noise, name='noise')(x, keys)
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
-    return scaled_leaky_relu(x + bias.astype(x.dtype), self.gain)
+    return scaled_leaky_relu(linear.add_bias(x, bias), self.gain)
 
 
 class ToImage(nn.Module):
@@ -176,7 +176,7 @@ class ToImage(nn.Module):
       self.features, size=1, demodulate=False, dtype=self.dtype, name='conv'
     )
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
-    return convolve(x, w).astype(jnp.float32) + bias
+    return linear.add_bias(convolve(x, w).astype(jnp.float32), bias)
 
 
 class MappingNetwork(nn.Module):

@@ -154,3 +154,64 @@ def test_forward_mode_is_refused_as_documented():
   x = jnp.ones((1, 2, 2, 1))
   with pytest.raises(TypeError):
     jax.jvp(f, (x,), (x,))
+
+
+@pytest.mark.parametrize('function', FUNCTIONS)
+def test_each_axis_has_its_own_stride_and_padding(function):
+  stride, padding = (1, 4), ((1, 0), (2, 3))
+  x = jax.random.normal(jax.random.key(0), (2, 3, 16, 5))
+  last = (5, 6) if function is convolution.convolve else (6, 5)
+  kernel = jax.random.normal(jax.random.key(1), (2, 9, *last)) / 7
+
+  @jax.jit
+  def everything(x, kernel):
+    found = []
+    for own in (True, False):
+      options = dict(stride=stride, padding=padding, own_gradients=own)
+      run = lambda x, k, options=options: function(x, k, **options)
+      loss = lambda x, k, run=run: jnp.tanh(run(x, k)).sum()
+      norm = lambda x, k, f=loss: jnp.square(jax.grad(f)(x, k)).sum()
+      found.append((run(x, kernel), jax.grad(norm, (0, 1))(x, kernel)))
+    return found
+
+  ours, xla = everything(x, kernel)
+  for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(xla)):
+    np.testing.assert_allclose(a, b, atol=3e-6 * np.abs(b).max())
+
+
+def test_groups_are_convolutions_side_by_side():
+  x = jax.random.normal(jax.random.key(0), (2, 5, 4, 6))
+  kernel = jax.random.normal(jax.random.key(1), (3, 3, 2, 9)) / 4
+
+  @jax.jit
+  def everything(x, kernel):
+    found = []
+    for own in (True, False):
+      options = dict(padding=1, groups=3, own_gradients=own)
+      run = lambda x, k, o=options: convolution.convolve(x, k, **o)
+      loss = lambda x, k, run=run: jnp.tanh(run(x, k)).sum()
+      norm = lambda x, k, f=loss: jnp.square(jax.grad(f)(x, k)).sum()
+      found.append((run(x, kernel), jax.grad(norm, (0, 1))(x, kernel)))
+    one = convolution.convolve(x[..., 2:4], kernel[..., 3:6], padding=1)
+    return *found, one
+
+  ours, xla, one = everything(x, kernel)
+  np.testing.assert_allclose(ours[0][..., 3:6], one, atol=1e-5)
+  for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(xla)):
+    np.testing.assert_allclose(a, b, atol=3e-6 * np.abs(b).max())
+
+
+@pytest.mark.parametrize(
+  'groups, shape, wanted',
+  [
+    (4, (3, 3, 2, 8), 'groups=4: must be at least 1 and divide the 6'),
+    (3, (3, 3, 2, 8), 'the 8 of the output'),
+    (0, (3, 3, 2, 8), 'groups=0'),
+    (3, (3, 3, 6, 9), r'6 channels in 3 groups but the kernel .* takes 6'),
+  ],
+)
+def test_groups_that_do_not_fit(groups, shape, wanted):
+  with pytest.raises(ValueError, match=wanted):
+    convolution.convolve(
+      jnp.zeros((1, 5, 5, 6)), jnp.zeros(shape), groups=groups
+    )

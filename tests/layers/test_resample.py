@@ -105,3 +105,63 @@ def test_odd_images_are_refused():
   ):
     with pytest.raises(ValueError, match=r'\(4, 5\): both sides must be even'):
       call()
+
+
+TAPS = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
+
+
+def filtered(x, padding):
+  """Direct sum of the filter's taps over a padded image, in numpy."""
+  x = np.pad(x, ((0, 0), padding, padding, (0, 0)))
+  sides = [n - 3 for n in x.shape[1:3]]
+  return sum(
+    TAPS[i, j] * x[:, i : i + sides[0], j : j + sides[1]]
+    for i in range(4)
+    for j in range(4)
+  )
+
+
+def filtered_up(x):
+  batch, height, width, channels = x.shape
+  spread = np.zeros((batch, 2 * height, 2 * width, channels))
+  spread[:, ::2, ::2] = x
+  spread = np.pad(spread, ((0, 0), (2, 1), (2, 1), (0, 0)))
+  return 4 * filtered(spread, (0, 0))
+
+
+FILTERS = {
+  'up': (resample.filter_upsample, filtered_up),
+  'down': (
+    resample.filter_downsample,
+    lambda x: filtered(x, (1, 1))[:, ::2, ::2],
+  ),
+  'blur': (lambda x: resample.blur(x, (2, 2)), lambda x: filtered(x, (2, 2))),
+  'gain': (
+    lambda x: resample.blur(x, (1, 2), gain=4.0),
+    lambda x: 4 * filtered(x, (1, 2)),
+  ),
+}
+
+
+@pytest.mark.parametrize('name', FILTERS)
+def test_filters_are_direct_sums(name):
+  run, expected = FILTERS[name]
+  x = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
+  np.testing.assert_allclose(jax.jit(run)(x), expected(x), atol=2e-6)
+
+
+def test_filters_keep_a_constant_image():
+  assert TAPS.sum() == 1
+  x = np.ones((1, 8, 8, 1), np.float32)
+  inside = lambda y: np.asarray(y)[0, 2:-2, 2:-2, 0]
+  for run in (resample.filter_upsample, lambda x: resample.blur(x, (1, 1))):
+    np.testing.assert_allclose(inside(jax.jit(run)(x)), 1, rtol=1e-6)
+  down = jax.jit(resample.filter_downsample)(x)
+  np.testing.assert_allclose(down[0, 1:-1, 1:-1, 0], 1, rtol=1e-6)
+
+
+def test_filters_of_what_is_too_small():
+  with pytest.raises(ValueError, match='both sides must be even'):
+    resample.filter_downsample(jnp.zeros((1, 3, 4, 1)))
+  with pytest.raises(ValueError, match='smaller than the filter of 4 pixels'):
+    resample.blur(jnp.zeros((1, 2, 2, 1)), (0, 0))

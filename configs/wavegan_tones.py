@@ -1,0 +1,38 @@
+"""A conditional WaveGAN on synthetic tones of ten pitches.
+
+  python train.py --config=configs/wavegan_tones.py
+
+Needs no files. Clips of 4,096 samples at 8 kHz; narrow networks, non-saturating
+loss with R1 at every 4th step. Samples are saved as spectrograms, a row for each
+pitch, and as wavs.
+
+Time and score: not measured.
+
+Reference:
+  Donahue et al., Adversarial Audio Synthesis,
+  https://arxiv.org/abs/1802.04208, 2019.
+"""
+
+from configs import common
+
+
+def get_config(variant: str = ''):
+  """Returns the config.
+
+  Args:
+    variant: '', or 'test' for a smoke test of two steps.
+  """
+  config = common.base(variant)
+  config.data.name = 'tones'
+  config.data.tones.update(size=2000, length=4096, sample_rate=8000)
+  common.wavegan(config, width=16)
+  config.num_steps = 4000
+  config.batch_size = 32
+  config.log_every = 100
+  config.sample_every = config.checkpoint_every = 1000
+  config.num_samples = 40
+  config.eval.update(metrics='class_accuracy,class_diversity', num_samples=1000)
+  if variant == 'test':
+    config.data.tones.update(size=64, length=256)
+    return common.shrink(config)
+  return config
