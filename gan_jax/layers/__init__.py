@@ -9,6 +9,11 @@ from gan_jax.layers.equalized import (
   EqualizedDense,
   scaled_leaky_relu,
 )
+from gan_jax.layers.excitation import (
+  ReconstructionDecoder,
+  SkipLayerExcitation,
+  gated_linear_unit,
+)
 from gan_jax.layers.grouped import (
   BasisInput,
   DepthwisePool,
@@ -42,6 +47,8 @@ from gan_jax.layers.resample import (
   downsample_mean,
   filter_downsample,
   filter_upsample,
+  pool_to,
+  select_quadrant,
   upsample_nearest,
 )
 from gan_jax.layers.residual import (
@@ -80,7 +87,9 @@ __all__ = [
   'NORMS',
   'NoiseInput',
   'Norm',
+  'ReconstructionDecoder',
   'SelfAttention',
+  'SkipLayerExcitation',
   'SpectralNorm',
   'StyledConv',
   'ToImage',
@@ -91,8 +100,11 @@ __all__ = [
   'draw_shifts',
   'filter_downsample',
   'filter_upsample',
+  'gated_linear_unit',
   'modulated_convolve',
+  'pool_to',
   'scaled_leaky_relu',
+  'select_quadrant',
   'shuffle_phase',
   'upsample_nearest',
 ]

@@ -5,10 +5,11 @@ times the kernel's pixels. 'glorot_uniform_sqrt2' has the root of 2 times that,
 for convolutions followed by ReLU.
 """
 
-from typing import Callable
+from typing import Any, Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 Array = jax.Array
 Initializer = Callable[..., Array]
@@ -23,3 +24,19 @@ INITIALIZERS: dict[str, Initializer] = {
   'orthogonal': nn.initializers.orthogonal(),
   'zeros': nn.initializers.zeros,
 }
+
+
+def near_one(
+  key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> Array:
+  """Draws scales of normalization from N(1, 0.02^2).
+
+  Args:
+    key: key of the draw.
+    shape: shape of the scales.
+    dtype: their floating-point type.
+
+  Returns:
+    The scales.
+  """
+  return 1 + INITIALIZERS['normal'](key, shape, dtype)

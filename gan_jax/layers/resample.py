@@ -60,6 +60,52 @@ def downsample_mean(x: Array) -> Array:
   return windows.mean(axis=(2, 4))
 
 
+def pool_to(x: Array, side: int) -> Array:
+  """Averages windows of an image so that a given number of them is left.
+
+  Args:
+    x: images whose sides are multiples of `side`, `[B, H, W, C]`, float.
+    side: side of the output in pixels.
+
+  Returns:
+    Images, `[B, side, side, C]`.
+
+  Raises:
+    ValueError: if a side is not a multiple.
+  """
+  chex.assert_rank(x, 4)
+  batch, height, width, channels = x.shape
+  if height % side or width % side:
+    raise ValueError(
+      f'an image of {(height, width)}: both sides must be multiples of {side}'
+    )
+  rows, columns = height // side, width // side
+  windows = x.reshape(batch, side, rows, side, columns, channels)
+  return windows.mean(axis=(2, 4))
+
+
+def select_quadrant(x: Array, corner: Array) -> Array:
+  """Cuts a quarter out of each image.
+
+  Args:
+    x: images of even sides, `[B, H, W, C]`.
+    corner: quarter of each image, `[B]` int: 0 for the upper left one, 1 for
+      the upper right, 2 for the lower left, 3 for the lower right.
+
+  Returns:
+    Images, `[B, H / 2, W / 2, C]`.
+
+  Raises:
+    ValueError: if a side is odd.
+  """
+  _check_even(x)
+  chex.assert_shape(corner, x.shape[:1])
+  for axis, second in ((1, corner >= 2), (2, corner % 2 == 1)):
+    halves = jnp.split(x, 2, axis=axis)
+    x = jnp.where(second.reshape(-1, 1, 1, 1), halves[1], halves[0])
+  return x
+
+
 def downsample_max(x: Array) -> Array:
   """Takes the largest number of windows of 2 x 2 pixels.
 

@@ -45,6 +45,26 @@ def test_mean_and_max_of_windows():
   np.testing.assert_array_equal(most, [8, 10, 12])
 
 
+def test_pooling_to_a_side():
+  x = np.arange(24, dtype=np.float32).reshape(1, 4, 6, 1)
+  y = jax.jit(resample.pool_to, static_argnums=1)(x, 2)[0, :, :, 0]
+  np.testing.assert_array_equal(y, [[4, 7], [16, 19]])
+  with pytest.raises(ValueError, match=r'\(4, 6\): .* multiples of 4'):
+    resample.pool_to(x, 4)
+
+
+def test_quadrants_are_of_each_image():
+  x = np.arange(5 * 16, dtype=np.float32).reshape(5, 4, 4, 1)
+  y = jax.jit(resample.select_quadrant)(x, np.int32([0, 1, 2, 3, 1]))
+  expected = [
+    *(x[0, :2, :2], x[1, :2, 2:], x[2, 2:, :2]),
+    *(x[3, 2:, 2:], x[4, :2, 2:]),
+  ]
+  np.testing.assert_array_equal(y, expected)
+  with pytest.raises(AssertionError):
+    resample.select_quadrant(x, np.int32([0]))
+
+
 def test_max_drops_a_last_row_and_column():
   x = np.arange(15, dtype=np.float32).reshape(1, 3, 5, 1)
   y = jax.jit(resample.downsample_max)(x)
