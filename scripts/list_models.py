@@ -29,6 +29,7 @@ TABLES = dict(hierarchical=False, shared_dim=0)
 PAPERS = {
   'MLP': ('PacGAN', '1712.04086'),
   'DCGAN': ('Radford et al., 2015', '1511.06434'),
+  'FastGAN': ('Liu et al., 2021', '2101.04775'),
   'SNDCGAN': ('Miyato et al., 2018', '1802.05957'),
   'SNGAN': ('Miyato et al., 2018', '1802.05957'),
   'SNGAN, projection': ('Miyato and Koyama, 2018', '1802.05637'),
@@ -71,9 +72,12 @@ def _attended(side: int, **options: Any) -> dict[str, Any]:
 
 SAGAN = TABLES | {'kernel_init': 'glorot_uniform'}
 DEEP = dict(width=128, deep=True)
+DECODERS = {'return_reconstructions': True}
+FASTGAN = ((32, 64), (64, 128), (128, 128), (256, 256), (512, 256), (1024, 256))
 ROWS = (
   Row('MLP', 'mlp', 0, 2),
   *(Row('DCGAN', 'dcgan', size, 100) for size in (32, 64, 128)),
+  *(Row('FastGAN', 'fastgan', n, z, d=DECODERS) for n, z in FASTGAN),
   *(Row('SNDCGAN', 'sndcgan', size) for size in (32, 48)),
   *(Row('SNGAN', 'sngan', size) for size in (8, 16, 32, 48, 64, 128)),
   Row('SNGAN, projection', 'sngan', 32, classes=10),

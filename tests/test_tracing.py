@@ -247,6 +247,7 @@ CALLS = {
     (*FEATURES, *FEATURES, HALF),
   ),
   'penalties.orthogonal': (penalties.orthogonal, (PARAMS,)),
+  'penalties.reconstruction': (penalties.reconstruction, FEATURES),
   'penalties.path_lengths': (
     lambda z, keys: penalties.path_lengths(jnp.tanh, z, keys),
     (REAL_2D, KEYS),

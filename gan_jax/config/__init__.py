@@ -39,6 +39,7 @@ from gan_jax.config.rules import (
   uses_top_k,
   varies,
   wants_features,
+  wants_reconstructions,
 )
 from gan_jax.config.schedules import parse_schedules
 from gan_jax.config.schema import Config
@@ -67,6 +68,7 @@ __all__ = [
   'uses_top_k',
   'varies',
   'wants_features',
+  'wants_reconstructions',
   'warn_if_shortened',
   'with_own_parts',
   'with_values',

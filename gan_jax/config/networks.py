@@ -19,17 +19,28 @@ class ModelFacts(NamedTuple):
     always_batch_norm: Whether its generator has batch norm, whatever its
       options.
     has_styles: Whether its generator maps latents to styles.
+    always_batch_norm_in_d: Whether its discriminator has.
+    has_decoders: Whether its discriminator has decoders, that rebuild its input
+      from hidden layers.
   """
 
   has_dtype: bool = True
   has_classes: bool = True
   always_batch_norm: bool = False
   has_styles: bool = False
+  always_batch_norm_in_d: bool = False
+  has_decoders: bool = False
 
 
 MODELS: dict[str, ModelFacts] = {
   'biggan': ModelFacts(always_batch_norm=True),
   'dcgan': ModelFacts(),
+  'fastgan': ModelFacts(
+    has_classes=False,
+    always_batch_norm=True,
+    always_batch_norm_in_d=True,
+    has_decoders=True,
+  ),
   'linear': ModelFacts(has_classes=False),
   'mlp': ModelFacts(),
   'r3gan': ModelFacts(),
@@ -39,7 +50,7 @@ MODELS: dict[str, ModelFacts] = {
   'wavegan': ModelFacts(),
 }
 # A network that a program passes to experiment.build.
-OWN_MODEL = ModelFacts(has_dtype=False, has_classes=False)
+OWN_MODEL = ModelFacts(has_dtype=False, has_classes=False, has_decoders=True)
 NORMS = ('none', 'batch', 'layer', 'spectral')
 INITIALIZERS = (
   'normal',
@@ -145,6 +156,32 @@ class DCGANDiscriminator:
   norm: str = option('batch', choices=NORMS)
   outputs: int = option(1, at_least=1)
   minibatch_std: int = option(0, at_least=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class FastGANGenerator:
+  """Options of the FastGAN generator.
+
+  Attributes:
+    width: Factor on all channels, in 1 / 64 of the tables' (the paper's ngf).
+    spectral: Whether all kernels are spectrally normalized.
+  """
+
+  width: int = option(64, at_least=1)
+  spectral: bool = option(True)
+
+
+@dataclasses.dataclass(frozen=True)
+class FastGANDiscriminator:
+  """Options of the FastGAN discriminator.
+
+  Attributes:
+    width: Factor on all channels, in 1 / 64 of the tables' (the paper's ndf).
+    spectral: Whether all kernels are spectrally normalized.
+  """
+
+  width: int = option(64, at_least=1)
+  spectral: bool = option(True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -430,6 +467,7 @@ class Generator(Part):
       experiment.build.
     biggan: Options of the BigGAN generator.
     dcgan: Options of the DCGAN generator.
+    fastgan: Options of the FastGAN generator.
     linear: Options of the linear generator.
     mlp: Options of the fully connected generator.
     r3gan: Options of the R3GAN generator.
@@ -442,6 +480,7 @@ class Generator(Part):
   name: str = option('dcgan', names=(*MODELS, 'own'))
   biggan: BigGANGenerator = BigGANGenerator()
   dcgan: DCGANGenerator = DCGANGenerator()
+  fastgan: FastGANGenerator = FastGANGenerator()
   linear: LinearGenerator = LinearGenerator()
   mlp: MLPGenerator = MLPGenerator()
   r3gan: R3GANGenerator = R3GANGenerator()
@@ -460,6 +499,7 @@ class Discriminator(Part):
       experiment.build.
     biggan: Options of the BigGAN discriminator.
     dcgan: Options of the DCGAN discriminator.
+    fastgan: Options of the FastGAN discriminator.
     linear: Options of the linear discriminator.
     mlp: Options of the fully connected discriminator.
     r3gan: Options of the R3GAN discriminator.
@@ -472,6 +512,7 @@ class Discriminator(Part):
   name: str = option('dcgan', names=(*MODELS, 'own'))
   biggan: BigGANDiscriminator = BigGANDiscriminator()
   dcgan: DCGANDiscriminator = DCGANDiscriminator()
+  fastgan: FastGANDiscriminator = FastGANDiscriminator()
   linear: LinearDiscriminator = LinearDiscriminator()
   mlp: MLPDiscriminator = MLPDiscriminator()
   r3gan: R3GANDiscriminator = R3GANDiscriminator()

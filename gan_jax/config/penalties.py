@@ -10,6 +10,8 @@ from typing import NamedTuple
 from gan_jax.config.augment import ADA_POLICY
 from gan_jax.config.fields import option
 
+_NO_CLASSES = ('features', 'reconstructions')
+
 
 class PenaltyFacts(NamedTuple):
   """Properties of a penalty.
@@ -20,8 +22,9 @@ class PenaltyFacts(NamedTuple):
     per_example: Whether it needs each output to depend on its own input alone
       (a gradient, or a difference of two logits of one example), which batch
       norm in that player breaks.
-    wants: What the discriminator must return beside logits: 'features', or
-      class heads, names in layers.conditioning.CLASS_HEADS.
+    wants: What the discriminator must return beside logits: 'features',
+      'reconstructions', or class heads, names in
+      layers.conditioning.CLASS_HEADS.
   """
 
   player: str
@@ -32,7 +35,7 @@ class PenaltyFacts(NamedTuple):
   @property
   def class_heads(self) -> tuple[str, ...]:
     """Class heads that the discriminator must have; () unless of classes."""
-    return tuple(name for name in self.wants if name != 'features')
+    return tuple(name for name in self.wants if name not in _NO_CLASSES)
 
 
 _D, _G = 'discriminator', 'generator'
@@ -54,6 +57,9 @@ PENALTIES: dict[str, PenaltyFacts] = {
   'orthogonal_generator': PenaltyFacts(_G, per_example=False),
   'feature_matching': PenaltyFacts(
     _G, coupled=True, per_example=False, wants=('features',)
+  ),
+  'reconstruction': PenaltyFacts(
+    _D, per_example=False, wants=('reconstructions',)
   ),
   'acgan': PenaltyFacts(_D, per_example=False, wants=('class_logits',)),
   'acgan_generator': PenaltyFacts(
@@ -279,6 +285,7 @@ class Penalties:
     orthogonal: Orthogonal regularization of the discriminator.
     orthogonal_generator: Orthogonal regularization of the generator.
     feature_matching: Feature matching term of the generator.
+    reconstruction: Error of the discriminator's decoders on real examples.
     acgan: Class loss of AC-GAN's discriminator.
     acgan_generator: Class loss of AC-GAN's generator.
     reacgan: Data-to-data cross-entropy of the discriminator (ReACGAN).
@@ -307,6 +314,7 @@ class Penalties:
   orthogonal: Penalty = Penalty()
   orthogonal_generator: Penalty = Penalty()
   feature_matching: Penalty = Penalty()
+  reconstruction: Penalty = Penalty()
   acgan: ACGAN = ACGAN()
   acgan_generator: Penalty = Penalty()
   reacgan: ReACGAN = ReACGAN()

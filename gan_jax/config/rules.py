@@ -67,8 +67,23 @@ def wants_features(config: Config) -> bool:
   Args:
     config: The config.
   """
-  wanted = any('features' in PENALTIES[n].wants for n in used_penalties(config))
-  return wanted or loss_facts(config).output == 'scores'
+  if _wanting(config, 'features'):
+    return True
+  return loss_facts(config).output == 'scores'
+
+
+def wants_reconstructions(config: Config) -> bool:
+  """Returns whether the discriminator must decode its hidden layers.
+
+  Args:
+    config: The config.
+  """
+  return bool(_wanting(config, 'reconstructions'))
+
+
+def _wanting(config: Config, output: str) -> list[str]:
+  """Returns the penalties in use that want an output of the discriminator."""
+  return [n for n in used_penalties(config) if output in PENALTIES[n].wants]
 
 
 def class_heads(config: Config) -> tuple[str, ...]:
@@ -212,11 +227,13 @@ def warn(config: Config) -> None:
     has_norm = getattr(part.options, 'norm', '') == 'batch'
     where = f"with {player}.{part.name}.norm='batch'"
     advice = "use norm='none', 'layer' or 'spectral'"
+    facts = MODELS.get(part.name, OWN_MODEL)
+    always = facts.always_batch_norm_in_d
     if player == 'generator':
-      output = 'an example'
-      if MODELS.get(part.name, OWN_MODEL).always_batch_norm:
-        has_norm, where = True, f'with the batch norm of {part.name}'
-        advice = 'use a generator without it, such as dcgan or mlp'
+      output, always = 'an example', facts.always_batch_norm
+    if always:
+      has_norm, where = True, f'with the batch norm of {part.name}'
+      advice = f'use a {player} without it, such as dcgan or mlp'
     if by_example and has_norm:
       validation.warn(
         f'the penalty {", ".join(by_example)} is defined for each example, and '
@@ -277,12 +294,19 @@ def _check_top_k(config: Config) -> None:
 
 
 def _check_penalties(config: Config) -> None:
-  used = used_penalties(config)
-  wanting = [name for name in used if 'features' in PENALTIES[name].wants]
+  wanting = _wanting(config, 'features')
   if wanting and loss_facts(config).output == 'features':
     raise ValueError(
       f'the penalty {", ".join(wanting)} wants features beside logits, and with '
       f'loss={config.loss!r} the discriminator returns features alone'
+    )
+  name = config.discriminator.name
+  wanting = _wanting(config, 'reconstructions')
+  if wanting and not MODELS.get(name, OWN_MODEL).has_decoders:
+    having = [n for n, facts in MODELS.items() if facts.has_decoders]
+    raise ValueError(
+      f'the penalty {", ".join(wanting)} with discriminator.name={name!r}: this '
+      f'model has no decoders; must be one of {", ".join(having)}'
     )
 
 

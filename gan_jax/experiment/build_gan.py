@@ -43,6 +43,8 @@ def build_gan(
     fields['class_heads'] = config_lib.class_heads(config)
   if _wants_features(config, parts.loss):
     fields['return_features'] = True
+  if config_lib.wants_reconstructions(config):
+    fields['return_reconstructions'] = True
   summed = config.loss_reduction == 'sum'
   return training.GAN(
     generator=parts.generator

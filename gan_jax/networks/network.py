@@ -34,6 +34,8 @@ class DiscriminatorOutput(NamedTuple):
     twin_class_logits: class logits of a second classifier, `[B, C]` (TAC-GAN).
     embedding: unit vectors of the examples, `[B, E]` (ContraGAN, ReACGAN).
     proxy: unit vectors of the given labels, `[B, E]`, likewise.
+    reconstructions: pairs of an image decoded from hidden layers and the image
+      that it should equal, both `[B, ...]` in [-1, 1] (FastGAN).
   """
 
   logits: Array
@@ -42,6 +44,7 @@ class DiscriminatorOutput(NamedTuple):
   twin_class_logits: Array | None = None
   embedding: Array | None = None
   proxy: Array | None = None
+  reconstructions: tuple[tuple[Array, Array], ...] | None = None
 
 
 class Network(NamedTuple):

@@ -29,6 +29,7 @@ from gan_jax.penalties.path_length_penalty import (
   path_lengths,
   update_path_length_mean,
 )
+from gan_jax.penalties.reconstruction_penalty import reconstruction
 
 __all__ = [
   'LogitEMA',
@@ -46,6 +47,7 @@ __all__ = [
   'perturb',
   'r1',
   'r2',
+  'reconstruction',
   'update_logit_ema',
   'update_path_length_mean',
   'wgan_gp',

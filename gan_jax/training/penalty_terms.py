@@ -38,7 +38,8 @@ class PenaltySpec(NamedTuple):
       example's own logit (or latents), which is undefined if that player uses
       batch norm.
     wants: outputs that the discriminator must return in addition to logits:
-      'features', or class heads, names in layers.conditioning.CLASS_HEADS.
+      'features', 'reconstructions', or class heads, names in
+      layers.conditioning.CLASS_HEADS.
   """
 
   noise_id: int
@@ -235,6 +236,17 @@ def _feature_matching(context: GANOutputs, keys, aux_state):
   return values, aux_state
 
 
+def _reconstruction(context: GANOutputs, keys, aux_state):
+  pairs = context.real_outputs.reconstructions
+  if pairs is None:
+    raise ValueError(
+      'the penalty reconstruction needs a discriminator that returns '
+      'networks.DiscriminatorOutput with reconstructions '
+      '(return_reconstructions=True in gan_jax.models.fastgan)'
+    )
+  return sum(penalties.reconstruction(*pair) for pair in pairs), aux_state
+
+
 def _class_output(outputs: DiscriminatorOutput, field: str, name: str):
   """Returns an output of the discriminator that a class loss needs."""
   value = getattr(outputs, field)
@@ -374,6 +386,13 @@ PENALTIES: dict[str, PenaltySpec] = {
     coupled=True,
     per_example=False,
     wants=('features',),
+  ),
+  'reconstruction': PenaltySpec(
+    1709254883,
+    _D,
+    _reconstruction,
+    per_example=False,
+    wants=('reconstructions',),
   ),
   'acgan': _of_classes(2241903809, _D, _acgan, 'class_logits'),
   'acgan_generator': _of_classes(

@@ -94,6 +94,10 @@ REFUSED = {
     _penalty('lecam', decay=2.0),
     'penalties.lecam.decay=2.0: must be between 0 and 1',
   ),
+  'decoders': (
+    _penalty('reconstruction'),
+    "reconstruction with .*'mlp'.* no decoders; must be one of fastgan",
+  ),
   'features beside features': (
     {'loss': 'mmd_gaussian', **_penalty('feature_matching')},
     'wants features beside logits',

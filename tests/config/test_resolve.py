@@ -484,7 +484,7 @@ def test_penalties_of_examples_warn_of_batch_norm(penalty, player):
   assert caught[0].filename == __file__
 
 
-@pytest.mark.parametrize('name', ['sndcgan', 'sngan', 'biggan'])
+@pytest.mark.parametrize('name', ['sndcgan', 'sngan', 'biggan', 'fastgan'])
 def test_path_length_warns_of_generators_that_have_batch_norm(name):
   mapping = {
     'data': {'name': 'digits'},
@@ -494,6 +494,16 @@ def test_path_length_warns_of_generators_that_have_batch_norm(name):
   with pytest.warns(
     UserWarning, match=f'with the batch norm of {name} an exam'
   ):
+    config_lib.resolve(mapping)
+
+
+def test_r1_warns_of_discriminators_that_have_batch_norm():
+  mapping = {
+    'data': {'name': 'digits'},
+    'discriminator': {'name': 'fastgan'},
+    'penalties': {'r1': {'weight': 1.0}},
+  }
+  with pytest.warns(UserWarning, match='with the batch norm of fastgan a log'):
     config_lib.resolve(mapping)
 
 
@@ -518,6 +528,13 @@ def test_questions_about_a_config():
   )
   matched = {'penalties': {'feature_matching': {'weight': 1.0}}}
   assert config_lib.wants_features(config_lib.resolve({**POINTS, **matched}))
+  assert not config_lib.wants_reconstructions(RING)
+  decoded = {'penalties': {'reconstruction': {'weight': 1.0}}}
+  own = {'discriminator': {'name': 'own'}}
+  for changes in ({'discriminator': {'name': 'fastgan'}}, own):
+    config = config_lib.resolve({**POINTS, **decoded, **changes})
+    assert config_lib.wants_reconstructions(config)
+    assert config_lib.class_heads(config) == ()
   assert not config_lib.uses_top_k(RING)
   half = config_lib.resolve({**POINTS, 'top_k': {'fraction': 0.5}})
   assert config_lib.uses_top_k(half)

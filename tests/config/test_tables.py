@@ -203,7 +203,7 @@ def test_options_of_a_model(name, player):
   module = importlib.import_module(f'gan_jax.models.{name}')
   made = dataclasses.fields(getattr(module, player.capitalize()))
   given = {'parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype'}
-  given |= {'classes', 'class_heads'}
+  given |= {'classes', 'class_heads', 'return_reconstructions'}
   defaults = {f.name: f.default for f in made if f.name not in given}
   section = options_of(getattr(getattr(CONFIG, player), name))
   where = f'the section of {player}.{name}'
@@ -213,6 +213,10 @@ def test_options_of_a_model(name, player):
     where = f'MODELS[{name!r}] (has_{field})'
     fact = getattr(config_lib.MODELS[name], f'has_{field}')
     assert_equal(fact, has, where, NETWORKS_FILE)
+  if player == 'discriminator':
+    decodes = 'return_reconstructions' in {f.name for f in made}
+    fact, where = config_lib.MODELS[name].has_decoders, f'MODELS[{name!r}]'
+    assert_equal(fact, decodes, f'{where} (has_decoders)', NETWORKS_FILE)
 
 
 def test_names_of_the_sources():

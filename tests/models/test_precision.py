@@ -23,13 +23,15 @@ SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
 SMALL = {
   'biggan': {'width': 4, 'spectral': False, 'attention': 8},
   'dcgan': {'width': 4},
+  'fastgan': {'width': 8, 'spectral': False},
   'mlp': {'features': (8,)},
   'sndcgan': {'width': 4},
   'sngan': {'width': 4, 'spectral': False},
 }
 SMALL_G = {'biggan': {'hierarchical': False}}
 SMALL_D = {'sndcgan': {'spectral': False}}
-FLOAT_HEADS = ('biggan', 'sndcgan', 'sngan')  # the last layer is in float32
+# The last layer is in float32.
+FLOAT_HEADS = ('biggan', 'fastgan', 'sndcgan', 'sngan')
 # bfloat16 has 8 bits, so each layer rounds by up to 2^-9 of a number.
 TOLERANCE = 0.03
 

@@ -32,6 +32,7 @@ BY_VALUE = {
   'lecam': lambda a, b: penalties.lecam(a, b, penalties.LogitEMA(0.1, 0.2)),
   'mode_seeking': lambda a, b: penalties.mode_seeking(a, b, b, a),
   'path_length': lambda a, b: penalties.path_length(a, 0.5),
+  'reconstruction': penalties.reconstruction,
 }
 total = lambda x: x.reshape(x.shape[0], -1).sum(axis=1)
 CRITICS = {

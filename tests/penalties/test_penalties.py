@@ -204,6 +204,19 @@ def test_consistency_by_hand():
     consistency(a, a[:, None])
 
 
+def test_reconstruction_by_hand():
+  images, targets = np.zeros((2, 2, 2, 1), np.float32), draw(0, 2, 2, 2, 1)
+  reconstruction = jax.jit(penalties.reconstruction)
+  expected = (targets**2).mean(axis=(1, 2, 3))
+  np.testing.assert_allclose(reconstruction(images, targets), expected, 1e-6)
+  sums = lambda *x: penalties.reconstruction(*x).sum()
+  slopes = jax.jit(jax.grad(sums, argnums=(0, 1)))(images, targets)
+  np.testing.assert_allclose(slopes[0], -targets / 2, rtol=1e-6)
+  np.testing.assert_array_equal(slopes[1], 0)
+  with pytest.raises(AssertionError):
+    penalties.reconstruction(images, targets[..., 0])
+
+
 def test_latent_diversity_rewards_change():
   still, moved = np.zeros((2, 3), np.float32), np.float32([[0] * 3, [2] * 3])
   np.testing.assert_allclose(penalties.zcr_generator(still, moved), [0, -4])

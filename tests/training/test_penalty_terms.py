@@ -16,7 +16,7 @@ from gan_jax.training import gan as gan_lib
 from gan_jax.training import gradients
 from tests.helpers import tiny
 
-IMAGES = ('bcr',)  # of points there is no flip
+IMAGES = ('bcr', 'reconstruction')  # of points there is no flip, no decoder
 NAMES = [name for name in training.PENALTIES if name not in IMAGES]
 OF_CLASSES = [n for n in NAMES if {*training.PENALTIES[n].wants} - {'features'}]
 
