@@ -26,7 +26,7 @@ CONFIGS = sorted(
 LARGE = ('sngan_cifar10', 'biggan_cifar10')
 LIKE_OTHERS = (
   *(*LARGE, 'sngan_digits', 'acgan_mnist', 'reacgan_mnist'),
-  *('d2l_dcgan', 'cifar10', 'folder'),
+  *('d2l_dcgan', 'cifar10', 'folder', 'fastgan_folder'),
 )
 # Larger pictures have more stages of the same layers, which compile for longer.
 # tests/golden trains on pictures of the config's size; of the configs without a
