@@ -15,7 +15,20 @@ place of numbers drawn from 0.8 to 1.
 With few images a low Frechet distance may be copies: compare samples with their
 nearest training images.
 
-Time and score were not measured.
+Time and score: not measured at 256 pixels. At 32, on 400 sprites of the npm
+package pokesprite-images 2.7.0 and 400 held out (pokemon-gen8/regular), with
+
+  --config.data.folder.size=32 --config.data.folder.test_fraction=0.5
+  --config.latent_dim=64 --config.batch_size=16 --config.num_steps=6000
+  --config.ema_decay=0.998
+
+7 minutes on two CPU cores (14 steps/s). Scores on pixels of 400 samples, seed 0
+(DCGAN of configs/folder.py with the same DiffAugment; DCGAN without; baseline:
+real data), the DCGANs after 1,600 steps of 64 images: sliced Wasserstein
+distance 0.089 +- 0.002 (0.143 +- 0.003; 0.184 +- 0.005; 0.048 +- 0.001), recall
+0.13 +- 0.02 (0; 0; 0.88 +- 0.02), 1-NN two-sample accuracy 0.818 +- 0.011
+(0.835 +- 0.011; 0.843 +- 0.002; 0.526 +- 0.021). FastGAN's have the shapes and
+colors of the sprites, the DCGANs' are gray.
 
 Reference:
   Liu et al., Towards Faster and Stabilized GAN Training for High-fidelity
