@@ -103,23 +103,6 @@ class _Block(nn.Module):
     )(x)
 
 
-class NoiseInput(nn.Module):
-  """Adds noise of one channel, times a strength that is 0 at first."""
-
-  index: int  # folded into the keys
-
-  @nn.compact
-  def __call__(self, x: Array, keys: Array | None) -> Array:
-    strength = self.param('strength', nn.initializers.zeros, ())
-    if keys is None:
-      return x
-    shape = (*x.shape[1:3], 1)
-    draw = lambda key: jax.random.normal(
-      jax.random.fold_in(key, self.index), shape
-    )
-    return x + (strength * jax.vmap(draw)(keys)).astype(x.dtype)
-
-
 class StartBlock(_Block):
   """Maps latents `[B, Z]` to a map `[B, 4, 4, features]`."""
 
@@ -147,7 +130,7 @@ class UpBlock(_Block):
     for i, convolve in enumerate(convolutions):
       x = convolve(2 * self.features, x, train)
       if self.deep:
-        x = NoiseInput(2 * self.stage + i)(x, keys)
+        x = layers.NoiseInput(2 * self.stage + i)(x, keys)
       x = layers.gated_linear_unit(self.normalize(x, train))
     return x
 
