@@ -44,6 +44,6 @@ def get_config(variant: str = ''):
   config.compute_dtype = 'bfloat16'
   config.num_samples = 64
   if variant == 'test':
-    config.data.folder.size = 16
+    config.data.folder.size = 8
     return common.shrink(config)
   return config

@@ -38,6 +38,6 @@ def get_config(variant: str = ''):
   )
   if variant == 'test':
     config.data.audio.length = 256
-    config.eval.features = 'data'
+    config.eval.update(metrics='nn', features='')
     return common.shrink(config)
   return config

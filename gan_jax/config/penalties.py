@@ -181,14 +181,16 @@ class Averaged(Penalty):
 
 
 @dataclasses.dataclass(frozen=True)
-class PathLength(Averaged):
+class PathLength(Penalty):
   """Options of path length regularization.
 
   Attributes:
+    decay: Decay of the moving average of lengths per step, in [0, 1].
     batch_stride: Every n-th generated example of a batch is used; 2 for half of
       them, as StyleGAN2's authors do.
   """
 
+  decay: float = option(0.99, at_least=0, at_most=1)
   batch_stride: int = option(1, at_least=1)
 
 

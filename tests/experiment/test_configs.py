@@ -23,21 +23,34 @@ CONFIGS = sorted(
   if path.stem != 'common'
 )
 # Residual networks compile for long: those of the digits stand for these.
-LARGE = ('sngan_cifar10', 'biggan_cifar10')
+LARGE = ('sngan_cifar10', 'biggan_cifar10', 'r3gan_cifar10')
 LIKE_OTHERS = (
   *(*LARGE, 'sngan_digits', 'acgan_mnist', 'reacgan_mnist'),
   *('d2l_dcgan', 'cifar10', 'folder', 'fastgan_folder'),
+  *('stylegan2_folder', 'wavegan_digits'),
 )
 # Larger pictures have more stages of the same layers, which compile for longer.
 # tests/golden trains on pictures of the config's size; of the configs without a
 # record the step is traced on them here.
 SIZE = 16
 UNRECORDED = ('acgan_mnist', 'reacgan_mnist', 'd2l_dcgan')
-ABSENT = ('tfds', 'folder', 'stacked_mnist')  # data that are not here
+ABSENT = ('tfds', 'folder', 'stacked_mnist', 'audio')  # are not here
 
 
 def get_config(name, variant=''):
   return importlib.import_module(f'configs.{name}').get_config(variant)
+
+
+def noise(options, size):
+  """Makes 24 examples for the options of a source: images or sound."""
+  random = np.random.default_rng(0)
+  if 'length' in options:
+    x = random.uniform(-1, 1, (24, options.length, 1))
+    return x.astype(np.float32)
+  if size:
+    options.size = min(size, options.size)
+  shape = (24, options.size, options.size, options.get('channels', 3))
+  return random.integers(0, 256, shape, np.uint8)
 
 
 def build(name, monkeypatch, size=SIZE, **changes):
@@ -52,13 +65,8 @@ def build(name, monkeypatch, size=SIZE, **changes):
   config = get_config(name, 'test')
   source = config.data.name
   if source in ABSENT:
-    options = config.data[source]
-    if size:
-      options.size = min(size, options.size)
-    channels = options.get('channels', 3)
-    shape = (24, options.size, options.size, channels)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    fake = lambda split, **_: ArraySource(pixels, np.arange(24) % 10)
+    examples = noise(config.data[source], size)
+    fake = lambda split, **_: ArraySource(examples, np.arange(24) % 10)
     fake.__signature__ = inspect.signature(data.SOURCES[source])
     monkeypatch.setitem(data.SOURCES, source, fake)
   return experiment.build(config.to_dict() | changes)
@@ -179,13 +187,16 @@ def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
   [(name, '') for name in CONFIGS]
   + [(name, v) for name in ('ring', 'grid') for v in ('pacgan', 'pacgan_short')]
   + [('stacked_mnist', 'rpgan'), ('sngan_cifar10', 'conditional')]
-  + [('d2l_dcgan', 'balanced')],
+  + [('d2l_dcgan', 'balanced'), ('r3gan_cifar10', 'small')]
+  + [('stylegan2_cifar10', 'ada'), ('stylegan2_folder', '128')],
 )
 def test_the_config_itself_is_well_formed(name, variant):
   config = config_lib.resolve(get_config(name, variant))
   spec = data.source_options(experiment_lib.data_spec(config))
   shape = (2,)
-  if spec['name'] in ('digits', *ABSENT):
+  if 'length' in spec:
+    shape = (spec['length'], 1)
+  elif spec['name'] in ('digits', *ABSENT):
     shape = (spec['size'], spec['size'], spec.get('channels', 3))
   share = (0.1,) * 10 if config.conditional else ()
   gan = build_gan.build_gan(config, shape, class_share=share)

@@ -79,6 +79,7 @@ NAMES = {
     penalties.*.target
     penalties.*.scale
     penalties.*.decay
+    penalties.*.batch_stride
     penalties.*.policy
     penalties.*.sigma
     penalties.*.epsilon
@@ -492,6 +493,8 @@ def example_shape(chosen):
   """The shape of an example of a config's data."""
   if chosen['data.name'] in ('gaussian', 'ring', 'grid'):
     return (2,)
+  if chosen['data.name'] in ('audio', 'tones'):
+    return (chosen['data.length'], 1)
   size = chosen['data.size']
   return (size, size, chosen.get('data.channels', 3))
 

@@ -13,17 +13,29 @@ from gan_jax import models, networks
 from gan_jax.layers import normalization, spectral_norm
 from gan_jax.models import dcgan, linear, mlp
 
-SHAPES = {'fastgan': (16, 16, 3), 'linear': (2,), 'mlp': (2,)}  # others: images
+SHAPES = {  # others: (8, 8, 3)
+  'fastgan': (16, 16, 3),
+  'linear': (2,),
+  'mlp': (2,),
+  'wavegan': (256, 1),
+}
 SMALL = {
   'biggan': {'width': 1},
   'dcgan': {'width': 4},
   'fastgan': {'width': 4},
   'mlp': {'features': (8,)},
+  'r3gan': {'width': 8, 'group_size': 4, 'blocks': 1},
   'sndcgan': {'width': 2},
   'sngan': {'width': 1},
+  'stylegan2': {'channel_max': 8},
+  'wavegan': {'width': 2},
 }
 # Of the generator alone: any number of latents.
-SMALL_G = {'biggan': {'hierarchical': False}}
+SMALL_G = {
+  'biggan': {'hierarchical': False},
+  'stylegan2': {'style_dim': 8, 'mapping_layers': 2},
+}
+SMALL_D = {'stylegan2': {'minibatch_std': 3}}
 PATCHES = {'fastgan': (5, 5)}  # others: one logit
 WIDTHS = {'mlp': 8, 'dcgan': 4 * 4 * 4}  # of the last hidden layer
 
@@ -34,9 +46,10 @@ def pair(name, **options):
   shape = SHAPES.get(name, (8, 8, 3))
   options = SMALL.get(name, {}) | options
   g_options = SMALL_G.get(name, {}) | options
+  d_options = SMALL_D.get(name, {}) | options
   return (
     networks.from_linen(module.Generator(shape=shape, **g_options)),
-    networks.from_linen(module.Discriminator(**options)),
+    networks.from_linen(module.Discriminator(**d_options)),
     shape,
   )
 
@@ -44,7 +57,8 @@ def pair(name, **options):
 @functools.cache
 def discriminator(name, **options):
   module = importlib.import_module(f'gan_jax.models.{name}')
-  d = module.Discriminator(**SMALL.get(name, {}) | options)
+  small = SMALL.get(name, {}) | SMALL_D.get(name, {})
+  d = module.Discriminator(**small | options)
   return networks.from_linen(d), SHAPES.get(name, (8, 8, 3))
 
 
@@ -204,12 +218,15 @@ def test_discriminators_return_features(name, outputs):
   # Two programs: XLA may sum in another order when a part is kept.
   np.testing.assert_allclose(scores.logits, expected, rtol=2e-5, atol=1e-6)
   # The logits are the last layer's, of these features.
-  name = max(n for n in weights[0] if n.startswith('Dense'))
-  last = weights[0][name]
+  is_last = lambda n: n.startswith('Dense') or n == 'output'
+  last_name = max(n for n in weights[0] if is_last(n))
+  last = weights[0][last_name]
   norms = spectral_norm.spectral_norms(batch_stats)
-  sigma = norms.get(name, 1)
+  sigma = norms.get(last_name, 1)
   scores, last, sigma = jax.device_get((scores, last, sigma))
-  again = scores.features @ last['kernel'] / sigma + last['bias']
+  if name == 'stylegan2':  # equalized: the kernel is scaled on use
+    sigma = len(last['kernel']) ** 0.5
+  again = scores.features @ last['kernel'] / sigma + last.get('bias', 0)
   np.testing.assert_allclose(again.reshape(expected.shape), expected, atol=1e-5)
 
 

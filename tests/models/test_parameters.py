@@ -6,7 +6,14 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gan_jax.models import biggan, sndcgan, sngan
+from gan_jax.models import (
+  biggan,
+  r3gan,
+  sndcgan,
+  sngan,
+  stylegan2,
+  wavegan,
+)
 
 ATTENTION = lambda channels: 5 * channels**2 // 4 + 1
 CIFAR = dict(hierarchical=False, shared_dim=0, kernel_init='normal')
@@ -112,3 +119,75 @@ def test_small_biggan():
 )
 def test_biggan_discriminator(size, classes, options, expected):
   assert discriminator(biggan, size, classes, **options) == expected
+
+
+CIFAR_G, CIFAR_D = dict(mapping_layers=2), dict(architecture='plain')
+NARROW = dict(channel_max=64, channels=1)
+
+
+@pytest.mark.parametrize(
+  'size, classes, g_options, d_options, g, d',
+  [
+    (32, 10, CIFAR_G, CIFAR_D, 20_215_315, 23_089_664),
+    (32, 0, CIFAR_G, CIFAR_D, 19_947_539, 20_720_641),
+    (64, 0, CIFAR_G, {}, 22_243_608, 23_407_361),
+    (256, 0, {}, {}, 24_767_458, 24_001_089),
+    (1024, 0, {}, {}, 30_370_060, 29_012_513),
+  ],
+)
+def test_stylegan2(size, classes, g_options, d_options, g, d):
+  base = dict(channel_base=16384) if size in (64, 256) else {}
+  found = generator(stylegan2, size, 512, classes, **base, **g_options)
+  assert found == g
+  assert discriminator(stylegan2, size, classes, **base, **d_options) == d
+
+
+def test_small_stylegan2():
+  options = NARROW | dict(style_dim=64, mapping_layers=2)
+  assert generator(stylegan2, 16, 64, **options) == 227_464
+  assert discriminator(stylegan2, 16, **NARROW, **CIFAR_D) == 251_009
+
+
+IMAGENET = dict(width=1536, group_size=32)
+
+
+@pytest.mark.parametrize(
+  'size, classes, options, g, d',
+  [
+    (32, 10, {}, 20_781_952, 21_280_512),
+    (32, 0, {}, 20_732_160, 20_683_776),
+    (64, 0, {}, 22_429_824, 22_381_440),
+    (256, 0, {}, 23_057_952, 23_009_568),
+    (32, 1000, IMAGENET, 82_914_304, 86_548_992),
+    (64, 1000, IMAGENET | dict(taper=False), 103_570_432, 107_205_120),
+    (16, 0, dict(width=64, blocks=1, channels=1), 108_352, 106_368),
+  ],
+)
+def test_r3gan(size, classes, options, g, d):
+  latents = 32 if size == 16 else 64
+  assert generator(r3gan, size, latents, classes, **options) == g
+  assert discriminator(r3gan, size, classes, **options) == d
+
+
+@pytest.mark.parametrize(
+  'length, width, g, d',
+  [
+    (16384, 64, 19_065_345, 17_427_969),
+    (8192, 64, 5_957_633, 4_319_745),
+    (8192, 32, 1_903_617, 1_084_673),
+    (4096, 16, 476_161, 271_489),
+  ],
+)
+def test_wavegan(length, width, g, d):
+  net = wavegan.Generator(shape=(length, 1), width=width)
+  assert count(net, jnp.zeros((1, 100)), 0) == g
+  net = wavegan.Discriminator(width=width)
+  assert count(net, jnp.zeros((1, length, 1)), 0) == d
+
+
+def test_a_post_filter_has_its_own_parameters():
+  plain, filtered = (
+    wavegan.Generator(shape=(256, 1), width=2, post_filter=n) for n in (0, 512)
+  )
+  z = jnp.zeros((1, 5))
+  assert count(filtered, z, 0) == count(plain, z, 0) + 512

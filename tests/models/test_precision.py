@@ -18,20 +18,31 @@ from gan_jax.models import dcgan
 from gan_jax.training import optimizers
 
 HALF = jnp.bfloat16
-SHAPES = {'linear': (2,), 'mlp': (2,)}  # others: images
+SHAPES = {'linear': (2,), 'mlp': (2,), 'wavegan': (256, 1)}  # others: images
 # Without spectral norm, whose products are float32.
 SMALL = {
   'biggan': {'width': 4, 'spectral': False, 'attention': 8},
   'dcgan': {'width': 4},
   'fastgan': {'width': 8, 'spectral': False},
   'mlp': {'features': (8,)},
+  'r3gan': {'width': 8, 'group_size': 4, 'blocks': 1},
   'sndcgan': {'width': 4},
   'sngan': {'width': 4, 'spectral': False},
+  'stylegan2': {'channel_max': 8},
+  'wavegan': {'width': 4},
 }
-SMALL_G = {'biggan': {'hierarchical': False}}
-SMALL_D = {'sndcgan': {'spectral': False}}
+SMALL_G = {
+  'biggan': {'hierarchical': False},
+  'stylegan2': {'style_dim': 8, 'mapping_layers': 2},
+}
+SMALL_D = {
+  'sndcgan': {'spectral': False},
+  'stylegan2': {'minibatch_std': 3},
+}
 # The last layer is in float32.
-FLOAT_HEADS = ('biggan', 'fastgan', 'sndcgan', 'sngan')
+FLOAT_HEADS = ('biggan', 'fastgan', 'sndcgan', 'sngan', 'wavegan')
+# Styles, the ends of networks and all at 4 x 4 pixels are in float32.
+FLOAT_PARTS = ('r3gan', 'stylegan2')
 # bfloat16 has 8 bits, so each layer rounds by up to 2^-9 of a number.
 TOLERANCE = 0.03
 
@@ -88,8 +99,10 @@ def test_outputs_and_variables_are_float32_and_products_are_not(
   found = products(lowered)
   if name in FLOAT_HEADS and role == 'Discriminator':
     assert found.pop() == 'f32'
-  # The weights of attention, for a softmax in float32.
-  assert found.count('f32') == (name == 'biggan')
+  if name in FLOAT_PARTS:
+    assert set(found) == {'f32', 'bf16'}
+  else:  # the weights of attention, for a softmax in float32
+    assert found.count('f32') == (name == 'biggan')
   assert set(products(whole_lowered)) == {'f32'}
 
 
