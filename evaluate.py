@@ -28,6 +28,9 @@ flags.DEFINE_integer('member', None, 'Member of an ensemble to score.')
 flags.DEFINE_enum(
   'weights', 'ema', ['ema', 'raw'], 'EMA weights of the run, or the raw ones.'
 )
+flags.DEFINE_float(
+  'psi', None, 'Truncation of the styles of StyleGAN2, from 0 to 1 (none).'
+)
 flags.DEFINE_string('samples', '', 'Folder of images, .npz or .npy to score.')
 flags.DEFINE_list(
   'value_range', ['-1', '1'], 'Range of float images in --samples and --data.'
@@ -48,7 +51,7 @@ flags.DEFINE_string(
   'out', '', 'The JSON record; default: in the workdir, or beside the samples.'
 )
 _REQUEST = (
-  'workdir checkpoint member weights samples value_range follow_symlinks data '
+  'workdir checkpoint member weights psi samples value_range follow_symlinks data '
   'size data_dir seed num_devices out'
 ).split()
 

@@ -36,6 +36,10 @@ PAPERS = {
   'SAGAN': ('Zhang et al., 2019', '1805.08318'),
   'BigGAN': ('Brock et al., 2019', '1809.11096'),
   'BigGAN-deep': ('Brock et al., 2019', '1809.11096'),
+  'StyleGAN2': ('Karras et al., 2020', '1912.04958'),
+  'StyleGAN2, CIFAR-10': ('Karras et al., 2020', '2006.06676'),
+  'R3GAN': ('Huang et al., 2024', '2501.05441'),
+  'WaveGAN': ('Donahue et al., 2019', '1802.04208'),
 }
 
 
@@ -45,7 +49,8 @@ class Row(NamedTuple):
   Attributes:
     title: what the literature calls them, a key of PAPERS.
     model: name in models.MODELS.
-    size: side of the images in pixels; 0 for points of the plane.
+    size: side of the images in pixels, or samples of sound; 0 for points of
+      the plane.
     latents: number of latents.
     classes: number of classes; 0 for none.
     g: options of the generator.
@@ -63,6 +68,8 @@ class Row(NamedTuple):
   @property
   def shape(self) -> tuple[int, ...]:
     """Shape of an example."""
+    if self.model == 'wavegan':
+      return (self.size, 1)
     return (self.size, self.size, 3) if self.size else (2,)
 
 
@@ -72,6 +79,9 @@ def _attended(side: int, **options: Any) -> dict[str, Any]:
 
 SAGAN = TABLES | {'kernel_init': 'glorot_uniform'}
 DEEP = dict(width=128, deep=True)
+MAP_2, PLAIN = dict(mapping_layers=2), dict(architecture='plain')
+HALF = dict(channel_base=16384)
+WIDE = dict(width=1536, group_size=32)
 DECODERS = {'return_reconstructions': True}
 FASTGAN = ((32, 64), (64, 128), (128, 128), (256, 256), (512, 256), (1024, 256))
 ROWS = (
@@ -91,6 +101,15 @@ ROWS = (
   Row('BigGAN-deep', 'biggan', 32, 128, 10, _attended(16, **DEEP), _attended(16, **DEEP)),
   Row('BigGAN-deep', 'biggan', 64, 128, 1000, _attended(32, **DEEP), _attended(32, **DEEP)),
   Row('BigGAN-deep', 'biggan', 128, 128, 1000, _attended(64, **DEEP), _attended(64, **DEEP)),
+  *(Row('StyleGAN2, CIFAR-10', 'stylegan2', 32, 512, c, MAP_2, PLAIN) for c in (0, 10)),
+  Row('StyleGAN2', 'stylegan2', 64, 512, 0, HALF | MAP_2, HALF),
+  Row('StyleGAN2', 'stylegan2', 256, 512, 0, HALF, HALF),
+  Row('StyleGAN2', 'stylegan2', 1024, 512),
+  *(Row('R3GAN', 'r3gan', n, 64, c) for n, c in ((32, 0), (32, 10), (64, 0), (256, 0))),
+  Row('R3GAN', 'r3gan', 32, 64, 1000, WIDE, WIDE),
+  Row('R3GAN', 'r3gan', 64, 64, 1000, WIDE | {'taper': False}, WIDE | {'taper': False}),
+  *(Row('WaveGAN', 'wavegan', n, 100) for n in (8192, 16384, 65536)),
+  Row('WaveGAN', 'wavegan', 8192, 100, 10, {'width': 16}, {'width': 16}),
 )  # fmt: skip
 
 
@@ -181,7 +200,7 @@ def format_row(row: Row) -> str:
   cells = (
     row.title,
     f'`{row.model}`',
-    row.size or 'points',
+    f'{row.size:,} samples' if row.model == 'wavegan' else row.size or 'points',
     row.latents,
     row.classes or '',
     f'{g.parameters:,}',

@@ -40,6 +40,7 @@ class Request:
     checkpoint: checkpoint of the run: 'latest', 'best', or a step.
     member: member of an ensemble; None for a single run.
     weights: weights of the run: 'ema' or 'raw'.
+    psi: truncation of the styles of StyleGAN2, from 0 to 1; None for none.
     samples: folder of images, .npz or .npy to score; '' for a run.
     value_range: two numbers, the range of float images in files.
     follow_symlinks: whether links in folders may lead out of them.
@@ -59,6 +60,7 @@ class Request:
   checkpoint: str = 'latest'
   member: int | None = None
   weights: str = 'ema'
+  psi: float | None = None
   samples: str = ''
   value_range: Sequence[str | float] = (-1.0, 1.0)
   follow_symlinks: bool = False
@@ -293,6 +295,10 @@ def _open_generated(
         'the baseline of the scores'
       )
     return None, {'samples': 'none'}, None
+  if request.psi is not None and not request.workdir:
+    raise ValueError(
+      f'--psi={request.psi}: is for the samples of a run (--workdir)'
+    )
   if request.samples:
     source = _open_samples(request, request.samples)
     facts = {'samples': request.samples, 'count': len(source)}
@@ -314,6 +320,7 @@ def _open_generated(
     seed=request.seed,
     devices=devices,
     labels=labels,
+    psi=request.psi,
   )
   facts = {
     'workdir': request.workdir,
@@ -323,6 +330,8 @@ def _open_generated(
   }
   if request.member is not None:
     facts['member'] = request.member
+  if request.psi is not None:
+    facts['psi'] = request.psi
   return source, facts, sampler.config
 
 
@@ -355,7 +364,8 @@ def _record_path(
     path = pathlib.Path(request.out)
   elif 'step' in facts:
     member = f'member{facts["member"]}-' if 'member' in facts else ''
-    state = f'{facts["step"]:08d}-{member}{facts["weights"]}'
+    psi = f'-psi{facts["psi"]:g}' if 'psi' in facts else ''
+    state = f'{facts["step"]:08d}-{member}{facts["weights"]}{psi}'
     path = pathlib.Path(request.workdir) / f'evaluation-{state}-{metrics}.json'
   else:
     path = pathlib.Path(request.samples or 'baseline').resolve()

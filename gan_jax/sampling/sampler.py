@@ -11,6 +11,7 @@ from gan_jax import config as config_lib
 from gan_jax import prng, tracing, training
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.sampling import class_labels
+from gan_jax.sampling import styles as style_lib
 from gan_jax.sampling.class_labels import LabelFn
 
 _NOISE = 1  # folded into the keys of samples, for the noise of the networks
@@ -30,34 +31,47 @@ def make_indexed_sampler(
       caller passes none.
 
   Returns:
-    Function (weights, indices `[n]`, *, seed=0, label=None) -> `[n, ...]`
-    float32 numpy. A sample depends only on the seed and its index. The label is
-    `[n, ...]` or None, the weights are as for training.make_sample_fn. The
-    function raises TypeError if the weights are traced, as inside jax.jit.
+    Function (weights, indices `[n]`, *, seed=0, label=None, psi=None) ->
+    `[n, ...]` float32 numpy. A sample depends only on the seed and its index.
+    The label is `[n, ...]` or None, the weights are as for
+    training.make_sample_fn; psi is the truncation of styles, a number or one
+    for each, or None. The function raises TypeError if the weights are traced,
+    as inside jax.jit, and ValueError for a psi that the generator cannot have.
   """
   spread = devices_lib.shard_examples(devices or jax.local_devices()[:1])
 
   @jax.jit
-  def sample(weights, key, indices, label):
-    keys = prng.per_example_keys(key, indices)
-    z = gan.latent_fn(keys, gan.latent_dim)
-    noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, _NOISE))(keys)
-    return training.make_sample_fn(gan)(weights, z, label, noise_keys)
+  def sample(weights, key, psi, indices, label):
+    z, noise_keys = _draws(gan, key, indices)
+    if psi is None:
+      return training.make_sample_fn(gan)(weights, z, label, noise_keys)
+    w = training.make_mapping_fn(gan)(weights, z, label)
+    mean = style_lib.mean_style(weights)
+    w = style_lib.truncate_styles(w, mean, psi)
+    return training.make_synthesis_fn(gan)(weights, w, noise_keys)
 
-  def draw_at(weights, indices, *, seed=0, label=None):
+  def draw_at(weights, indices, *, seed=0, label=None, psi=None):
     tracing.check_known(
       'a sampler',
       'Inside, use training.make_sample_fn(gan)(weights, latents).',
       weights=weights,
     )
     with jax.core.eval_context():  # also inside jit, where weights are known
-      arguments = spread.put((weights, jax.random.key(seed)))
+      psi = style_lib.check_psi(psi, gan, weights)
+      arguments = spread.put((weights, jax.random.key(seed), psi))
       label = labels(np.asarray(indices)) if label is None else label
       rows = (np.asarray(indices), jax.tree.map(np.asarray, label))
       found = sample(*arguments, *spread.put_batch(rows))
       return np.asarray(found)[: len(indices)]
 
   return draw_at
+
+
+def _draws(gan: training.GAN, key: Any, indices: Any) -> tuple[Any, Any]:
+  """Returns the latents of samples, and the keys of their noise."""
+  keys = prng.per_example_keys(key, indices)
+  fold = lambda key: jax.random.fold_in(key, _NOISE)
+  return gan.latent_fn(keys, gan.latent_dim), jax.vmap(fold)(keys)
 
 
 def make_sampler(
@@ -73,15 +87,15 @@ def make_sampler(
     labels: as in make_indexed_sampler.
 
   Returns:
-    Function (weights, count, *, seed=0, batch_size=256, label=None) ->
-    `[count, ...]` float32 numpy. The i-th sample depends only on the seed and
-    i. The label is `[count, ...]` or None, the weights are as for
-    training.make_sample_fn. The function raises ValueError if count or
-    batch_size is below 1, or the label has another length.
+    Function (weights, count, *, seed=0, batch_size=256, label=None, psi=None)
+    -> `[count, ...]` float32 numpy. The i-th sample depends only on the seed
+    and i. The label is `[count, ...]` or None; weights and psi are as for
+    make_indexed_sampler. The function raises ValueError if count or batch_size
+    is below 1, or the label has another length.
   """
   draw_at = make_indexed_sampler(gan, devices, labels)
 
-  def draw(weights, count, *, seed=0, batch_size=256, label=None):
+  def draw(weights, count, *, seed=0, batch_size=256, label=None, psi=None):
     if min(count, batch_size) < 1:
       raise ValueError(
         f'count={count}, batch_size={batch_size}: must be at least 1'
@@ -99,7 +113,7 @@ def make_sampler(
       indices = np.arange(start, start + size)
       rows = np.minimum(indices, count - 1)
       own = jax.tree.map(lambda x: np.asarray(x)[rows], label)
-      parts.append(draw_at(weights, indices, seed=seed, label=own))
+      parts.append(draw_at(weights, indices, seed=seed, label=own, psi=psi))
     return np.concatenate(parts)[:count]
 
   return draw
@@ -124,6 +138,7 @@ class GeneratedSource:
     *,
     seed: int = 0,
     label: Any = None,
+    psi: float | Sequence[float] | None = None,
   ):
     """Initializes the source; samples are drawn on access.
 
@@ -135,10 +150,11 @@ class GeneratedSource:
       seed: seed of the latents.
       label: `[count, ...]` labels for a conditional generator; None leaves them
         to `draw_at`.
+      psi: truncation of styles; None for none.
     """
     self.shape = shape
     self._count, self._label = count, label
-    self._draw = functools.partial(draw_at, weights, seed=seed)
+    self._draw = functools.partial(draw_at, weights, seed=seed, psi=psi)
 
   def __len__(self) -> int:
     return self._count
@@ -188,6 +204,7 @@ class Sampler:
     seed: int = 0,
     batch_size: int = 256,
     label: Any = None,
+    psi: float | Sequence[float] | None = None,
   ) -> np.ndarray:
     """Draws samples; the i-th depends only on the seed and i.
 
@@ -198,17 +215,85 @@ class Sampler:
       label: class of all samples, or classes `[count]`; None for classes as
         frequent as among the training examples. For a generator of one's own,
         the labels `[count, ...]` that it takes.
+      psi: truncation of the styles of StyleGAN2, from 0 (their mean) to 1
+        (none), one number or one for each style; None for none.
 
     Returns:
       `[count, *shape]` float32, images in [-1, 1].
 
     Raises:
       ValueError: if count or batch_size is below 1, the generator takes no
-        labels, or the label is missing, out of range or of another length.
+        labels, the label is missing, out of range or of another length, or psi
+        is out of range or the generator has no styles.
     """
     label = self._checked_label(count, label)
-    options = dict(seed=seed, batch_size=batch_size, label=label)
+    options = dict(seed=seed, batch_size=batch_size, label=label, psi=psi)
     return self._draw(self.weights, count, **options)
+
+  def styles(
+    self, count: int, *, seed: int = 0, label: Any = None
+  ) -> np.ndarray:
+    """Computes the styles w of the samples that the call would draw.
+
+    Args:
+      count: number of samples.
+      seed: seed of the latents.
+      label: as for the call.
+
+    Returns:
+      `[count, L, W]` float32, for `synthesize`. In between lie the styles of an
+      interpolation: (1 - t) * first + t * second.
+
+    Raises:
+      ValueError: if the generator has no styles, or for a wrong label.
+    """
+    label = self._checked_label(count, label)
+    mapping = training.make_mapping_fn(self.gan)
+
+    @jax.jit
+    def run(weights, label):
+      key, indices = jax.random.key(seed), jax.numpy.arange(count)
+      return mapping(weights, _draws(self.gan, key, indices)[0], label)
+
+    return np.asarray(run(self.weights, label))
+
+  def synthesize(
+    self, styles: np.ndarray, *, seed: int | None = None
+  ) -> np.ndarray:
+    """Generates the examples of styles.
+
+    Args:
+      styles: styles, `[count, L, W]`.
+      seed: seed of the noise, that of the sample with the same index; None for
+        no noise, so that equal styles give equal examples.
+
+    Returns:
+      `[count, *shape]` float32.
+
+    Raises:
+      ValueError: if the generator has no styles, or the styles have another
+        shape.
+    """
+    synthesis = training.make_synthesis_fn(self.gan)
+    shape = (
+      style_lib.num_styles(self.gan, self.weights),
+      *style_lib.mean_style(self.weights).shape,
+    )
+    if np.ndim(styles) != 3 or np.shape(styles)[1:] != shape:
+      raise ValueError(
+        f'styles of shape {np.shape(styles)}: must be (count, {shape[0]}, '
+        f'{shape[1]})'
+      )
+
+    @jax.jit
+    def run(weights, styles):
+      keys = None
+      if seed is not None:
+        indices = jax.numpy.arange(len(styles))
+        keys = _draws(self.gan, jax.random.key(seed), indices)[1]
+      return synthesis(weights, styles, keys)
+
+    return np.asarray(run(self.weights, np.asarray(styles, np.float32)))
 
   def _checked_label(self, count: int, label: Any) -> Any:
     """Returns the labels of samples, those asked for or the default."""
@@ -236,6 +321,7 @@ class Sampler:
     seed: int = 0,
     devices: Sequence[jax.Device] = (),
     labels: LabelFn = lambda indices: None,
+    psi: float | Sequence[float] | None = None,
   ) -> GeneratedSource:
     """Returns samples as a source of examples, drawn on access.
 
@@ -246,9 +332,13 @@ class Sampler:
       labels: function that returns the labels of samples by index, for a
         generator of one's own. Samples of a run with classes have these as
         their labels, as frequent as among the training examples.
+      psi: as for the call.
+
+    Raises:
+      ValueError: if psi is out of range, or the generator has no styles.
     """
+    style_lib.check_psi(psi, self.gan, self.weights)
     draw_at = make_indexed_sampler(self.gan, devices, labels)
     label = class_labels.label_fn(self.gan)(np.arange(count))
-    return GeneratedSource(
-      draw_at, self.weights, self.shape, count, seed=seed, label=label
-    )
+    common = dict(seed=seed, label=label, psi=psi)
+    return GeneratedSource(draw_at, self.weights, self.shape, count, **common)

@@ -8,7 +8,9 @@ from gan_jax.training.ema import ema_update
 from gan_jax.training.ensemble import vectorize_members
 from gan_jax.training.eval_fns import (
   make_logits_fn,
+  make_mapping_fn,
   make_sample_fn,
+  make_synthesis_fn,
   player_weights,
 )
 from gan_jax.training.fused import fuse_steps
@@ -53,7 +55,9 @@ __all__ = [
   'make_gan_losses',
   'make_gradient_fn',
   'make_logits_fn',
+  'make_mapping_fn',
   'make_sample_fn',
+  'make_synthesis_fn',
   'make_schedule',
   'make_term',
   'make_train_step',

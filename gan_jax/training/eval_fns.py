@@ -57,6 +57,68 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
   return sample
 
 
+def make_mapping_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
+  """Builds the function from latents to styles, in evaluation mode.
+
+  Args:
+    gan: the GAN, whose generator has a mapping.
+
+  Returns:
+    Function (weights, latents `[B, Z]`, label `[B]` or None) -> styles
+    `[B, L, W]`. The weights are as for make_sample_fn.
+
+  Raises:
+    ValueError: if the generator has no mapping.
+  """
+  _check_styles(gan)
+
+  def mapping(weights, latents, label=None):
+    options = dict(train=False, key=None, axis_name=None)
+    options |= gan.generator.key_options(None)
+    call = functools.partial(
+      gan.generator.mapping, *weights, latents, **options
+    )
+    with labels.explain_missing_labels(
+      call, label, len(latents), player='generator'
+    ):
+      return precision.widen(call(label)[0])
+
+  return mapping
+
+
+def make_synthesis_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
+  """Builds the function from styles to examples, in evaluation mode.
+
+  Args:
+    gan: the GAN, whose generator has a synthesis.
+
+  Returns:
+    Function (weights, styles `[B, L, W]`, keys=None) -> examples `[B, ...]`.
+    The weights and keys are as for make_sample_fn.
+
+  Raises:
+    ValueError: if the generator has no synthesis.
+  """
+  _check_styles(gan)
+
+  def synthesis(weights, styles, keys=None):
+    options = dict(train=False, key=None, axis_name=None)
+    options |= gan.generator.key_options(keys)
+    return precision.widen(
+      gan.generator.synthesis(*weights, styles, **options)[0]
+    )
+
+  return synthesis
+
+
+def _check_styles(gan: gan_lib.GAN) -> None:
+  if gan.generator.mapping is None:
+    raise ValueError(
+      'the generator has no styles: it must have the methods mapping and '
+      'synthesis, as stylegan2 has'
+    )
+
+
 def make_logits_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
   """Builds the function from examples to logits, in evaluation mode.
 
