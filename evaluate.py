@@ -28,9 +28,7 @@ flags.DEFINE_integer('member', None, 'Member of an ensemble to score.')
 flags.DEFINE_enum(
   'weights', 'ema', ['ema', 'raw'], 'EMA weights of the run, or the raw ones.'
 )
-flags.DEFINE_float(
-  'psi', None, 'Truncation of the styles of StyleGAN2, from 0 to 1 (none).'
-)
+flags.DEFINE_float('psi', None, 'Truncation of styles, from 0 to 1 (none).')
 flags.DEFINE_string('samples', '', 'Folder of images, .npz or .npy to score.')
 flags.DEFINE_list(
   'value_range', ['-1', '1'], 'Range of float images in --samples and --data.'

@@ -1,4 +1,4 @@
-"""R3GAN on the 8 x 8 handwritten digits of scikit-learn, at 16 x 16.
+"""R3GAN on the 8 x 8 handwritten digits of scikit-learn.
 
   python train.py --config=configs/r3gan_digits.py
   python train.py --config=configs/r3gan_digits.py:conditional
@@ -26,21 +26,21 @@ def get_config(variant: str = ''):
   """
   config = common.base(variant, allowed=('', 'conditional', 'test'))
   config.data.name = 'digits'
-  config.data.digits.update(size=16, channels=1, test_fraction=0.2)
+  config.data.digits.update(size=8, channels=1, test_fraction=0.2)
   config.conditional = variant == 'conditional'
   common.r3gan(config, width=64, blocks=1)
-  config.num_steps = 1500
+  config.num_steps = 3000
   config.batch_size = 64
   config.latent_dim = 32
-  common.adam(config.d_optimizer, 5e-4, b1=0.0, b2=0.9)
-  common.adam(config.g_optimizer, 5e-4, b1=0.0, b2=0.9)
+  common.adam(config.d_optimizer, 1e-3, b1=0.0, b2=0.9)
+  common.adam(config.g_optimizer, 1e-3, b1=0.0, b2=0.9)
   config.schedules = (
     'd_optimizer.adam.b2+g_optimizer.adam.b2=cosine(0.9, 0.99);'
     'penalties.r1.weight+penalties.r2.weight=cosine(0.1, 0.01)'
   )
-  config.ema_decay = 0.995
+  config.ema_decay = 0.99
   config.log_every = 100
-  config.sample_every = config.checkpoint_every = 500
+  config.sample_every = config.checkpoint_every = 1000
   config.num_samples = 100
   config.eval.num_samples = 359  # as many as are held out
   return common.shrink(config) if variant == 'test' else config

@@ -1,5 +1,6 @@
 """Public functions inside jit, vmap and grad, with known and traced arrays."""
 
+import dataclasses
 import functools
 import inspect
 
@@ -121,6 +122,17 @@ ADAPT = functools.partial(augment.update_ada, interval_examples=4)
 ADA = training.Augmentation(augment.ada, ADAPT, augment.init_ada(HALF))
 GAN = tiny.gan()
 STATE, BATCH = tiny.init(GAN), tiny.batch()
+# Styles [B, 2, 3], from latents by one matrix.
+STYLE_WEIGHTS = {'w': jnp.ones((tiny.LATENT, 3))}, {}
+STYLE_GAN = dataclasses.replace(
+  GAN,
+  generator=networks.Network(
+    init=lambda key, z, label: STYLE_WEIGHTS,
+    apply=lambda p, s, z, label, **_: (z @ p['w'], s),
+    mapping=lambda p, s, z, label, **_: (jnp.stack([z @ p['w']] * 2, 1), s),
+    synthesis=lambda p, s, styles, **_: (styles.mean(axis=1) @ p['w'].T, s),
+  ),
+)
 STEP_ARGS = STATE, {'x': BATCH['x'][None]}, KEY
 D_WEIGHTS = STATE.discriminator.params, STATE.discriminator.batch_stats
 FUSED = fused.fuse_steps(
@@ -404,6 +416,14 @@ CALLS = {
     training.make_sample_fn(GAN),
     (STATE.ema, normal(6, 4, tiny.LATENT)),
   ),
+  'training.make_mapping_fn': (
+    training.make_mapping_fn(STYLE_GAN),
+    (STYLE_WEIGHTS, normal(6, 4, tiny.LATENT)),
+  ),
+  'training.make_synthesis_fn': (
+    training.make_synthesis_fn(STYLE_GAN),
+    (STYLE_WEIGHTS, normal(6, 4, 2, 3)),
+  ),
   'training.make_logits_fn': (
     training.make_logits_fn(GAN),
     (D_WEIGHTS, BATCH['x']),
@@ -442,6 +462,14 @@ CALLS = {
       GAN, weights, key, batches=2, batch_size=4
     ),
     (STATE.ema, KEY),
+  ),
+  'sampling.mean_style': (
+    sampling.mean_style,
+    ((STYLE_WEIGHTS[0], {'track_w': normal(1, 3)}),),
+  ),
+  'sampling.truncate_styles': (
+    lambda styles, mean: sampling.truncate_styles(styles, mean, 0.7),
+    (normal(6, 4, 2, 3), normal(1, 3)),
   ),
   'sampling.make_sampler': (
     lambda weights: sampling.make_sampler(GAN)(weights, 4),
