@@ -308,6 +308,17 @@ def _check_penalties(config: Config) -> None:
       f'the penalty {", ".join(wanting)} with discriminator.name={name!r}: this '
       f'model has no decoders; must be one of {", ".join(having)}'
     )
+  name, stride = (
+    config.generator.name,
+    config.penalties.path_length.batch_stride,
+  )
+  styled = name == 'own' or MODELS[name].has_styles
+  if 'path_length' in used_penalties(config) and stride > 1 and not styled:
+    having = [n for n, facts in MODELS.items() if facts.has_styles]
+    raise ValueError(
+      f'penalties.path_length.batch_stride={stride} with generator.name={name!r}: '
+      f'must be 1; more is for generators with styles: {", ".join(having)}'
+    )
 
 
 def _class_losses(config: Config) -> list[str]:

@@ -71,6 +71,7 @@ def evaluate(
   checkpoint: str = 'latest',
   weights: str = 'ema',
   member: int | None = None,
+  psi: float | None = None,
   generator: Any = None,
   discriminator: Any = None,
   **options: Any,
@@ -94,6 +95,7 @@ def evaluate(
     checkpoint: checkpoint of a run: 'latest', 'best' or a step.
     weights: weights of a run: 'ema' or 'raw'.
     member: member of an ensemble.
+    psi: truncation of the styles of StyleGAN2, from 0 to 1; None for none.
     generator: generator that the run was given; see gan_jax.load.
     discriminator: likewise.
     **options: further options of `config.eval`, such as features, num_real,
@@ -105,7 +107,8 @@ def evaluate(
 
   Raises:
     ValueError: if a metric or an option is unknown, a metric does not suit the
-      data, or there are no real examples.
+      data, there are no real examples, or a psi is given for what has no
+      styles.
     FileNotFoundError: if a file is missing.
   """
   names = metrics if isinstance(metrics, str) else ','.join(metrics)
@@ -122,6 +125,8 @@ def evaluate(
     base = dataclasses.asdict(run.config.eval)
   if references is None:
     raise ValueError('real=None: pass the real examples to compare with')
+  if psi is not None and run is None:
+    raise ValueError(f'psi={psi}: is for the samples of a run')
   if run is None:
     source = _open_examples(samples, 'samples', value_range)
     count = num_samples or len(source)
@@ -132,6 +137,7 @@ def evaluate(
       seed=seed,
       devices=devices,
       labels=run.labels,
+      psi=psi,
     )
   given = {**base, **({'metrics': names} if names else {}), **options}
   evaluator = evaluation.make_evaluator(

@@ -484,6 +484,29 @@ def test_penalties_of_examples_warn_of_batch_norm(penalty, player):
   assert caught[0].filename == __file__
 
 
+def test_a_part_of_the_batch_is_for_styles():
+  path_length = {'weight': 2.0, 'batch_stride': 2}
+  mapping = {
+    'data': {'name': 'digits'},
+    'generator': {'name': 'stylegan2'},
+    'penalties': {'path_length': path_length},
+  }
+  config_lib.resolve(mapping)
+  mapping['generator'] = {'name': 'mlp', 'mlp': {'norm': 'none'}}
+  with pytest.raises(ValueError, match='batch_stride=2 .*must be 1.*stylegan2'):
+    config_lib.resolve(mapping)
+
+
+def test_a_strength_that_a_schedule_raises():
+  ada = {'name': 'ada', 'ada': {'strength': 0.0, 'target': 0.0}}
+  mapping = {'data': {'name': 'digits'}, 'augment': ada}
+  with pytest.raises(ValueError, match='never augments anything'):
+    config_lib.resolve(mapping)
+  config_lib.resolve(
+    mapping | {'schedules': 'augment.ada.strength=cosine(0, 0.5)'}
+  )
+
+
 @pytest.mark.parametrize('name', ['sndcgan', 'sngan', 'biggan', 'fastgan'])
 def test_path_length_warns_of_generators_that_have_batch_norm(name):
   mapping = {

@@ -71,6 +71,13 @@ def test_what_does_not_fit(role, options, wanted):
     )
 
 
+def test_gains_count_the_blocks_of_the_whole_network():
+  module = r3gan.Generator(shape=(32, 32, 3), width=64, blocks=2)
+  variables = variables_of(module, Z)
+  kernel = variables['params']['stage_4']['block_0']['conv_0']['kernel']
+  assert abs(float(kernel.std()) / (0.8246 / 64**0.5) - 1) < 0.05
+
+
 @pytest.mark.slow
 def test_statistics_at_the_start():
   """Standard deviations of the authors' networks for CIFAR-10."""
