@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import networks, validation
-from gan_jax.layers import convolution, resample
+from gan_jax.layers import convolution, resample, temporal
 from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.spectral_norm import SpectralNorm
 
@@ -147,7 +147,7 @@ class ConvTranspose(_Layer):
 class Conv1D(_Layer):
   """Convolution over time, `[B, T, I]` to `[B, T / stride, features]`.
 
-  The padding is 'same': size - stride zeros in all, the odd one at the end.
+  The padding is 'same', see temporal.convolve_time.
 
   Attributes:
     size: length of the kernel, at least the stride.
@@ -159,16 +159,10 @@ class Conv1D(_Layer):
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool = False) -> Array:
-    if x.shape[1] % self.stride:
-      raise ValueError(
-        f'stride={self.stride}: must divide the {x.shape[1]} samples of the '
-        'input'
-      )
-    shape = (self.size, x.shape[-1], self.features)
-    kernel = self.kernel(shape, train)[None]
-    options = _over_time(self.size, self.stride)
-    y = convolution.convolve(x.astype(self.dtype)[:, None], kernel, **options)
-    return self.add_bias(y[:, 0])
+    kernel = self.kernel((self.size, x.shape[-1], self.features), train)
+    return self.add_bias(
+      temporal.convolve_time(x.astype(self.dtype), kernel, self.stride)
+    )
 
 
 class ConvTranspose1D(_Layer):
@@ -185,21 +179,12 @@ class ConvTranspose1D(_Layer):
   @nn.compact
   def __call__(self, x: Array, *, train: bool = False) -> Array:
     shape = (self.size, self.features, x.shape[-1])
-    kernel = self.kernel(shape, train, output_axis=1)[None]
-    options = _over_time(self.size, self.stride)
-    y = convolution.convolve_transpose(
-      x.astype(self.dtype)[:, None], kernel, **options
+    kernel = self.kernel(shape, train, output_axis=1)
+    return self.add_bias(
+      temporal.convolve_time_transpose(
+        x.astype(self.dtype), kernel, self.stride
+      )
     )
-    return self.add_bias(y[:, 0])
-
-
-def _over_time(size: int, stride: int) -> dict[str, Any]:
-  """Returns stride and 'same' padding of an image of one row."""
-  if not 1 <= stride <= size:
-    raise ValueError(f'stride={stride}: must be from 1 to size={size}')
-  padding = size - stride
-  sides = (padding // 2, padding - padding // 2)
-  return dict(stride=(1, stride), padding=((0, 0), sides))
 
 
 def pool(x: Array, pooling: str) -> Array:
