@@ -5,11 +5,16 @@ interprets only the few opcodes that `torch.save` writes for a dict of tensors,
 in a loop that knows numbers, text, tuples, lists, dicts and descriptions of
 tensors. It imports nothing, calls nothing that a file names and sets no
 attribute. Any other opcode or name is rejected.
+
+Pickled objects, such as the networks in snapshots of NVIDIA's projects, become
+a `Module`, a dict of their attributes, if the caller asks for it. Then a file
+may name any class or function: it stays a name, and what is made with it is a
+`Module` that holds nothing but the attributes in the file.
 """
 
 import itertools
 import pickletools
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Callable, NamedTuple
 
 # Storage types and the numpy types of their numbers.
 TYPES = {
@@ -36,8 +41,14 @@ _NAMES = {
   'torch.jit._pickle build_tensorlist': 'list',
   'collections OrderedDict': 'dict',
 }
+# Further names in a pickle of objects; all others are those of classes.
+_OBJECT_NAMES = {
+  'torch.storage _load_from_bytes': 'storage',
+  'torch_utils.persistence _reconstruct_persistent_obj': 'persistent',
+}
 _IGNORED = ('PROTO', 'FRAME')
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
+_BYTES = ('SHORT_BINBYTES', 'BINBYTES', 'BINBYTES8')
 _VALUES = (
   *('INT', 'BININT', 'BININT1', 'BININT2', 'LONG', 'LONG1', 'LONG4'),
   *('FLOAT', 'BINFLOAT', 'STRING', 'BINSTRING', 'SHORT_BINSTRING'),
@@ -56,7 +67,7 @@ class StorageType(NamedTuple):
 
 
 class Module(dict):
-  """A TorchScript module: its attributes by name."""
+  """A TorchScript module or a pickled object: its attributes by name."""
 
 
 class Tensor(NamedTuple):
@@ -75,14 +86,16 @@ class _Function(NamedTuple):
   name: str
 
 
-class _Storage(NamedTuple):
+class Storage(NamedTuple):
   """Numbers of one type, of which tensors are parts."""
 
   type: StorageType
   key: str
 
 
-def _named(module: Any, name: Any) -> StorageType | _Function:
+def _named(
+  module: Any, name: Any, with_objects: bool
+) -> StorageType | _Function:
   """Returns the stand-in of a name that a file imports."""
   if len(module) + len(name) > _MAX_LETTERS:
     raise ValueError(f'it has a name of more than {_MAX_LETTERS} characters')
@@ -92,12 +105,18 @@ def _named(module: Any, name: Any) -> StorageType | _Function:
     return _Function(found)
   if f'{module}.'.startswith('__torch__.'):
     return _Function('module')
+  if with_objects:
+    return _Function(_OBJECT_NAMES.get(f'{module} {name}', 'class'))
   raise ValueError(
     f'it imports {f"{module}.{name}"[:80]}, which is not allowed'
   )
 
 
-def _made(function: Any, arguments: Any) -> Any:
+def _made(
+  function: Any,
+  arguments: Any,
+  load_storage: Callable[[bytes], Storage] | None,
+) -> Any:
   """Returns the stand-in of the result of a call in a file."""
   match function, arguments:
     case _Function('dict'), ():
@@ -112,16 +131,22 @@ def _made(function: Any, arguments: Any) -> Any:
       return tensor
     case (
       _Function('tensor'),
-      (_Storage() as storage, int(offset), tuple(size), tuple(stride), *_),
+      (Storage() as storage, int(offset), tuple(size), tuple(stride), *_),
     ):
       return Tensor(*storage, offset, size, stride)
+    case _Function('storage'), (bytes(content),):
+      return load_storage(content)
+    case _Function('persistent'), ({'state': dict(attributes)},):
+      return Module(attributes)
+    case _Function('class'), _:
+      return Module()
   raise ValueError('it has a call that torch.save does not write')
 
 
 def _filled(target: Any, items: Any) -> dict:
   """Adds alternating keys and values to a dict and returns it."""
   items = list(items)
-  if type(target) is not dict or len(items) % 2:
+  if not isinstance(target, dict) or len(items) % 2:
     raise ValueError('it adds items to something other than a dict')
   for key, value in zip(items[::2], items[1::2]):
     if not isinstance(key, (str, int)):
@@ -130,7 +155,7 @@ def _filled(target: Any, items: Any) -> dict:
   return target
 
 
-def _storage(described: Any, types: dict[str, StorageType]) -> _Storage:
+def _storage(described: Any, types: dict[str, StorageType]) -> Storage:
   """Returns the stand-in of a storage and records its type."""
   match described:
     case ('storage', StorageType() as kind, str() | int() as key, _, _) | (
@@ -138,7 +163,7 @@ def _storage(described: Any, types: dict[str, StorageType]) -> _Storage:
     ):
       if types.setdefault(str(key), kind) != kind:
         raise ValueError(f'its storage {key!r:.80} has two types')
-      return _Storage(kind, str(key))
+      return Storage(kind, str(key))
   raise ValueError('it refers to something other than a storage of numbers')
 
 
@@ -179,7 +204,9 @@ class _Stack:
 
 
 def interpret(
-  stream: BinaryIO, types: dict[str, StorageType] | None = None
+  stream: BinaryIO,
+  types: dict[str, StorageType] | None = None,
+  load_storage: Callable[[bytes], Storage] | None = None,
 ) -> Any:
   """Returns the value described by the pickle at the position of a stream.
 
@@ -187,9 +214,13 @@ def interpret(
     stream: file, positioned at the pickle; left positioned after it.
     types: key -> type of the storages that the pickle refers to; updated in
       place.
+    load_storage: for a pickle of objects, function from the content of a torch
+      file with one storage, which such a pickle has in place of references, to
+      the storage. None refuses objects.
 
   Returns:
-    Numbers, text, tuples, lists, dicts and `Tensor`s; nothing else.
+    Numbers, text, tuples, lists, dicts, `Tensor`s and, with load_storage, bytes
+    and `Module`s; nothing else.
 
   Raises:
     ValueError: if the pickle contains, names or calls anything else.
@@ -202,7 +233,7 @@ def interpret(
       return stack.pop()
     if name in _CONSTANTS:
       stack.push(_CONSTANTS[name])
-    elif name in _VALUES:
+    elif name in _VALUES or (name in _BYTES and load_storage):
       stack.push(_checked(value))
     elif name == 'MARK':
       stack.mark()
@@ -213,11 +244,13 @@ def interpret(
     elif name in ('GET', 'BINGET', 'LONG_BINGET'):
       stack.push(stack.memo[int(value)])
     elif name == 'GLOBAL':
-      stack.push(_named(*value.split(' ', 1)))
+      stack.push(_named(*value.split(' ', 1), load_storage is not None))
     elif name == 'BINPERSID':
       stack.push(_storage(stack.pop(), types))
+    elif load_storage and _contain_object(stack, name, load_storage):
+      pass
     elif name not in _IGNORED:
-      _contain(stack, name)
+      _contain(stack, name, load_storage)
   raise ValueError(f'it has more than {_MAX_OPCODES:,} operations')
 
 
@@ -227,7 +260,35 @@ def _checked(value: Any) -> Any:
   return value
 
 
-def _contain(stack: _Stack, name: str) -> None:
+def _contain_object(
+  stack: _Stack, name: str, load_storage: Callable[[bytes], Storage]
+) -> bool:
+  """Interprets an opcode of sets and objects; returns whether it is one.
+
+  What is added to a set, and a state that is not a dict, is left out.
+  """
+  match name:
+    case 'EMPTY_SET':
+      stack.push(Module())
+    case 'FROZENSET':
+      stack.take()
+      stack.push(Module())
+    case 'ADDITEMS':
+      stack.take()
+    case 'NEWOBJ_EX':
+      stack.push(_made(*stack.take(3)[:2], load_storage))
+    case 'BUILD' if type(stack.top()) is not dict:
+      stack.pop()
+    case _:
+      return False
+  return True
+
+
+def _contain(
+  stack: _Stack,
+  name: str,
+  load_storage: Callable[[bytes], Storage] | None,
+) -> None:
   """Interprets an opcode of containers or calls."""
   match name:
     case 'EMPTY_TUPLE' | 'EMPTY_LIST' | 'EMPTY_DICT':
@@ -247,9 +308,9 @@ def _contain(stack: _Stack, name: str) -> None:
       items = stack.take(2 if name == 'SETITEM' else None)
       _filled(stack.top(), items)
     case 'STACK_GLOBAL':
-      stack.push(_named(*stack.take(2)))
+      stack.push(_named(*stack.take(2), load_storage is not None))
     case 'REDUCE' | 'NEWOBJ':
-      stack.push(_made(*stack.take(2)))
+      stack.push(_made(*stack.take(2), load_storage))
     case 'BUILD':
       attributes = stack.pop()
       if isinstance(stack.top(), Module) and type(attributes) is dict:

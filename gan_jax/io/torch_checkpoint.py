@@ -1,9 +1,10 @@
 """Reads the tensors of a torch file without torch and without unpickling it.
 
-A `.pth` file is a pickle, and unpickling it may run any code. Nothing is
-unpickled here: see pickle_opcodes.
+A `.pth` or `.pkl` file is a pickle, and unpickling it may run any code. Nothing
+is unpickled here: see pickle_opcodes.
 """
 
+import contextlib
 import io
 import math
 import pathlib
@@ -17,6 +18,7 @@ from gan_jax.io import files, pickle_opcodes
 _MAGIC = 0x1950A86A20F9469CFC6C  # files written before torch 1.6
 # Bounds, far above any state dict of the networks that metrics need.
 _MAX_BYTES = 2**30  # size of a file
+_MAX_SNAPSHOT_BYTES = 2**33  # of three networks and two optimizers
 _MAX_COPIES = 4  # bytes of all tensors, relative to the size of the file
 _MAX_LETTERS = 1000  # length of the path of a tensor
 
@@ -52,7 +54,7 @@ def _last(offset, size, stride):
   return offset + sum((n - 1) * step for n, step in zip(size, stride))
 
 
-def _read_zip(data):
+def _read_zip(data, load_storage=None):
   archive = zipfile.ZipFile(io.BytesIO(data))
   names = archive.namelist()
   if len(set(names)) < len(names):
@@ -74,7 +76,8 @@ def _read_zip(data):
   if f'{root}byteorder' in names and read(f'{root}byteorder') != b'little':
     raise ValueError('its byte order is not little-endian')
   types: dict[str, pickle_opcodes.StorageType] = {}
-  found = pickle_opcodes.interpret(io.BytesIO(read(f'{root}data.pkl')), types)
+  stream = io.BytesIO(read(f'{root}data.pkl'))
+  found = pickle_opcodes.interpret(stream, types, load_storage)
   keys = [key for key in types if f'{root}data/{key}' in names]
   return found, {key: read(f'{root}data/{key}') for key in keys}
 
@@ -105,7 +108,6 @@ def _tensors(found: Any, storages, most: int) -> dict[str, np.ndarray]:
     )
   if not isinstance(found, dict):
     raise ValueError(f'it contains a {type(found).__name__}, not a state dict')
-  views = {}
   for name, value in found.items():
     if not isinstance(name, str) or not isinstance(
       value, pickle_opcodes.Tensor
@@ -114,7 +116,12 @@ def _tensors(found: Any, storages, most: int) -> dict[str, np.ndarray]:
         f'its entry {name!r:.80} is a {type(value).__name__}, not a tensor: it '
         'is not a state dict'
       )
-    views[name] = _array(value, storages)
+  return _arrays(found, storages, most)
+
+
+def _arrays(found: dict, storages, most: int) -> dict:
+  """Returns the arrays of described tensors, by the same keys."""
+  views = {name: _array(value, storages) for name, value in found.items()}
   if sum(view.nbytes for view in views.values()) > most:
     raise ValueError(f'its tensors have more than {most:,} bytes in total')
   return {
@@ -144,6 +151,91 @@ def _flat(module: Any) -> dict[str, pickle_opcodes.Tensor]:
       inner = [(f'{name}.{k}'.lstrip('.'), v) for k, v in value.items()]
       waiting += reversed(inner)
   return found
+
+
+def _module_states(found: Any) -> dict[str, dict[str, pickle_opcodes.Tensor]]:
+  """Returns the tensors of the modules in a dict of them."""
+  if isinstance(found, pickle_opcodes.Module):
+    found = {'': found}
+  if not isinstance(found, dict):
+    raise ValueError(f'it contains a {type(found).__name__}, not modules')
+  states = {str(k): _module_state(v) for k, v in found.items()}
+  states = {name: state for name, state in states.items() if state}
+  if not states:
+    raise ValueError('it has no module with tensors')
+  return states
+
+
+def _module_state(module: Any) -> dict[str, pickle_opcodes.Tensor]:
+  """Returns the tensors of a pickled torch.nn.Module, as its state_dict."""
+  found, seen, waiting = {}, set(), [('', module)]
+  while waiting:
+    prefix, value = waiting.pop()
+    if len(prefix) > _MAX_LETTERS:
+      raise ValueError(f'a name has more than {_MAX_LETTERS} characters')
+    if not isinstance(value, pickle_opcodes.Module) or id(value) in seen:
+      continue
+    seen.add(id(value))
+    own, inner = {}, value.get('_modules')
+    for part in (value.get('_parameters'), value.get('_buffers')):
+      own |= part if isinstance(part, dict) else {}
+    for name, tensor in own.items():
+      if isinstance(tensor, pickle_opcodes.Tensor):
+        found[f'{prefix}{name}'] = tensor
+    if isinstance(inner, dict):
+      below = [(f'{prefix}{name}.', x) for name, x in inner.items()]
+      waiting += reversed(below)
+  return found
+
+
+def read_pickled_modules(
+  path: str | pathlib.Path,
+) -> dict[str, dict[str, np.ndarray]]:
+  """Reads the tensors of pickled modules, not their code.
+
+  Args:
+    path: path of a file written by pickle.dump or torch.save from a dict of
+      torch.nn.Modules, such as the `network-snapshot-*.pkl` of NVIDIA's
+      projects, whose modules have their source with them; of at most 8 GiB.
+
+  Returns:
+    Key of the module in the dict -> name, as in its state dict -> array.
+    Entries that are not modules are left out. A file of one module has the key
+    ''.
+
+  Raises:
+    OSError: if the file cannot be opened.
+    ValueError: if the file is damaged or has no module with tensors; the
+      message names it.
+  """
+  data = files.read_bounded(pathlib.Path(path), most=_MAX_SNAPSHOT_BYTES)
+  storages: dict[str, bytes] = {}
+
+  def load_storage(content):
+    storage, inner = _read_legacy(content)
+    if not isinstance(storage, pickle_opcodes.Storage):
+      raise ValueError('it has a storage with something else in it')
+    # The keys in these files are unique in each of them only.
+    key = f'embedded {len(storages)}'
+    storages[key] = inner[storage.key]
+    return storage._replace(key=key)
+
+  with _named_errors(path, 'pickle of torch modules'):
+    if data.startswith(b'PK'):
+      found, stored = _read_zip(data, load_storage)
+      storages |= stored
+    else:
+      stream = io.BytesIO(data)
+      found = pickle_opcodes.interpret(stream, load_storage=load_storage)
+    states = _module_states(found)
+    flat = {
+      (k, name): x for k, state in states.items() for name, x in state.items()
+    }
+    arrays = _arrays(flat, storages, _MAX_COPIES * len(data))
+  result: dict[str, dict[str, np.ndarray]] = {key: {} for key in states}
+  for (key, name), array in arrays.items():
+    result[key][name] = array
+  return result
 
 
 def read_torchscript(path: str | pathlib.Path) -> dict[str, np.ndarray]:
@@ -182,10 +274,17 @@ def read_state_dict(path: str | pathlib.Path) -> dict[str, np.ndarray]:
 
 def _read(path, what, tensors_of):
   data = files.read_bounded(pathlib.Path(path), most=_MAX_BYTES)
-  try:
+  with _named_errors(path, what):
     read = _read_zip if data.startswith(b'PK') else _read_legacy
     found, storages = read(data)
     return _tensors(tensors_of(found), storages, _MAX_COPIES * len(data))
+
+
+@contextlib.contextmanager
+def _named_errors(path, what):
+  """Turns any error into a ValueError that names the file."""
+  try:
+    yield
   except Exception as error:  # damaged files can raise any type
     reason = files.short_message(error)
     raise ValueError(f'{path} is not a readable {what}: {reason}') from error
