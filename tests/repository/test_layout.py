@@ -31,7 +31,7 @@ LEVELS = (
   {'config', 'losses', 'penalties', 'augment', 'layers', 'metrics'}
   | {'distributed', 'report'},
   {'models', 'data', 'training'},
-  {'sampling'},
+  {'sampling', 'conversion'},
   {'evaluation', 'export'},
   {'experiment'},
   {'runner'},
