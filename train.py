@@ -32,7 +32,7 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Directory of the run; default: runs/ and the config.'
 )
 _INIT_FROM = flags.DEFINE_string(
-  'init_from', '', 'Workdir of another run: start from its weights.'
+  'init_from', '', 'Workdir, or file of runner.convert_weights, to start from.'
 )
 _PRINT_CONFIG = flags.DEFINE_bool(
   'print_config', False, 'Print every field of the resolved config, and exit.'

@@ -12,7 +12,7 @@ import numpy as np
 from gan_jax import config as config_lib
 from gan_jax import training
 from gan_jax.distributed import multihost
-from gan_jax.experiment import build_gan, compatibility, run_dir
+from gan_jax.experiment import build_gan, compatibility, pretrained, run_dir
 from gan_jax.io import checkpoint, files
 
 
@@ -47,7 +47,7 @@ def restore_or_initialize(
     workdir: the run's directory, made if missing; None for a run that writes
       nothing.
     init_from: directory of another run, whose weights (not its optimizer or
-      step) a new run takes; '' for none.
+      step) a new run takes, or a file of runner.convert_weights; '' for none.
 
   Returns:
     The resume point.
@@ -159,7 +159,11 @@ def check_start(
 
 
 def _weights_of(experiment, init_from) -> training.GANState:
-  """Reads a state of the same networks from another run."""
+  """Reads a state of the same networks from another run, or from a file."""
+  if pretrained.is_pretrained(init_from):
+    found = pretrained.load_pretrained(init_from)
+    like = experiment.abstract_state()
+    return pretrained.as_state(found, like, str(init_from))
   gan, other, shape, trained = run_dir.restore(
     init_from, parts=experiment.parts
   )

@@ -8,7 +8,13 @@ import numpy as np
 
 from gan_jax import __version__, losses, sampling, training
 from gan_jax import config as config_lib
-from gan_jax.experiment import build_gan, build_hparams, own_parts, sweep
+from gan_jax.experiment import (
+  build_gan,
+  build_hparams,
+  own_parts,
+  pretrained,
+  sweep,
+)
 from gan_jax.experiment.own_parts import OwnParts
 from gan_jax.io import checkpoint as checkpoint_lib
 from gan_jax.io import files
@@ -295,7 +301,8 @@ def load_sampler(
   """Loads the generator of a run as a sampling function.
 
   Args:
-    workdir: directory of the run.
+    workdir: directory of the run; or a file of runner.convert_weights, which
+      has no checkpoints or members.
     weights: 'ema' or 'raw'; batch norm statistics are recomputed for either.
     checkpoint: 'latest', 'best' or a step.
     member: index of a member of an ensemble.
@@ -314,6 +321,8 @@ def load_sampler(
   """
   if weights not in ('ema', 'raw'):
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
+  if pretrained.is_pretrained(workdir):
+    return pretrained.make_sampler(pretrained.load_pretrained(workdir), weights)
   parts = own_parts.make_own_parts(
     generator=generator, discriminator=discriminator, loss=loss
   )

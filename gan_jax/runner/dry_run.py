@@ -28,8 +28,8 @@ def dry_run(
     config: resolved config.
     workdir: directory of the run; None for a run that writes nothing.
     parts: networks, loss and data in place of the config's.
-    init_from: directory of another run, from whose weights it starts; '' for
-      none.
+    init_from: directory of another run, or file of convert_weights, from whose
+      weights it starts; '' for none.
 
   Returns:
     Lines of text.

@@ -32,7 +32,8 @@ def launch(
     parts: networks, loss and data in place of the config's, arguments of
       `train` by name.
     config_file: config file that they come from.
-    init_from: directory of another run to take the weights from; '' for none.
+    init_from: directory of another run, or file of convert_weights, to take
+      the weights from; '' for none.
     coordinator: host:port of process 0; see multihost.initialize.
     num_processes: number of processes of the job; 0 to detect it.
     process_id: index of this process; -1 to detect it.
@@ -90,7 +91,8 @@ def dry_run(
     config: resolved config.
     workdir: directory of the run.
     parts: networks, loss and data in place of the config's, as in `launch`.
-    init_from: directory of another run to take the weights from; '' for none.
+    init_from: directory of another run, or file of convert_weights, to take
+      the weights from; '' for none.
 
   Raises:
     SystemExit: with a line and status 1 for a user's error, as `launch`.

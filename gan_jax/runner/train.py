@@ -107,8 +107,8 @@ def train(
     config_file: config file whose `get_parts` returned these parts, for
       evaluate.py to find them again. A config given by its path is read for
       `get_parts`, too.
-    init_from: directory of another run, from whose weights a new run starts;
-      '' for none.
+    init_from: directory of another run, or file of convert_weights, from whose
+      weights a new run starts; '' for none.
     quiet: whether to print nothing.
     should_stop: called after every call of the compiled program; True stops
       the run and saves it.

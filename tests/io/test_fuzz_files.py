@@ -24,6 +24,7 @@ from gan_jax.evaluation import feature_cache
 from gan_jax.evaluation.networks import inception_weights, mnist_classifier
 from gan_jax.io import checkpoint, jsonl, torch_checkpoint
 from tests.evaluation import test_inception_weights as test_weights
+from tests.helpers import torch_pickles
 from tests.helpers.fuzzing import fuzz
 
 pytestmark = pytest.mark.slow
@@ -308,6 +309,17 @@ def test_pickles_in_torch_files(draw):
     found = outcome('a.pth', content, read)
     if found is not None:
       assert all(x.nbytes <= 128 for x in found.values())
+
+
+@fuzz(100)
+@given(draw=st.data())
+def test_pickles_of_modules(draw):
+  content = torch_pickles.snapshot({'G': {'a.weight': np.ones((4, 4), 'f4')}})
+  content = draw.draw(changed(content))
+  found = outcome('a.pkl', content, torch_checkpoint.read_pickled_modules)
+  if found is not None:
+    arrays = [x for state in found.values() for x in state.values()]
+    assert sum(x.nbytes for x in arrays) < 8 * len(content)
 
 
 @fuzz(60)
