@@ -10,7 +10,7 @@ import pytest
 
 import gan_jax
 from gan_jax import config as config_lib
-from gan_jax import data, experiment
+from gan_jax import data, experiment, sampling
 from gan_jax.experiment import pretrained, resume
 from tests.helpers import published
 
@@ -118,6 +118,8 @@ def test_load_samples_from_a_file(path):
   apply = jax.jit(lambda v, z, k: module.apply(v, z, train=False, keys=k))
   expected = apply(variables, latents, noise)
   np.testing.assert_allclose(images, expected, rtol=1e-4, atol=1e-4)
+  mean = stylegan2()['G_ema']['mapping.w_avg']
+  np.testing.assert_array_equal(sampling.mean_style(sampler.weights), mean)
   raw = gan_jax.load(path, weights='raw').weights
   chex.assert_trees_all_equal(raw, found.weights['generator'])
 
