@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import conversion, models
+from gan_jax import conversion
 from tests.helpers import published
 
 # Architectures by the authors' names and by ours.
@@ -222,44 +222,3 @@ def test_numbers_of_stages(count):
   state = published.r3gan_generator((2,) * count, group=2)
   with pytest.raises(ValueError, match=f'{count} stages; must be one of'):
     conversion.CONVERTERS['r3gan'].generator(state)
-
-
-# ---- Beside PyTorch.
-
-
-def ours(network, player, found, x, label):
-  """Outputs of our network, without noise."""
-  fields = {'shape': found.shape} if player == 'generator' else {}
-  cls = getattr(getattr(models, network), player.capitalize())
-  module = cls(**fields, **found.fields)
-  variables = {'params': found.params, 'batch_stats': found.batch_stats}
-  apply = jax.jit(lambda v, x, y: module.apply(v, x, y, train=False))
-  return apply(variables, x, label)
-
-
-@pytest.mark.filterwarnings('ignore')  # of torch
-@pytest.mark.parametrize('network, options', CASES)
-def test_outputs_are_those_of_torch(network, options):
-  torch = pytest.importorskip(
-    'torch', reason="torch is not there: pip install '.[parity]'"
-  )
-  from tests.helpers import torch_forward
-
-  rng, classes = np.random.default_rng(0), options['classes']
-  label = rng.integers(0, classes, 4) if classes else None
-  one_hot = torch.eye(classes)[label] if classes else None
-  for player in PLAYERS:
-    state, found = converted(network, player, **options)
-    state = {name: torch.from_numpy(np.asarray(x)) for name, x in state.items()}
-    forward = getattr(torch_forward, f'{network}_{player}')
-    if player == 'generator':
-      x = rng.normal(size=(4, found.latent_dim)).astype(np.float32)
-      expected = forward(state, torch.from_numpy(x), one_hot)
-      expected = expected.permute(0, 2, 3, 1)
-    else:
-      x = rng.normal(size=(4, *found.shape)).astype(np.float32)
-      image = torch.from_numpy(x).permute(0, 3, 1, 2)
-      expected = forward(state, image, one_hot, group=4)
-    expected = np.asarray(expected)
-    difference = np.abs(ours(network, player, found, x, label) - expected)
-    assert difference.max() < 1e-4 * expected.std()

@@ -1,13 +1,24 @@
-"""Forward passes of StyleGAN2 and R3GAN in PyTorch, of state dicts.
+"""Outputs of converted networks beside those of PyTorch.
 
-Straight from the equations: one kernel for each example, filters as
-convolutions, the authors' names of tensors and their order of axes, NCHW.
+The forward passes in PyTorch take state dicts and are straight from the
+equations: one kernel for each example, filters as convolutions, the authors'
+names of tensors and their order of axes, NCHW.
 """
 
 import math
 
-import torch
-import torch.nn.functional as F
+import jax
+import numpy as np
+import pytest
+
+from gan_jax import models
+from tests.conversion.test_conversion import CASES, PLAYERS, converted
+
+torch = pytest.importorskip(
+  'torch', reason="torch is not there: pip install '.[parity]'"
+)
+F = torch.nn.functional
+pytestmark = pytest.mark.filterwarnings('ignore')  # of torch
 
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
 
@@ -215,3 +226,45 @@ def r3gan_discriminator(state, image, one_hot, group):
   if one_hot is None:
     return x[:, 0]
   return (x * (one_hot @ state['Model.EmbeddingLayer.weight'].T)).sum(dim=1)
+
+
+# ---- Ours beside them.
+
+FORWARD = {
+  ('stylegan2', 'generator'): stylegan2_generator,
+  ('stylegan2', 'discriminator'): stylegan2_discriminator,
+  ('r3gan', 'generator'): r3gan_generator,
+  ('r3gan', 'discriminator'): r3gan_discriminator,
+}
+
+
+def ours(network, player, found, x, label):
+  """Outputs of our network, without noise."""
+  fields = {'shape': found.shape} if player == 'generator' else {}
+  cls = getattr(getattr(models, network), player.capitalize())
+  module = cls(**fields, **found.fields)
+  variables = {'params': found.params, 'batch_stats': found.batch_stats}
+  apply = jax.jit(lambda v, x, y: module.apply(v, x, y, train=False))
+  return apply(variables, x, label)
+
+
+@pytest.mark.parametrize('network, options', CASES)
+def test_outputs_are_those_of_torch(network, options):
+  rng, classes = np.random.default_rng(0), options['classes']
+  label = rng.integers(0, classes, 4) if classes else None
+  one_hot = torch.eye(classes)[label] if classes else None
+  for player in PLAYERS:
+    state, found = converted(network, player, **options)
+    state = {name: torch.from_numpy(np.asarray(x)) for name, x in state.items()}
+    forward = FORWARD[network, player]
+    if player == 'generator':
+      x = rng.normal(size=(4, found.latent_dim)).astype(np.float32)
+      expected = forward(state, torch.from_numpy(x), one_hot)
+      expected = expected.permute(0, 2, 3, 1)
+    else:
+      x = rng.normal(size=(4, *found.shape)).astype(np.float32)
+      image = torch.from_numpy(x).permute(0, 3, 1, 2)
+      expected = forward(state, image, one_hot, group=4)
+    expected = np.asarray(expected)
+    difference = np.abs(ours(network, player, found, x, label) - expected)
+    assert difference.max() < 1e-4 * expected.std()
