@@ -65,10 +65,11 @@ def wavegan(config, *, width: int):
   config.latents.name = 'uniform'
   config.latent_dim = 100
   config.loss = 'non_saturating'
+  config.generator.wavegan.norm = 'batch'  # learns 10 times faster
   config.penalties.r1.update(weight=1.0, every=4)
-  adam(config.d_optimizer, 2e-4, b1=0.5, b2=0.9)
-  adam(config.g_optimizer, 2e-4, b1=0.5, b2=0.9)
-  config.ema_decay = 0.999
+  adam(config.d_optimizer, 1e-3, b1=0.0, b2=0.99)
+  adam(config.g_optimizer, 1e-3, b1=0.0, b2=0.99)
+  config.ema_decay = 0.995
 
 
 def shrink(config):

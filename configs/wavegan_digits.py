@@ -27,7 +27,7 @@ def get_config(variant: str = ''):
   config = common.base(variant)
   config.data.name = 'audio'
   config.data.audio.update(length=8192, sample_rate=8000, test_fraction=0.1)
-  common.wavegan(config, width=16)
+  common.wavegan(config, width=32)
   config.num_steps = 20_000
   config.batch_size = 32
   config.log_every = 200
