@@ -113,6 +113,38 @@ def sample_labels(gan: GAN, key: Array, indices: Array, real_label: Any) -> Any:
   return (uniform[:, None] >= edges[None]).sum(axis=1).astype(jnp.int32)
 
 
+def _sample_inputs(gan: GAN, batch, key, indices):
+  """Returns latents and labels of generated examples, the batch's if given."""
+  latents, fake_label = batch.get('latents'), batch.get('fake_label')
+  if latents is None:
+    latents = sample_latents(gan, key, indices)
+  if fake_label is None:
+    fake_label = sample_labels(gan, key, indices, batch.get('label'))
+  return latents, fake_label
+
+
+def _discriminate_both(gan: GAN, discriminate, before, inputs, label):
+  """Applies the discriminator to real and fake, as one batch or as two.
+
+  Args:
+    gan: the GAN.
+    discriminate: function of players.Players.
+    before: statistics of the discriminator.
+    inputs: real and fake inputs.
+    label: real and fake labels.
+
+  Returns:
+    The outputs for real and for fake, and the new statistics.
+  """
+  if gan.joint_batch:
+    both = _concatenate(*zip(inputs, label))
+    outputs, batch_stats = discriminate(before, *both, parts=(0, 1))
+    return _split_halves(outputs), batch_stats
+  real, now = discriminate(before, inputs[0], label[0], parts=(0,))
+  fake, now = discriminate(now, inputs[1], label[1], parts=(1,))
+  return (real, fake), now
+
+
 def _concatenate(*trees: Any) -> Any:
   """Concatenates trees of arrays along their first axes."""
   return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
@@ -282,32 +314,19 @@ def make_gan_losses(
     players = players_lib.make_players(
       gan, loss.output, (g_params, d_params), state, network_keys, axis_name
     )
-    discriminate = players.discriminate
 
     # ---- The generator and the inputs of the discriminator.
-    latents = batch.get('latents')
-    if latents is None:
-      latents = sample_latents(gan, key, indices)
-    fake_label = batch.get('fake_label')
-    if fake_label is None:
-      fake_label = sample_labels(gan, key, indices, real_label)
+    latents, fake_label = _sample_inputs(gan, batch, key, indices)
     fake, styles, g_batch_stats = players.generate(latents, fake_label)
     _check_fake(fake, real)
     make_inputs = _make_inputs(gan, state, key, indices)
     inputs = make_inputs(real, _REAL), make_inputs(fake, _FAKE)
 
-    # ---- The discriminator, on one batch or on two.
-    before = state.discriminator.batch_stats
-    if gan.joint_batch:
-      both = _concatenate((inputs[0], real_label), (inputs[1], fake_label))
-      outputs, d_batch_stats = discriminate(before, *both, parts=(0, 1))
-      outputs = _split_halves(outputs)
-    else:
-      real_output, now = discriminate(before, inputs[0], real_label)
-      fake_output, d_batch_stats = discriminate(
-        now, inputs[1], fake_label, parts=(1,)
-      )
-      outputs = real_output, fake_output
+    # ---- The discriminator.
+    before, discriminate = state.discriminator.batch_stats, players.discriminate
+    outputs, d_batch_stats = _discriminate_both(
+      gan, discriminate, before, inputs, (real_label, fake_label)
+    )
     to_logits = _make_logit_reader(loss, outputs, axis_name)
     outputs_fn = lambda label: (
       lambda x: discriminate(before, x, label, parts=(2,))[0]
