@@ -48,6 +48,7 @@ BENCHMARKS = (
   Benchmark('mixture_speed', torch=True),
   Benchmark('dcgan_step', torch=True),
   Benchmark('residual_step', torch=True),
+  Benchmark('modern_step', torch=True),
   Benchmark('gpu', torch=True),
   Benchmark('feed'),
   Benchmark('scaling', 'scaling.md'),

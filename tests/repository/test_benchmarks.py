@@ -1,5 +1,6 @@
 """Tests of the benchmarks that do not measure anything."""
 
+import functools
 import json
 import os
 import pathlib
@@ -9,9 +10,13 @@ import sys
 import textwrap
 import types
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from gan_jax import config as config_lib
+from gan_jax import layers
 from gan_jax.experiment import program as program_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -281,6 +286,131 @@ def test_gpu_compares_the_same_networks(importable):
   assert dcgan.config.generator.dcgan.width == 4
   assert dcgan.config.penalties.r1.weight == 0
   assert dcgan.config.compute_dtype == 'bfloat16'
+
+
+@pytest.mark.parametrize(
+  ('name', 'parameters'),
+  [
+    ('StyleGAN2', 314_387 + 324_993),
+    ('R3GAN', 145_600 + 141_568),
+    ('FastGAN', 618_932 + 147_808),
+    ('WaveGAN', 683_009 + 273_537),
+  ],
+)
+def test_sizes_of_modern_networks(importable, name, parameters):
+  import modern_jax
+  import modern_step
+
+  sizes = modern_step.make_sizes(name, short=False)
+  short = modern_step.make_sizes(name, short=True)
+  assert short['width'] == sizes['width'] // 4 and short['batch'] == 4
+  channels, *sides = sizes['shape']
+  inputs = (sizes['latent_dim'],), (*sides, channels)
+  found = 0
+  for module, shape in zip(modern_jax.make_networks(name, sizes, {}), inputs):
+    init = functools.partial(module.init, train=False)
+    x = jax.ShapeDtypeStruct((sizes['batch'], *shape), jnp.float32)
+    params = jax.eval_shape(init, jax.random.key(0), x)['params']
+    found += sum(leaf.size for leaf in jax.tree.leaves(params))
+  assert found == parameters
+
+
+def test_ways_to_write_modern_networks(importable):
+  import modern_step
+
+  ways = modern_step.torch_ways('StyleGAN2', 'float32', on_gpu=False)
+  assert len(ways) == 4
+  title = 'PyTorch, a kernel per example, channels_last'
+  assert ways[title] == dict(
+    layout='channels_last', scales_kernels=1, compiled=False, dtype='float32'
+  )
+  assert list(modern_step.torch_ways('WaveGAN', 'float32', on_gpu=False)) == [
+    'PyTorch'
+  ]
+  assert list(modern_step.torch_ways('R3GAN', 'bfloat16', on_gpu=True)) == [
+    'PyTorch, eager',
+    'PyTorch, compiled',
+  ]
+
+
+def test_parameters_get_the_names_and_axes_of_pytorch(importable):
+  import modern_jax
+
+  def found(path, *shape):
+    name, x = modern_jax.to_torch(path, np.zeros(shape))
+    return name, x.shape
+
+  assert found('Block_0/Conv_1/kernel', 3, 5, 2, 7) == (
+    'block_0.conv_1.weight',
+    (7, 2, 3, 5),
+  )
+  assert found('Conv1D_0/kernel', 5, 2, 7) == ('conv1d_0.weight', (7, 2, 5))
+  assert found('Dense_0/kernel', 2, 7) == ('dense_0.weight', (7, 2))
+  assert found('a/constant', 4, 5, 7) == ('a.constant', (7, 4, 5))
+  assert found('BatchNorm_0/scale', 7) == ('batchnorm_0.weight', (7,))
+  assert found('noise/scale') == ('noise.scale', ())
+
+
+def test_wavegan_is_mirrored(importable):
+  """Compares with sound that is padded as in PyTorch, by 11 and 10 zeros."""
+  import modern_jax
+
+  draw = np.random.default_rng(0).standard_normal
+  x, kernel = draw((1, 8, 1), np.float32), draw((25, 1, 1), np.float32)
+  conv = layers.Conv1D(1, size=25, stride=4, use_bias=False)
+  y = conv.apply({'params': {'kernel': kernel}}, x)
+  padded = np.pad(modern_jax.channels_first(x)[0, 0], (11, 10))
+  mirrored = modern_jax.mirror('Conv1D_0/kernel', kernel)[:, 0, 0]
+  want = np.correlate(padded, mirrored)[::4]
+  np.testing.assert_allclose(
+    modern_jax.channels_first(y)[0, 0], want, rtol=1e-5
+  )
+  bias = np.arange(64)  # 32 samples of 2 channels
+  found = modern_jax.mirror('Dense_0/bias', bias).reshape(2, 32)
+  np.testing.assert_array_equal(found[0], np.arange(62, -1, -2))
+
+
+def test_memory_is_that_of_the_process(importable):
+  import memory
+
+  before = memory.resident_mib()
+  block = np.ones(20 * 2**17)  # 20 MiB
+  assert memory.resident_mib() > before + 15
+  assert memory.peak_mib() >= before + 15
+  assert block.sum() == block.size
+
+
+def test_other_networks_in_pytorch_are_refused(importable):
+  import modern_step
+
+  worker = lambda **info: types.SimpleNamespace(info=info)
+  ours, torch = worker(parameters=3), worker(parameters=3, difference=1e-6)
+  modern_step.check('R3GAN', ours, torch)
+  torch.info['difference'] = float('nan')
+  with pytest.raises(AssertionError, match='R3GAN: relative difference nan'):
+    modern_step.check('R3GAN', ours, torch)
+
+
+def test_pytorch_is_measured_again_with_all_threads(importable, turns):
+  import modern_step
+
+  def contender(cpu, **info):
+    run = lambda **request: turns.Spent(4.0, cpu + 10 * (request['steps'] > 2))
+    worker = types.SimpleNamespace(run=run, info={'peak_mib': 5.0} | info)
+    return modern_step.Contender(worker, steps=2)
+
+  contenders = {
+    'gan_jax': contender(2.0, device='cpu', buffers_mib=1.0),
+    'PyTorch, a': contender(6.0),
+    'PyTorch, b': contender(4.0),
+  }
+  options = types.SimpleNamespace(rounds=1, steps=2)
+  steps = modern_step.measure(contenders, options)
+  assert list(steps)[3:] == ['PyTorch, b, all threads']
+  assert steps['PyTorch, a'] == (2.0, 3.0)
+  rows = modern_step.make_rows('R3GAN', contenders, steps, batch=4)
+  assert rows[0] == ['R3GAN, gan_jax', 2000.0, 250.0, 2.0, 5.0, 1.0, 2.0]
+  assert rows[1] == ['R3GAN, PyTorch, a', 2000.0, 750.0, 2.0, 5.0, None, 2 / 3]
 
 
 def test_peaks_are_found_by_kind(importable):
