@@ -8,11 +8,14 @@ rounding the numbers are the same, for 16 / 36 of the products of a 3 x 3 kernel
 
 The functions named `filter_...` and `blur` apply StyleGAN2's low-pass filter,
 [1, 3, 3, 1] / 8 along both axes, with zeros outside of the image. It is a sum
-of shifted images, whose derivatives are sums likewise: on CPU, gradients of a
-depthwise convolution are slow.
+of shifted images, since on CPU gradients of a depthwise convolution are slow.
+There its gradients are the filter itself, and cannot be differentiated in
+forward mode, like those of convolutions (layers.convolution).
 
 Images are NHWC. All functions can be differentiated any number of times.
 """
+
+import functools
 
 import chex
 import jax
@@ -184,14 +187,96 @@ def convolve_downsample(x: Array, kernel: Array) -> Array:
   return convolution.convolve(x, wide, stride=2, padding=padding)
 
 
-def _shifted(x: Array, axis: int, start: int, stop: int, step: int = 1):
-  """Returns x[start:stop:step] along an axis, with zeros outside of x."""
-  size = x.shape[axis]
-  padding = [(0, 0, 0)] * x.ndim
-  padding[axis] = (max(-start, 0), max(stop - size, 0), 0)
-  x = jax.lax.pad(x, jnp.zeros((), x.dtype), padding)
-  low = max(start, 0)
-  return jax.lax.slice_in_dim(x, low, low + stop - start, step, axis=axis)
+def _own_gradients() -> bool:
+  return jax.default_backend() == 'cpu'
+
+
+def _materialize(x: Array) -> Array:
+  """Lets XLA:CPU write an array to memory before it is used.
+
+  The taps of a filter read each pixel four times. Merged with the padding, or
+  with the filter along the other axis, each tap would compute its pixel anew.
+  """
+  if not _own_gradients():
+    return x
+  return jax.lax.optimization_barrier(x)
+
+
+def _shifted(
+  x: Array, axis: int, padding: tuple[int, int], size: int, step: int = 1
+) -> list[Array]:
+  """Returns x, padded along an axis, from pixels 0, 1, 2 and so on.
+
+  Args:
+    x: images, `[B, H, W, C]`.
+    axis: axis of the shifts.
+    padding: numbers of zeros before and after.
+    size: pixels that each result spans.
+    step: step between its pixels.
+  """
+  widths = [(0, 0, 0)] * x.ndim
+  widths[axis] = (*padding, 0)
+  padded = jax.lax.pad(x, jnp.zeros((), x.dtype), widths)
+  padded = _materialize(padded)
+  return [
+    jax.lax.slice_in_dim(padded, i, i + size, step, axis=axis)
+    for i in range(padded.shape[axis] - size + 1)
+  ]
+
+
+def _raw_upsample(x: Array) -> Array:
+  for axis in (1, 2):
+    size = x.shape[axis]
+    before, here, after = _shifted(x, axis, (1, 1), size)
+    halves = (before + 3 * here) / 4, (3 * here + after) / 4
+    shape = list(x.shape)
+    shape[axis] *= 2
+    x = _materialize(jnp.stack(halves, axis=axis + 1).reshape(shape))
+  return x
+
+
+def _raw_downsample(x: Array) -> Array:
+  for axis in (1, 2):
+    taps = _shifted(x, axis, (1, 1), x.shape[axis] - 1, step=2)
+    x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) / 8
+  return x
+
+
+def _raw_blur(padding: tuple[int, int], gain: float, x: Array) -> Array:
+  for axis in (1, 2):
+    taps = _shifted(x, axis, padding, x.shape[axis] + sum(padding) - 3)
+    x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) * (gain**0.5 / 8)
+  return x
+
+
+# The filter is symmetric: the gradient of each of these is one of them.
+@jax.custom_vjp
+def _upsample(x):
+  return _raw_upsample(x)
+
+
+@jax.custom_vjp
+def _downsample(x):
+  return _raw_downsample(x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _blur(padding, gain, x):
+  return _raw_blur(padding, gain, x)
+
+
+_upsample.defvjp(
+  lambda x: (_upsample(x), None), lambda _, dy: (4 * _downsample(dy),)
+)
+_downsample.defvjp(
+  lambda x: (_downsample(x), None), lambda _, dy: (_upsample(dy) / 4,)
+)
+_blur.defvjp(
+  lambda padding, gain, x: (_blur(padding, gain, x), None),
+  lambda padding, gain, _, dy: (
+    _blur(tuple(3 - p for p in padding), gain, dy),
+  ),
+)
 
 
 def filter_upsample(x: Array) -> Array:
@@ -210,14 +295,7 @@ def filter_upsample(x: Array) -> Array:
     https://arxiv.org/abs/1912.04958, 2020, appendix B.
   """
   chex.assert_rank(x, 4)
-  for axis in (1, 2):
-    size = x.shape[axis]
-    before, after = (_shifted(x, axis, i, i + size) for i in (-1, 1))
-    pair = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis=axis + 1)
-    shape = list(x.shape)
-    shape[axis] *= 2
-    x = pair.reshape(shape)
-  return x
+  return (_upsample if _own_gradients() else _raw_upsample)(x)
 
 
 def filter_downsample(x: Array) -> Array:
@@ -236,11 +314,7 @@ def filter_downsample(x: Array) -> Array:
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, appendix B.
   """
   _check_even(x)
-  for axis in (1, 2):
-    size = x.shape[axis]
-    taps = [_shifted(x, axis, i, i + size, 2) for i in (-1, 0, 1, 2)]
-    x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) / 8
-  return x
+  return (_downsample if _own_gradients() else _raw_downsample)(x)
 
 
 def blur(x: Array, padding: tuple[int, int], gain: float = 1.0) -> Array:
@@ -258,14 +332,12 @@ def blur(x: Array, padding: tuple[int, int], gain: float = 1.0) -> Array:
     ValueError: if the padded image is smaller than the filter.
   """
   chex.assert_rank(x, 4)
-  before, after = padding
   for axis in (1, 2):
-    size = x.shape[axis] + before + after - 3
+    size = x.shape[axis] + sum(padding) - 3
     if size < 1:
       raise ValueError(
         f'an image of {x.shape[1:3]} with padding {padding} is smaller than '
         'the filter of 4 pixels'
       )
-    taps = [_shifted(x, axis, i - before, i - before + size) for i in range(4)]
-    x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) * (gain**0.5 / 8)
-  return x
+  apply = _blur if _own_gradients() else _raw_blur
+  return apply(tuple(padding), gain, x)

@@ -170,6 +170,24 @@ def test_filters_are_direct_sums(name):
   np.testing.assert_allclose(jax.jit(run)(x), expected(x), atol=2e-6)
 
 
+@pytest.mark.parametrize('name', FILTERS)
+def test_gradients_of_filters(name):
+  """Of <w, f(x)>: <gradient, v> is <w, f(v)>, whose gradient by w is f(v)."""
+  run, expected = FILTERS[name]
+  draw = np.random.default_rng(0).normal
+  x, v = draw(size=(2, 2, 4, 6, 3)).astype(np.float32)
+  w = draw(size=expected(v).shape).astype(np.float32)
+
+  @jax.jit
+  def both_orders(w):
+    gradient = lambda w: jax.grad(lambda x: (w * run(x)).sum())(x)
+    return jax.value_and_grad(lambda w: (gradient(w) * v).sum())(w)
+
+  product, second = both_orders(w)
+  np.testing.assert_allclose(product, (w * expected(v)).sum(), rtol=1e-5)
+  np.testing.assert_allclose(second, expected(v), atol=2e-6)
+
+
 def test_filters_keep_a_constant_image():
   assert TAPS.sum() == 1
   x = np.ones((1, 8, 8, 1), np.float32)
