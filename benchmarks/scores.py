@@ -16,14 +16,12 @@ process to measure its peak memory.
 import argparse
 import functools
 import json
-import pathlib
-import re
-import resource
 import subprocess
 import sys
 
 import jax
 import jax.numpy as jnp
+import memory
 import numpy as np
 import turns
 
@@ -133,15 +131,6 @@ def self_table(dim: int) -> str:
   return turns.table(('samples', 'trace', 'float64', 'float32'), rows)
 
 
-def peak_gib() -> float:
-  """Returns the peak memory of this process in GiB."""
-  status = pathlib.Path('/proc/self/status')
-  if status.exists():  # getrusage includes the parent's memory at the fork
-    found = re.search(r'^VmHWM:\s*(\d+) kB', status.read_text(), re.MULTILINE)
-    return int(found[1]) / 2**20
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 def prdc_row(size: str) -> list:
   """Measures time, peak memory and scores in this process.
 
@@ -152,12 +141,13 @@ def prdc_row(size: str) -> list:
   rng = np.random.default_rng(0)
   real, fake = rng.standard_normal((2, count, dim), np.float32)
   precision_recall.compute_prdc(real[:20], fake[:20])  # starts JAX
-  before, scores = peak_gib(), []
+  before, scores = memory.peak_mib() / 2**10, []
   spent = turns.timed(
     lambda: scores.extend(map(float, precision_recall.compute_prdc(real, fake)))
   )
   cells = [f'{score:.4f}' for score in scores]
-  return [f'{count:,}', f'{dim:,}', *spent, before, peak_gib(), *cells]
+  peak = memory.peak_mib() / 2**10
+  return [f'{count:,}', f'{dim:,}', *spent, before, peak, *cells]
 
 
 def prdc_table(sizes: list[str]) -> str:
