@@ -6,9 +6,14 @@
 PATH is a directory or a zip of wav files with a directory for each class, such as
 the Free Spoken Digit Dataset (docs/sound.md says how to get it). Clips of 8,192
 samples at 8 kHz, of which the first second of longer recordings is used.
-Non-saturating loss with R1 at every 4th step, phase shuffle of one sample.
+Non-saturating loss with R1 at every 4th step, phase shuffle of one sample, batch
+norm in the generator (the authors' has none).
 
-Time and score: not measured.
+Time: 20,000 steps were not run. Score after 2,152 steps (27 minutes on one busy
+CPU core) of the Free Spoken Digit Dataset, seed 0, 1,000 samples, by the
+classifier of spoken digits: class accuracy 0.575 +- 0.016 (real clips 1.0), class
+diversity 0.980 +- 0.010 (0.999 +- 0.015), Frechet distance 183 +- 3 (11.8 +- 5.3,
+of 300 clips), classifier score 6.04 +- 0.09 (8.68 +- 0.20).
 
 Reference:
   Donahue et al., Adversarial Audio Synthesis,

@@ -6,7 +6,10 @@ Needs no files. Clips of 4,096 samples at 8 kHz; narrow networks, non-saturating
 loss with R1 at every 4th step. Samples are saved as spectrograms, a row for each
 pitch, and as wavs.
 
-Time and score: not measured.
+Time: 8 minutes for 2,000 of the 4,000 steps on busy cores. Score then, seed 0:
+class accuracy 0.968 +- 0.006 (real data 0.966 +- 0.006), but class diversity
+0.160 +- 0.002 (0.991 +- 0.010): each class has nearly one sound, and a warning
+says so.
 
 Reference:
   Donahue et al., Adversarial Audio Synthesis,
