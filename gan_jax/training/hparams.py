@@ -21,7 +21,7 @@ _WEIGHTS = {
   **{'feature_matching': 1.0, 'acgan': 1.0, 'acgan_generator': 1.0},
   **{'reacgan': 0.5, 'reacgan_generator': 0.5, 'contragan': 1.0},
   **{'contragan_generator': 1.0, 'tacgan': 1.0, 'tacgan_generator': 1.0},
-  **{'adcgan': 1.0, 'adcgan_generator': 1.0},
+  **{'adcgan': 1.0, 'adcgan_generator': 1.0, 'reconstruction': 1.0},
 }
 _OPTIMIZER = {
   'learning_rate': 2e-4,

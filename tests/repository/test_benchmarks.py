@@ -374,9 +374,10 @@ def test_memory_is_that_of_the_process(importable):
   import memory
 
   before = memory.resident_mib()
-  block = np.ones(20 * 2**17)  # 20 MiB
-  assert memory.resident_mib() > before + 15
-  assert memory.peak_mib() >= before + 15
+  # 64 MiB are mapped anew; less may be memory that the process had freed.
+  block = np.ones(64 * 2**17)
+  assert memory.resident_mib() > before + 50
+  assert memory.peak_mib() >= before + 50
   assert block.sum() == block.size
 
 

@@ -384,6 +384,7 @@ PROGRAM_OF = {
   'data/tfds.py': 'prepare.py',
   'data/prepare.py': 'prepare.py',
   'runner/launch.py': 'train.py',
+  'runner/convert_weights.py': 'train.py',  # options that it prints
   'runner/cli.py': 'train.py',
   'experiment/extract_member.py': 'train.py',
   'io/torch_checkpoint.py': 'train.py',  # --help
