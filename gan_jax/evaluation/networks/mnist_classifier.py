@@ -15,9 +15,8 @@ import pathlib
 
 import chex
 import jax
-import jax.numpy as jnp
 
-from gan_jax.evaluation.networks import npz_weights
+from gan_jax.evaluation.networks import conv_classifier, npz_weights
 
 Array = jax.Array
 Params = dict[str, Array]
@@ -47,19 +46,6 @@ def shapes() -> dict[str, tuple[int, ...]]:
   return found
 
 
-def _pool(x: Array) -> Array:
-  """Max-pools 2 x 2 pixels; an odd last row or column is dropped."""
-  n, height, width, channels = x.shape
-  x = x[:, : height // 2 * 2, : width // 2 * 2]
-  x = x.reshape(n, height // 2, 2, width // 2, 2, channels)
-  return x.max(axis=(2, 4))
-
-
-def _affine(params: Params, name: str, x: Array) -> Array:
-  product = jnp.dot(x, params[f'{name}/kernel'], precision='highest')
-  return product + params[f'{name}/bias'][None]
-
-
 def digit_features(params: Params, images: Array) -> Array:
   """Computes the activations of the last hidden layer.
 
@@ -81,20 +67,10 @@ def digit_features(params: Params, images: Array) -> Array:
   if x.shape[1:3] != (SIDE, SIDE):
     shape = (len(x), SIDE, SIDE, 1)
     x = jax.image.resize(x, shape, 'bilinear', antialias=True)
-  for i, width in enumerate(LAYERS):
-    if width is None:
-      x = _pool(x)
-      continue
-    x = jax.lax.conv_general_dilated(
-      x,
-      params[f'conv_{i}/kernel'],
-      (1, 1),
-      'SAME',
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      precision='highest',
-    )
-    x = jax.nn.relu(x + params[f'conv_{i}/bias'][None, None, None])
-  return jax.nn.relu(_affine(params, 'hidden', x.reshape(len(x), -1)))
+  x = conv_classifier.convolve(params, LAYERS, x)
+  return jax.nn.relu(
+    conv_classifier.affine(params, 'hidden', x.reshape(len(x), -1))
+  )
 
 
 def digit_logits(params: Params, images: Array) -> Array:
@@ -107,7 +83,9 @@ def digit_logits(params: Params, images: Array) -> Array:
   Returns:
     `[B, 10]`; the softmax of a row gives the probabilities of 0 to 9.
   """
-  return _affine(params, 'logits', digit_features(params, images))
+  return conv_classifier.affine(
+    params, 'logits', digit_features(params, images)
+  )
 
 
 def load_digit_classifier(path: str = '') -> tuple[Params, str]:

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.evaluation.networks import npz_weights
+from gan_jax.evaluation.networks import conv_classifier, npz_weights
 
 Array = jax.Array
 Params = dict[str, Array]
@@ -128,18 +128,6 @@ def fit_clips(clips: Array, sample_rate: int = SAMPLE_RATE) -> Array:
   return x / jnp.maximum(peak, _QUIETEST)
 
 
-def _pool(x: Array) -> Array:
-  """Max-pools 2 x 2 values."""
-  n, times, bands, channels = x.shape
-  x = x.reshape(n, times // 2, 2, bands // 2, 2, channels)
-  return x.max(axis=(2, 4))
-
-
-def _affine(params: Params, name: str, x: Array) -> Array:
-  product = jnp.dot(x, params[f'{name}/kernel'], precision='highest')
-  return product + params[f'{name}/bias'][None]
-
-
 def spectrogram_features(params: Params, spectrograms: Array) -> Array:
   """Computes the activations of the last hidden layer.
 
@@ -151,21 +139,11 @@ def spectrogram_features(params: Params, spectrograms: Array) -> Array:
     `[B, 128]`, at least 0.
   """
   x = spectrograms[..., None] / 3 - 1
-  for i, width in enumerate(LAYERS):
-    if width is None:
-      x = _pool(x)
-      continue
-    x = jax.lax.conv_general_dilated(
-      x,
-      params[f'conv_{i}/kernel'],
-      (1, 1),
-      'SAME',
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      precision='highest',
-    )
-    x = jax.nn.relu(x + params[f'conv_{i}/bias'][None, None, None])
+  x = conv_classifier.convolve(params, LAYERS, x)
   over_time = jnp.concatenate([x.mean(axis=1), x.max(axis=1)], axis=-1)
-  return jax.nn.relu(_affine(params, 'hidden', over_time.reshape(len(x), -1)))
+  return jax.nn.relu(
+    conv_classifier.affine(params, 'hidden', over_time.reshape(len(x), -1))
+  )
 
 
 def spoken_digit_features(
@@ -201,7 +179,7 @@ def feature_logits(params: Params, features: Array) -> Array:
   Returns:
     `[B, 10]`; the softmax of a row gives the probabilities of 0 to 9.
   """
-  return _affine(params, 'logits', features)
+  return conv_classifier.affine(params, 'logits', features)
 
 
 def load_spoken_digit_classifier(path: str = '') -> tuple[Params, str]:
