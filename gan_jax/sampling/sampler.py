@@ -197,6 +197,28 @@ class Sampler:
   def _draw(self) -> Callable[..., np.ndarray]:
     return make_sampler(self.gan)
 
+  @functools.cached_property
+  def _mapping(self) -> Callable[..., jax.Array]:
+    mapping = training.make_mapping_fn(self.gan)
+
+    def run(weights, key, indices, label):
+      return mapping(weights, _draws(self.gan, key, indices)[0], label)
+
+    return jax.jit(run)
+
+  @functools.cached_property
+  def _synthesis(self) -> Callable[..., jax.Array]:
+    synthesis = training.make_synthesis_fn(self.gan)
+
+    def run(weights, styles, key):
+      keys = None
+      if key is not None:
+        indices = jax.numpy.arange(len(styles))
+        keys = _draws(self.gan, key, indices)[1]
+      return synthesis(weights, styles, keys)
+
+    return jax.jit(run)
+
   def __call__(
     self,
     count: int,
@@ -248,14 +270,8 @@ class Sampler:
       ValueError: if the generator has no styles, or for a wrong label.
     """
     label = self._checked_label(count, label)
-    mapping = training.make_mapping_fn(self.gan)
-
-    @jax.jit
-    def run(weights, label):
-      key, indices = jax.random.key(seed), jax.numpy.arange(count)
-      return mapping(weights, _draws(self.gan, key, indices)[0], label)
-
-    return np.asarray(run(self.weights, label))
+    key, indices = jax.random.key(seed), np.arange(count)
+    return np.asarray(self._mapping(self.weights, key, indices, label))
 
   def synthesize(
     self, styles: np.ndarray, *, seed: int | None = None
@@ -274,7 +290,7 @@ class Sampler:
       ValueError: if the generator has no styles, or the styles have another
         shape.
     """
-    synthesis = training.make_synthesis_fn(self.gan)
+    synthesis = self._synthesis  # refuses a generator without styles
     shape = (
       style_lib.num_styles(self.gan, self.weights),
       *style_lib.mean_style(self.weights).shape,
@@ -285,15 +301,10 @@ class Sampler:
         f'{shape[1]})'
       )
 
-    @jax.jit
-    def run(weights, styles):
-      keys = None
-      if seed is not None:
-        indices = jax.numpy.arange(len(styles))
-        keys = _draws(self.gan, jax.random.key(seed), indices)[1]
-      return synthesis(weights, styles, keys)
-
-    return np.asarray(run(self.weights, np.asarray(styles, np.float32)))
+    key = None if seed is None else jax.random.key(seed)
+    return np.asarray(
+      synthesis(self.weights, np.asarray(styles, np.float32), key)
+    )
 
   def _checked_label(self, count: int, label: Any) -> Any:
     """Returns the labels of samples, those asked for or the default."""

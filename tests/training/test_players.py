@@ -159,6 +159,24 @@ def test_truncation(trained):
   np.testing.assert_allclose(found[1, :, 2], [1, 3, 4, 5])
 
 
+def test_the_halves_of_a_sampler_are_its_samples(trained):
+  gan, (params, batch_stats) = trained
+  ones = lambda path, x: x + 1 if 'noise' in jax.tree_util.keystr(path) else x
+  weights = jax.tree_util.tree_map_with_path(ones, params), batch_stats
+  sampler = sampling.Sampler(None, (8, 8, 1), 0, weights, gan)
+  styles = sampler.styles(3, seed=5)
+  assert styles.shape == (3, 4, 3)
+  whole = sampler(3, seed=5)
+  np.testing.assert_allclose(
+    sampler.synthesize(styles, seed=5), whole, atol=1e-5
+  )
+  still = sampler.synthesize(styles)
+  np.testing.assert_array_equal(sampler.synthesize(styles), still)
+  assert abs(still - whole).max() > 0.01
+  with pytest.raises(ValueError, match=r'must be \(count, 4, 3\)'):
+    sampler.synthesize(styles[:, :2])
+
+
 @pytest.mark.parametrize(
   'psi, wanted',
   [
