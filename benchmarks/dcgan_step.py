@@ -107,10 +107,10 @@ class Program:
       self.batch = mapped.put_batch(self.batch)
       self._step = mapped.step
       return
-    choose = convolution._own_gradients
+    choose = convolution.uses_own_gradients
     if variant == 'xla':
       choose = lambda _: False
-    with mock.patch.object(convolution, '_own_gradients', choose):
+    with mock.patch.object(convolution, 'uses_own_gradients', choose):
       lowered = jax.jit(program, donate_argnums=0).lower(
         self.state, self.batch, self.key
       )

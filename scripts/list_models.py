@@ -169,7 +169,7 @@ def count(row: Row, role: str) -> Count:
   run = lambda key: module.init_with_output(
     key, jnp.zeros((1, *shape)), label, train=False
   )
-  with mock.patch.object(convolution, '_own_gradients', lambda _: False):
+  with mock.patch.object(convolution, 'uses_own_gradients', lambda _: False):
     jaxpr, (_, variables) = jax.make_jaxpr(run, return_shape=True)(
       jax.random.key(0)
     )

@@ -231,7 +231,12 @@ def _convolve_groups(geometry: _Geometry, x: Array, kernel: Array, groups: int):
   return jnp.moveaxis(y, 0, 3).reshape(*y.shape[1:4], -1)
 
 
-def _own_gradients(choice: bool | None) -> bool:
+def uses_own_gradients(choice: bool | None) -> bool:
+  """Returns whether gradients are the hand-written ones.
+
+  Args:
+    choice: whether they are; None for those of CPU only.
+  """
   return jax.default_backend() == 'cpu' if choice is None else choice
 
 
@@ -277,7 +282,7 @@ def convolve(
       f'of {window}'
     )
   geometry = _Geometry(size, out, window, stride, padding)
-  own = _own_gradients(own_gradients)
+  own = uses_own_gradients(own_gradients)
   if groups > 1 and own:
     return _convolve_groups(geometry, x, kernel, groups)
   if groups > 1:
@@ -332,5 +337,5 @@ def convolve_transpose(
       f'kernel of {window}'
     )
   geometry = _Geometry(size, out, window, stride, padding)
-  own = _own_gradients(own_gradients)
+  own = uses_own_gradients(own_gradients)
   return (_input_gradient if own else _raw_input_gradient)(geometry, x, kernel)

@@ -187,17 +187,13 @@ def convolve_downsample(x: Array, kernel: Array) -> Array:
   return convolution.convolve(x, wide, stride=2, padding=padding)
 
 
-def _own_gradients() -> bool:
-  return jax.default_backend() == 'cpu'
-
-
 def _materialize(x: Array) -> Array:
   """Lets XLA:CPU write an array to memory before it is used.
 
   The taps of a filter read each pixel four times. Merged with the padding, or
   with the filter along the other axis, each tap would compute its pixel anew.
   """
-  if not _own_gradients():
+  if not convolution.uses_own_gradients(None):
     return x
   return jax.lax.optimization_barrier(x)
 
@@ -295,7 +291,9 @@ def filter_upsample(x: Array) -> Array:
     https://arxiv.org/abs/1912.04958, 2020, appendix B.
   """
   chex.assert_rank(x, 4)
-  return (_upsample if _own_gradients() else _raw_upsample)(x)
+  return (_upsample if convolution.uses_own_gradients(None) else _raw_upsample)(
+    x
+  )
 
 
 def filter_downsample(x: Array) -> Array:
@@ -314,7 +312,9 @@ def filter_downsample(x: Array) -> Array:
     Karras et al., https://arxiv.org/abs/1912.04958, 2020, appendix B.
   """
   _check_even(x)
-  return (_downsample if _own_gradients() else _raw_downsample)(x)
+  return (
+    _downsample if convolution.uses_own_gradients(None) else _raw_downsample
+  )(x)
 
 
 def blur(x: Array, padding: tuple[int, int], gain: float = 1.0) -> Array:
@@ -339,5 +339,5 @@ def blur(x: Array, padding: tuple[int, int], gain: float = 1.0) -> Array:
         f'an image of {x.shape[1:3]} with padding {padding} is smaller than '
         'the filter of 4 pixels'
       )
-  apply = _blur if _own_gradients() else _raw_blur
+  apply = _blur if convolution.uses_own_gradients(None) else _raw_blur
   return apply(tuple(padding), gain, x)
