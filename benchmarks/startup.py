@@ -50,11 +50,11 @@ def run_process(command: list[str]) -> turns.Spent:
 def train_imports() -> str:
   """Returns code with the imports of gan_jax that train.py performs.
 
-  They are read from train.py and runner/launch.py, including those inside
+  They are read from commands/train.py and runner/launch.py, including those inside
   functions.
   """
   statements = []
-  for path in ('train.py', 'gan_jax/runner/launch.py'):
+  for path in ('gan_jax/commands/train.py', 'gan_jax/runner/launch.py'):
     for node in ast.walk(ast.parse((turns.ROOT / path).read_text())):
       is_from = isinstance(node, ast.ImportFrom)
       if is_from and node.module.startswith('gan_jax'):

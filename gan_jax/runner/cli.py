@@ -179,15 +179,21 @@ def first_cause(error: Exception) -> str:
 
 def run(
   main: Callable[[list[str]], Any],
+  module: str,
   parser: Callable[[list[str]], list[str]] = _parse,
 ) -> NoReturn:
   """Runs a program with its flags parsed, and exits with what main returns.
 
   Args:
     main: takes the arguments that are left; returns an exit status or None.
+    module: name of the module that defines the flags; --help prints its
+      docstring and its flags.
     parser: parses the flags; the default is absl's own, without positional
       arguments.
   """
+  sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
+  for flag in flags.FLAGS.get_key_flags_for_module(module):
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
   terminal.start_program(pathlib.Path(sys.argv[0]).name)
   # As a Python exception a Ctrl-C may be lost in a callback of JAX.
   signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -394,7 +394,7 @@ FLAG = re.compile(r'(?:(\w+\.py): )?(?<![\w-])--([a-z]\w*(?:\.\w+)*)')
 
 def flags_of(program):
   """Returns the flags that a program defines, read from its source."""
-  path = ROOT / program
+  path = ROOT / 'gan_jax' / 'commands' / program
   if not path.exists():
     path = ROOT / 'gan_jax' / 'data' / program
   text = path.read_text()
@@ -433,7 +433,8 @@ def test_flags_that_messages_recommend_exist():
       for named, flag in FLAG.findall(text):
         if flag.startswith('xla_') or '{' in flag or flag == 'data_dir':
           continue
-        program = named or PROGRAM_OF.get(module)
+        own = path.name if module.startswith('commands/') else None
+        program = named or PROGRAM_OF.get(module, own)
         assert program, f'{module}: --{flag}: for which program? {text}'
         seen.add((program, flag))
         if flag.startswith('config.') and program == 'train.py':
