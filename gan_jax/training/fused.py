@@ -5,9 +5,10 @@ A fused program is a function
   (state, feed, streams, count) -> (state, metrics)
 
 that takes `count` whole train steps in one compiled loop. A `BatchFn` selects
-the batch of each step from the feed. The count is an argument of the program,
-not a constant of it: however a run is split into calls, the same compiled loop
-runs and gives the same bits.
+the batch of each step from the feed; what it needs for all steps is computed
+before the loop. The count is an argument of the program, not a constant of it:
+however a run is split into calls, the same compiled loop runs and gives the
+same bits.
 """
 
 import functools
@@ -37,7 +38,11 @@ class RandomStreams(NamedTuple):
   seed: Array
 
 
-BatchFn = Callable[[DeviceData, Array, Array, Array], Batch]
+# (feed, first step of the call, seed, steps of the call at most) -> function
+# (step, place in the call) -> batch.
+BatchFn = Callable[
+  [DeviceData, Array, Array, int], Callable[[Array, Array], Batch]
+]
 FusedSteps = Callable[
   [GANState, DeviceData, RandomStreams, Any], tuple[GANState, Metrics]
 ]
@@ -79,8 +84,8 @@ def gather_batch(
       and takes its own part of the batch; None for a single device.
 
   Returns:
-    Function (feed, step, place in the call, seed) -> batch with leaves
-    `[d_steps, B / devices, ...]`. The feed has leaves `[size, ...]`.
+    A BatchFn whose batches have leaves `[d_steps, B / devices, ...]`. The feed
+    has leaves `[size, ...]`.
 
   Raises:
     ValueError: if the set is smaller than one batch.
@@ -90,9 +95,10 @@ def gather_batch(
       f'batch_size={batch_size}: must be between 1 and the {size} examples'
     )
 
-  def batch_fn(feed, step, place, seed):
-    del place
-    numbers = step * d_steps + jnp.arange(d_steps, dtype=jnp.int32)
+  def batch_fn(feed, first, seed, max_steps):
+    # The indices of all steps at once: a data-dependent loop computes them,
+    # whose rounds a GPU waits for.
+    numbers = first * d_steps + jnp.arange(max_steps * d_steps, dtype=jnp.int32)
     indices = jax.vmap(
       lambda t: shuffle.batch_indices(seed, t, size, batch_size, jnp)
     )(numbers)
@@ -100,19 +106,29 @@ def gather_batch(
       own = batch_size // jax.lax.axis_size(axis_name)
       start = collectives.axis_index(axis_name) * own
       indices = jax.lax.dynamic_slice_in_dim(indices, start, own, axis=1)
-    take = lambda x: x.at[indices].get(mode='promise_in_bounds')
-    return jax.tree.map(take, feed)
+    indices = indices.reshape(max_steps, d_steps, -1)
+
+    def batch_at(step, place):
+      del place  # a frozen member's step stays, and so does its batch
+      rows = _row(indices, step - first)
+      take = lambda x: jnp.asarray(x).at[rows].get(mode='promise_in_bounds')
+      return jax.tree.map(take, feed)
+
+    return batch_at
 
   return batch_fn
 
 
 def slice_batch(
-  feed: DeviceData, step: Array, place: Array, seed: Array
-) -> Batch:
-  """Returns one batch of a chunk with leaves `[n, d_steps, B, ...]`."""
-  del step, seed
-  at = lambda x: jax.lax.dynamic_index_in_dim(x, place, keepdims=False)
-  return jax.tree.map(at, feed)
+  feed: DeviceData, first: Array, seed: Array, max_steps: int
+) -> Callable[[Array, Array], Batch]:
+  """Selects the batches of a chunk with leaves `[n, d_steps, B, ...]`."""
+  del first, seed, max_steps
+  return lambda step, place: jax.tree.map(lambda x: _row(x, place), feed)
+
+
+def _row(x: Array, index: Array) -> Array:
+  return jax.lax.dynamic_index_in_dim(x, index, keepdims=False)
 
 
 def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
@@ -121,7 +137,7 @@ def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
   Args:
     step: function (state, batch, key) -> (state, metrics), such as that of
       train_step.make_train_step.
-    batch_fn: function (feed, `state.step`, place in the call, seed) -> batch.
+    batch_fn: selects the batches, such as gather_batch(...) or slice_batch.
     max_steps: largest number of steps of one call, and the length of the
       returned metrics.
 
@@ -136,22 +152,23 @@ def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
   if max_steps < 1:
     raise ValueError(f'max_steps={max_steps}: must be at least 1')
 
-  # Under jit, `take` is traced once for both the names of the metrics and the
-  # loop.
-  @functools.partial(jax.jit, inline=True)
-  def take(state, feed, streams, place):
-    batch = batch_fn(feed, state.step, place, streams.seed)
-    return step(state, batch, streams.key)
-
   def run(state, feed, streams, count):
+    batch_at = batch_fn(feed, state.step, streams.seed, max_steps)
+
+    # Under jit, `take` is traced once for both the names of the metrics and the
+    # loop.
+    @functools.partial(jax.jit, inline=True)
+    def take(state, place):
+      return step(state, batch_at(state.step, place), streams.key)
+
     def body(place, carry):
       state, rows = carry
-      state, metrics = take(state, feed, streams, place)
+      state, metrics = take(state, place)
       row = jnp.stack([metrics[name] for name in names])
       return state, rows.at[place].set(row, mode='promise_in_bounds')
 
     start = jnp.int32(0)
-    names = sorted(jax.eval_shape(take, state, feed, streams, start)[1])
+    names = sorted(jax.eval_shape(take, state, start)[1])
     rows = jnp.zeros((max_steps, len(names)), jnp.float32)
     count = jnp.minimum(jnp.asarray(count, jnp.int32), max_steps)
     state, rows = jax.lax.fori_loop(start, count, body, (state, rows))

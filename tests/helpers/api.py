@@ -758,9 +758,8 @@ def batch_indices(size, batch_size, d_steps, count, seed=0):
   pick = fused.gather_batch(size, **sizes)
   order = fused.make_streams(seed).seed
   feed = {'x': jnp.arange(size)}
-  device = [
-    pick(feed, jnp.int32(t), jnp.int32(0), order)['x'] for t in range(count)
-  ]
+  batch_at = pick(feed, jnp.int32(0), order, count)
+  device = [batch_at(jnp.int32(t), jnp.int32(0))['x'] for t in range(count)]
   return np.stack(host), np.stack(device)
 
 

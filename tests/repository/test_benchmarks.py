@@ -465,3 +465,47 @@ def test_gpu_measures_nothing_without_an_accelerator():
     check=True,
   )
   assert found.stdout.startswith('No accelerator')
+
+
+# A program as XLA prints it, with a loop of 5 rounds and one of unknown length.
+HLO = """
+%known (p: (f32[4])) -> (f32[4]) {
+  %k = f32[4]{0} get-tuple-element(%p), index=0
+  %scaled = f32[4]{0} fusion(%k), kind=kLoop, calls=%inner
+  ROOT %out = (f32[4]{0}) tuple(%scaled)
+}
+
+%unknown (p: (f32[8])) -> (f32[8]) {
+  %u = f32[8]{0} get-tuple-element(%p), index=0
+  ROOT %wrapped_copy = f32[8]{0} copy(%u)
+}
+
+%condition (p: (f32[8])) -> pred[] {
+  ROOT %less = pred[] fusion(%p), kind=kLoop, calls=%inner
+}
+
+ENTRY %main (a: bf16[2,3]) -> f32[2,3] {
+  %a = bf16[2,3]{1,0} parameter(0)
+  %transpose_fusion = f32[2,3]{1,0} fusion(%a), kind=kInput, calls=%inner
+  %w = (f32[4]{0}) while(%t), condition=%condition, body=%known, backend_config={"known_trip_count":{"n":"5"}}
+  %v = (f32[8]{0}) while(%s), condition=%condition, body=%unknown
+  ROOT %conv = f32[2,3]{1,0} custom-call(%transpose_fusion), custom_call_target="__cudnn$convForward"
+}
+"""
+
+
+def test_kernels_and_loops_of_a_program_for_a_gpu(importable):
+  import gpu_program
+
+  program = gpu_program.read_program(HLO)
+  assert [(k.kind, k.nbytes, k.rounds) for k in program.kernels] == [
+    ('fusion transpose', 12 + 24, 1),
+    ('fusion', 16 + 16, 5),
+    ('__cudnn$convForward', 24 + 24, 1),
+  ]
+  (loop,) = program.loops
+  assert [k.kind for k in loop.kernels] == ['copy', 'fusion']
+  assert not loop.is_nested
+  launches, gigabytes, moved_only = gpu_program.describe(program.kernels)
+  assert launches == 7 and round(gigabytes * 1e9) == 36 + 160 + 48
+  assert moved_only == 36 / 244
