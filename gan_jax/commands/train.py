@@ -24,12 +24,10 @@ from absl import flags, logging
 from gan_jax.io import terminal
 from gan_jax.runner import cli
 
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
-
 
 def define_flags() -> cli.ConfigFlag:
   """Defines the flags of the program, and returns that of the config."""
-  config = cli.ConfigFlag(_ROOT / 'configs' / 'digits.py')
+  config = cli.ConfigFlag('digits')
   flags.declare_key_flag('config')
   flags.DEFINE_string(
     'workdir', '', 'Directory of the run; default: runs/ and the config.'
@@ -72,7 +70,8 @@ def _main(config_flag: cli.ConfigFlag) -> int | None:
   try:
     config = config_flag.resolve()
   except ValueError as error:
-    sys.exit(f'train.py: {terminal.error_message(error)}')
+    name = terminal.program_name('train.py')
+    sys.exit(f'{name}: {terminal.error_message(error)}')
   if given.print_config:
     from gan_jax import config as config_lib
 

@@ -77,7 +77,7 @@ def exit_on_user_error(program: str, *kinds: type[Exception]) -> Iterator[None]:
   """Turns user errors into a one-line message and exit status 1.
 
   Args:
-    program: name of the program, for the message.
+    program: name of the script, for the message; see terminal.program_name.
     *kinds: types of errors.
 
   Raises:
@@ -86,7 +86,8 @@ def exit_on_user_error(program: str, *kinds: type[Exception]) -> Iterator[None]:
   try:
     yield
   except kinds as error:
-    sys.exit(f'{program}: {terminal.error_message(error)}')
+    name = terminal.program_name(program)
+    sys.exit(f'{name}: {terminal.error_message(error)}')
 
 
 @contextlib.contextmanager
@@ -98,7 +99,7 @@ def abort_job_on_error(program: str) -> Iterator[None]:
   a single-process job.
 
   Args:
-    program: name of the program, for the message.
+    program: name of the script, for the message; see terminal.program_name.
   """
   from jax import errors
 
@@ -115,7 +116,8 @@ def abort_job_on_error(program: str) -> Iterator[None]:
     if multihost.process_count() == 1:
       raise
     reason = (str(error).splitlines() or [''])[0]
-    message = f'{program}: another process was lost: {reason}'
+    name = terminal.program_name(program)
+    message = f'{name}: another process was lost: {reason}'
     status = EXIT_PEER_LOST
     is_lost = isinstance(error, errors.JaxRuntimeError)
     if not is_lost or reason.startswith(_BUG_ERRORS):

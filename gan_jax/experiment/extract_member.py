@@ -2,19 +2,15 @@
 
   python -m gan_jax.experiment.extract_member runs/sweep 5 runs/member5
 
-The new run has the member's config and its last checkpoint, so that it can be
-scored, sampled, and continued like any other run.
+is the program of gan_jax/commands/extract.py, as is `gan-jax extract`.
 """
 
-import logging
 import pathlib
-import shlex
-import signal
-import sys
+import runpy
 
 from gan_jax import config as config_lib
-from gan_jax.experiment import compatibility, run_dir
-from gan_jax.io import checkpoint, files, terminal
+from gan_jax.experiment import run_dir
+from gan_jax.io import checkpoint, files
 
 
 def extract_member(
@@ -54,47 +50,5 @@ def extract_member(
   return step
 
 
-def main() -> None:
-  """Runs the command line program."""
-  parser = terminal.ArgumentParser(
-    prog='python -m gan_jax.experiment.extract_member',
-    description=__doc__.splitlines()[0],
-  )
-  parser.add_argument('workdir', help='directory of the ensemble')
-  parser.add_argument('member', type=int, help='index of the member, from 0')
-  parser.add_argument('out', help='directory of the new run')
-  options = parser.parse_args()
-  signal.signal(signal.SIGINT, signal.SIG_DFL)  # a callback of JAX may lose it
-  logging.getLogger('absl').setLevel(
-    logging.ERROR
-  )  # orbax logs what it raises, too
-  try:
-    workdir = files.resolve_path(options.workdir, 'workdir')
-    out = files.resolve_path(options.out, 'out')
-    step = extract_member(workdir, options.member, out)
-  except (ValueError, OSError) as error:
-    sys.exit(f'{parser.prog}: {terminal.error_message(error)}')
-  text = f'{files.printable(out)}: member {options.member} at step {step}'
-  reached = run_dir.latest_step(workdir)
-  if step < reached:
-    text += f', after which it diverged (the others are at {reached})'
-  print(text)
-  before = config_lib.resolve(run_dir.read_config(workdir)['config'])
-  after = config_lib.resolve(run_dir.read_config(out)['config'])
-  changed = compatibility.incompatible_fields(
-    config_lib.to_dict(before), config_lib.to_dict(after)
-  )
-  overrides = ' '.join(
-    f'--config.{field}={shlex.quote(str(new))}'
-    for field, (_, new) in changed.items()
-    if not field.startswith('ensemble.')
-  )
-  print(
-    'to continue it: the command of the ensemble without --config.ensemble, '
-    f'with {overrides} --workdir={shlex.quote(str(out))}'
-  )
-
-
 if __name__ == '__main__':
-  terminal.start_program('extract_member')
-  main()
+  runpy.run_module('gan_jax.commands.extract', run_name='__main__')

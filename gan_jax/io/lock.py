@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import socket
+import time
 
 from gan_jax.io import files
 
@@ -14,10 +15,39 @@ except ImportError:  # Windows
 
 
 NAME = '.lock'
+_TRIES, _PAUSE = 5, 0.02  # seconds; `holder` holds a lock for an instant
 
 
 class DirectoryLockedError(OSError):
   """Raised when another process holds the lock on a directory."""
+
+
+def holder(directory: pathlib.Path) -> str:
+  """Returns the process that holds the lock on a directory, '' if none does.
+
+  Nothing is written.
+
+  Args:
+    directory: path of the directory.
+
+  Returns:
+    Such as 'process 1234 on host'; 'another process' if it is not known. Also
+    '' if there is no lock, or the system cannot lock files.
+
+  Raises:
+    OSError: if there is a lock that cannot be read.
+  """
+  path = directory / NAME
+  if fcntl is None or not path.is_file():
+    return ''
+  with path.open() as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+      return file.read(200).strip() or 'another process'
+    except OSError:  # this file system does not support locks
+      pass
+  return ''
 
 
 class DirectoryLock:
@@ -44,7 +74,7 @@ class DirectoryLock:
     if fcntl is None:
       return
     try:
-      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      self._lock()
     except BlockingIOError as error:
       self._file.seek(0)
       holder = self._file.read().strip() or 'another process'
@@ -58,6 +88,16 @@ class DirectoryLock:
     with contextlib.suppress(OSError):  # full disk; the lock is held anyway
       self._file.truncate(0)
       os.write(self._file.fileno(), holder.encode())
+
+  def _lock(self) -> None:
+    """Locks the file, unless another process keeps its lock on it."""
+    for tries_left in reversed(range(_TRIES)):
+      try:
+        return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        if not tries_left:
+          raise
+        time.sleep(_PAUSE)
 
   def close(self) -> None:
     """Releases the lock."""

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from gan_jax.io import files
 
+COMMAND = 'gan-jax'  # sys.argv[0] is 'gan-jax train' in its programs
 # For encodings that lack a character that tables and scores print.
 _ASCII = str.maketrans({'±': '+-', '─': '-', '━': '-', '…': '...'})
 
@@ -82,6 +83,19 @@ def _encodable(text: str, encoding: str | None) -> str:
     return plain.encode(encoding, 'backslashreplace').decode(encoding)
 
 
+def program_name(script: str) -> str:
+  """Returns the name of this program as it was typed.
+
+  Args:
+    script: name of the script, such as 'train.py'.
+
+  Returns:
+    'gan-jax train' if the program was started so; otherwise the script.
+  """
+  typed = os.path.basename(sys.argv[0])
+  return typed if typed.startswith(f'{COMMAND} ') else script
+
+
 def start_program(program: str) -> None:
   """Makes output safe and warnings one line each, for the whole process.
 
@@ -135,7 +149,19 @@ def error_message(error: BaseException) -> str:
 
 
 class ArgumentParser(argparse.ArgumentParser):
-  """Parses arguments; an error is one line, and exit status 1."""
+  """Parses arguments; an error is one line, and exit status 1.
+
+  Messages name the program as it was typed, see `program_name`.
+  """
+
+  def __init__(self, prog: str, **options: Any):
+    """Initializes the parser.
+
+    Args:
+      prog: name of the program, such as 'python -m gan_jax.data.prepare'.
+      **options: those of argparse.
+    """
+    super().__init__(program_name(prog), **options)
 
   def error(self, message: str) -> NoReturn:
     """Ends the program with a message, and the nearest option if one is."""

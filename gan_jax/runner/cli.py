@@ -1,6 +1,7 @@
-"""Command line of the root scripts: the config flag and one-line errors."""
+"""Command line of the programs: the config flag and one-line errors."""
 
 import functools
+import os
 import pathlib
 import re
 import signal
@@ -28,18 +29,19 @@ _REWRITTEN = (
 class ConfigFlag:
   """The flags `--config=FILE.py:VARIANT` and `--config.FIELD=VALUE`."""
 
-  def __init__(self, default: pathlib.Path):
+  def __init__(self, default: str | os.PathLike):
     """Defines the flags.
 
     Args:
-      default: config file that is used if none is named.
+      default: config that is used if none is named.
     """
     self._default = default
     self._holder = config_flags.DEFINE_config_file(
       'config',
       None,
-      f'Path of a config file, with a variant after a colon; default: {default}.'
-      ' --config.FIELD=VALUE overrides a field; --print_config lists them.',
+      'Path of a config file, or the name of a config of the library, with a '
+      f'variant after a colon; default: {default}. --config.FIELD=VALUE '
+      'overrides a field; --print_config lists them.',
     )
     self._file = _ConfigFileParser({})
     flags.FLAGS['config'].parser = self._file
@@ -72,8 +74,8 @@ class ConfigFlag:
 
   def run_name(self) -> str:
     """Returns 'digits' for configs/digits.py, 'digits-test' for its :test."""
-    stem, _, variant = pathlib.Path(self.path()).name.partition('.py')
-    return stem + variant.replace(':', '-')
+    path, variant = config_file.split_path(self.path())
+    return f'{path.stem}-{variant}' if variant else path.stem
 
   def parse(self, argv: list[str]) -> list[str]:
     """Parses flags as absl does, with the default config and short errors."""
@@ -158,7 +160,7 @@ def _parse(
     sys.exit(f'{program}: {first_cause(error)}')
   if len(rest) > 1:
     hint = ''
-    if rest[1].partition(':')[0].endswith('.py'):
+    if config_file.is_config(rest[1]):
       hint = f'; a config is named by --{_names_config()}={rest[1]}'
     sys.exit(f'{program}: unexpected argument {rest[1]!r}{hint}')
   return rest

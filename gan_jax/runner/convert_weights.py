@@ -1,32 +1,19 @@
 """Converts weights of the authors' code for PyTorch.
 
-  python -m gan_jax.runner.convert_weights stylegan2 SRC DST.safetensors
-  python -m gan_jax.runner.convert_weights r3gan SRC DST.safetensors
-  python -m gan_jax.runner.convert_weights inception SRC DST
-
-SRC is a snapshot of training (.pkl), with G, D and G_ema, or a state dict (.pth,
-.pt) of one of them, or of several with the prefixes 'G.', 'D.' and 'G_ema.'.
-torch is not needed, and no code in the file is run. What it prints names the
-tensors that are not needed; any other that is missing or left over is an error.
-
-`gan_jax.load('DST.safetensors')` samples from the weights, and
-`train.py --init_from=DST.safetensors` trains them further. For inception, see
-gan_jax.evaluation.networks.convert_weights.
+`python -m gan_jax.runner.convert_weights` is the program of
+gan_jax/commands/convert_weights.py, as is `gan-jax convert-weights`.
 """
 
-import argparse
 import collections
+import runpy
 from typing import Mapping
 
 import jax
 
 from gan_jax import config as config_lib
-from gan_jax import conversion
-from gan_jax.evaluation.networks import convert_weights as inception
 from gan_jax.experiment import pretrained
-from gan_jax.io import files, terminal, torch_checkpoint
+from gan_jax.io import files, torch_checkpoint
 
-_NETWORKS = ('inception', *sorted(conversion.CONVERTERS))
 _SUFFIXES = ('.pkl', '.pth', '.pt')
 
 
@@ -95,26 +82,5 @@ def describe(
   return [*lines, f'not needed: {listed or "nothing"}']
 
 
-def main(arguments: list[str] | None = None) -> None:
-  parser = terminal.ArgumentParser(
-    prog='python -m gan_jax.runner.convert_weights',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('network', choices=_NETWORKS)
-  parser.add_argument('source', metavar='SRC')
-  parser.add_argument('target', metavar='DST')
-  flags = parser.parse_args(arguments)
-  if flags.network == 'inception':
-    return inception.main([flags.source, flags.target])
-  try:
-    found, unused = convert(flags.network, flags.source, flags.target)
-  except (OSError, ValueError) as error:
-    parser.exit(1, f'{parser.prog}: {terminal.error_message(error)}\n')
-  print(f'{flags.target}: {flags.network}')
-  print('\n'.join(f'  {line}' for line in describe(found, unused)))
-
-
 if __name__ == '__main__':
-  terminal.start_program('convert_weights')
-  main()
+  runpy.run_module('gan_jax.commands.convert_weights', run_name='__main__')

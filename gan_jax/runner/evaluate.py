@@ -224,7 +224,7 @@ def _open_reference(
   Returns:
     The reference data, and facts about them for the record.
   """
-  is_config = '.py' in request.data and not pathlib.Path(request.data).is_dir()
+  is_config = config_file.is_config(request.data)
   published = statistics.open_statistics(request.data)
   if published is not None:
     published.check_protocol(request.eval.get('protocol', ''), '--protocol=')

@@ -10,7 +10,6 @@
 import dataclasses
 import functools
 import os
-import pathlib
 from typing import Any, NamedTuple, Sequence
 
 import numpy as np
@@ -256,7 +255,7 @@ def _open_real(
     published.check_protocol(protocol, 'protocol=')
     facts = {'data': str(given), 'digest': published.digest}
     return reference_data.statistics_reference(published, facts)
-  if is_path and '.py' in str(given) and not pathlib.Path(given).is_dir():
+  if is_path and config_file.is_config(given):
     config = config_lib.resolve(config_file.load_config(given))
     sources = experiment_lib.open_sources(config, own_parts.OwnParts())
     return experiment_lib.make_references(config, *sources)

@@ -9,6 +9,7 @@ from gan_jax import config as config_lib
 from gan_jax import distributed
 from gan_jax.distributed import multihost, shutdown
 from gan_jax.distributed.watchdog import Watchdog
+from gan_jax.io import terminal
 
 PROGRAM = 'train.py'
 
@@ -161,7 +162,7 @@ def _start(config, coordinator, num_processes, process_id) -> None:
 def _on_timeout(stall: int, step: int, seconds: float) -> None:
   """Prints why the watchdog is terminating the process."""
   print(
-    f'{PROGRAM}: no train step for {seconds:.0f} s after step {step}: another '
+    f'{terminal.program_name(PROGRAM)}: no train step for {seconds:.0f} s after step {step}: another '
     f'process died or hangs (or stall_seconds={stall} is less than a call of '
     'steps_per_call takes, or a thirtieth of what compiling or scoring take). '
     'Start all of them again to continue from the last checkpoint.',

@@ -61,6 +61,7 @@ CONFINED = {
 ANYWHERE = {'jax', 'jaxlib', 'numpy', 'chex', 'optax'}
 WITHOUT_JAX = (
   *('config', 'validation', 'runner/cli', 'runner/config_file'),
+  *('runner/status', 'io/lock', 'io/files', 'io/terminal', 'io/jsonl'),
   'commands/',
 )
 # Attributes of jax that only `distributed` may use.

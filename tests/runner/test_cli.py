@@ -69,6 +69,7 @@ def test_the_default_config(parse):
   [
     ['--config=configs/d2l_gaussian.py:test'],
     ['--config', 'configs/d2l_gaussian.py:test'],
+    ['--config=d2l_gaussian:test'],
     [f'-config={ROOT}/configs/d2l_gaussian.py:test'],
   ],
 )
@@ -136,6 +137,7 @@ def test_overrides(parse, case):
 # case -> (arguments, what the message must have).
 REFUSED = {
   'a stray word': (['mnist'], ["'mnist'"]),
+  'a name without its flag': (['mnist:test'], ['--config=mnist:test']),
   'a config without its flag': (
     ['configs/mnist.py'],
     ["'configs/mnist.py'", '--config=configs/mnist.py'],
@@ -151,6 +153,10 @@ REFUSED = {
   'no such config': (
     ['--config=configs/none.py'],
     ['configs/none.py', 'digits'],
+  ),
+  'no such config of the library': (
+    ['--config=digts:test'],
+    ["'digts:test'", "Did you mean 'digits:test'", 'the library: acgan'],
   ),
   'no such config, of its own word': (
     ['--config', 'configs/none.py'],
@@ -386,7 +392,9 @@ PROGRAM_OF = {
   'runner/launch.py': 'train.py',
   'runner/convert_weights.py': 'train.py',  # options that it prints
   'runner/cli.py': 'train.py',
-  'experiment/extract_member.py': 'train.py',
+  'runner/extract.py': 'train.py',
+  'commands/convert_weights.py': 'train.py',
+  'commands/main.py': 'train.py',
   'io/torch_checkpoint.py': 'train.py',  # --help
 }
 FLAG = re.compile(r'(?:(\w+\.py): )?(?<![\w-])--([a-z]\w*(?:\.\w+)*)')
@@ -431,7 +439,7 @@ def test_flags_that_messages_recommend_exist():
     module = path.relative_to(ROOT / 'gan_jax').as_posix()
     for text in messages(path):
       for named, flag in FLAG.findall(text):
-        if flag.startswith('xla_') or '{' in flag or flag == 'data_dir':
+        if flag.startswith('xla_') or flag in ('data_dir', 'version'):
           continue
         own = path.name if module.startswith('commands/') else None
         program = named or PROGRAM_OF.get(module, own)

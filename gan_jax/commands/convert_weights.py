@@ -1,0 +1,61 @@
+"""Converts weights of the authors' code for PyTorch.
+
+  gan-jax convert-weights stylegan2 SRC DST.safetensors
+  gan-jax convert-weights r3gan SRC DST.safetensors
+  gan-jax convert-weights inception SRC DST
+
+SRC is a snapshot of training (.pkl), with G, D and G_ema, or a state dict (.pth,
+.pt) of one of them, or of several with the prefixes 'G.', 'D.' and 'G_ema.'.
+torch is not needed, and no code in the file is run. What it prints names the
+tensors that are not needed; any other that is missing or left over is an error.
+
+`gan_jax.load('DST.safetensors')` samples from the weights, and
+`--init_from=DST.safetensors` trains them further. For inception, SRC is the
+.pth file of pytorch-fid or torch-fidelity, or the TorchScript .pt file of
+NVIDIA's projects, and DST ends in .safetensors or .npz.
+"""
+
+import argparse
+from typing import Sequence
+
+from gan_jax.io import terminal
+
+NETWORKS = ('inception', 'r3gan', 'stylegan2')
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+  """Runs the program.
+
+  Args:
+    arguments: command-line arguments; those of the process by default.
+  """
+  terminal.start_program('convert_weights')
+  parser = terminal.ArgumentParser(
+    prog='python -m gan_jax.runner.convert_weights',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('network', choices=NETWORKS)
+  parser.add_argument('source', metavar='SRC')
+  parser.add_argument('target', metavar='DST')
+  options = parser.parse_args(arguments)
+  # Imported here, so that --help and errors in arguments come at once.
+  from gan_jax.distributed import shutdown
+
+  if options.network == 'inception':
+    from gan_jax.evaluation.networks import convert_weights as inception
+
+    return inception.main([options.source, options.target])
+  from gan_jax.runner import convert_weights
+
+  with shutdown.exit_on_user_error(parser.prog, OSError, ValueError):
+    found, unused = convert_weights.convert(
+      options.network, options.source, options.target
+    )
+  print(f'{options.target}: {options.network}')
+  for line in convert_weights.describe(found, unused):
+    print(f'  {line}')
+
+
+if __name__ == '__main__':
+  run()
