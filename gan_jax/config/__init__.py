@@ -44,7 +44,12 @@ from gan_jax.config.rules import (
 from gan_jax.config.schedules import parse_schedules
 from gan_jax.config.schema import Config
 from gan_jax.config.shortened import warn_if_shortened
-from gan_jax.config.sweeps import swept_names
+from gan_jax.config.sweeps import (
+  parse_points,
+  swept_names,
+  varied_by,
+  varied_names,
+)
 
 __all__ = [
   'LOSSES',
@@ -59,6 +64,7 @@ __all__ = [
   'flatten',
   'format_config',
   'is_ensemble',
+  'parse_points',
   'parse_schedules',
   'resolve',
   'resolve_eval',
@@ -66,6 +72,8 @@ __all__ = [
   'to_dict',
   'used_penalties',
   'uses_top_k',
+  'varied_by',
+  'varied_names',
   'varies',
   'wants_features',
   'wants_reconstructions',

@@ -44,7 +44,8 @@ def is_ensemble(config: Config) -> bool:
   Args:
     config: The config.
   """
-  return config.ensemble.seeds > 1 or bool(config.ensemble.sweep)
+  ensemble = config.ensemble
+  return ensemble.seeds > 1 or bool(ensemble.sweep or ensemble.points)
 
 
 def format_config(config: Config) -> str:

@@ -18,7 +18,12 @@ from gan_jax.config.penalties import (
   Penalties,
 )
 from gan_jax.config.schema import Config
-from gan_jax.config.sweeps import swept_names
+from gan_jax.config.sweeps import (
+  format_points,
+  parse_points,
+  varied_by,
+  varied_names,
+)
 from gan_jax.validation import fill_options, unknown_name_message
 
 # Options that have another name or place than one may remember.
@@ -47,7 +52,8 @@ def resolve(mapping: Any, typed: Collection[str] = ()) -> Config:
       mapping, anything with a method `to_dict`, or a Config.
     typed: Dotted names of the options that a user typed. One that belongs to a
       part that is not chosen is refused; in `mapping` alone it is silently
-      kept. Those that `ensemble.sweep` names count as typed.
+      kept. Those that `ensemble.sweep` or `ensemble.points` names count as
+      typed.
 
   Returns:
     The config. Names have their canonical spelling, lists are tuples, and
@@ -63,8 +69,10 @@ def resolve(mapping: Any, typed: Collection[str] = ()) -> Config:
   values = fill_options('the config', leaves, fields.flatten_section(allowed))
   config = _with_schedules(_build(allowed, values))
   scored = _with_canonical_metrics(config.eval)
-  config = dataclasses.replace(config, eval=scored)
-  _check_swept(config)
+  points = format_points(parse_points(config.ensemble.points))
+  ensemble = dataclasses.replace(config.ensemble, points=points)
+  config = dataclasses.replace(config, eval=scored, ensemble=ensemble)
+  _check_varied(config)
   _check_typed(config, typed, values)
   rules.check_rules(config)
   rules.warn(config)
@@ -302,30 +310,30 @@ def _with_canonical_metrics(scored: Eval) -> Eval:
   return dataclasses.replace(scored, metrics=','.join(dict.fromkeys(names)))
 
 
-def _check_swept(config: Config) -> None:
-  """Refuses a sweep of what is not a continuous option."""
-  leaves = fields.flatten_section(config)
-  for name in swept_names(config.ensemble.sweep):
+def _check_varied(config: Config) -> None:
+  """Refuses members that vary what is not a continuous option."""
+  leaves, where = fields.flatten_section(config), varied_by(config.ensemble)
+  for name in varied_names(config.ensemble):
     if name.startswith(schedules.PREFIX):
       try:
         schedules.with_argument(config.schedules, name, 1.0)
       except ValueError as error:
-        raise ValueError(f'ensemble.sweep: {error}') from None
+        raise ValueError(f'{where}: {error}') from None
       continue
     if isinstance(leaves.get(name), float):
       continue
     if name in leaves:
       raise ValueError(
-        f'ensemble.sweep: {name} is not a continuous option (it is '
+        f'{where}: {name} is not a continuous option (it is '
         f'{leaves[name]!r} in the config); members must share shapes and code, '
-        'so that what can be swept are learning rates, betas, weights of '
+        'so that what can vary are learning rates, betas, weights of '
         'penalties, ema_decay, label_smoothing and the like'
       )
-    raise ValueError(f'ensemble.sweep: {_unknown_swept(name, config)}')
+    raise ValueError(f'{where}: {_unknown_varied(name, config)}')
 
 
-def _unknown_swept(name: str, config: Config) -> str:
-  """Returns the message for an option of a sweep that is not there."""
+def _unknown_varied(name: str, config: Config) -> str:
+  """Returns the message for an option of members that is not there."""
   if name in RENAMED:
     return f'unknown option {name!r}: its name is {RENAMED[name]!r}'
   leaves = export.flatten(export.to_dict(config))
@@ -355,11 +363,11 @@ def _check_typed(
       reason = _scheduled(leaf)
     if reason:
       raise ValueError(f'{leaf}: {reason}')
-  for leaf in swept_names(config.ensemble.sweep):
+  for leaf in varied_names(config.ensemble):
     is_scheduled = leaf in scheduled
     reason = _scheduled(leaf) if is_scheduled else _not_chosen(config, leaf)
     if reason:
-      raise ValueError(f'ensemble.sweep: {leaf}: {reason}')
+      raise ValueError(f'{varied_by(config.ensemble)}: {leaf}: {reason}')
 
 
 def _scheduled(leaf: str) -> str:

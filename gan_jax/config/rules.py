@@ -23,7 +23,7 @@ from gan_jax.config.networks import MODELS, OWN_MODEL
 from gan_jax.config.penalties import PENALTIES
 from gan_jax.config.schedules import Schedule, scheduled_names
 from gan_jax.config.schema import Config
-from gan_jax.config.sweeps import swept_names
+from gan_jax.config.sweeps import varied_names
 from gan_jax.validation import unknown_name_message
 
 
@@ -48,8 +48,8 @@ def varies(config: Config, name: str) -> bool:
     config: The config.
     name: Dotted name of the option.
   """
-  swept = swept_names(config.ensemble.sweep)
-  return name in swept or name in scheduled_names(config.schedules)
+  varied = varied_names(config.ensemble)
+  return name in varied or name in scheduled_names(config.schedules)
 
 
 def loss_facts(config: Config) -> LossFacts:
@@ -496,7 +496,14 @@ def _check_update_rule(config: Config) -> None:
 
 def _check_ensemble(config: Config) -> None:
   ensemble = config.ensemble
-  if (ensemble.seeds > 1 or ensemble.sweep) and config.nonfinite != 'halt':
+  if ensemble.sweep and ensemble.points:
+    raise ValueError(
+      f'ensemble.sweep={ensemble.sweep!r} and {len(ensemble.points)} '
+      'ensemble.points: a sweep is a product of axes, and points are a list; '
+      'must be one or the other'
+    )
+  is_ensemble = ensemble.seeds > 1 or ensemble.sweep or ensemble.points
+  if is_ensemble and config.nonfinite != 'halt':
     raise ValueError(
       f'nonfinite={config.nonfinite!r}: a member of an ensemble that diverges '
       "is frozen, and the others go on; must be 'halt'"

@@ -30,12 +30,15 @@ CLASS_CONDITIONINGS = ('', 'projection', 'none')
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-  """Many runs as one program: all seeds at each point of a sweep.
+  """Many runs as one program: all seeds at each point of a sweep or a list.
 
   Attributes:
     seeds: Number of seeds, from `seed` on.
     sweep: Options and their values, such as
       'penalties.r1.weight=logspace(-3,2,16)'; several separated by ';'.
+    points: A list of points instead of a sweep. Each is a mapping of options,
+      such as {'ema_decay': 0.9, 'penalties.r1.weight': 1}, or that as a line
+      of JSON.
     backend: How the runs become one program: 'vmap' computes each operation
       for all of them at once, 'map' one run after the other. '' takes 'map'
       on CPU, else 'vmap'.
@@ -43,6 +46,7 @@ class Ensemble:
 
   seeds: int = option(1, at_least=1)
   sweep: str = option('')
+  points: tuple = option(())
   backend: str = option('', choices=BACKENDS)
 
 

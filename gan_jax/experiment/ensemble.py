@@ -3,6 +3,8 @@
 ensemble = build_ensemble({'ensemble': {
   'seeds': 4, 'sweep': 'penalties.r1.weight=logspace(-3,0,4)'}})
 ensemble.members[5].point  # {'penalties.r1.weight': 0.01}
+
+`points` lists the points instead, such as those that a search asks for.
 """
 
 import dataclasses
@@ -109,7 +111,7 @@ class EnsembleExperiment:
 
 
 def _member_hparams(
-  members: Sequence[sweep.SweepMember],
+  config: config_lib.Config, members: Sequence[sweep.SweepMember]
 ) -> dict[str, np.ndarray]:
   """Returns the values of state.hparams by member, `[M]` each."""
   points = [tuple(member.point.items()) for member in members]
@@ -120,8 +122,9 @@ def _member_hparams(
   names = {frozenset(values) for values in by_point.values()}
   if len(names) > 1:
     apart = sorted(frozenset.union(*names) - frozenset.intersection(*names))
+    where = config_lib.varied_by(config.ensemble)
     raise ValueError(
-      f'ensemble.sweep: {", ".join(apart)} would be in the program for some '
+      f'{where}: {", ".join(apart)} would be in the program for some '
       'values and not for others (0 leaves the term out): all must be above 0; '
       'run the control without it by itself'
     )
@@ -129,22 +132,25 @@ def _member_hparams(
   return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _check_swept(config: config_lib.Config) -> None:
+def _check_varied(config: config_lib.Config) -> None:
   """Refuses fields that are part of the program, not of `state.hparams`."""
-  for axis in sweep.parse_sweep(config.ensemble.sweep):
+  for axis in sweep.ensemble_axes(config):
     low, high = min(axis.values), max(axis.values)
     if low == high:
       continue
     for field in axis.fields:
       alone = dataclasses.replace(
-        config.ensemble, seeds=1, sweep=f'{field}={low!r},{high!r}'
+        config.ensemble,
+        seeds=1,
+        points=(),
+        sweep=f'{field}={low!r},{high!r}',
       )
       varied = dataclasses.replace(config, ensemble=alone)
-      hparams = _member_hparams(sweep.expand_sweep(varied))
+      hparams = _member_hparams(config, sweep.expand_sweep(varied))
       if all(len(set(values)) == 1 for values in hparams.values()):
         raise ValueError(
-          f'ensemble.sweep: {field} is part of the program and the same for all '
-          'members; what can be swept lives in state.hparams: '
+          f'{config_lib.varied_by(config.ensemble)}: {field} is part of the '
+          'program and the same for all members; what can vary lives in state.hparams: '
           f'{sorted(hparams)}'
         )
 
@@ -196,8 +202,8 @@ def build_ensemble_from_parts(
   sweep.check_size(config)
   _check_seeded(config, parts)
   devices = devices_lib.local_devices(config.num_devices)
-  _check_swept(config)
   members = sweep.expand_sweep(config)
+  _check_varied(config)
   # Devices share members, not batches: each member has one device.
   alone = dataclasses.replace(config, num_devices=1)
   base = experiment.build_from_parts(alone, parts)
@@ -217,5 +223,5 @@ def build_ensemble_from_parts(
     )
   count = max(n for n in range(1, len(devices) + 1) if len(members) % n == 0)
   return EnsembleExperiment(
-    base, members, _member_hparams(members), tuple(devices[:count])
+    base, members, _member_hparams(config, members), tuple(devices[:count])
   )

@@ -111,6 +111,25 @@ def parse_sweep(text: str) -> tuple[SweepAxis, ...]:
   return tuple(axes)
 
 
+def ensemble_axes(config: config_lib.Config) -> tuple[SweepAxis, ...]:
+  """Returns the dimensions in which the members of an ensemble differ.
+
+  Args:
+    config: resolved config.
+
+  Returns:
+    Those of the sweep, whose product the members are; or one for each option
+    of `ensemble.points`, with its values at all points, in their order.
+  """
+  points = config_lib.parse_points(config.ensemble.points)
+  if not points:
+    return parse_sweep(config.ensemble.sweep)
+  return tuple(
+    SweepAxis((name,), tuple(point[name] for point in points))
+    for name in points[0]
+  )
+
+
 def check_size(config: config_lib.Config) -> None:
   """Checks the number of members, before any is made.
 
@@ -121,6 +140,8 @@ def check_size(config: config_lib.Config) -> None:
     ValueError: if there are more than MAX_MEMBERS, or as parse_sweep.
   """
   sizes = [len(axis.values) for axis in parse_sweep(config.ensemble.sweep)]
+  if config.ensemble.points:
+    sizes = [len(config.ensemble.points)]
   count = math.prod([*sizes, config.ensemble.seeds])
   if count > MAX_MEMBERS:
     raise ValueError(
@@ -131,7 +152,7 @@ def check_size(config: config_lib.Config) -> None:
 
 
 def expand_sweep(config: config_lib.Config) -> list[SweepMember]:
-  """Returns the members of an ensemble: all seeds at each point of the sweep.
+  """Returns the members of an ensemble: all seeds at each of its points.
 
   Args:
     config: resolved config.
@@ -142,15 +163,25 @@ def expand_sweep(config: config_lib.Config) -> list[SweepMember]:
   Raises:
     ValueError: if a value is out of its option's range.
   """
-  axes = parse_sweep(config.ensemble.sweep)
   alone = dataclasses.replace(config, ensemble=type(config.ensemble)())
+  listed = config_lib.parse_points(config.ensemble.points)
   members = []
-  for values in itertools.product(*(axis.values for axis in axes)):
-    point = {
-      field: value for axis, value in zip(axes, values) for field in axis.fields
-    }
-    one = config_lib.with_values(alone, point) if point else alone
+  for i, point in enumerate(listed or _grid(config.ensemble.sweep)):
+    try:
+      one = config_lib.with_values(alone, point) if point else alone
+    except ValueError as error:
+      where = f'ensemble.points[{i}]: ' if listed else ''
+      raise ValueError(f'{where}{error}') from error
     for number in range(config.ensemble.seeds):
       seeded = dataclasses.replace(one, seed=config.seed + number)
       members.append(SweepMember(seeded, point))
   return members
+
+
+def _grid(text: str) -> list[dict[str, float]]:
+  """Returns the points of a sweep, [{}] without one."""
+  axes = parse_sweep(text)
+  return [
+    {field: value for axis, value in zip(axes, at) for field in axis.fields}
+    for at in itertools.product(*(axis.values for axis in axes))
+  ]

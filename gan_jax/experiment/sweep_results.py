@@ -96,11 +96,23 @@ def rank_points(points: Sequence[SweepPoint], better: str) -> list[SweepPoint]:
   """
   if len(points) <= _MAX_LISTED:
     return list(points)
+  rank = lambda point: _rank(point, better)
+  return sorted(points, key=rank)[:_MAX_LISTED]
+
+
+def best_point(points: Sequence[SweepPoint], better: str) -> int:
+  """Returns the index of the best point, as `rank_points` sorts them.
+
+  Args:
+    points: points of a sweep.
+    better: direction of the score, see results.MetricResult.
+  """
+  return min(range(len(points)), key=lambda i: _rank(points[i], better))
+
+
+def _rank(point: SweepPoint, better: str) -> tuple[int, float]:
+  """Returns what points are sorted by, the best first."""
+  mean = next(iter(point.scores.values()), (math.nan, None))[0]
   sign = -1 if better == 'higher' else 1
-
-  def key(point):
-    mean = next(iter(point.scores.values()), (math.nan, None))[0]
-    mean = abs(mean - 0.5) if better == 'near 0.5' else sign * mean
-    return len(point.diverged), mean if math.isfinite(mean) else math.inf
-
-  return sorted(points, key=key)[:_MAX_LISTED]
+  mean = abs(mean - 0.5) if better == 'near 0.5' else sign * mean
+  return len(point.diverged), mean if math.isfinite(mean) else math.inf

@@ -1,7 +1,8 @@
 """Plots of an ensemble, with matplotlib if it is installed.
 
 For seeds only: the losses over steps with a band, and every member's score. For
-one swept setting: the score against it, with a band. For two: a heat map.
+one swept setting: the score against it, with a band. For two: a heat map. For a
+list of points: the scores against each setting.
 """
 
 import io
@@ -16,6 +17,7 @@ import numpy as np
 from gan_jax.io import files
 
 _SCORES = 3  # largest number of scores in a figure
+_SETTINGS = 6  # largest number of settings of a list of points in a figure
 _COLORS = ('tab:blue', 'tab:orange', 'tab:green')
 
 
@@ -45,13 +47,31 @@ def plot_sweep(
     lines: lines of members.jsonl.
 
   Returns:
-    Whether a plot was written. None is written without matplotlib, for more
-    than two dimensions, or without scores (all members diverged).
+    Whether a plot was written. None is written without matplotlib, for a sweep
+    of more than two dimensions, or without scores (all members diverged).
   """
   names = list(baselines)[:_SCORES]
-  plt = _pyplot() if names and len(axes) <= 2 else None
+  is_grid = math.prod(len(axis.values) for axis in axes) == len(points)
+  is_drawable = names and (len(axes) <= 2 or not is_grid)
+  plt = _pyplot() if is_drawable else None
   if plt is None:
     return False
+  if is_grid:
+    figure = _draw_grid(plt, names, axes, points, baselines, lines)
+  else:
+    figure = _draw_list(plt, names, axes[:_SETTINGS], points, baselines)
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # about fonts and tight layouts
+    figure.tight_layout()
+    png = io.BytesIO()
+    figure.savefig(png, dpi=110)
+  plt.close(figure)
+  files.atomic_write(path, png.getvalue())
+  return True
+
+
+def _draw_grid(plt, names, axes, points, baselines, lines) -> Any:
+  """Draws a panel for each score of seeds, or of a product of axes."""
   columns = len(names) + (0 if axes else 1)
   figure, panels = plt.subplots(
     1, columns, figsize=(4.6 * columns, 3.9), squeeze=False
@@ -62,14 +82,50 @@ def plot_sweep(
   draw = (_plot_seeds, _plot_line, _plot_heatmap)[len(axes)]
   for panel, name in zip(panels, names):
     draw(panel, name, axes, points, baselines[name])
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore')  # about fonts and tight layouts
-    figure.tight_layout()
-    png = io.BytesIO()
-    figure.savefig(png, dpi=110)
-  plt.close(figure)
-  files.atomic_write(path, png.getvalue())
-  return True
+  return figure
+
+
+def _draw_list(plt, names, axes, points, baselines) -> Any:
+  """Draws a panel for each score and setting of a list of points."""
+  rows, columns = len(names), len(axes)
+  figure, panels = plt.subplots(
+    *(rows, columns),
+    figsize=(3.7 * columns + 0.6, 3.4 * rows),
+    squeeze=False,
+    sharey='row',
+  )
+  for row, name in zip(panels, names):
+    for panel, axis in zip(row, axes):
+      _plot_points(panel, name, axis, points, baselines[name])
+    row[0].set_ylabel(name)
+    row[-1].legend(fontsize=8)
+  return figure
+
+
+def _plot_points(panel, name, axis, points, baseline) -> None:
+  """Plots the score of each point against one of its settings."""
+  x = np.array(axis.values)
+  mean = np.array([p.scores[name][0] for p in points])
+  error = np.array([p.scores[name][1] or 0.0 for p in points])
+  panel.errorbar(
+    *(x, mean, error), fmt='o', ms=4, lw=1, label='points, mean over seeds'
+  )
+  _draw_baseline(panel, baseline)
+  lost = [v for v, p in zip(axis.values, points) if p.diverged]
+  if lost:
+    panel.plot(
+      *(lost, [1] * len(lost)),
+      'x',
+      color='tab:red',
+      transform=panel.get_xaxis_transform(),
+      clip_on=False,
+      label='some seeds diverged',
+    )
+  panel.set(
+    xlabel=axis.name,
+    xscale=_scale(axis.values),
+    yscale=_scale([*mean, baseline[0]]),
+  )
 
 
 def _plot_curves(panel, lines) -> None:

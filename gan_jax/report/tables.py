@@ -35,15 +35,16 @@ def sweep_table(
   points: Sequence[Any],
   baselines: Mapping[str, tuple[float, float | None]],
   count: int,
+  best: int = 0,
 ) -> table.Table:
   """Builds a table of an ensemble's scores, over seeds, by sweep point.
 
   Args:
     axes: sweep.SweepAxis of each dimension.
-    points: sweep_results.SweepPoint of each point that is shown, the best
-      first, which is marked.
+    points: sweep_results.SweepPoint of each point that is shown.
     baselines: name of a score -> (its value for real data, standard error).
     count: total number of points.
+    best: index of the best point, which is marked.
 
   Returns:
     The table.
@@ -71,8 +72,8 @@ def sweep_table(
     count, lost = len(point.members), len(point.diverged)
     counts = [f'{count - lost} of {count}' if lost else str(count)]
     found = [format_score(*point.scores[name], None) for name in baselines]
-    best = ['best'] if marks and i == 0 else []
-    scores.add_row(*swept, *counts, *found, *best, style='bold' if best else '')
+    mark = ['best'] if marks and i == best else []
+    scores.add_row(*swept, *counts, *found, *mark, style='bold' if mark else '')
   last = [format_score(*baseline, None) for baseline in baselines.values()]
   if axes:
     scores.add_row(*[''] * (len(axes) - 1), 'real data', '', *last)

@@ -54,10 +54,18 @@ class ConfigFlag:
         part that is not chosen.
     """
     typed = config_flags.get_override_values(flags.FLAGS['config'])
-    own = config_lib.with_own_parts(self._holder.value, self.parts)
+    own = config_lib.with_own_parts(self._fields(), self.parts)
     config = config_lib.resolve(own, typed)
     config_lib.warn_if_shortened(config, self._file.num_steps[self.path()])
     return config
+
+  def _fields(self) -> ml_collections.ConfigDict:
+    """Returns all fields; points of an ensemble may be named by their file."""
+    ensemble = self._holder.value.ensemble
+    match ensemble.points:
+      case (str(name),) if not name.lstrip().startswith('{'):
+        ensemble.points = config_file.read_points(name)
+    return self._holder.value
 
   def path(self) -> str:
     """Returns the config file, with its variant."""
@@ -70,7 +78,7 @@ class ConfigFlag:
     Raises:
       ValueError: if it fails, or returns what is no part.
     """
-    return config_file.load_parts(self.path(), self._holder.value)
+    return config_file.load_parts(self.path(), self._fields())
 
   def run_name(self) -> str:
     """Returns 'digits' for configs/digits.py, 'digits-test' for its :test."""

@@ -182,6 +182,34 @@ def load_parts(text: str | os.PathLike, config: Any) -> dict[str, Any]:
   return {name: part for name, part in found.items() if part is not None}
 
 
+def read_points(name: str) -> tuple[str, ...]:
+  """Reads the points of an ensemble from a file.
+
+  Args:
+    name: path of a file of JSON lines, one point each.
+
+  Returns:
+    The lines, for `ensemble.points`.
+
+  Raises:
+    ValueError: if there is no such file, it has no lines, or is no text.
+  """
+  path = files.resolve_path(name, 'ensemble.points')
+  if not path.is_file():
+    raise ValueError(
+      f'ensemble.points={name}: there is no such file; must be a file of JSON '
+      'lines, one point each'
+    )
+  try:
+    lines = path.read_text(encoding='utf-8').splitlines()
+  except UnicodeDecodeError:
+    raise ValueError(f'ensemble.points={name} is no text file') from None
+  lines = tuple(line for line in lines if line.strip())
+  if not lines:
+    raise ValueError(f'ensemble.points={name} has no points: it is empty')
+  return lines
+
+
 def _call(text: str | os.PathLike, function: Callable[..., Any]) -> Any:
   """Returns function(module, variant) of a config file."""
   path, variant = split_path(text)

@@ -172,6 +172,9 @@ class ConsoleReporter:
     what = ensemble.base.example_kind
     out(f'data     {config.data.name}: {len(ensemble.base.train)} {what}')
     swept = config.ensemble.sweep or 'nothing swept'
+    if config.ensemble.points:
+      names = ', '.join(config_lib.varied_names(config.ensemble))
+      swept = f'{len(config.ensemble.points)} points of {names}'
     out(f'members  {count}: {seeds} seeds from {config.seed}; {swept}')
     used = len(ensemble.devices)
     idle = (config.num_devices or jax.local_device_count()) - used
@@ -234,8 +237,8 @@ class ConsoleReporter:
       return
     if plot is None:
       out(
-        'plot     none: it needs matplotlib, one or two swept fields, and a '
-        'member that did not diverge'
+        'plot     none: it needs matplotlib, one or two swept fields (of '
+        'points any number), and a member that did not diverge'
       )
     else:
       out(f'plot     {plot}')

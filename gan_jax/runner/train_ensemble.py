@@ -294,7 +294,7 @@ def _save_pictures(path, ensemble, evaluator, state, step) -> None:
 
 def _finish(ensemble, workdir, reporter, scores, notes, meter) -> None:
   """Writes summary.json and the plot, and prints the table."""
-  axes = sweep.parse_sweep(ensemble.config.ensemble.sweep)
+  axes = sweep.ensemble_axes(ensemble.config)
   points = sweep_results.aggregate_seeds(ensemble.members, scores)
   rows = next((rows for rows in scores if rows), [])
   baselines = {row.name: (row.baseline, row.baseline_error) for row in rows}
@@ -317,9 +317,11 @@ def _finish(ensemble, workdir, reporter, scores, notes, meter) -> None:
     curves = jsonl.read_jsonl(workdir / CURVES_FILE)
     if not sweep_plots.plot_sweep(plot, axes, points, baselines, curves):
       plot = None
-  ranked = sweep_results.rank_points(points, rows[0].better if rows else '')
+  better = rows[0].better if rows else ''
+  ranked = sweep_results.rank_points(points, better)
+  best = sweep_results.best_point(ranked, better)
   reporter.ensemble_summary(
-    tables.sweep_table(axes, ranked, baselines, len(points)),
+    tables.sweep_table(axes, ranked, baselines, len(points), best),
     meter.rates,
     len(ensemble.members),
     plot,

@@ -70,6 +70,33 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   assert len(np.unique(different.reshape(8, -1), axis=0)) == 8
 
 
+def test_points_are_the_runs_that_they_would_be_alone():
+  """Also a penalty that is 0 in the config."""
+  points = [
+    {RATE: 1e-2, 'penalties.r1.weight': 0.1},
+    {'penalties.r1.weight': 2, RATE: 1e-3},
+    {RATE: 3e-3, 'penalties.r1.weight': 0.5},
+  ]
+  several = {'seeds': 2, 'points': points}
+  ensemble = experiment.build_ensemble(
+    mapping(num_devices=2) | {'ensemble': several}
+  )
+  assert [m.point for m in ensemble.members] == [
+    p for p in points for _ in 'ab'
+  ]
+  assert [m.config.seed for m in ensemble.members] == [0, 1] * 3
+  now, rows = train(ensemble, 4, 'map')
+  for index in (0, 3, 5):
+    member = ensemble.members[index]
+    assert (
+      member.config.penalties.r1.weight
+      == points[index // 2]['penalties.r1.weight']
+    )
+    expected, metrics = alone(member, 4)
+    assert_alike(ensemble_lib.take_member(now, index), expected)
+    assert_alike({k: np.asarray(v[index]) for k, v in rows.items()}, metrics)
+
+
 ABSENT_AT_0 = (
   'penalties.r1.weight',
   'instance_noise.sigma',
@@ -230,6 +257,30 @@ class TestRecords:
     *_, workdir = saved
     with pytest.raises(ValueError, match=r'\b0 to 5\b'):
       run_dir.restore(workdir, member=member)
+
+  def test_points_are_restored_extracted_and_compared(self, tmp_path):
+    points = ({RATE: 1e-3, 'ema_decay': 0.5}, {RATE: 1e-2, 'ema_decay': 0.9})
+    given = lambda points: (
+      mapping(num_devices=1) | {'ensemble': {'points': points}}
+    )
+    ensemble = experiment.build_ensemble(given(points))
+    state = ensemble.init_state()
+    workdir = tmp_path / 'ensemble'
+    workdir.mkdir()
+    files.write_json(
+      workdir / run_dir.CONFIG_FILE, run_dir.run_metadata(ensemble)
+    )
+    with run_dir.open_checkpoints(ensemble, workdir) as saved:
+      saved.save(0, state)
+    again = experiment.build_ensemble(given(points))
+    back = resume.restore_or_initialize(again, workdir).state
+    chex.assert_trees_all_equal(jax.device_get(back), jax.device_get(state))
+    extract_member.extract_member(workdir, 1, tmp_path / 'one')
+    _, config, _, _ = run_dir.restore(tmp_path / 'one')
+    assert config.ema_decay == 0.9 and not config.ensemble.points
+    other = experiment.build_ensemble(given(points[::-1]))
+    with pytest.raises(ValueError, match='ensemble.points: .*0.001.*0.01'):
+      resume.restore_or_initialize(other, workdir)
 
   def test_extract_overwrites_nothing(self, saved):
     *_, workdir = saved

@@ -114,3 +114,73 @@ def test_a_swept_field_is_checked_by_two_of_its_values(monkeypatch):
   np.testing.assert_allclose(ensemble.hparams['g_learning_rate'], rates)
   moments = np.tile(np.repeat([0.5, 0.6], 3), 5)
   np.testing.assert_array_equal(ensemble.hparams['d_b1'], moments)
+
+
+POINTS = (
+  {'ema_decay': 0.9, RATE: 1},
+  {RATE: 0.5, 'ema_decay': 0.8},
+  {RATE: 0.25, 'ema_decay': 0.7},
+)
+LINES = (
+  f'{{"ema_decay": 0.9, "{RATE}": 1}}\n\n{{"{RATE}": 0.5, "ema_decay": 0.8}}\n',
+  f'{{"ema_decay": 0.7, "{RATE}": 0.25}}',
+)
+
+
+@pytest.mark.parametrize('given', [POINTS, list(POINTS), LINES])
+def test_points_are_mappings_or_lines_of_json(given):
+  config = config_lib.resolve({'ensemble': {'seeds': 2, 'points': given}})
+  assert config.ensemble.points == tuple(
+    f'{{"ema_decay": {decay}, "{RATE}": {rate}}}'
+    for decay, rate in [(0.9, 1.0), (0.8, 0.5), (0.7, 0.25)]
+  )
+  assert config_lib.resolve(config_lib.to_dict(config)) == config
+  found = sweep.expand_sweep(config)
+  assert [m.config.ema_decay for m in found] == [0.9, 0.9, 0.8, 0.8, 0.7, 0.7]
+  assert not any(config_lib.is_ensemble(m.config) for m in found)
+  assert sweep.ensemble_axes(config) == (
+    sweep.SweepAxis(('ema_decay',), (0.9, 0.8, 0.7)),
+    sweep.SweepAxis((RATE,), (1.0, 0.5, 0.25)),
+  )
+
+
+@pytest.mark.parametrize(
+  ('points', 'message'),
+  [
+    (('{"ema_decay" 1}',), r'points\[0\]=.*line of JSON.*delimiter'),
+    (('{"ema_decay": 1, "ema_decay": 2}',), 'ema_decay is named twice'),
+    (({'ema_decay': 0.1}, 3), r'points\[1\]=3: must be a mapping'),
+    (({},), r'points\[0\]={}: must be'),
+    (({'ema_decay': True},), r'points\[0\]: ema_decay=True must be a finite'),
+    (({'ema_decay': 0.1}, {'ema_decay': '1'}), r"points\[1\]: .*='1'"),
+    (('{"ema_decay": NaN}',), r'points\[0\]: ema_decay=nan must be'),
+    (({'ema_decay': 0.1}, {RATE: 1}), r'points\[1\]: ema_decay, .*first'),
+    (({'ema_decay': 0.1},) * 2, r'points\[1\]=.*points\[0\] again'),
+    (({'ema_dekay': 0.1},), "ensemble.points: .*'ema_decay'"),
+    (({'batch_size': 8},), 'ensemble.points: batch_size .*continuous'),
+    (({'d_loss_scale': 1}, {'d_loss_scale': 2}), 'points: d_loss_scale'),
+    (({'ema_decay': 0.5}, {'ema_decay': 1.5}), r'points\[1\]: ema_decay=1.5'),
+    (
+      ({'penalties.r1.weight': 0}, {'penalties.r1.weight': 1}),
+      r'ensemble.points: .*r1_weight\b.*\b0\b',
+    ),
+  ],
+)
+def test_bad_points_are_named(points, message):
+  given = {**mapping(), 'ensemble': {'points': points}}
+  with pytest.raises(ValueError, match=message):
+    experiment.build_ensemble(given)
+
+
+def test_points_and_a_sweep_are_refused():
+  both = {'sweep': f'{RATE}=1,2', 'points': ({'ema_decay': 0.5},)}
+  with pytest.raises(ValueError, match='one or the other'):
+    config_lib.resolve({'ensemble': both})
+
+
+def test_too_many_points_are_refused():
+  points = [{'ema_decay': i / 6000} for i in range(6000)]
+  with pytest.raises(ValueError, match='6,000 points .*12,000.*10,000'):
+    experiment.build_ensemble(
+      {**mapping(), 'ensemble': {'seeds': 2, 'points': points}}
+    )

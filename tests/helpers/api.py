@@ -182,6 +182,7 @@ NAMES = {
     compute_dtype
     ensemble.seeds
     ensemble.sweep
+    ensemble.points
     ensemble.way = ensemble.backend
     nonfinite
     deterministic

@@ -453,3 +453,28 @@ def test_flags_that_messages_recommend_exist():
           assert flag in flags_of(program), f'{module}: --{flag}: {text}'
   assert ('evaluate.py', 'size') in seen
   assert ('train.py', 'config.data.folder.path') in seen
+
+
+def test_points_of_an_ensemble_come_from_a_file_of_json_lines(parse, tmp_path):
+  path = tmp_path / 'points.jsonl'
+  path.write_text('{"ema_decay": 0.5}\n\n{"ema_decay": 0.9}\n')
+  config, _ = parse(f'--config.ensemble.points={path}')
+  assert config.ensemble.points == ('{"ema_decay": 0.5}', '{"ema_decay": 0.9}')
+  # A line of --print_config, and mappings.
+  for points in (
+    config.ensemble.points,
+    '{"ema_decay": .5}, {"ema_decay": .9}',
+  ):
+    assert parse(f'--config.ensemble.points={points}')[0] == config
+  message = refused(parse, f'--config.ensemble.points={tmp_path}/none.jsonl')
+  assert 'none.jsonl: there is no such file' in message
+  path.write_text('\n')
+  message = refused(parse, f'--config.ensemble.points={path}')
+  assert 'points.jsonl has no points' in message
+  path.write_bytes(b'\xff\xfe')
+  message = refused(parse, f'--config.ensemble.points={path}')
+  assert 'is no text file' in message
+  path.write_text('{"ema_decay": 0.5}\n{"ema_decay": 2}\n')
+  config, _ = parse(f'--config.ensemble.points={path}')  # the range: later
+  path.write_text('{"ema_decay": 0.5}\n{"ema_decay"}\n')
+  assert "points[1]='{" in refused(parse, f'--config.ensemble.points={path}')

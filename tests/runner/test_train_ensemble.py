@@ -86,6 +86,8 @@ def test_the_best_points_are_listed():
   assert listed('higher')[:2] == [29, 28]
   assert listed('near 0.5')[0] == 1.0
   assert sweep_results.rank_points(found[:3], 'lower') == found[:3]
+  first = lambda better: sweep_results.best_point(found[:4], better)
+  assert [first(b) for b in ('lower', 'higher', 'near 0.5')] == [2, 3, 2]
 
 
 def test_mean_and_error():
@@ -128,6 +130,30 @@ class TestPlots:
         )
       )
     return found
+
+  def test_points_have_a_panel_for_each_setting_and_score(
+    self, tmp_path, monkeypatch
+  ):
+    pyplot = pytest.importorskip(
+      'matplotlib.pyplot', reason="pip install 'gan_jax[plots]'"
+    )
+    axes = [sweep.SweepAxis((name,), (0.3, 0.1, 0.2)) for name in 'abc']
+    drawn = []
+    monkeypatch.setattr(pyplot, 'close', drawn.append)
+    baselines = {'score': (0.5, 0.01), 'other': (0.5, None)}
+    found = self.points((3,))
+    path = tmp_path / 'x.png'
+    assert sweep_plots.plot_sweep(path, axes, found, baselines, [])
+    assert path.stat().st_size > 10_000
+    panels = drawn[0].axes
+    assert [p.get_xlabel() for p in panels] == ['a', 'b', 'c'] * 2
+    assert [p.get_ylabel() for p in panels[::3]] == ['score', 'other']
+    line = panels[0].lines[0]
+    np.testing.assert_array_equal(line.get_xdata(), [0.3, 0.1, 0.2])
+    np.testing.assert_array_equal(line.get_ydata(), [1.0, 2.0, 3.0])
+    pyplot.figure(drawn[0].number)
+    monkeypatch.undo()
+    pyplot.close(drawn[0])
 
   @pytest.mark.parametrize('shape', [(), (3,), (3, 2)])
   def test_a_picture(self, tmp_path, shape):
