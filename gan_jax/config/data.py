@@ -21,7 +21,7 @@ SOURCES = (
   'tones',
   'own',
 )
-SOURCE_ALIASES = {'stackedmnist': 'stacked_mnist'}
+SOURCE_ALIASES = {'stackedmnist': 'stacked_mnist', 'zip': 'folder'}
 _FARTHEST = 1e18  # squares of more are infinite in float32
 
 
@@ -142,10 +142,10 @@ class StackedMnist:
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-  """Options of the images in a directory.
+  """Options of the images in a directory or a zip.
 
   Attributes:
-    path: The directory.
+    path: The directory, or the zip, such as one of StyleGAN's.
     size: Side of the images, in pixels.
     channels: 1 (gray), 3 (RGB) or 4 (RGBA).
     test_fraction: Share held out as the test split, in (0, 1).
@@ -239,7 +239,7 @@ class Data(Part):
     digits: Options of the digits of scikit-learn.
     tfds: Options of TensorFlow Datasets.
     stacked_mnist: Options of stacked MNIST.
-    folder: Options of the images in a directory.
+    folder: Options of the images in a directory or a zip.
     audio: Options of the wav files in a directory or a zip.
     tones: Options of the synthetic tones.
   """

@@ -331,7 +331,7 @@ def audio(
   source = ArraySource(np.stack([clip.x for clip in clips]), own)
   source.class_names = names
   source.sample_rate = sample_rate
-  source.listing = file_dir.file_digest(found, None if names else labels)
+  source.listing = file_dir.file_digest(found, labels, names)
   source.description = file_dir.describe(found, labels, names)
   return source
 

@@ -17,6 +17,7 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from gan_jax import validation
+from gan_jax.data import zip_members
 from gan_jax.io import files
 
 CLASSES = ('auto', 'directories', 'none')
@@ -65,6 +66,7 @@ class FileDir:
     has_labels_file: whether it holds a dataset.json.
     kind: the kind of the files.
     entries: of a zip, the entry of each name; {} for a directory.
+    labels_entry: of a zip, the entry of its dataset.json, if it has one.
   """
 
   root: pathlib.Path
@@ -75,6 +77,7 @@ class FileDir:
   entries: Mapping[str, zipfile.ZipInfo] = dataclasses.field(
     default_factory=dict
   )
+  labels_entry: zipfile.ZipInfo | None = None
 
   @property
   def paths(self) -> list[pathlib.Path]:
@@ -168,7 +171,7 @@ def scan_zip(path: pathlib.Path, kind: FileKind) -> FileDir:
   """Finds the files of one kind in a zip, without unpacking it.
 
   Directories that hold everything, such as the one that an archive is named
-  after, are left out of the names.
+  after, are left out of the names; beside a dataset.json, those above it.
 
   Args:
     path: path of the zip.
@@ -176,30 +179,44 @@ def scan_zip(path: pathlib.Path, kind: FileKind) -> FileDir:
 
   Raises:
     FileNotFoundError: if it has no such files.
-    ValueError: if it cannot be read as a zip.
+    ValueError: if it cannot be read as a zip, or has a name twice.
   """
   entries, left_out = {}, collections.Counter()
-  try:
-    with zipfile.ZipFile(path) as archive:
-      listed = [info for info in archive.infolist() if not info.is_dir()]
-  except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-    raise ValueError(
-      f'{files.printable(path)} cannot be read as a zip: '
-      f'{files.short_message(error)}'
-    ) from error
+  labels_files = {}
+  with zip_members.ZipReader(path) as archive:
+    listed = archive.members()
   for info in listed:
-    parts = [part for part in info.filename.split('/') if part]
-    if any(part[0] == '.' or part == '__MACOSX' for part in parts):
+    name = zip_members.safe_name(info.filename)
+    if not name:
       left_out[_HIDDEN] += 1
-    elif _suffix(parts[-1]) in kind.suffixes:
-      entries['/'.join(parts)] = info
+    elif _suffix(name) in kind.suffixes:
+      if name in entries:
+        raise ValueError(
+          f'{files.printable(path)} has {files.printable(name)} twice'
+        )
+      entries[name] = info
+    elif name.rpartition('/')[2] == LABELS_FILE:
+      labels_files[name.rpartition('/')[0]] = info
     else:
-      left_out[_suffix(parts[-1])] += 1
+      left_out[_suffix(name)] += 1
   shared = os.path.commonprefix([name.split('/')[:-1] for name in entries])
-  skip = sum(len(part) + 1 for part in shared)
+  above = ['/'.join(shared[:depth]) for depth in range(len(shared) + 1)]
+  base = next((name for name in above if name in labels_files), above[-1])
+  skip = len(base) + 1 if base else 0
   entries = {name[skip:]: info for name, info in entries.items()}
   names = sorted(entries, key=lambda name: name.split('/'))
-  found = FileDir(path, names, dict(left_out), False, kind, entries)
+  labels_entry = labels_files.pop(base, None)
+  if labels_files:
+    left_out['.json'] += len(labels_files)
+  found = FileDir(
+    path,
+    names,
+    dict(left_out),
+    labels_entry is not None,
+    kind,
+    entries,
+    labels_entry,
+  )
   _check_kinds(found)
   return found
 
@@ -276,7 +293,7 @@ def find_classes(
 
   Returns:
     The classes `[n]` int32 and their names. (None, ()) without classes; no
-    names if the classes are numbers of a dataset.json.
+    names if the classes are numbers of a dataset.json without 'class_names'.
 
   Raises:
     ValueError: if the sub-directories are named train and test or the like, or
@@ -285,9 +302,10 @@ def find_classes(
   if choice == 'none':
     return None, ()
   if choice == 'auto' and found.has_labels_file:
-    listed = files.read_json(found.root / LABELS_FILE)
+    listed = _read_labels_file(found)
     if 'labels' in listed:  # else it is of another program
-      return _read_labels(found, listed['labels']), ()
+      labels = _read_labels(found, listed['labels'])
+      return labels, _listed_names(found, labels, listed.get('class_names'))
   parts = [name.partition('/') for name in found.names]
   first = [directory if slash else '' for directory, slash, _ in parts]
   names = sorted(set(first))
@@ -344,6 +362,26 @@ def _top_files_message(found: FileDir, first: list[str]) -> str:
   )
 
 
+def _read_labels_file(found: FileDir) -> dict[str, Any]:
+  """Returns the content of a dataset.json."""
+  path = found.root / LABELS_FILE
+  if found.labels_entry is None:
+    return files.read_json(path)
+  if found.labels_entry.file_size > files.MAX_JSON:
+    raise ValueError(
+      f'{files.printable(path)} has {found.labels_entry.file_size:,} bytes, '
+      f'more than {files.MAX_JSON:,}'
+    )
+  try:
+    with zip_members.ZipReader(found.root) as archive:
+      content = archive.read(found.labels_entry)
+  except Exception as error:  # zipfile and zlib raise any type
+    raise ValueError(
+      f'{files.printable(path)} is broken: {files.short_message(error)}'
+    ) from error
+  return files.parse_json(content, path)
+
+
 def _read_labels(found: FileDir, listed: Any) -> np.ndarray | None:
   """Returns the labels of a dataset.json, in the order of the files."""
   where = files.printable(found.root / LABELS_FILE)
@@ -362,12 +400,9 @@ def _read_labels(found: FileDir, listed: Any) -> np.ndarray | None:
       f'{found.kind.plural}, such as {files.printable(missing[0])}'
     )
   labels = [by_name[name] for name in found.names]
-  wrong = [x for x in labels if type(x) is not int or not 0 <= x <= _MAX_CLASS]
-  if wrong:
-    raise ValueError(
-      f'{where}: the label {wrong[0]!r:.80}; labels must be integers from 0 to '
-      f"{_MAX_CLASS:,}, or 'labels' null for none"
-    )
+  for name, label in zip(found.names, labels):
+    if type(label) is not int or not 0 <= label <= _MAX_CLASS:
+      raise ValueError(_label_message(where, name, label))
   if len(by_name) > len(labels):
     warnings.warn(
       f'{where} has labels of {len(by_name) - len(labels)} '
@@ -375,6 +410,36 @@ def _read_labels(found: FileDir, listed: Any) -> np.ndarray | None:
       stacklevel=4,
     )
   return np.array(labels, np.int32)
+
+
+def _label_message(where: str, name: str, label: Any) -> str:
+  """Returns why a label of a dataset.json is none."""
+  kind = {float: ', a fraction', list: ', a vector', str: ', a text'}
+  return (
+    f'{where}: the label {label!r:.80}{kind.get(type(label), "")}, of '
+    f'{files.printable(name)}; labels must be integers from 0 to '
+    f"{_MAX_CLASS:,}, one class for each file, or 'labels' null for none"
+  )
+
+
+def _listed_names(
+  found: FileDir, labels: np.ndarray | None, listed: Any
+) -> tuple[str, ...]:
+  """Returns the names of the classes of a dataset.json, () for none."""
+  if labels is None or listed is None:
+    return ()
+  is_list = isinstance(listed, list)
+  if not is_list or not all(isinstance(name, str) for name in listed):
+    raise ValueError(
+      f"{files.printable(found.root / LABELS_FILE)}: 'class_names' must be a "
+      'list of texts'
+    )
+  if len(listed) <= labels.max():
+    raise ValueError(
+      f'{files.printable(found.root / LABELS_FILE)}: the label {labels.max()}, '
+      f"and 'class_names' has {len(listed)}"
+    )
+  return tuple(listed)
 
 
 def describe(
@@ -397,17 +462,36 @@ def describe(
   return f'{found.describe()}; {source}'
 
 
-def file_digest(found: FileDir, labels: np.ndarray | None) -> str:
+def file_digest(
+  found: FileDir, labels: np.ndarray | None, names: tuple[str, ...]
+) -> str:
   """Returns a digest of the relative paths and sizes of files, and labels.
 
   Args:
     found: the files.
-    labels: their classes if these are not in the paths; otherwise None.
+    labels: their classes, or None.
+    names: names of the classes, if they have some.
   """
   facts: list[Any] = [(name, found.size(name)) for name in found.names]
-  if labels is not None:
+  # Classes that have names are in the paths, or in a dataset.json.
+  if labels is not None and (not names or found.has_labels_file):
     facts.append(labels.tolist())
   return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def fingerprint(found: FileDir, names: Sequence[str]) -> str:
+  """Returns a digest of files that changes when one is modified.
+
+  Args:
+    found: the files of a directory or a zip.
+    names: some of their names.
+  """
+  stat = lambda path: (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+  if found.entries:
+    facts: list[Any] = [stat(found.root), *names]
+  else:
+    facts = [stat(found.root / name) for name in names]
+  return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def readable(

@@ -1,17 +1,16 @@
-"""Images of your own: a directory of image files."""
+"""Images of your own: a directory, or a zip, of image files."""
 
 import concurrent.futures
 import functools
-import hashlib
 import os
 import pathlib
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
 
 from gan_jax import validation
 from gan_jax.data import classes as class_lib
-from gan_jax.data import file_dir, image_dir, image_files, images
+from gan_jax.data import file_dir, image_dir, image_reader, images
 from gan_jax.data.array_source import (
   BLACK_IMAGES,
   ArraySource,
@@ -51,7 +50,8 @@ class Remarks:
 
 
 def _load(
-  path: pathlib.Path,
+  reader: image_reader.ImageReader,
+  name: str,
   size: int,
   channels: int,
   *,
@@ -67,20 +67,18 @@ def _load(
     remark=remark,
   )
   draft = 'RGB' if channels > 1 else 'L', size
-  return image_files.load_image(
-    path, convert, draft=draft, verify=verify, remark=remark
-  )
+  return reader.load(name, convert, draft=draft, verify=verify, remark=remark)
 
 
-def _examine(load, resident: bool, skip_broken: bool, path: pathlib.Path):
+def _examine(reader, load, resident: bool, skip_broken: bool, name: str):
   """Returns the image, True if it is read later, or None if it is skipped."""
   try:
     if resident:
-      return load(path)
+      return load(name)
     if skip_broken:  # only decoding detects a truncated file
-      load(path)
+      load(name)
     else:
-      with image_files.open_image(path):
+      with reader.open(name):
         pass
     return True
   except ValueError:
@@ -110,31 +108,32 @@ class ImageFolderSource:
 
   def __init__(
     self,
-    paths: list[pathlib.Path],
+    items: Sequence[Any],
     labels: np.ndarray | None,
     load: Callable[..., np.ndarray],
     shape: tuple[int, ...],
     threads: int,
     *,
     remarks: Remarks,
+    fingerprint: str,
   ):
-    """Stores the paths and starts the threads.
+    """Stores what the images are, and starts the threads.
 
     Args:
-      paths: paths of the images.
+      items: of each image, what `load` takes, such as its name.
       labels: classes `[n]`, or None.
-      load: function (path, verify=) that decodes an image. It verifies each
+      load: function (item, verify=) that decodes an image. It verifies each
         image the first time.
       shape: shape of one image.
       threads: number of threads that decode.
       remarks: where `load` adds its remarks.
+      fingerprint: digest of the files.
     """
     self._remarks = remarks
-    self._paths, self._labels, self._load = paths, labels, load
+    self._items, self._labels, self._load = items, labels, load
     self.shape = shape
-    facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-    self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
-    self._verified = np.zeros(len(paths), bool)
+    self.fingerprint = fingerprint
+    self._verified = np.zeros(len(items), bool)
     self._pool = concurrent.futures.ThreadPoolExecutor(threads)
 
   @functools.cached_property
@@ -148,7 +147,7 @@ class ImageFolderSource:
     return len(self.class_share)
 
   def __len__(self):
-    return len(self._paths)
+    return len(self._items)
 
   def __getitem__(self, indices):
     batch = {'x': np.stack(list(self._pool.map(self._read, indices)))}
@@ -158,7 +157,7 @@ class ImageFolderSource:
     return batch
 
   def _read(self, index):
-    x = self._load(self._paths[index], verify=not self._verified[index])
+    x = self._load(self._items[index], verify=not self._verified[index])
     self._verified[index] = True
     return x
 
@@ -177,17 +176,18 @@ def folder(
   threads: int = 0,
   follow_symlinks: bool = False,
 ) -> ArraySource | ImageFolderSource:
-  """Opens a directory of images, turned upright, cropped square and resized.
+  """Opens a directory, or a zip, of images, cropped square and resized.
 
-  Classes are those of a dataset.json in the format of StyleGAN, or else the
-  first level of sub-directories; see file_dir.find_classes. Images that fit in
+  Images are turned upright first. Classes are those of a dataset.json in the
+  format of StyleGAN, or else the first level of sub-directories; see
+  file_dir.find_classes. A zip is not unpacked. Images that fit in
   `memory_mb` at their final size are decoded once, at the start. Otherwise they
   are decoded on access, and each is opened once at the start to check that it
   can be.
 
   Args:
     split: 'train' or 'test', a fixed random division.
-    path: path of the directory.
+    path: path of the directory, or of the zip.
     size: side of the images after resizing, in pixels.
     channels: 1, 3 or 4.
     test_fraction: fraction held out as 'test'.
@@ -205,24 +205,26 @@ def folder(
     The source.
 
   Raises:
-    FileNotFoundError: if path is not a directory, or has no images.
-    ValueError: if an image is broken or has more pixels than the limit of
-      Pillow, a link leads out of the directory (the message names it), the
+    FileNotFoundError: if path is neither, or has no images.
+    ValueError: if the zip cannot be read, an image is broken or has more pixels
+      than the limit of Pillow, a link leads out of the directory (the message names it), the
       sub-directories look like splits, or an option is out of range.
   """
   found = _find_images(path, classes, threads, follow_symlinks)
   labels, names = file_dir.find_classes(found, classes, hint=found.kind.hint)
   resident = len(found.names) * size * size * channels <= memory_mb * 2**20
   chosen = split_indices(len(found.names), split, test_fraction)
-  paths = [found.root / found.names[i] for i in chosen]
+  chosen_names = [found.names[i] for i in chosen]
   remarks = Remarks(found.root)
-  load = _make_load(size, channels, background, remarks.add)
+  reader = image_reader.ImageReader(found)
+  load = _make_load(reader, size, channels, background, remarks.add)
   threads = threads or os.cpu_count() or 1
-  examine = functools.partial(_examine, load, resident, skip_broken)
+  examine = functools.partial(_examine, reader, load, resident, skip_broken)
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-    examined = list(pool.map(examine, paths))
+    examined = list(pool.map(examine, chosen_names))
   remarks.warn()
   root = files.printable(found.root)
+  paths = [found.root / name for name in chosen_names]
   good = file_dir.readable(f'{split} images in {root}', paths, examined)
   own = None if labels is None else labels[chosen][good]
   if resident:
@@ -230,11 +232,18 @@ def folder(
     check_pixels(x, root)
     source = ArraySource(x, own)
   else:
-    kept = [paths[i] for i in good]
-    shape = (size, size, channels)
-    source = ImageFolderSource(kept, own, load, shape, threads, remarks=remarks)
+    kept = [chosen_names[i] for i in good]
+    source = ImageFolderSource(
+      kept,
+      own,
+      load,
+      (size, size, channels),
+      threads,
+      remarks=remarks,
+      fingerprint=file_dir.fingerprint(found, kept),
+    )
   source.class_names = names
-  source.listing = file_dir.file_digest(found, None if names else labels)
+  source.listing = file_dir.file_digest(found, labels, names)
   source.description = file_dir.describe(found, labels, names)
   return source
 
@@ -252,7 +261,7 @@ def check_folder(
   track: Callable[[str, int], Callable[[int], None]],
   **unused: Any,
 ) -> Iterator[str]:
-  """Decodes all images of a directory and yields what is wrong with them.
+  """Decodes all images of a directory or a zip and yields what is wrong.
 
   Args:
     path: as for `folder`, as the other options are.
@@ -278,19 +287,20 @@ def check_folder(
   labels, names = file_dir.find_classes(found, classes, hint=found.kind.hint)
   split_indices(len(found.names), 'train', test_fraction)
   remarks = Remarks(found.root)
-  load = _make_load(size, channels, background, remarks.add)
+  reader = image_reader.ImageReader(found)
+  load = _make_load(reader, size, channels, background, remarks.add)
   what = file_dir.describe(found, labels, names)
   advance = track(what, len(found.names))
 
-  def examine(path):
+  def examine(name):
     try:
-      return int(load(path).max()), None
+      return int(load(name).max()), None
     except ValueError as error:
       return 0, str(error)
 
   most = 0
   with concurrent.futures.ThreadPoolExecutor(threads or None) as pool:
-    for largest, problem in pool.map(examine, found.paths):
+    for largest, problem in pool.map(examine, found.names):
       advance(1)
       most = max(most, largest)
       if problem is not None:
@@ -305,7 +315,7 @@ def _find_images(
 ) -> file_dir.FileDir:
   if not path:
     raise FileNotFoundError(
-      'data.folder.path is empty: set it to your directory of images'
+      'data.folder.path is empty: set it to your directory, or zip, of images'
     )
   if classes not in file_dir.CLASSES:
     raise ValueError(f'classes={classes!r}: choose one of {file_dir.CLASSES}')
@@ -316,11 +326,16 @@ def _find_images(
 
 
 def _make_load(
-  size: int, channels: int, background: str, remark: Callable[[str], None]
+  reader: image_reader.ImageReader,
+  size: int,
+  channels: int,
+  background: str,
+  remark: Callable[[str], None],
 ) -> Callable[..., np.ndarray]:
   images.check_format(size, channels)
   return functools.partial(
     _load,
+    reader,
     size=size,
     channels=channels,
     background=images.parse_color(background),

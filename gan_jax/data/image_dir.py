@@ -1,4 +1,4 @@
-"""Finds the images of a directory."""
+"""Finds the images of a directory, or of a zip."""
 
 import pathlib
 
@@ -35,14 +35,19 @@ IMAGES = file_dir.FileKind(
 def scan_images(
   root: pathlib.Path, *, follow_symlinks: bool = False
 ) -> file_dir.FileDir:
-  """Finds the images in a directory and below, see file_dir.scan_directory.
+  """Finds the images in a directory and below, or in a zip.
+
+  See file_dir.scan_directory and file_dir.scan_zip.
 
   Args:
-    root: path of the directory.
-    follow_symlinks: whether links may lead out of it.
+    root: path of the directory, or of the zip.
+    follow_symlinks: whether links may lead out of the directory.
 
   Raises:
-    FileNotFoundError: if root is not a directory or has no images.
-    ValueError: if a link leads out of it; the message names the link.
+    FileNotFoundError: if root is neither, or has no images.
+    ValueError: if a link leads out of it (the message names the link), or the
+      zip cannot be read.
   """
+  if root.is_file():
+    return file_dir.scan_zip(root, IMAGES)
   return file_dir.scan_directory(root, IMAGES, follow_symlinks=follow_symlinks)

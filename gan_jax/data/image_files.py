@@ -20,7 +20,7 @@ from gan_jax.data import images
 from gan_jax.io import files
 
 _FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP', 'GIF', 'TIFF')
-_MAX_BYTES = 2**30  # per file
+MAX_BYTES = 2**30  # per file
 _PNG = b'\x89PNG\r\n\x1a\n'
 _PNG_PIXELS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT')
 _PNG_END = b'\0\0\0\0IEND\xaeB`\x82'
@@ -53,7 +53,8 @@ def open_image(path: pathlib.Path) -> Iterator[Image.Image]:
       pixels than PIL.Image.MAX_IMAGE_PIXELS, more than 1 GiB or is not a
       regular file. The message names the file.
   """
-  with _naming_file(path):
+  with naming_errors(path):
+    _check_regular(path)
     try:
       image = _open(path)
     except _BOMBS:
@@ -62,6 +63,29 @@ def open_image(path: pathlib.Path) -> Iterator[Image.Image]:
       image = _open(io.BytesIO(_without_metadata(path.read_bytes())))
     with image:
       yield image
+
+
+@contextlib.contextmanager
+def open_content(content: bytes) -> Iterator[Image.Image]:
+  """Opens an image in memory without decoding its pixels.
+
+  Args:
+    content: content of a file, as for open_image.
+
+  Yields:
+    The image.
+
+  Raises:
+    Exception: of any type; see naming_errors.
+  """
+  try:
+    image = _open(io.BytesIO(content))
+  except _BOMBS:
+    raise
+  except Exception:
+    image = _open(io.BytesIO(_without_metadata(content)))
+  with image:
+    yield image
 
 
 def load_image(
@@ -90,25 +114,52 @@ def load_image(
     ValueError: as open_image does, or if `convert` fails; with `verify`, also
       if the pixel data are not whole.
   """
-  with _naming_file(path):
-    content = path.read_bytes()
-    if verify and content.startswith(_PNG):
-      _png_pixels(content)
-    try:
-      image = _decode(content, draft)
-    except _BOMBS:
+  with naming_errors(path):
+    return decode_image(
+      read_regular(path), convert, draft=draft, verify=verify, remark=remark
+    )
+
+
+def decode_image(
+  content: bytes,
+  convert: Callable[[Image.Image], np.ndarray],
+  *,
+  draft: tuple[str, int] | None = None,
+  verify: bool = True,
+  remark: Callable[[str], None] = images.ignore,
+) -> np.ndarray:
+  """Decodes an image in memory, of an animation the first frame.
+
+  Args:
+    content: content of a file, as for load_image, as the other arguments are.
+    convert: function that makes an array of the decoded image.
+    draft: mode and least side in pixels.
+    verify: whether to check that the pixel data are whole.
+    remark: called with a sentence if there are more frames or pages.
+
+  Returns:
+    What `convert` returns.
+
+  Raises:
+    Exception: of any type; see naming_errors.
+  """
+  if verify and content.startswith(_PNG):
+    _png_pixels(content)
+  try:
+    image = _decode(content, draft)
+  except _BOMBS:
+    raise
+  except Exception:
+    pixels = _without_metadata(content)
+    if pixels == content:
       raise
-    except Exception:
-      pixels = _without_metadata(content)
-      if pixels == content:
-        raise
-      content, image = pixels, _decode(pixels, draft)
-      verify = True  # what was added to the file may hide that it ends early
-    if verify and _ends_early(content, image, draft):
-      raise ValueError('its pixel data end early')
-    if _has_more_frames(image):
-      remark('of images with several frames or pages, the first is read')
-    return convert(image)
+    content, image = pixels, _decode(pixels, draft)
+    verify = True  # what was added to the file may hide that it ends early
+  if verify and _ends_early(content, image, draft):
+    raise ValueError('its pixel data end early')
+  if _has_more_frames(image):
+    remark('of images with several frames or pages, the first is read')
+  return convert(image)
 
 
 def _has_more_frames(image: Image.Image) -> bool:
@@ -120,16 +171,41 @@ def _has_more_frames(image: Image.Image) -> bool:
     return False
 
 
+def _check_regular(path: pathlib.Path) -> None:
+  """Refuses special and huge files."""
+  about = path.stat()  # opening a pipe would block forever
+  if not stat.S_ISREG(about.st_mode):
+    raise ValueError('it is not a regular file')
+  if about.st_size > MAX_BYTES:
+    raise ValueError(f'it has {about.st_size:,} bytes')
+
+
+def read_regular(path: pathlib.Path) -> bytes:
+  """Reads a regular file of at most 1 GiB.
+
+  Args:
+    path: path of the file.
+
+  Raises:
+    OSError: if it cannot be read.
+    ValueError: if it is another kind of file, or larger.
+  """
+  _check_regular(path)
+  return path.read_bytes()
+
+
 @contextlib.contextmanager
-def _naming_file(path: pathlib.Path) -> Iterator[None]:
-  """Refuses special and huge files; names the file in any error."""
+def naming_errors(path: pathlib.Path | str) -> Iterator[None]:
+  """Turns any error into a ValueError that names the file.
+
+  Args:
+    path: path of the image, or another name of it.
+
+  Raises:
+    ValueError: if anything is raised in the context.
+  """
   name = files.printable(path)
   try:
-    about = path.stat()  # opening a pipe would block forever
-    if not stat.S_ISREG(about.st_mode):
-      raise ValueError('it is not a regular file')
-    if about.st_size > _MAX_BYTES:
-      raise ValueError(f'it has {about.st_size:,} bytes')
     yield
   except _BOMBS as error:
     raise ValueError(f'image {name} is too large: {error}') from error

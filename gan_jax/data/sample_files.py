@@ -1,4 +1,4 @@
-"""Reads examples from disk unchanged: a directory, an .npz or an .npy file."""
+"""Reads examples from disk unchanged: a directory, a zip, an .npz or an .npy."""
 
 import collections
 import functools
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from gan_jax import pixels
-from gan_jax.data import file_dir, folder, image_dir, image_files, images
+from gan_jax.data import file_dir, folder, image_dir, image_reader, images
 from gan_jax.data.array_source import (
   ArraySource,
   check_number_of_images,
@@ -37,15 +37,16 @@ def open_samples(
   """Opens examples on disk, without cropping or resizing them by default.
 
   Args:
-    path: a directory of images of one size (in one sub-directory per class, or
-      with the dataset.json of StyleGAN, or not); an .npy file; or an
+    path: a directory, or a .zip, of images of one size (in one sub-directory
+      per class, or with the dataset.json of StyleGAN, or not); an .npy file; or
+      an
       .npz file, with the examples under 'x', 'samples', 'images' or 'arr_0' and
       optional classes under 'label', 'labels', 'y' or 'arr_1'. Arrays are
       images `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points
       `[N, d]`.
     value_range: (lowest, highest) value of float images.
     follow_symlinks: whether links in a directory may lead out of it.
-    size: side to which images in a directory are cropped and resized, as those
+    size: side to which images in a directory or a zip are cropped and resized, as those
       of data.folder are for training; 0 leaves them as they are.
 
   Returns:
@@ -62,7 +63,7 @@ def open_samples(
   """
   path = files.resolve_path(path)
   name, suffix = files.printable(path), path.suffix.lower()
-  if path.is_dir():
+  if path.is_dir() or (suffix == '.zip' and path.is_file()):
     return _read_folder(path, follow_symlinks, size)
   if size:
     raise ValueError(f'size={size}: {path} is not a directory of images')
@@ -70,7 +71,8 @@ def open_samples(
     raise FileNotFoundError(f'{name} is neither a directory nor a file')
   if suffix not in ('.npy', '.npz'):
     raise ValueError(
-      f'{name}: must be a directory of images, an .npz file or an .npy file'
+      f'{name}: must be a directory or a .zip of images, an .npz file or an '
+      '.npy file'
     )
   with path.open('rb') as file:
     try:
@@ -201,11 +203,11 @@ def _read_folder(
   """Opens images that are decoded on access; their headers are read now."""
   found = image_dir.scan_images(root, follow_symlinks=follow_symlinks)
   labels, names = file_dir.find_classes(found)
-  paths = found.paths
+  reader = image_reader.ImageReader(found)
   seen = collections.defaultdict(list)
   channels = 1
-  for path in paths:
-    with image_files.open_image(path) as image:
+  for path, file in zip(found.paths, found.names):
+    with reader.open(file) as image:
       seen[image.size].append(path)
       channels = max(channels, _channels(image))
   if size:
@@ -225,10 +227,16 @@ def _read_folder(
   shape, threads = (height, width, channels), os.cpu_count() or 1
   remarks = folder.Remarks(root)
   load = functools.partial(
-    _load, shape=shape, resize=bool(size), remark=remarks.add
+    _load, reader, shape=shape, resize=bool(size), remark=remarks.add
   )
   source = folder.ImageFolderSource(
-    paths, labels, load, shape, threads, remarks=remarks
+    found.names,
+    labels,
+    load,
+    shape,
+    threads,
+    remarks=remarks,
+    fingerprint=file_dir.fingerprint(found, found.names),
   )
   source.class_names = names
   source.description = file_dir.describe(found, labels, names)
@@ -240,7 +248,8 @@ def _channels(image: Image.Image) -> int:
 
 
 def _load(
-  path: pathlib.Path,
+  reader: image_reader.ImageReader,
+  name: str,
   shape: tuple[int, int, int],
   *,
   resize: bool = False,
@@ -253,4 +262,4 @@ def _load(
     converted = images.convert_mode(image, shape[-1], remark=remark)
     return np.asarray(converted).reshape(shape)
 
-  return image_files.load_image(path, convert, verify=verify, remark=remark)
+  return reader.load(name, convert, verify=verify, remark=remark)

@@ -7,7 +7,7 @@ import pathlib
 import stat
 from typing import Any, Iterator, Mapping
 
-_MAX_JSON = 2**28  # bytes
+MAX_JSON = 2**28  # bytes
 _MAX_NAME, _MAX_PATH = 255, 4095  # bytes, of Linux and of macOS
 
 
@@ -132,7 +132,19 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     ValueError: if the file does not contain a JSON object; the message names
       it.
   """
-  content = read_bounded(path, most=_MAX_JSON)
+  return parse_json(read_bounded(path, most=MAX_JSON), path)
+
+
+def parse_json(content: bytes, path: pathlib.Path) -> dict[str, Any]:
+  """Parses a JSON object.
+
+  Args:
+    content: content of a file.
+    path: its path, for messages.
+
+  Raises:
+    ValueError: if it is not a JSON object; the message names the file.
+  """
   try:
     found = json.loads(content)
   except (ValueError, RecursionError) as error:

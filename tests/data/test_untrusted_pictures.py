@@ -119,13 +119,13 @@ def test_bombs_take_no_memory(tmp_path):
   (path / 'tile.tiff').write_bytes(tiff(64, 64, tile=(40_000, 40_000)))
   code = (
     'import pathlib, resource, sys, warnings\n'
-    'from gan_jax.data import folder, image_dir\n'
+    'from gan_jax.data import image_dir, image_files\n'
     'warnings.simplefilter("ignore")\n'
     'use = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
     'before, refused = use(), 0\n'
     'for path in image_dir.scan_images(pathlib.Path(sys.argv[1])).paths:\n'
     '  try:\n'
-    '    folder._load(path, 8, 3)\n'
+    '    image_files.load_image(path, lambda x: x)\n'
     '  except ValueError as error:\n'
     '    assert f"{path} is too large" in str(error), error\n'
     '    refused += 1\n'
