@@ -233,6 +233,8 @@ class Data(Part):
 
   Attributes:
     name: One of SOURCES.
+    flip: Whether to train on the mirror images, too: all images, flipped
+      horizontally. Scores compare with the images as they are.
     gaussian: Options of the 2-D Gaussian.
     ring: Options of the ring of Gaussians.
     grid: Options of the grid of Gaussians.
@@ -245,6 +247,7 @@ class Data(Part):
   """
 
   name: str = option('digits', names=SOURCES, aliases=SOURCE_ALIASES)
+  flip: bool = option(False)
   gaussian: Gaussian = Gaussian()
   ring: Ring = Ring()
   grid: Grid = Grid()

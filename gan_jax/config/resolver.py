@@ -150,6 +150,8 @@ def with_own_parts(config: Any, names: Collection[str]) -> Any:
     for name in names
     if name not in ('loss', 'test')
   }
+  if 'data' in own:
+    own['data'] |= _shared_data_options(config)
   if 'loss' in names:
     own['loss'] = 'own'
   if not own:
@@ -157,6 +159,12 @@ def with_own_parts(config: Any, names: Collection[str]) -> Any:
   if isinstance(config, Config):
     return resolve({**dataclasses.asdict(config), **own})
   return {**_plain(config), **own}
+
+
+def _shared_data_options(config: Any) -> dict[str, Any]:
+  """Returns the options of a config's data that any source has."""
+  given = _plain(_plain(config).get('data') or {})
+  return {'flip': given['flip']} if 'flip' in given else {}
 
 
 def check_name(dotted: str) -> None:

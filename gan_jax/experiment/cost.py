@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax.data import device_feed
 from gan_jax.experiment import build_gan, program
 
 
@@ -90,7 +89,7 @@ def estimate_cost(experiment: Any) -> StepCost:
     g_parameters=size(g),
     d_parameters=size(d),
     state_bytes=_bytes(shapes),
-    resident_bytes=device_feed.source_nbytes(experiment.train)
+    resident_bytes=program.resident_nbytes(experiment.train, config)
     if resident
     else 0,
     batch_bytes=_bytes(experiment.abstract_batch()) // count,

@@ -16,7 +16,6 @@ import numpy as np
 
 from gan_jax import config as config_lib
 from gan_jax import data, training
-from gan_jax.data import device_feed
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.experiment import (
   build_gan,
@@ -219,7 +218,7 @@ def build_ensemble_from_parts(
     raise ValueError(
       f'resident_mb={config.resident_mb}: the members of an ensemble draw '
       'their own batches from examples that live on the device, and these '
-      f'are {device_feed.source_nbytes(base.train) / 2**20:.1f} MB'
+      f'are {program_lib.resident_nbytes(base.train, config) / 2**20:.1f} MB'
     )
   count = max(n for n in range(1, len(devices) + 1) if len(members) % n == 0)
   return EnsembleExperiment(

@@ -225,7 +225,7 @@ class Experiment:
       put: function that places a batch of numpy arrays.
     """
     return data.BatchIterator(
-      self.train,
+      program_lib.training_source(self.train, self.config),
       seed=self.config.seed,
       batch_size=self.config.batch_size,
       d_steps=self.config.d_steps,
@@ -391,6 +391,7 @@ def check_against_data(experiment: Experiment) -> None:
       f'batch_size={config.batch_size}: the training split has only '
       f'{len(experiment.train)} examples'
     )
+  program_lib.training_source(experiment.train, config)  # may be refused
   batch = experiment.abstract_batch()
   label = batch.get('label')
   takes_any = experiment.is_conditional and not config.conditional

@@ -6,7 +6,7 @@ import jax
 
 from gan_jax import config as config_lib
 from gan_jax import data, distributed, shuffle, training
-from gan_jax.data import device_feed
+from gan_jax.data import device_feed, flips
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.distributed import multihost
 from gan_jax.experiment import schedule
@@ -35,9 +35,32 @@ class TrainProgram(NamedTuple):
   max_steps: int
 
 
+def training_source(
+  source: data.Source, config: config_lib.Config
+) -> data.Source:
+  """Returns the source that batches are drawn from.
+
+  Args:
+    source: source of the training examples.
+    config: resolved config.
+
+  Returns:
+    The source; with `data.flip`, that of the mirror images, too.
+
+  Raises:
+    ValueError: if the examples cannot be flipped.
+  """
+  return flips.FlippedSource(source) if config.data.flip else source
+
+
+def resident_nbytes(source: data.Source, config: config_lib.Config) -> int:
+  """Returns the bytes of a source of training examples on a device."""
+  return device_feed.source_nbytes(training_source(source, config))
+
+
 def fits_on_device(source: data.Source, config: config_lib.Config) -> bool:
   """Returns whether a source may live on each device, by `resident_mb`."""
-  return _fits(device_feed.source_nbytes(source), config)
+  return _fits(resident_nbytes(source, config), config)
 
 
 def _fits(nbytes: int, config: config_lib.Config) -> bool:
@@ -90,6 +113,7 @@ def make_train_program(
   Returns:
     The program; nothing is compiled or placed yet.
   """
+  source = training_source(source, config)
   nbytes = device_feed.source_nbytes(source)
   max_steps = choose_max_steps(config, nbytes, len(source))
   resident = _fits(nbytes, config)

@@ -91,7 +91,7 @@ class ConsoleReporter:
     held_out = len(experiment.test) if apart else 'none'
     out(
       f'data     {config.data.name}: {len(experiment.train)} {what} of {shape}, '
-      f'{held_out} held out'
+      f'{held_out} held out{", and mirror images" * config.data.flip}'
     )
     self.files(experiment.train)
     out(

@@ -150,6 +150,7 @@ NAMES = {
     schedules
     diagnostics
     data.name
+    data.flip
     data.dataset
     data.data_dir
     data.size
@@ -351,8 +352,10 @@ _PARTS = (
   *('generator', 'discriminator', 'g_optimizer', 'd_optimizer'),
   *('augment', 'data', 'latents'),
 )
+# Options newer than the records, which do not hold them at these values.
+_NEWER = {'data.flip': False}
 # What all parts of a kind share, which stands beside the name.
-_SHARED = (*('name', 'learning_rate', 'weight_clip'),)
+_SHARED = (*('name', 'learning_rate', 'weight_clip', 'flip'),)
 
 
 def _without_sections(mapping):
@@ -391,6 +394,7 @@ def _records_settings(mapping):
       _value_name(value) if isinstance(value, str) else value
     )
     for path, value in _without_sections(mapping)
+    if path not in _NEWER or value != _NEWER[path]
   }
 
 
