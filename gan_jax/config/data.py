@@ -17,6 +17,8 @@ SOURCES = (
   'tfds',
   'stacked_mnist',
   'folder',
+  'npz',
+  'custom',
   'audio',
   'tones',
   'own',
@@ -175,6 +177,58 @@ class Folder:
 
 
 @dataclasses.dataclass(frozen=True)
+class Npz:
+  """Options of the arrays of an .npz or .npy file.
+
+  Attributes:
+    path: The file.
+    x: Name of the array of examples. '' takes x, samples, images or arr_0, or
+      those of a file with its own splits, such as x_train and x_test.
+    label: Name of the array of classes. '' takes label, labels, y or arr_1,
+      likewise.
+    value_range: Lowest and highest value of float images, which are scaled to
+      [-1, 1].
+    sample_rate: Samples per second of sound, [N, length, 1], in Hz. 0 is for
+      examples that are not sound.
+    test_fraction: Share held out as the test split, in (0, 1), unless the file
+      has one.
+  """
+
+  path: str = option('')
+  x: str = option('')
+  label: str = option('')
+  value_range: tuple[float, ...] = option((-1.0, 1.0))
+  sample_rate: int = option(0, at_least=0, at_most=768_000)
+  test_fraction: float = option(0.1, above=0, below=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Custom:
+  """Options of a dataset of your own code.
+
+  Attributes:
+    function: The function that returns it, FILE.py:FUNCTION or, of an installed
+      module, module:function. It is called with 'train' or 'test'; one without
+      parameters returns all examples.
+    size: Side to which images are cropped and resized, in pixels. 0 takes them
+      as they are.
+    channels: 1 (gray), 3 (RGB) or 4 (RGBA). 0 takes those of each image.
+    value_range: Lowest and highest value of float images, which are scaled to
+      [-1, 1].
+    test_fraction: Share held out as the test split, in (0, 1), of a function
+      without parameters.
+    threads: Threads that read.
+  """
+
+  function: str = option('')
+  size: int = option(0, at_least=0, at_most=8192)
+  channels: int = option(0, choices=(0, 1, 3, 4))
+  value_range: tuple[float, ...] = option((-1.0, 1.0))
+  test_fraction: float = option(0.1, above=0, below=1)
+  threads: int = option(4, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Audio:
   """Options of the wav files in a directory or a zip.
 
@@ -242,6 +296,8 @@ class Data(Part):
     tfds: Options of TensorFlow Datasets.
     stacked_mnist: Options of stacked MNIST.
     folder: Options of the images in a directory or a zip.
+    npz: Options of the arrays of a file.
+    custom: Options of a dataset of your own code.
     audio: Options of the wav files in a directory or a zip.
     tones: Options of the synthetic tones.
   """
@@ -255,5 +311,7 @@ class Data(Part):
   tfds: TFDS = TFDS()
   stacked_mnist: StackedMnist = StackedMnist()
   folder: Folder = Folder()
+  npz: Npz = Npz()
+  custom: Custom = Custom()
   audio: Audio = Audio()
   tones: Tones = Tones()

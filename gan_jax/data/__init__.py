@@ -14,9 +14,11 @@ import numpy as np
 from gan_jax import validation
 from gan_jax.data import (
   audio,
+  custom,
   device_feed,
   digits,
   folder,
+  npz_file,
   stacked_mnist,
   synthetic,
   tfds,
@@ -80,6 +82,8 @@ SOURCES = {
   'tfds': tfds.tfds,
   'stacked_mnist': stacked_mnist.stacked_mnist,
   'folder': folder.folder,
+  'npz': npz_file.npz,
+  'custom': custom.custom,
   'audio': audio.audio,
   'tones': tones.tones,
 }

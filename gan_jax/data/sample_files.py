@@ -4,7 +4,7 @@ import collections
 import functools
 import os
 import pathlib
-from typing import Callable
+from typing import Callable, Collection, Sequence
 
 import numpy as np
 from PIL import Image
@@ -18,8 +18,8 @@ from gan_jax.data.array_source import (
 )
 from gan_jax.io import files, npz
 
-_EXAMPLES = ('x', 'samples', 'images', 'arr_0')
-_LABELS = ('label', 'labels', 'y', 'arr_1')
+EXAMPLES = ('x', 'samples', 'images', 'arr_0')
+LABELS = ('label', 'labels', 'y', 'arr_1')
 _DTYPES = (np.uint8, np.float16, np.float32, np.float64)
 
 
@@ -71,20 +71,11 @@ def open_samples(
     raise FileNotFoundError(f'{name} is neither a directory nor a file')
   if suffix not in ('.npy', '.npz'):
     raise ValueError(
-      f'{name}: must be a directory or a .zip of images, an .npz file or an '
-      '.npy file'
+      f'{name}: must be a directory of images, a .zip of them, an .npz file or '
+      'an .npy file'
     )
-  with path.open('rb') as file:
-    try:
-      if suffix == '.npy':
-        x, label = npz.read_npy(file), None
-      else:
-        x, label = _members(file)
-    except Exception as error:  # zipfile, zlib and numpy raise any type
-      raise ValueError(
-        f'{name} cannot be read as an array of numbers: '
-        f'{files.short_message(error)}'
-      ) from error
+  read = read_arrays(path, _choose_arrays)
+  x, label = (read.get(first_of(n, read)) for n in (EXAMPLES, LABELS))
   return samples_from_arrays(x, label, name, value_range=value_range)
 
 
@@ -111,28 +102,75 @@ def samples_from_arrays(
     ValueError: if arrays have another shape or type, or values are not finite
       or out of range.
   """
-  x = _checked(name, x, value_range)
-  return ArraySource(x, _classes(name, x, label))
+  x = check_examples(name, x)
+  if x.ndim == 4 and x.dtype != np.uint8:
+    check_range(name, x, value_range)
+    x = pixels.to_uint8(x.astype(np.float32), value_range)
+  return ArraySource(x, check_classes(name, x, label))
 
 
-def _members(file):
-  first = lambda names, found: next((n for n in names if n in found), None)
+def read_arrays(
+  path: pathlib.Path, choose: Callable[[list[str]], Sequence[str]]
+) -> dict[str, np.ndarray]:
+  """Reads arrays of an .npz file, or that of an .npy file.
 
-  def choose(found):
-    if first(_EXAMPLES, found) is None:
+  Args:
+    path: path of the file.
+    choose: function that takes the names of all arrays of an .npz file and
+      returns those to read.
+
+  Returns:
+    Name -> array; 'x' for that of an .npy file.
+
+  Raises:
+    OSError: if the file cannot be opened.
+    ValueError: if it cannot be read; the message names it.
+  """
+  with path.open('rb') as file:
+    try:
+      if path.suffix.lower() == '.npy':
+        return {'x': npz.read_npy(file)}
+      return npz.read_npz(file, choose)
+    except Exception as error:  # zipfile, zlib and numpy raise any type
       raise ValueError(
-        f'it has the arrays {found}; examples must be in one of {_EXAMPLES}'
-      )
-    chosen = [first(names, found) for names in (_EXAMPLES, _LABELS)]
-    return [name for name in chosen if name]
-
-  read = npz.read_npz(file, choose)
-  return [read.get(first(n, read)) for n in (_EXAMPLES, _LABELS)]
+        f'{files.printable(path)} cannot be read as an array of numbers: '
+        f'{files.short_message(error)}'
+      ) from error
 
 
-def _classes(name, x, label):
+def first_of(names: Sequence[str], found: Collection[str]) -> str:
+  """Returns the first of some names that is there, '' for none."""
+  return next((name for name in names if name in found), '')
+
+
+def _choose_arrays(found: list[str]) -> list[str]:
+  if not first_of(EXAMPLES, found):
+    raise ValueError(
+      f'it has the arrays {found}; examples must be in one of {EXAMPLES}'
+    )
+  chosen = [first_of(names, found) for names in (EXAMPLES, LABELS)]
+  return [name for name in chosen if name]
+
+
+def check_classes(
+  name: str, x: np.ndarray, label: np.ndarray | None
+) -> np.ndarray | None:
+  """Checks that labels are one class for each example.
+
+  Args:
+    name: what they are, for messages.
+    x: examples `[N, ...]`.
+    label: labels `[N]` or `[N, 1]`, or None.
+
+  Returns:
+    The labels `[N]`, or None.
+
+  Raises:
+    ValueError: if they have another shape or type, or are out of range.
+  """
   if label is None:
     return None
+  label = label[:, 0] if label.shape == (len(x), 1) else label
   if label.shape != (len(x),) or label.dtype.kind not in 'iu':
     raise ValueError(
       f'{name}: classes of type {label.dtype} and shape {label.shape}; must be '
@@ -146,8 +184,20 @@ def _classes(name, x, label):
   return label
 
 
-def _checked(name, x, value_range):
-  """Returns images as uint8 `[N, H, W, C]`, points as float32 `[N, d]`."""
+def check_examples(name: str, x: np.ndarray) -> np.ndarray:
+  """Checks an array of images, or of points.
+
+  Args:
+    name: what they are, for messages.
+    x: images `[N, H, W, C]` or `[N, H, W]`, uint8 or float, or float points
+      `[N, d]`.
+
+  Returns:
+    Images `[N, H, W, C]` of the same type, or points `[N, d]` float32.
+
+  Raises:
+    ValueError: if they have another shape or type, or are not finite.
+  """
   if x.dtype not in _DTYPES or x.ndim not in (2, 3, 4) or not x.size:
     raise ValueError(
       f'{name}: an array of type {x.dtype} and shape {x.shape}; must be images '
@@ -174,27 +224,41 @@ def _checked(name, x, value_range):
       f'{name}: images of shape {x.shape[1:]}; must be [H, W, C] with C of 1, '
       f'3 or 4{hint}'
     )
-  if x.dtype != np.uint8:
-    return _to_uint8(name, x, value_range)
   check_pixels(x, name)
   return x
 
 
-def _to_uint8(name, x, value_range):
+def check_range(
+  name: str,
+  x: np.ndarray,
+  value_range: tuple[float, float],
+  option: str = '--value_range=',
+) -> None:
+  """Checks that float images have the range that is said.
+
+  Args:
+    name: what they are, for messages.
+    x: images, float.
+    value_range: (lowest, highest) value.
+    option: option that sets the range, for messages.
+
+  Raises:
+    ValueError: if a value is out of range, or they look like images from 0 to 1
+      and the range begins below 0.
+  """
   low, high = value_range
   least, most = float(x.min()), float(x.max())
   slack = 1e-3 * (high - low)
   if not low - slack <= least <= most <= high + slack:
     raise ValueError(
       f'{name}: values from {least:.4g} to {most:.4g}; float images must be '
-      f'from {low:g} to {high:g} (another range is --value_range=LOW,HIGH)'
+      f'from {low:g} to {high:g} (another range is {option}LOW,HIGH)'
     )
   if low < 0 <= least:
     raise ValueError(
       f'{name}: values from {least:.4g} to {most:.4g}, none of them negative: '
-      'float images from 0 to 1 need --value_range=0,1'
+      f'float images from 0 to 1 need {option}0,1'
     )
-  return pixels.to_uint8(x.astype(np.float32), value_range)
 
 
 def _read_folder(

@@ -29,6 +29,7 @@ RESUMABLE_FIELDS = frozenset(
     'data.folder.threads',
     'data.folder.memory_mb',
     'data.folder.follow_symlinks',
+    'data.custom.threads',
     'data.audio.memory_mb',
     'data.audio.follow_symlinks',
     *(f'eval.{name}' for name in config_lib.defaults()['eval']),
@@ -40,6 +41,7 @@ PATH_FIELDS = frozenset(
     'data.tfds.data_dir',
     'data.stacked_mnist.data_dir',
     'data.folder.path',
+    'data.npz.path',
     'data.audio.path',
     'eval.feature_weights',
   )

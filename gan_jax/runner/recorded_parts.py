@@ -3,6 +3,7 @@
 import os
 
 from gan_jax import config as config_lib
+from gan_jax.data import custom
 from gan_jax.experiment import own_parts, run_dir
 from gan_jax.io import files
 from gan_jax.runner import config_file
@@ -19,10 +20,15 @@ def recorded_parts(workdir: str | os.PathLike) -> own_parts.OwnParts:
 
   Raises:
     FileNotFoundError: if the directory holds no run, or the file is gone.
-    ValueError: if the file lies in the run's directory, or does not load.
+    ValueError: if the file, or that of the run's data, lies in the run's
+      directory, or it does not load.
   """
   workdir = files.resolve_path(workdir, 'workdir')
   metadata = run_dir.read_config(workdir)
+  data = metadata['config'].get('data')
+  if isinstance(data, dict) and data.get('name') == 'custom':
+    function = data.get('custom', {}).get('function', '')
+    custom.check_outside(str(function), workdir)
   path = metadata.get('config_file', '')
   if not isinstance(path, str) or not path:
     return own_parts.OwnParts()

@@ -138,7 +138,7 @@ class Infinite(Dataset):
     ({'x': IMAGES, 'label': LABELS[:7]}, '7 labels for 20 examples'),
     ([{'pixels': x} for x in IMAGES], r"data\[0\].*\['pixels'\]"),
     (['a.png', 'b.png'], r'data\[0\] is a str'),
-    ([IMAGES[0], IMAGES[1][:3]], 'shapes'),
+    ([IMAGES[0], IMAGES[1][:3]], r'data\[1\] has the shape \(3, 5, 3\)'),
   ],
 )
 def test_what_cannot_be_read_is_refused(given, message):

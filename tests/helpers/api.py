@@ -159,6 +159,10 @@ NAMES = {
     data.test_split
     data.test_fraction
     data.path
+    data.x
+    data.label
+    data.value_range
+    data.function
     data.classes
     data.background
     data.skip_broken
