@@ -18,6 +18,7 @@ SOURCES = (
   'stacked_mnist',
   'folder',
   'npz',
+  'hf',
   'custom',
   'audio',
   'tones',
@@ -203,6 +204,44 @@ class Npz:
 
 
 @dataclasses.dataclass(frozen=True)
+class HF:
+  """Options of the images of a Hugging Face dataset, or of parquet files.
+
+  Attributes:
+    dataset: A name on the Hub, a directory (of parquet files, of images, or of
+      save_to_disk) or a parquet file.
+    subset: Name of its configuration; '' for the only one.
+    revision: Branch, tag or commit on the Hub; '' for the newest.
+    image: Column of the images; '' finds it.
+    label: Column of the classes, integers; '' finds it, 'none' takes none.
+    size: Side of the images, in pixels.
+    channels: 1 (gray), 3 (RGB) or 4 (RGBA).
+    train_split: Split to train on.
+    test_split: Split held out; '' takes 'test' or 'validation' if there is
+      one, else a share of `train_split`.
+    test_fraction: That share, in (0, 1).
+    background: Color behind transparent pixels, unless `channels` is 4.
+    memory_mb: Megabytes that decoded images may take; more images are read as
+      needed.
+    threads: Threads that decode. 0 takes one per processor.
+  """
+
+  dataset: str = option('')
+  subset: str = option('')
+  revision: str = option('')
+  image: str = option('')
+  label: str = option('')
+  size: int = _image_size(64)
+  channels: int = option(3, choices=(1, 3, 4))
+  train_split: str = option('train')
+  test_split: str = option('')
+  test_fraction: float = option(0.1, above=0, below=1)
+  background: str = option('white')
+  memory_mb: int = option(2048, at_least=0)
+  threads: int = option(0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
 class Custom:
   """Options of a dataset of your own code.
 
@@ -297,6 +336,7 @@ class Data(Part):
     stacked_mnist: Options of stacked MNIST.
     folder: Options of the images in a directory or a zip.
     npz: Options of the arrays of a file.
+    hf: Options of a Hugging Face dataset.
     custom: Options of a dataset of your own code.
     audio: Options of the wav files in a directory or a zip.
     tones: Options of the synthetic tones.
@@ -312,6 +352,7 @@ class Data(Part):
   stacked_mnist: StackedMnist = StackedMnist()
   folder: Folder = Folder()
   npz: Npz = Npz()
+  hf: HF = HF()
   custom: Custom = Custom()
   audio: Audio = Audio()
   tones: Tones = Tones()

@@ -5,7 +5,7 @@ from typing import Any, Callable, Iterator, Mapping
 import numpy as np
 
 from gan_jax import data
-from gan_jax.data import audio, folder
+from gan_jax.data import audio, folder, hf
 from gan_jax.io import files
 
 Track = Callable[[str, int], Callable[[int], None]]
@@ -28,8 +28,12 @@ def find_problems(spec: Mapping[str, Any], track: Track) -> Iterator[str]:
     FileNotFoundError: if the data do not exist.
   """
   options = data.source_options(spec)
-  of_files = {'folder': folder.check_folder, 'audio': audio.check_audio}
-  check = of_files.get(options.pop('name'))
+  by_item = {
+    'folder': folder.check_folder,
+    'hf': hf.check_hf,
+    'audio': audio.check_audio,
+  }
+  check = by_item.get(options.pop('name'))
   if check is not None:
     yield from check(track=track, **options)
     return

@@ -29,6 +29,8 @@ RESUMABLE_FIELDS = frozenset(
     'data.folder.threads',
     'data.folder.memory_mb',
     'data.folder.follow_symlinks',
+    'data.hf.memory_mb',
+    'data.hf.threads',
     'data.custom.threads',
     'data.audio.memory_mb',
     'data.audio.follow_symlinks',

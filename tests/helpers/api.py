@@ -163,6 +163,9 @@ NAMES = {
     data.label
     data.value_range
     data.function
+    data.subset
+    data.revision
+    data.image
     data.classes
     data.background
     data.skip_broken

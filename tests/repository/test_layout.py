@@ -51,6 +51,8 @@ CONFINED = {
   'matplotlib': ('report/',),
   'tensorflow_datasets': ('data/',),
   'tensorflow': ('data/',),
+  'datasets': ('data/',),
+  'pyarrow': ('data/',),
   'sklearn': ('data/',),
   'PIL': ('data/', 'report/'),
   'scipy': ('data/', 'report/'),
