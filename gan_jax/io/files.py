@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import stat
-from typing import Any, Iterator, Mapping
+from typing import Any, BinaryIO, Iterator, Mapping
 
 MAX_JSON = 2**28  # bytes
 _MAX_NAME, _MAX_PATH = 255, 4095  # bytes, of Linux and of macOS
@@ -187,6 +187,35 @@ def atomic_write(path: pathlib.Path, content: str | bytes) -> None:
     except OSError:
       beside.unlink(missing_ok=True)
       raise
+
+
+@contextlib.contextmanager
+def atomic_stream(path: pathlib.Path) -> Iterator[BinaryIO]:
+  """Opens a file that is written in pieces: the whole content or nothing.
+
+  It has another name until the context ends without an error.
+
+  Args:
+    path: path of the file.
+
+  Yields:
+    The file, binary, open for reading and writing.
+
+  Raises:
+    OSError: if writing fails. The message names the file, which stays
+      unchanged.
+  """
+  beside = path.with_name(f'{path.name}.tmp')
+  try:
+    with add_path_to_errors(path):
+      file = beside.open('w+b')
+    with file:
+      yield file
+    with add_path_to_errors(path):
+      os.replace(beside, path)
+  except BaseException:
+    beside.unlink(missing_ok=True)
+    raise
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

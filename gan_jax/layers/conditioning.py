@@ -5,11 +5,14 @@ and shifts the activations of batch norm by it. The discriminator adds the
 projection of its last hidden layer on an embedding of the label to the logit,
 or returns class logits or embeddings, which class losses compare with it.
 
-Labels are `[B]` int32 in 0 .. classes - 1; others give NaN.
+Labels are `[B]` int32 in 0 .. classes - 1; others give NaN. Where a generator
+takes them, they may also be weights of the classes, `[B, C]` float, which mix
+their vectors: between two rows of one-hot labels lies an interpolation.
 """
 
 from typing import Any, Callable
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -33,12 +36,19 @@ def one_hot(label: Array, classes: int) -> Array:
   """Encodes labels as one-hot vectors.
 
   Args:
-    label: labels, `[B]` int.
+    label: labels, `[B]` int; or weights of the classes, `[B, C]` float, which
+      are returned as they are.
     classes: number of classes C.
 
   Returns:
     `[B, C]` float32; NaN for labels outside 0 .. C - 1.
+
+  Raises:
+    AssertionError: if weights are not those of C classes.
   """
+  if jnp.issubdtype(label.dtype, jnp.floating):
+    chex.assert_shape(label, (None, classes))
+    return label
   inside = (label >= 0) & (label < classes)
   return jnp.where(inside[:, None], jax.nn.one_hot(label, classes), jnp.nan)
 
@@ -67,7 +77,8 @@ def label_vector(label: Array | None, classes: int) -> Array | None:
   """Encodes labels as one-hot vectors, if there are classes.
 
   Args:
-    label: labels, `[B]` int; not used without classes.
+    label: labels, `[B]` int, or weights of the classes, `[B, C]` float; not
+      used without classes.
     classes: number of classes C; 0 for none.
 
   Returns:

@@ -19,6 +19,8 @@ class Embed(nn.Module):
   A label outside 0 .. num_embeddings - 1 gives NaN, so that the error is
   noticed: clipping would train another class. With `spectral`, the whole table
   and not only the rows in use is divided by its largest singular value.
+  Weights of the classes, `[B, num_embeddings]` float, give the weighted sum of
+  the vectors.
   """
 
   num_embeddings: int
@@ -29,11 +31,15 @@ class Embed(nn.Module):
 
   @nn.compact
   def __call__(self, label: Array, *, train: bool = False) -> Array:
-    chex.assert_rank(label, 1)
-    chex.assert_type(label, int)
+    is_mixture = jnp.issubdtype(label.dtype, jnp.floating)
+    chex.assert_rank(label, 2 if is_mixture else 1)
+    if is_mixture:
+      chex.assert_shape(label, (None, self.num_embeddings))
     shape = (self.num_embeddings, self.features)
     table = self.param('embedding', self.embedding_init, shape)
     if self.spectral:
       table = SpectralNorm(name='SpectralScale_0')(table, train=train)
+    if is_mixture:
+      return jnp.asarray(label @ table, self.dtype)
     outside = dict(mode='fill', fill_value=jnp.nan, wrap_negative_indices=False)
     return table.at[label].get(**outside).astype(self.dtype)

@@ -6,6 +6,7 @@ Clips are `[N, T, 1]` float in [-1, 1].
 import io
 import math
 import pathlib
+from typing import Any, Mapping
 
 import numpy as np
 from PIL import Image
@@ -146,6 +147,7 @@ def save_clips(
   sample_rate: int,
   *,
   columns: int = 0,
+  about: Mapping[str, Any] | None = None,
 ) -> None:
   """Saves the spectrograms of clips as a PNG, and the clips as a wav.
 
@@ -158,6 +160,7 @@ def save_clips(
     clips: `[N, T, 1]` float in [-1, 1].
     sample_rate: samples per second, in Hz.
     columns: clips per row of the picture; 0 for an approximately square one.
+    about: facts for the text chunk of the PNG; None for none.
 
   Raises:
     OSError: if writing fails.
@@ -165,7 +168,7 @@ def save_clips(
   """
   clips = np.nan_to_num(clips, nan=0.0, posinf=0.0, neginf=0.0)
   picture = spectrogram_image(clips, sample_rate, columns=columns)
-  images.save_png(Image.fromarray(picture), path)
+  images.save_png(Image.fromarray(picture), path, about)
   pause = round(_SILENCE_SECONDS * sample_rate)
   spaced = np.pad(clips[..., 0], ((0, 0), (0, pause)))
   write_wav(path.with_suffix('.wav'), spaced.reshape(-1), sample_rate)

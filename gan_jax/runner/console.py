@@ -347,6 +347,27 @@ class ConsoleReporter:
       if description := getattr(source, 'description', ''):
         self._console.print(f'files    {description}')
 
+  def sampling(
+    self, facts: Mapping[str, Any], count: int, size: str, free: int
+  ) -> None:
+    """Prints what will be sampled, and the room that it takes.
+
+    Args:
+      facts: facts that all samples share.
+      count: number of samples.
+      size: about how much they take, as text.
+      free: free bytes of the disk.
+    """
+    shown = ', '.join(f'{k} {v}' for k, v in facts.items())
+    self._line(
+      f'samples  {count:,}, at most {size} ({free / 1e9:,.1f} GB free)'
+    )
+    self._line(f'weights  {shown}')
+
+  def written(self, path: pathlib.Path, size: int, seconds: float) -> None:
+    """Prints what was written, its size and the time that it took."""
+    self._line(f'written  {path} ({size:,} bytes, {seconds:.1f} s)')
+
   def recorded(self, path: pathlib.Path, seconds: float) -> None:
     """Prints where the record is."""
     self._line(f'record   {path} ({seconds:.0f} s)')

@@ -10,7 +10,8 @@ import numpy as np
 from gan_jax import config as config_lib
 from gan_jax import prng, tracing, training
 from gan_jax.distributed import devices as devices_lib
-from gan_jax.sampling import class_labels
+from gan_jax.sampling import class_labels, projection, standing_stats
+from gan_jax.sampling import directions as direction_lib
 from gan_jax.sampling import styles as style_lib
 from gan_jax.sampling.class_labels import LabelFn
 
@@ -43,12 +44,7 @@ def make_indexed_sampler(
   @jax.jit
   def sample(weights, key, psi, indices, label):
     z, noise_keys = _draws(gan, key, indices)
-    if psi is None:
-      return training.make_sample_fn(gan)(weights, z, label, noise_keys)
-    w = training.make_mapping_fn(gan)(weights, z, label)
-    mean = style_lib.mean_style(weights)
-    w = style_lib.truncate_styles(w, mean, psi)
-    return training.make_synthesis_fn(gan)(weights, w, noise_keys)
+    return _generate(gan, weights, z, label, psi, noise_keys)
 
   def draw_at(weights, indices, *, seed=0, label=None, psi=None):
     tracing.check_known(
@@ -65,6 +61,16 @@ def make_indexed_sampler(
       return np.asarray(found)[: len(indices)]
 
   return draw_at
+
+
+def _generate(gan, weights, z, label, psi, noise_keys) -> jax.Array:
+  """Returns the examples of latents, with truncated styles if psi says so."""
+  if psi is None:
+    return training.make_sample_fn(gan)(weights, z, label, noise_keys)
+  w = training.make_mapping_fn(gan)(weights, z, label)
+  mean = style_lib.mean_style(weights)
+  w = style_lib.truncate_styles(w, mean, psi)
+  return training.make_synthesis_fn(gan)(weights, w, noise_keys)
 
 
 def _draws(gan: training.GAN, key: Any, indices: Any) -> tuple[Any, Any]:
@@ -117,6 +123,16 @@ def make_sampler(
     return np.concatenate(parts)[:count]
 
   return draw
+
+
+def _within_one(latents: jax.Array) -> jax.Array:
+  return latents.clip(-1, 1)
+
+
+def _is_mixture(label: Any, classes: int) -> bool:
+  """Returns whether a label is weights of the classes, `[n, classes]` float."""
+  array = np.asarray(label) if classes else np.zeros(0)
+  return array.dtype.kind == 'f' and array.shape[1:] == (classes,)
 
 
 class GeneratedSource:
@@ -178,6 +194,7 @@ class Sampler:
     gan: the GAN.
     label: shapes and types of the label of one example that a generator of
       one's own takes; None for none.
+    devices: devices that share each batch; () for the default device.
   """
 
   config: config_lib.Config
@@ -186,6 +203,7 @@ class Sampler:
   weights: Any
   gan: training.GAN
   label: Any = None
+  devices: tuple[jax.Device, ...] = ()
 
   def __repr__(self) -> str:  # without the arrays
     return (
@@ -195,29 +213,65 @@ class Sampler:
 
   @functools.cached_property
   def _draw(self) -> Callable[..., np.ndarray]:
-    return make_sampler(self.gan)
+    return make_sampler(self.gan, self.devices)
 
   @functools.cached_property
-  def _mapping(self) -> Callable[..., jax.Array]:
+  def _draw_at(self) -> Callable[..., np.ndarray]:
+    return make_indexed_sampler(self.gan, self.devices)
+
+  def _compiled(
+    self, function: Callable[..., Any]
+  ) -> Callable[..., np.ndarray]:
+    """Compiles a function of (weights, whole, rows), on all devices.
+
+    `whole` is on every device, and `rows` are the examples, which are split.
+    """
+    devices = self.devices or jax.local_devices()[:1]
+    spread = devices_lib.shard_examples(devices)
+    run = jax.jit(function)
+
+    def call(whole, *rows):
+      arguments = spread.put((self.weights, whole))
+      found = run(*arguments, *spread.put_batch(rows))
+      return np.asarray(found)[: len(rows[0])]
+
+    return call
+
+  @functools.cached_property
+  def _latents(self) -> Callable[..., np.ndarray]:
+    def run(weights, key, indices):
+      del weights
+      return _draws(self.gan, key, indices)[0]
+
+    return self._compiled(run)
+
+  @functools.cached_property
+  def _mapping(self) -> Callable[..., np.ndarray]:
     mapping = training.make_mapping_fn(self.gan)
 
     def run(weights, key, indices, label):
       return mapping(weights, _draws(self.gan, key, indices)[0], label)
 
-    return jax.jit(run)
+    return self._compiled(run)
 
   @functools.cached_property
-  def _synthesis(self) -> Callable[..., jax.Array]:
+  def _from_latents(self) -> Callable[..., np.ndarray]:
+    def run(weights, whole, latents, indices, label):
+      key, psi = whole
+      keys = None if key is None else _draws(self.gan, key, indices)[1]
+      return _generate(self.gan, weights, latents, label, psi, keys)
+
+    return self._compiled(run)
+
+  @functools.cached_property
+  def _synthesis(self) -> Callable[..., np.ndarray]:
     synthesis = training.make_synthesis_fn(self.gan)
 
-    def run(weights, styles, key):
-      keys = None
-      if key is not None:
-        indices = jax.numpy.arange(len(styles))
-        keys = _draws(self.gan, key, indices)[1]
+    def run(weights, key, styles, indices):
+      keys = None if key is None else _draws(self.gan, key, indices)[1]
       return synthesis(weights, styles, keys)
 
-    return jax.jit(run)
+    return self._compiled(run)
 
   def __call__(
     self,
@@ -248,7 +302,7 @@ class Sampler:
         labels, the label is missing, out of range or of another length, or psi
         is out of range or the generator has no styles.
     """
-    label = self._checked_label(count, label)
+    label = self.labels(np.arange(count), label)
     options = dict(seed=seed, batch_size=batch_size, label=label, psi=psi)
     return self._draw(self.weights, count, **options)
 
@@ -269,19 +323,41 @@ class Sampler:
     Raises:
       ValueError: if the generator has no styles, or for a wrong label.
     """
-    label = self._checked_label(count, label)
-    key, indices = jax.random.key(seed), np.arange(count)
-    return np.asarray(self._mapping(self.weights, key, indices, label))
+    return self.styles_at(np.arange(count), seed=seed, label=label)
+
+  def styles_at(
+    self, indices: np.ndarray, *, seed: int = 0, label: Any = None
+  ) -> np.ndarray:
+    """Computes the styles w of the samples with the given indices.
+
+    Args:
+      indices: indices of the samples, `[n]`, integers.
+      seed: seed of the latents.
+      label: as for `at`.
+
+    Returns:
+      `[n, L, W]` float32.
+
+    Raises:
+      ValueError: if the generator has no styles, or for a wrong label.
+    """
+    label = self.labels(indices, label)
+    return self._mapping(jax.random.key(seed), np.asarray(indices), label)
 
   def synthesize(
-    self, styles: np.ndarray, *, seed: int | None = None
+    self,
+    styles: np.ndarray,
+    *,
+    seed: int | None = None,
+    indices: np.ndarray | None = None,
   ) -> np.ndarray:
     """Generates the examples of styles.
 
     Args:
       styles: styles, `[count, L, W]`.
-      seed: seed of the noise, that of the sample with the same index; None for
-        no noise, so that equal styles give equal examples.
+      seed: seed of the noise; None for no noise, so that equal styles give
+        equal examples.
+      indices: samples whose noise is taken, `[count]`; None for 0, 1, 2, ...
 
     Returns:
       `[count, *shape]` float32.
@@ -302,15 +378,280 @@ class Sampler:
       )
 
     key = None if seed is None else jax.random.key(seed)
-    return np.asarray(
-      synthesis(self.weights, np.asarray(styles, np.float32), key)
-    )
+    indices = np.arange(len(styles)) if indices is None else indices
+    styles = np.asarray(styles, np.float32)
+    return synthesis(key, styles, np.asarray(indices))
 
-  def _checked_label(self, count: int, label: Any) -> Any:
-    """Returns the labels of samples, those asked for or the default."""
-    classes = self.gan.classes
+  def at(
+    self,
+    indices: np.ndarray,
+    *,
+    seed: int = 0,
+    label: Any = None,
+    psi: float | Sequence[float] | None = None,
+  ) -> np.ndarray:
+    """Draws the samples with the given indices: `sampler(64)[i]` is `at([i])`.
+
+    Args:
+      indices: indices of the samples, `[n]`, integers from 0.
+      seed: seed of the latents.
+      label: class of all samples, or classes `[n]`; None for those that the
+        call gives these samples. For a generator of one's own, the labels
+        `[n, ...]` that it takes.
+      psi: as for the call.
+
+    Returns:
+      `[n, *shape]` float32, images in [-1, 1].
+
+    Raises:
+      ValueError: if an index is negative or no integer, or as for the call.
+    """
+    indices = np.asarray(indices)
+    if (
+      indices.ndim != 1 or indices.dtype.kind not in 'iu' or (indices < 0).any()
+    ):
+      raise ValueError(f'indices={indices}: must be integers [n] from 0')
+    options = dict(seed=seed, label=self.labels(indices, label), psi=psi)
+    return self._draw_at(self.weights, indices, **options)
+
+  def latents(self, indices: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Draws the latents of the samples with the given indices.
+
+    Args:
+      indices: indices of the samples, `[n]`, integers from 0.
+      seed: seed of the latents.
+
+    Returns:
+      `[n, Z]` float32, for `generate`.
+    """
+    return self._latents(jax.random.key(seed), np.asarray(indices))
+
+  def generate(
+    self,
+    latents: np.ndarray,
+    *,
+    label: Any = None,
+    psi: float | Sequence[float] | None = None,
+    seed: int | None = None,
+    indices: np.ndarray | None = None,
+  ) -> np.ndarray:
+    """Generates the examples of latents.
+
+    Args:
+      latents: latents, `[n, Z]`, float.
+      label: class of all examples, classes `[n]`, or weights of the classes
+        `[n, C]` float, which mix their embeddings. Must be given if the
+        generator takes labels.
+      psi: as for the call.
+      seed: seed of the noise; None for no noise, so that equal latents give
+        equal examples.
+      indices: samples whose noise is taken, `[n]`; None for 0, 1, 2, ...
+
+    Returns:
+      `[n, *shape]` float32.
+
+    Raises:
+      ValueError: if the latents have another length, a label is missing or out
+        of range, or as for the call.
+    """
+    latents = np.asarray(latents, np.float32)
+    if latents.ndim != 2 or latents.shape[1] != self.gan.latent_dim:
+      raise ValueError(
+        f'latents of shape {latents.shape}: must be (n, {self.gan.latent_dim})'
+      )
+    if label is None and self.gan.classes:
+      raise ValueError(
+        f'label=None: must be given, as the generator has {self.gan.classes} '
+        'classes'
+      )
+    indices = np.arange(len(latents)) if indices is None else indices
+    if not _is_mixture(label, self.gan.classes):
+      label = self.labels(np.arange(len(latents)), label)
+    psi = style_lib.check_psi(psi, self.gan, self.weights)
+    key = None if seed is None else jax.random.key(seed)
+    return self._from_latents((key, psi), latents, np.asarray(indices), label)
+
+  def truncated(self, threshold: float) -> 'Sampler':
+    """Returns a sampler of truncated normal latents (BigGAN's truncation).
+
+    The entries of its latents are within the threshold, and the statistics of
+    batch norm are recomputed for such latents. A sample keeps its place among
+    all: its latents are a monotone function of those without truncation.
+
+    Args:
+      threshold: largest absolute value of an entry, above 0; the smaller it is,
+        the more typical and the less diverse are the samples.
+
+    Raises:
+      ValueError: if the threshold is not above 0 and finite, or the latents are
+        not normal.
+    """
+    name = self.config.latents.name
+    if name == 'uniform':
+      raise ValueError(
+        f'threshold={threshold}: the latents of this run are {name}; must be '
+        'normal'
+      )
+    draw = functools.partial(prng.sample_truncated_normal, threshold=threshold)
+    draw(jax.random.split(jax.random.key(0), 1), 1)  # refuses a threshold
+    gan = dataclasses.replace(self.gan, latent_fn=draw)
+    weights = self.weights
+    if self.label is None:  # as for run_dir.load_sampler
+      labels = class_labels.label_fn(gan)
+      weights = standing_stats.evaluation_weights(gan, weights, labels=labels)
+    return dataclasses.replace(self, gan=gan, weights=weights)
+
+  def directions(
+    self, *, seed: int = 0, label: Any = None
+  ) -> direction_lib.Directions:
+    """Finds the directions of the latents, or styles, that change samples most.
+
+    SeFa's of the first affine map, or of all that take styles; if the generator
+    has no such map, those of its mean gradient at drawn latents.
+
+    Args:
+      seed: seed of the latents, for gradients.
+      label: as for `at`.
+
+    Returns:
+      The directions, strongest first. A step along one is added to latents, or
+      to all styles of a sample.
+    """
+    space = 'z' if self.gan.generator.mapping is None else 'w'
+    kernels = direction_lib.affine_kernels(self.gan, self.weights[0])
+    if kernels:
+      found = jax.jit(direction_lib.sefa_directions)(kernels)
+      return direction_lib.Directions(*map(np.asarray, found), space, 'SeFa')
+    size, count = self.gan.latent_dim, 64
+    total = np.zeros((size, size), np.float32)
+    gram = jax.jit(direction_lib.gradient_gram)
+    classes = range(self.gan.classes) if label is None else [label]
+    for i in range(-(-16 * size // count)):
+      own = classes[i % len(classes)] if self.gan.classes else None
+      z = self.latents(np.arange(i * count, (i + 1) * count), seed=seed)
+      total += gram(self._function('z', own), z, jax.random.key(i))
+    found = direction_lib.principal_axes(total)
+    return direction_lib.Directions(*map(np.asarray, found), 'z', 'gradients')
+
+  def _function(
+    self, space: str, label: int | None
+  ) -> Callable[..., jax.Array]:
+    """Returns the function from latents or styles to examples, without noise.
+
+    Its weights are arguments of a program that calls it, not constants.
+    """
+
+    def from_latents(weights, label, z):
+      label = None if label is None else jax.numpy.full(len(z), label)
+      return _generate(self.gan, weights, z, label, None, None)
+
+    if space == 'z':
+      label = None if label is None else np.int32(label)
+      return jax.tree_util.Partial(from_latents, self.weights, label)
+    synthesis = training.make_synthesis_fn(self.gan)
+    count = style_lib.num_styles(self.gan, self.weights)
+
+    def from_styles(weights, w):
+      if space == 'w':
+        w = jax.numpy.repeat(w[:, None], count, axis=1)
+      return synthesis(weights, w)
+
+    return jax.tree_util.Partial(from_styles, self.weights)
+
+  def project(
+    self,
+    targets: np.ndarray,
+    *,
+    space: str = '',
+    label: Any = None,
+    seed: int = 0,
+    starts: int = 2048,
+    distance: Callable[..., jax.Array] = projection.pyramid_distance,
+    **options: Any,
+  ) -> projection.Projection:
+    """Finds latents or styles whose samples are nearest to given examples.
+
+    Args:
+      targets: examples `[n, *shape]`, images in [-1, 1].
+      space: 'z', 'w' (one style for all layers) or 'w+' (one for each);
+        '' for 'w' if the generator has styles, else 'z'.
+      label: class of all targets, or classes `[n]`; for latents, which are
+        searched within it.
+      seed: seed of the starts.
+      starts: number of drawn starts.
+      distance: function (examples, examples) -> `[B]`.
+      **options: restarts, steps, learning_rate and prior_weight of
+        sampling.project.
+
+    Returns:
+      The projection, whose points are latents `[n, Z]` for `generate` or styles
+      `[n, L, W]` for `synthesize`.
+
+    Raises:
+      ValueError: for another space, a space of styles without styles, or as
+        for sampling.project.
+    """
+    styled = self.gan.generator.mapping is not None
+    space = space or ('w' if styled else 'z')
+    allowed = ('z', 'w', 'w+') if styled else ('z',)
+    if space not in allowed:
+      raise ValueError(f'space={space!r}: must be one of {allowed}')
+    indices = np.arange(starts)
+    if space == 'z':
+      points = self.latents(indices, seed=seed)
+      prior, constrain = self._latent_law()
+      options |= dict(prior=prior, constrain=constrain)
+    else:
+      points = self.styles_at(indices, seed=seed)
+      points = points[:, 0] if space == 'w' else points
+      options |= dict(prior=projection.no_prior)
+    find = lambda targets, label: projection.project(
+      self._function(space, label), targets, points, distance, **options
+    )
+    found = self._by_class(find, np.asarray(targets, np.float32), space, label)
+    if space == 'w':
+      count = style_lib.num_styles(self.gan, self.weights)
+      styles = np.repeat(found.points[:, None], count, axis=1)
+      return found._replace(points=styles)
+    return found
+
+  def _by_class(self, find, targets, space, label) -> projection.Projection:
+    """Projects targets of each class with the generator of that class."""
+    if space != 'z' or not (self.gan.classes or self.label is not None):
+      return jax.tree.map(np.asarray, find(targets, None))
+    if label is None or self.label is not None:
+      raise ValueError(
+        f'label={label}: must be a class, or one for each target; the '
+        'generator takes labels'
+      )
+    label = self.labels(np.arange(len(targets)), label)
+    parts = [np.flatnonzero(label == c) for c in np.unique(label)]
+    found = [find(targets[rows], label[rows[0]]) for rows in parts]
+    order = np.argsort(np.concatenate(parts))
+    return jax.tree.map(lambda *x: np.concatenate(x)[order], *found)
+
+  def _latent_law(self):
+    """Returns the prior and the constraint of projected latents."""
+    latents = self.config.latents
+    if latents.name == 'uniform':
+      return projection.no_prior, _within_one
+    return projection.norm_prior, projection.anywhere
+
+  def labels(self, indices: np.ndarray, label: Any = None) -> Any:
+    """Returns the labels of samples, those asked for or the default.
+
+    Args:
+      indices: indices of the samples, `[n]`.
+      label: one class, classes `[n]`, or labels of a generator of one's own;
+        None for classes as frequent as among the training examples.
+
+    Raises:
+      ValueError: if the generator takes no labels, or the label is missing, out
+        of range or of another length.
+    """
+    count, classes = len(indices), self.gan.classes
     if classes and label is None:
-      return class_labels.label_fn(self.gan)(np.arange(count))
+      return class_labels.label_fn(self.gan)(indices)
     if classes:
       return class_labels.check_label(label, count, classes)
     if self.label is not None and label is None:

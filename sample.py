@@ -1,0 +1,12 @@
+"""Samples from a run: see gan_jax/commands/sample.py, or --help."""
+
+import pathlib
+import sys
+
+# Configs import from here, in any directory.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from gan_jax.commands import sample  # noqa: E402
+
+if __name__ == '__main__':
+  sample.run()
