@@ -25,7 +25,7 @@ LABELS_FILE = 'dataset.json'
 _TRAIN_NAMES = ('train', 'training')
 _SPLIT_NAMES = (*_TRAIN_NAMES, 'val', 'valid', 'validation', 'test', 'testing')
 _HIDDEN = 'hidden'
-_MAX_CLASS = 65_535
+MAX_CLASS = 65_535
 
 
 @dataclasses.dataclass(frozen=True)
@@ -401,7 +401,7 @@ def _read_labels(found: FileDir, listed: Any) -> np.ndarray | None:
     )
   labels = [by_name[name] for name in found.names]
   for name, label in zip(found.names, labels):
-    if type(label) is not int or not 0 <= label <= _MAX_CLASS:
+    if type(label) is not int or not 0 <= label <= MAX_CLASS:
       raise ValueError(_label_message(where, name, label))
   if len(by_name) > len(labels):
     warnings.warn(
@@ -418,7 +418,7 @@ def _label_message(where: str, name: str, label: Any) -> str:
   return (
     f'{where}: the label {label!r:.80}{kind.get(type(label), "")}, of '
     f'{files.printable(name)}; labels must be integers from 0 to '
-    f"{_MAX_CLASS:,}, one class for each file, or 'labels' null for none"
+    f"{MAX_CLASS:,}, one class for each file, or 'labels' null for none"
   )
 
 

@@ -1,12 +1,21 @@
-"""Downloads a TFDS dataset and prepares it to be read without TensorFlow.
+"""Prepares a dataset, once: a TFDS dataset, or images as a zip.
 
   python -m gan_jax.data.prepare mnist
   python -m gan_jax.data.prepare cifar10 --data_dir=DIR
+  python -m gan_jax.data.prepare PHOTOGRAPHS --to=photos.zip --size=64
+  python -m gan_jax.data.prepare shard-*.tar --to=shards.zip
 
-Run it once for each dataset. Those in TENSORFLOW_FREE are prepared without
-TensorFlow; the others need it for this step only.
+A TFDS dataset is downloaded and written so that it can be read without
+TensorFlow. Those in TENSORFLOW_FREE are prepared without it, too; the others
+need it for this step only.
+
+With --to, images are imported into a zip in the layout of StyleGAN: a directory
+or a zip of images, or tar files, such as WebDataset's shards. Nothing at the
+source changes.
 """
 
+import argparse
+import contextlib
 import functools
 import gzip
 import importlib.util
@@ -14,12 +23,13 @@ import logging
 import pathlib
 import sys
 import tarfile
+import time
 from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
-from gan_jax.data import tfds
+from gan_jax.data import import_images, tfds
 from gan_jax.io import files, terminal
 
 _REMEDY = 'pip install tensorflow-cpu, then run the same command again'
@@ -247,35 +257,165 @@ def main(argv: Sequence[str] | None = None) -> None:
   Raises:
     SystemExit: with a one-line message, if it fails.
   """
-  parser = terminal.ArgumentParser(
-    prog='python -m gan_jax.data.prepare',
-    description='Downloads a TFDS dataset and prepares it, once.',
-  )
-  parser.add_argument('name', help='name of the dataset in TFDS, such as mnist')
-  parser.add_argument(
-    '--data_dir',
-    default='',
-    help='root directory of TFDS datasets; default: that of TFDS',
-  )
+  parser = _make_parser()
   args = parser.parse_args(argv)
-  # A single error at the end instead of a warning for every retry.
-  logging.getLogger('urllib3').setLevel(logging.ERROR)
   try:
-    if args.data_dir:
-      files.resolve_path(args.data_dir, 'data_dir')
-    builder = tfds.open_builder(args.name, args.data_dir)
-    line = _config_line(builder, args.name, args.data_dir)
-    done = 'already prepared'
-    if not tfds.is_prepared(builder):
-      prepare(builder)
-      builder = tfds.open_builder(args.name, args.data_dir)
-      done = 'prepared'
+    lines = _import(args) if args.to else _prepare_by_name(args)
   except (ModuleNotFoundError, OSError, RuntimeError, ValueError) as error:
     sys.exit(f'{parser.prog}: {terminal.error_message(error)}')
+  except KeyboardInterrupt:
+    sys.exit(f'{parser.prog}: interrupted; nothing was written')
+  print(*lines, sep='\n')
+
+
+def _make_parser() -> terminal.ArgumentParser:
+  """Returns the parser of the command line."""
+  parser = terminal.ArgumentParser(
+    prog='python -m gan_jax.data.prepare',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  add = parser.add_argument
+  add(
+    'name',
+    nargs='+',
+    help='name of a dataset in TFDS, such as mnist; with --to, a directory or '
+    'a zip of images, or tar files',
+  )
+  add('--data_dir', default='', help='root directory of TFDS datasets')
+  add('--to', default='', help='zip to write images to')
+  add(
+    '--size',
+    type=int,
+    default=0,
+    help='side in pixels to which images are cropped and resized; 0 keeps '
+    'their files as they are',
+  )
+  add('--channels', type=int, default=3, help='1, 3 or 4, with --size')
+  add('--background', default='white', help='color behind transparent pixels')
+  add('--classes', default='auto', help='auto, directories or none')
+  add(
+    '--skip_broken',
+    action='store_true',
+    help='leave out images that cannot be decoded',
+  )
+  add('--overwrite', action='store_true', help='replace a zip that exists')
+  add('--threads', type=int, default=0, help='0 takes one per processor')
+  return parser
+
+
+def _prepare_by_name(args: argparse.Namespace) -> list[str]:
+  """Prepares a TFDS dataset; returns lines that say so."""
+  # A single error at the end instead of a warning for every retry.
+  logging.getLogger('urllib3').setLevel(logging.ERROR)
+  name = args.name[0]
+  if len(args.name) > 1 or pathlib.Path(name).exists():
+    raise ValueError(f'{name} is a file: name the zip to write, --to=OUT.zip')
+  if args.data_dir:
+    files.resolve_path(args.data_dir, 'data_dir')
+  builder = tfds.open_builder(name, args.data_dir)
+  line = _config_line(builder, name, args.data_dir)
+  done = 'already prepared'
+  if not tfds.is_prepared(builder):
+    prepare(builder)
+    builder = tfds.open_builder(name, args.data_dir)
+    done = 'prepared'
   sizes = {k: split.num_examples for k, split in builder.info.splits.items()}
   sizes = ', '.join(f'{size:,} {name}' for name, size in sizes.items())
-  print(f'{args.name} is {done} in {builder.data_path}: {sizes}')
-  print(f'in a config: {line}')
+  return [
+    f'{name} is {done} in {builder.data_path}: {sizes}',
+    f'in a config: {line}',
+  ]
+
+
+def _import(args: argparse.Namespace) -> list[str]:
+  """Imports images into a zip; returns lines that say so."""
+  target = files.resolve_path(args.to, 'to')
+  form = import_images.ImportFormat(args.size, args.channels, args.background)
+  started = time.perf_counter()
+  try:
+    result = import_images.import_images(
+      [files.resolve_path(name, 'source') for name in args.name],
+      target,
+      form,
+      classes=args.classes,
+      skip_broken=args.skip_broken,
+      overwrite=args.overwrite,
+      threads=args.threads,
+      track=_Progress,
+    )
+  except FileExistsError as error:
+    raise ValueError(f'{error}; --overwrite replaces it') from error
+  seconds = time.perf_counter() - started
+  lines = [
+    f'{files.printable(target)}: {result.count:,} images, '
+    f'{_describe_classes(result)}, {target.stat().st_size:,} bytes, '
+    f'{seconds:.1f} s'
+  ]
+  if result.left_out:
+    counts = sorted(result.left_out.items())
+    lines.append(
+      'left out: '
+      + ', '.join(
+        f'{count:,} {files.printable(kind.lstrip(".")) or "without a suffix"}'
+        for kind, count in counts
+      )
+    )
+  if result.broken:
+    named = ', '.join(files.printable(name) for name in result.broken[:5])
+    lines.append(
+      f'skipped {len(result.broken):,} that cannot be decoded: {named}'
+      + ', ...' * (len(result.broken) > 5)
+    )
+  # Images that are kept as they are and have one size need no other.
+  sides = {side for size in result.sizes for side in size}
+  size = f', size={min(sides)}' if len(sides) == 1 else ''
+  size += f', channels={args.channels}' if args.size else ''
+  lines.append(
+    "in a config: config.data.name = 'folder'\n"
+    f'config.data.folder.update(path={str(target)!r}{size})'
+  )
+  return lines
+
+
+def _describe_classes(result: import_images.ImportResult) -> str:
+  if result.labels is None:
+    return 'no classes'
+  names = ', '.join(files.printable(name) for name in result.class_names[:5])
+  more = ', ...' * (len(result.class_names) > 5)
+  count = len(set(result.labels))
+  return f'{count:,} classes' + (f' ({names}{more})' if names else '')
+
+
+class _Progress:
+  """Prints how many images are done, at most every half second.
+
+  On a terminal the line is written over; otherwise there is one every ten
+  seconds.
+  """
+
+  def __init__(self, total: int):
+    self._total, self._done = total, 0
+    self._is_terminal = sys.stderr.isatty()
+    self._every = 0.5 if self._is_terminal else 10.0
+    self._start = self._last = time.perf_counter()
+
+  def __call__(self, count: int) -> None:
+    self._done += count
+    now = time.perf_counter()
+    is_end = self._done == self._total and self._is_terminal
+    if now - self._last < self._every and not is_end:
+      return
+    self._last = now
+    rate = self._done / max(1e-9, now - self._start)
+    of = f' of {self._total:,}' * bool(self._total)
+    left = (self._total - self._done) / rate
+    more = f', {left:.0f} s left' * (left > 0)
+    text = f'{self._done:,}{of} images, {rate:,.0f} images/s{more}'
+    end = '\n' if is_end or not self._is_terminal else '\r'
+    with contextlib.suppress(OSError, ValueError):
+      sys.stderr.write(f'{text:<60}{end}')
+      sys.stderr.flush()
 
 
 if __name__ == '__main__':

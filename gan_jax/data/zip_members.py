@@ -98,6 +98,6 @@ def safe_name(name: str) -> str:
     The path without empty parts; '' for a hidden one, and for one that leads
     out of its directory.
   """
-  parts = [part for part in name.replace('\\', '/').split('/') if part]
+  parts = [p for p in name.replace('\\', '/').split('/') if p not in ('', '.')]
   hidden = any(part[0] == '.' or part == '__MACOSX' for part in parts)
   return '' if hidden else '/'.join(parts)
