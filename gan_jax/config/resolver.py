@@ -164,7 +164,7 @@ def with_own_parts(config: Any, names: Collection[str]) -> Any:
 def _shared_data_options(config: Any) -> dict[str, Any]:
   """Returns the options of a config's data that any source has."""
   given = _plain(_plain(config).get('data') or {})
-  return {'flip': given['flip']} if 'flip' in given else {}
+  return {'flip': given['flip']} if given.get('flip') else {}
 
 
 def check_name(dotted: str) -> None:

@@ -416,8 +416,8 @@ def _label_message(where: str, name: str, label: Any) -> str:
   """Returns why a label of a dataset.json is none."""
   kind = {float: ', a fraction', list: ', a vector', str: ', a text'}
   return (
-    f'{where}: the label {label!r:.80}{kind.get(type(label), "")}, of '
-    f'{files.printable(name)}; labels must be integers from 0 to '
+    f'{where}: {files.printable(name)} has the label {label!r:.80}'
+    f'{kind.get(type(label), "")}; labels must be integers from 0 to '
     f"{MAX_CLASS:,}, one class for each file, or 'labels' null for none"
   )
 

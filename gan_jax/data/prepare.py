@@ -275,32 +275,43 @@ def _make_parser() -> terminal.ArgumentParser:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  add = parser.add_argument
-  add(
+  parser.add_argument(
     'name',
     nargs='+',
     help='name of a dataset in TFDS, such as mnist; with --to, a directory or '
     'a zip of images, or tar files',
   )
-  add('--data_dir', default='', help='root directory of TFDS datasets')
-  add('--to', default='', help='zip to write images to')
-  add(
+  parser.add_argument(
+    '--data_dir', default='', help='root directory of TFDS datasets'
+  )
+  parser.add_argument('--to', default='', help='zip to write images to')
+  parser.add_argument(
     '--size',
     type=int,
     default=0,
     help='side in pixels to which images are cropped and resized; 0 keeps '
     'their files as they are',
   )
-  add('--channels', type=int, default=3, help='1, 3 or 4, with --size')
-  add('--background', default='white', help='color behind transparent pixels')
-  add('--classes', default='auto', help='auto, directories or none')
-  add(
+  parser.add_argument(
+    '--channels', type=int, default=3, help='1, 3 or 4, with --size'
+  )
+  parser.add_argument(
+    '--background', default='white', help='color behind transparent pixels'
+  )
+  parser.add_argument(
+    '--classes', default='auto', help='auto, directories or none'
+  )
+  parser.add_argument(
     '--skip_broken',
     action='store_true',
     help='leave out images that cannot be decoded',
   )
-  add('--overwrite', action='store_true', help='replace a zip that exists')
-  add('--threads', type=int, default=0, help='0 takes one per processor')
+  parser.add_argument(
+    '--overwrite', action='store_true', help='replace a zip that exists'
+  )
+  parser.add_argument(
+    '--threads', type=int, default=0, help='0 takes one per processor'
+  )
   return parser
 
 

@@ -37,6 +37,8 @@ RESUMABLE_FIELDS = frozenset(
     *(f'eval.{name}' for name in config_lib.defaults()['eval']),
   )
 )
+# Fields that runs of older versions do not record, and what they did.
+NEW_FIELDS = {'data.flip': False}
 # Fields that may differ between the processes of one run.
 PATH_FIELDS = frozenset(
   (
@@ -66,5 +68,6 @@ def incompatible_fields(
   return {
     field: (a.get(field), b.get(field))
     for field in sorted(a.keys() | b.keys())
-    if a.get(field) != b.get(field) and field not in RESUMABLE_FIELDS
+    if a.get(field, NEW_FIELDS.get(field)) != b.get(field)
+    and field not in RESUMABLE_FIELDS
   }

@@ -148,7 +148,7 @@ class TestMakeSource:
     ('spec', 'split', 'message'),
     [
       ({'name': 'digit'}, 'train', "'digit'. Did you mean 'digits'"),
-      ({}, 'train', 'Allowed: audio, digits, folder'),
+      ({}, 'train', 'Allowed: audio, custom, digits'),
       ({'name': 'ring', 'mode': 3}, 'train', "'mode'. Did you mean 'modes'"),
       ({'name': 'ring', 'modes': '3'}, 'train', "modes='3' is of type str"),
       ({'name': 'ring', 'modes': True}, 'train', 'must be int'),

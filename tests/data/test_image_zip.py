@@ -118,8 +118,8 @@ def test_names_of_windows(tmp_path):
 @pytest.mark.parametrize(
   'label, message',
   [
-    (0.5, r'0\.5, a fraction, of 00000/img00000000\.png'),
-    ([0, 1], r'\[0, 1\], a vector, of 00000/img00000000\.png'),
+    (0.5, r'00000/img00000000\.png has the label 0\.5, a fraction;'),
+    ([0, 1], r'img00000000\.png has the label \[0, 1\], a vector;'),
     ('cat', "'cat', a text"),
     (-1, 'label -1'),
     (True, 'label True'),

@@ -175,7 +175,10 @@ def test_penalty_with_batch_norm_in_d_warns():
 def test_own_source():
   x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
   built = experiment.build(TINY, train=ArraySource(x))
-  assert config_lib.to_dict(built.config)['data'] == {'name': 'own'}
+  assert config_lib.to_dict(built.config)['data'] == {
+    'name': 'own',
+    'flip': False,
+  }
   with built.batches() as batches:
     assert next(batches)['x'].shape == (1, 8, 2)
 
@@ -301,6 +304,13 @@ def test_differences_of_configs_name_leaves():
     'd_optimizer.adam.eps': (1e-8, None),
     'd_optimizer.sgd.momentum': (None, 0.0),
     'seed': (0, 3),
+  }
+  # A run of an older version did what is the default of a new option.
+  older = {**old, 'data': {'name': 'digits', 'digits': old['data']['digits']}}
+  flipped = resolved(data={'flip': True})
+  assert compatibility.incompatible_fields(older, old) == {}
+  assert compatibility.incompatible_fields(older, flipped) == {
+    'data.flip': (None, True)
   }
   # Options of parts that are not chosen are of no run.
   other = resolved(generator={'mlp': {'features': (9,)}})

@@ -389,6 +389,7 @@ PROGRAM_OF = {
   'data/sample_files.py': 'evaluate.py',
   'data/tfds.py': 'prepare.py',
   'data/prepare.py': 'prepare.py',
+  'data/import_images.py': 'prepare.py',
   'runner/launch.py': 'train.py',
   'runner/convert_weights.py': 'train.py',  # options that it prints
   'runner/cli.py': 'train.py',
