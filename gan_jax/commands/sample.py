@@ -108,7 +108,7 @@ def _define_kind_flags() -> None:
   flags.DEFINE_string('rows', '0-3', 'mix: samples of the rows.')
   flags.DEFINE_string('cols', '4-9', 'mix: samples of the columns.')
   flags.DEFINE_string(
-    'styles', '', 'mix: layers of the columns, such as 0-3; default: half.'
+    'styles', '', 'mix: layers of the columns, such as 0-3; default: a third.'
   )
   flags.DEFINE_enum(
     'features',

@@ -80,7 +80,7 @@ def save_film(
   images.to_image(first).save(
     film,
     save_all=True,
-    append_images=map(images.to_image, frames),
+    append_images=list(map(images.to_image, frames)),
     duration=1000 / frames_per_second,
     loop=0,
     **options,

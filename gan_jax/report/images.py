@@ -126,7 +126,7 @@ def save_captioned_grid(
   captions: Sequence[str],
   *,
   columns: int,
-  least: int = 72,
+  least: int = 80,
   about: Mapping[str, Any] | None = None,
 ) -> None:
   """Saves images side by side as a PNG, with a line of text below each.

@@ -12,8 +12,8 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
+from gan_jax import __version__, sampling
 from gan_jax import config as config_lib
-from gan_jax import sampling
 from gan_jax.distributed import devices
 from gan_jax.evaluation import failure_modes, feature_cache, results
 from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule
@@ -21,7 +21,7 @@ from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import files, jsonl, metric_writer
 from gan_jax.report import audio, images
 from gan_jax.runner import console, meters
-from gan_jax.sampling import sampler, standing_stats
+from gan_jax.sampling import digest, sampler, standing_stats
 
 WARNINGS_FILE = 'warnings.jsonl'
 Scores = list[results.MetricResult]
@@ -59,6 +59,28 @@ class Snapshot:
       label, _ = self._probe.picture_rows
       count = len(label)
     return self._probe.sample(self.weights, count, label=label)
+
+  def about(self, step: int) -> dict[str, Any]:
+    """Returns what makes the samples again, as sample.py writes it.
+
+    Args:
+      step: number of train steps done.
+    """
+    found: dict[str, Any] = {
+      'gan_jax': __version__,
+      'seed': 0,
+      'indices': f'0-{len(self.samples) - 1}',
+      'step': step,
+      'weights': 'ema',
+      'weights_sha256': digest.weights_digest(self.weights),
+    }
+    experiment = self._probe.experiment
+    if experiment.gan.classes:
+      label = experiment.labels(np.arange(len(self.samples)))
+      if self._probe.picture_rows:
+        label, _ = self._probe.picture_rows
+      found['classes'] = [int(x) for x in label]
+    return found
 
   @functools.cached_property
   def health(self) -> dict[str, float]:
@@ -251,7 +273,7 @@ class RunLogger:
       snapshot = self._snapshot(step, state)
       # What a continued run would not write again comes before the checkpoint.
       if actions.sample:
-        self._save_picture(step, f'samples/{step:08d}', snapshot.samples)
+        self._save_picture(step, f'samples/{step:08d}', snapshot)
         self._warn(step, snapshot)
       if actions.checkpoint:
         self._metrics.flush()
@@ -260,7 +282,7 @@ class RunLogger:
         self._evaluate(step, snapshot)
 
   def _save_picture(
-    self, step: int, name: str, samples: np.ndarray | None = None
+    self, step: int, name: str, snapshot: Snapshot | None = None
   ) -> None:
     """Saves samples, or the real examples, if a picture can show them."""
     sample_rate = self._experiment.sample_rate
@@ -268,12 +290,15 @@ class RunLogger:
       return
     path = self._workdir / f'{name}.png'
     rows = self._probe.picture_rows
-    columns = rows[1] if rows and samples is not None else 0
+    columns = rows[1] if rows and snapshot else 0
+    samples = snapshot.samples if snapshot else None
+    about = snapshot.about(step) if snapshot else None
+    options = dict(columns=columns, about=about)
     if sample_rate:
       clips = self._real if samples is None else samples
-      audio.save_clips(path, clips, sample_rate, columns=columns)
+      audio.save_clips(path, clips, sample_rate, **options)
     else:
-      images.save_samples(path, self._real, samples, columns=columns)
+      images.save_samples(path, self._real, samples, **options)
     if name != 'samples':  # which repeats the last of them
       self._metrics.write_picture(step, name.split('/')[0], path)
 
@@ -309,7 +334,7 @@ class RunLogger:
       The scores.
     """
     snapshot = self._snapshot(step, state)
-    self._save_picture(step, 'samples', snapshot.samples)
+    self._save_picture(step, 'samples', snapshot)
     scores, notes = snapshot.scores, self._probe.evaluator.notes
     warnings = jsonl.read_jsonl(self._workdir / WARNINGS_FILE)
     self._write_summary(scores, notes, warnings)

@@ -10,8 +10,9 @@ from gan_jax import data as data_lib
 from gan_jax import pixels, sampling
 from gan_jax.data import image_dir, image_files
 from gan_jax.data import images as image_lib
-from gan_jax.evaluation import feature_extractors
+from gan_jax.evaluation import evaluator, feature_extractors
 from gan_jax.evaluation.networks import lpips
+from gan_jax.evaluation.registry import METRICS
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import files
 from gan_jax.report import audio, images
@@ -55,7 +56,7 @@ def save_neighbors(session: Session, path: pathlib.Path) -> None:
     near = np.sort(found[i])  # sources on disk prefer order
     neighbors = _stored(train[near]['x'])[np.searchsorted(near, found[i])]
     tiles += [samples[i : i + 1], neighbors]
-    captions += [f'sample {index}', *(f'{d:.3g}' for d in distances[i])]
+    captions += [f'sample {index}', *(f'{d:.2f}' for d in distances[i])]
   about = session.facts().common | {
     'features': name,
     'neighbors': found.tolist(),
@@ -101,7 +102,7 @@ def _feature_function(session: Session) -> tuple[str, Any]:
       f"features={choice!r}: must be 'pixels', or 'run' for the features of the "
       "run's scores"
     )
-  name = 'pixels' if choice == 'pixels' else options.features or 'inception'
+  name = 'pixels' if choice == 'pixels' else _run_features(options)
   extractor = feature_extractors.make_feature_extractor(
     name,
     path=options.feature_weights if choice == 'run' else '',
@@ -123,6 +124,13 @@ def _feature_function(session: Session) -> tuple[str, Any]:
     return np.concatenate(parts)
 
   return name, describe
+
+
+def _run_features(options: Any) -> str:
+  """Returns the features of a run's scores, as evaluation.make_evaluator."""
+  names = evaluator.parse_metrics(options.metrics)
+  inception = any(METRICS[name].features == 'inception' for name in names)
+  return options.features or ('inception' if inception else 'pixels')
 
 
 def _real_batches(source: Any, advance: Any) -> Iterator[np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any, Iterator
 import jax
 import numpy as np
 
-from gan_jax import pixels, sampling
+from gan_jax import pixels, sampling, training
 from gan_jax.io import files
 from gan_jax.report import audio, film, images
 from gan_jax.runner import sample_indices
@@ -168,11 +168,10 @@ def _labels_on_the_way(session: Session, label: Any, count: int) -> Any:
   way = sampling.closed_walk(corners, session.request.frames, sampling.lerp)
   try:
     jax.eval_shape(
-      session.sampler.gan.generator.apply,
-      *session.sampler.weights,
+      training.make_sample_fn(session.sampler.gan),
+      session.sampler.weights,
       np.zeros((1, session.sampler.gan.latent_dim), np.float32),
       corners[:1],
-      **dict(train=False, key=None, axis_name=None),
     )
   except Exception as error:  # networks of users raise any type
     raise ValueError(
@@ -205,7 +204,7 @@ def save_mixing_grid(session: Session, path: pathlib.Path) -> None:
   styles = lambda indices: _truncated_styles(session, indices)
   row_styles, col_styles = styles(rows), styles(cols)
   count = row_styles.shape[1]
-  layers = request.styles or f'0-{max(0, count // 2 - 1)}'
+  layers = request.styles or f'0-{max(1, count // 3) - 1}'
   layers = sample_indices.parse_indices(layers, 'styles').all()
   mixed = sampling.mixing_grid(row_styles, col_styles, [int(i) for i in layers])
   everything = np.concatenate([row_styles, col_styles, mixed])

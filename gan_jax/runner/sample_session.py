@@ -52,7 +52,7 @@ class Request:
     fps: frames per second of a film.
     rows: indices of the samples of the rows of a mixing grid.
     cols: likewise of its columns.
-    styles: layers whose styles are those of the column; '' for the first half.
+    styles: layers whose styles are those of the column; '' for the first third.
     features: 'pixels', or 'run' for the features of the run's scores, in which
       neighbors are near.
     nearest: number of neighbors of each sample.
