@@ -11,6 +11,7 @@
   python sample.py --workdir=runs/digits --what=project --images=PICTURE.png
   python sample.py --workdir=runs/digits --what=directions --indices=7
   python sample.py --workdir=runs/digits --what=film         of its training
+  python sample.py --workdir=runs/digits --what=files --again=GRID.png --tile=3,7
 
 Sample i of a seed is the same whenever, wherever and with how many others it is
 drawn. Seed, index, class, step, psi and a hash of the weights are in the text
@@ -33,7 +34,7 @@ _REQUEST = (
   'workdir what out overwrite num_samples indices seed checkpoint weights '
   'member psi truncate_z num_devices batch_size columns npz_key interpolation '
   'frames fps rows cols styles features nearest images resize space starts '
-  'steps lpips num_directions distance'
+  'steps lpips num_directions distance again tile'
 ).split()
 
 
@@ -78,6 +79,10 @@ def _define_sample_flags() -> None:
     'Classes by name or number, such as 3 or 0-9 or cat,dog: the samples are of '
     'these in turn. Default: as frequent as in the data; a row each in a grid.',
   )
+  flags.DEFINE_string(
+    'again', '', 'PNG of this program or of a run, to make its samples again.'
+  )
+  flags.DEFINE_string('tile', '', 'ROW,COLUMN, from 0,0, of a tile of --again.')
   flags.DEFINE_list(
     'psi',
     [],

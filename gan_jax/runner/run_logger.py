@@ -75,10 +75,12 @@ class Snapshot:
       'weights_sha256': digest.weights_digest(self.weights),
     }
     experiment = self._probe.experiment
+    if experiment.example_kind == 'images':
+      found['columns'] = math.ceil(math.sqrt(len(self.samples)))
     if experiment.gan.classes:
       label = experiment.labels(np.arange(len(self.samples)))
       if self._probe.picture_rows:
-        label, _ = self._probe.picture_rows
+        label, found['columns'] = self._probe.picture_rows
       found['classes'] = [int(x) for x in label]
     return found
 

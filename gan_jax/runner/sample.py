@@ -14,6 +14,7 @@ from gan_jax.report import film as film_lib
 from gan_jax.report import images
 from gan_jax.runner import (
   console,
+  sample_again,
   sample_examples,
   sample_pictures,
   sample_writers,
@@ -104,6 +105,10 @@ def sample(request: Request, *, quiet: bool = False) -> pathlib.Path:
   start = time.perf_counter()
   reporter = console.ConsoleReporter(quiet=quiet)
   lookup(CHOICES, request.what, 'what')
+  if request.tile and not request.again:
+    raise ValueError(f'tile={request.tile}: is a tile of the PNG in --again')
+  if request.again:
+    request = sample_again.request_again(request)
   if request.what == _FILM:
     path = _save_training_film(request)
     reporter.written(path, _size(path), time.perf_counter() - start)

@@ -265,13 +265,15 @@ def _read_pictures(session: Session) -> tuple[list[str], np.ndarray]:
   def convert(image):
     if request.resize:
       return image_lib.crop_and_resize(image, shape[0], shape[2])
-    if (image.height, image.width) != shape[:2]:
-      raise ValueError(
-        f'{image.width} x {image.height} pixels, and the generator makes '
-        f'{shape[1]} x {shape[0]}; --resize crops and resizes'
-      )
     return np.asarray(image_lib.convert_mode(image, shape[2])).reshape(shape)
 
+  for p in paths:
+    with image_files.open_image(p) as image:
+      width, height = image.size
+    if (height, width) != shape[:2] and not request.resize:
+      raise ValueError(
+        f'{files.printable(p)} has {width} x {height} pixels; the generator '
+        f'makes {shape[1]} x {shape[0]}. --resize crops and resizes'
+      )
   found = [image_files.load_image(p, convert) for p in paths]
-  x = np.stack([np.asarray(x).reshape(shape) for x in found])
-  return [p.name for p in paths], x
+  return [p.name for p in paths], np.stack(found)

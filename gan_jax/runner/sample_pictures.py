@@ -1,5 +1,6 @@
 """Pictures and films of samples: grids, walks, mixed styles, directions."""
 
+import math
 import pathlib
 from typing import Any, Iterator
 
@@ -55,6 +56,7 @@ def save_grid(session: Session, path: pathlib.Path) -> None:
   about['indices'] = (
     f'0-{len(x) - 1}' if not request.indices else about['indices']
   )
+  about['columns'] = columns = columns or math.ceil(math.sqrt(len(x)))
   if session.kind == 'clips':
     rate = session.sample_rate
     audio.save_clips(path, x, rate, columns=columns, about=about)
@@ -89,25 +91,24 @@ def save_walk(session: Session, path: pathlib.Path) -> None:
     raise ValueError(
       f'{len(indices)} sample: a walk needs two samples, or two classes'
     )
+  about = session.common | {
+    'indices': ','.join(map(str, indices)),
+    'interpolation': _interpolation(session),
+    'frames': request.frames,
+    'fps': request.fps,
+  }
+  if session.has_classes:
+    about['classes'] = [int(x) for x in label]
   with session.reporter.feature_bars() as track:
     advance = track('frames', len(indices) * request.frames)
     frames = _walk_frames(session, indices, label, advance)
-    if path.suffix:
-      film.save_film(path, frames, request.fps)
-    else:
+    if not path.suffix:
       for i, frame in enumerate(frames):
         name = path / f'frame{i:06d}.png'
-        images.save_png(images.to_image(frame), name, session.common)
-  if path.suffix:
-    about = session.common | {
-      'indices': [int(i) for i in indices],
-      'interpolation': _interpolation(session),
-      'frames': request.frames,
-      'fps': request.fps,
-    }
-    if session.has_classes:
-      about['classes'] = [int(x) for x in label]
-    files.write_json(path.with_name(f'{path.name}.json'), about)
+        images.save_png(images.to_image(frame), name, about | {'frame': i})
+      return
+    film.save_film(path, frames, request.fps)
+  files.write_json(path.with_name(f'{path.name}.json'), about)
 
 
 def _interpolation(session: Session) -> str:

@@ -65,6 +65,9 @@ class Request:
     lpips: file of the weights of LPIPS; '' to compare pixels.
     num_directions: number of directions to show.
     distance: how far to go along a direction, to both sides.
+    again: PNG whose samples are made again; '' for none.
+    tile: 'ROW,COLUMN' of one of them, from 0,0; '' for all.
+    digest: hash that the weights must have; '' for any.
   """
 
   workdir: str = ''
@@ -100,6 +103,9 @@ class Request:
   lpips: str = ''
   num_directions: int = 6
   distance: float = 6.0
+  again: str = ''
+  tile: str = ''
+  digest: str = ''
 
 
 class Session:
@@ -145,6 +151,7 @@ class Session:
       raise ValueError('give workdir: a run, or an exported folder')
     devices = devices_lib.local_devices(request.num_devices)
     self.sampler, self.parts = open_sampler(request, path)
+    self._check_digest(request.digest)
     self.sampler = dataclasses.replace(self.sampler, devices=tuple(devices))
     if request.truncate_z is not None:
       self.sampler = self.sampler.truncated(request.truncate_z)
@@ -156,6 +163,15 @@ class Session:
     count = default_count or self.sampler.config.num_samples
     self.indices = _indices(request, count)
     self.out = _out_path(request, path, self, suffix)
+
+  def _check_digest(self, wanted: str) -> None:
+    """Refuses weights that did not make the picture that is made again."""
+    found = digest.weights_digest(self.sampler.weights)
+    if wanted and found != wanted:
+      raise ValueError(
+        f'{self.request.workdir} has other weights ({found}) than those of '
+        f'{self.request.again} ({wanted})'
+      )
 
   @property
   def shape(self) -> tuple[int, ...]:
