@@ -35,7 +35,18 @@ def define_flags() -> cli.ConfigFlag:
   flags.DEFINE_string(
     'init_from',
     '',
-    'Workdir, or file of runner.convert_weights, to start from.',
+    'Workdir, or file of convert-weights, whose weights a new run starts from.',
+  )
+  flags.DEFINE_list(
+    'init_parts',
+    ['generator', 'discriminator'],
+    'Players that take the weights of --init_from: generator, discriminator.',
+  )
+  flags.DEFINE_bool(
+    'init_skip_mismatched',
+    False,
+    'Whether arrays that are missing in --init_from, or of another shape, start '
+    'anew (they are listed), instead of being refused.',
   )
   flags.DEFINE_bool(
     'print_config', False, 'Print every field of the resolved config, and exit.'
@@ -80,10 +91,15 @@ def _main(config_flag: cli.ConfigFlag) -> int | None:
   # Imported here, so that --help and errors in flags come at once.
   from gan_jax.runner import launch
 
+  init = {n: given[n].value for n in ('init_parts', 'init_skip_mismatched')}
   workdir = given.workdir or pathlib.Path('runs') / config_flag.run_name()
   if given.dry_run:
     launch.dry_run(
-      config, workdir, parts=config_flag.parts, init_from=given.init_from
+      config,
+      workdir,
+      parts=config_flag.parts,
+      init_from=given.init_from,
+      init_options=init,
     )
     return terminal.output_status()
   if given.check_data:
@@ -94,6 +110,7 @@ def _main(config_flag: cli.ConfigFlag) -> int | None:
     parts=config_flag.parts,
     config_file=config_flag.path(),
     init_from=given.init_from,
+    init_options=init,
     coordinator=given.coordinator,
     num_processes=given.num_processes,
     process_id=given.process_id,

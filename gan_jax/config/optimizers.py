@@ -119,6 +119,9 @@ class Optimizer(Part):
     learning_rate: Learning rate.
     weight_clip: Largest absolute value of a parameter, to which it is clipped
       after each update. 0 turns clipping off.
+    freeze_layers: Number of the network's first layers, from its input on, that
+      keep their parameters, as in FreezeD. Their statistics still change. The
+      run and --dry_run print which layers these are.
     sgd: Options of stochastic gradient descent.
     adam: Options of Adam.
     adamw: Options of Adam with decoupled weight decay.
@@ -130,6 +133,7 @@ class Optimizer(Part):
   name: str = option('adam', names=OPTIMIZERS)
   learning_rate: float = option(2e-4, at_least=0)
   weight_clip: float = option(0.0, at_least=0)
+  freeze_layers: int = option(0, at_least=0)
   sgd: SGD = SGD()
   adam: Adam = Adam()
   adamw: AdamW = AdamW()

@@ -10,7 +10,12 @@ import jax.numpy as jnp
 
 from gan_jax import config as config_lib
 from gan_jax import losses, tracing, training
-from gan_jax.experiment import build_hparams, build_networks, build_objective
+from gan_jax.experiment import (
+  build_hparams,
+  build_networks,
+  build_objective,
+  freezing,
+)
 from gan_jax.experiment.own_parts import OwnParts, check_parts
 
 CLASS = jax.ShapeDtypeStruct((), jnp.int32)  # a label that is a class
@@ -22,6 +27,7 @@ def build_gan(
   shape: tuple[int, ...],
   parts: OwnParts = OwnParts(),  # noqa: B008  (a tuple)
   class_share: tuple[float, ...] = (),
+  label: Any = CLASS,
 ) -> training.GAN:
   """Builds the GAN of a config, without any data.
 
@@ -31,9 +37,11 @@ def build_gan(
     parts: networks and loss in place of the config's.
     class_share: share of each class among the training examples, for a
       conditional config.
+    label: shapes and types of the labels of one example; None for none.
 
   Raises:
-    ValueError: if a part that the config names 'own' is missing.
+    ValueError: if a part that the config names 'own' is missing, or as many
+      layers are to be frozen as there are.
   """
   check_parts(config, parts)
   dtype = config.compute_dtype
@@ -45,21 +53,24 @@ def build_gan(
     fields['return_features'] = True
   if config_lib.wants_reconstructions(config):
     fields['return_reconstructions'] = True
+  generator = parts.generator or build_networks.build_network(
+    config.generator, 'generator', compute_dtype=dtype, shape=shape, **own
+  )
+  discriminator = parts.discriminator or build_networks.build_network(
+    config.discriminator, 'discriminator', compute_dtype=dtype, **fields
+  )
+  optimizer = lambda role, network: _build_optimizer(
+    role, network, config, shape, label
+  )
   summed = config.loss_reduction == 'sum'
   return training.GAN(
-    generator=parts.generator
-    or build_networks.build_network(
-      config.generator, 'generator', compute_dtype=dtype, shape=shape, **own
-    ),
-    discriminator=parts.discriminator
-    or build_networks.build_network(
-      config.discriminator, 'discriminator', compute_dtype=dtype, **fields
-    ),
+    generator=generator,
+    discriminator=discriminator,
     loss=build_objective.build_loss(config, parts.loss),
     latent_dim=config.latent_dim,
     latent_fn=build_objective.build_latent_fn(config),
-    g_optimizer=build_networks.build_optimizer(config.g_optimizer, 'g'),
-    d_optimizer=build_networks.build_optimizer(config.d_optimizer, 'd'),
+    g_optimizer=optimizer('generator', generator),
+    d_optimizer=optimizer('discriminator', discriminator),
     d_terms=build_objective.build_penalties(config, 'discriminator'),
     g_terms=build_objective.build_penalties(config, 'generator'),
     augment=build_objective.build_augment(config),
@@ -75,6 +86,20 @@ def build_gan(
     class_share=class_share if own else (),
     **own,
   )
+
+
+def _build_optimizer(role, network, config, shape, label) -> Any:
+  """Builds the optimizer of a player, some of whose layers may be frozen."""
+  prefix = role[0]
+  part, frozen = getattr(config, f'{prefix}_optimizer'), None
+  if part.freeze_layers:
+    frozen = freezing.frozen_parameters(
+      network,
+      part.freeze_layers,
+      *freezing.inputs_of(role, config, shape, label),
+      where=f'{prefix}_optimizer.freeze_layers',
+    )
+  return build_networks.build_optimizer(part, prefix, frozen)
 
 
 def _wants_features(config: config_lib.Config, loss: Any) -> bool:

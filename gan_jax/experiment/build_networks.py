@@ -38,13 +38,17 @@ def build_network(
   return networks.from_linen(cls(**fields, **own_options(part)))
 
 
-def build_optimizer(optimizer: Any, prefix: str) -> gan.Optimizer:
+def build_optimizer(
+  optimizer: Any, prefix: str, frozen: Any = None
+) -> gan.Optimizer:
   """Returns the function from `state.hparams` to a player's optimizer.
 
   Args:
     optimizer: `config.g_optimizer` or `config.d_optimizer`.
     prefix: 'g' or 'd', the prefix of its hyper-parameters.
+    frozen: tree with True for the parameters to keep as they are; None for
+      none.
   """
   return optimizers.from_hparams(
-    optimizer.name, prefix, clip=optimizer.weight_clip > 0
+    optimizer.name, prefix, clip=optimizer.weight_clip > 0, frozen=frozen
   )

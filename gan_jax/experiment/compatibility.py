@@ -71,3 +71,24 @@ def incompatible_fields(
     if a.get(field, NEW_FIELDS.get(field)) != b.get(field)
     and field not in RESUMABLE_FIELDS
   }
+
+
+def raise_incompatible(
+  different: Mapping[str, tuple[Any, Any]], reason: str, advice: str
+) -> None:
+  """Raises an error that lists fields, if there are any.
+
+  Args:
+    different: what incompatible_fields returned.
+    reason: sentence before the list.
+    advice: sentence after it.
+
+  Raises:
+    ValueError: if `different` is not empty.
+  """
+  if different:
+    listed = ''.join(
+      f'\n  {field}: checkpoint has {old!r}, config has {new!r}'
+      for field, (old, new) in different.items()
+    )
+    raise ValueError(f'{reason}{listed}\n{advice}')

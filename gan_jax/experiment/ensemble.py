@@ -211,7 +211,9 @@ def build_ensemble_from_parts(
   base = dataclasses.replace(
     base,
     config=config,
-    gan=build_gan.build_gan(first, base.shape, parts, base.gan.class_share),
+    gan=build_gan.build_gan(
+      first, base.shape, parts, base.gan.class_share, base.label_spec
+    ),
     hparams=build_hparams.build_hparams(first),
   )
   if not program_lib.fits_on_device(base.train, config):

@@ -293,7 +293,10 @@ def build_from_parts(config: Any, parts: own_parts.OwnParts) -> Experiment:
   train, test = open_sources(config, parts)
   shape = tuple(train.shape)
   class_share = data.class_share(train) if config.conditional else ()
-  gan = build_gan.build_gan(config, shape, parts, class_share)
+  label = build_gan.CLASS
+  if parts.generator or parts.discriminator:
+    label = own_parts.label_spec(train)
+  gan = build_gan.build_gan(config, shape, parts, class_share, label)
   step = build_gan.build_train_step(gan, config, devices_lib.AXIS_NAME)
   if config.nonfinite == 'skip':
     step = nonfinite.skip_nonfinite(step)

@@ -12,7 +12,6 @@ import pathlib
 from typing import Any, Mapping, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import config as config_lib
@@ -232,56 +231,21 @@ def make_sampler(found: Pretrained, weights: str = 'ema') -> sampling.Sampler:
   Raises:
     ValueError: if there is no generator.
   """
-  generator = _generator(found, 'ema' if weights == 'ema' else 'generator')
+  generator = generator_of(found, 'ema' if weights == 'ema' else 'generator')
   gan = _gan(found.config, found.shape, found.classes)
   return sampling.Sampler(found.config, found.shape, 0, generator, gan)
 
 
-def as_state(
-  found: Pretrained, like: training.GANState, source: str
-) -> training.GANState:
-  """Returns weights as those of a state, for training.replace_weights.
+def generator_of(found: Pretrained, role: str) -> Weights:
+  """Returns the averaged or the raw generator, or the one that is there.
 
   Args:
     found: the weights.
-    like: state of the networks that shall have them, or its shapes.
-    source: name of the weights, for messages.
-
-  Returns:
-    The state, with step 0; its optimizers and aux_state are those of `like`.
+    role: 'ema' or 'generator'.
 
   Raises:
-    ValueError: if a network is missing or has other leaves; the message names
-      them.
+    ValueError: if there is no generator.
   """
-  needed = _state_weights(like)
-  if 'discriminator' not in found.weights:
-    raise ValueError(f'{source} has no discriminator, which a run needs')
-  own = {
-    'generator': _generator(found, 'generator'),
-    'discriminator': found.weights['discriminator'],
-    'ema': _generator(found, 'ema'),
-  }
-  faults = state_dict.differences(
-    state_dict.flatten(_trees(own)), state_dict.flatten(_trees(needed))
-  )
-  if faults:
-    raise ValueError(
-      f'the networks of {source} do not fit those of the config: {faults}'
-    )
-  cast = lambda leaf, x: jnp.asarray(x, leaf.dtype)
-  own = jax.tree.map(cast, needed, own)
-  replaced = {
-    player: getattr(like, player).replace(
-      params=own[player][0], batch_stats=own[player][1]
-    )
-    for player in ('generator', 'discriminator')
-  }
-  return like.replace(step=np.int32(0), ema=own['ema'], **replaced)
-
-
-def _generator(found: Pretrained, role: str) -> Weights:
-  """Returns the averaged or the raw generator, or the one that is there."""
   for name in (role, 'ema', 'generator'):
     if name in found.weights:
       return found.weights[name]
@@ -301,11 +265,15 @@ def _needed(config, shape, classes) -> dict[str, Weights]:
   hparams = build_hparams.build_hparams(config)
   label = build_gan.CLASS if classes else None
   init = build_gan.build_init(gan, config, shape, hparams, label)
-  return _state_weights(build_gan.abstract_state(init))
+  return state_weights(build_gan.abstract_state(init))
 
 
-def _state_weights(state: training.GANState) -> dict[str, Weights]:
-  """Returns role -> (params, batch_stats) of a state."""
+def state_weights(state: training.GANState) -> dict[str, Weights]:
+  """Returns role -> (params, batch_stats) of a state.
+
+  Args:
+    state: train state, or its shapes and types.
+  """
   players = {
     name: getattr(state, name) for name in ('generator', 'discriminator')
   }

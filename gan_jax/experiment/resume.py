@@ -1,10 +1,9 @@
 """Resumes a run from its newest good checkpoint, or starts a new one."""
 
 import json
-import os
 import pathlib
 import zlib
-from typing import Any, Mapping, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,7 +11,12 @@ import numpy as np
 from gan_jax import config as config_lib
 from gan_jax import training
 from gan_jax.distributed import multihost
-from gan_jax.experiment import build_gan, compatibility, pretrained, run_dir
+from gan_jax.experiment import (
+  build_gan,
+  compatibility,
+  initial_weights,
+  run_dir,
+)
 from gan_jax.io import checkpoint, files
 
 
@@ -36,7 +40,7 @@ class ResumePoint(NamedTuple):
 def restore_or_initialize(
   experiment: Any,
   workdir: pathlib.Path | None,
-  init_from: str | os.PathLike = '',
+  init_from: initial_weights.InitFrom | None = None,
 ) -> ResumePoint:
   """Reads the newest good checkpoint of a run, or makes a new state.
 
@@ -46,8 +50,8 @@ def restore_or_initialize(
     experiment: an experiment.Experiment, or an ensemble.
     workdir: the run's directory, made if missing; None for a run that writes
       nothing.
-    init_from: directory of another run, whose weights (not its optimizer or
-      step) a new run takes, or a file of runner.convert_weights; '' for none.
+    init_from: where a new run takes weights from (not the optimizer or step);
+      None for none.
 
   Returns:
     The resume point.
@@ -115,21 +119,23 @@ def _restore_or_initialize(experiment, workdir, init_from) -> ResumePoint:
     return found._replace(note=found.note + note)
   if workdir is not None:
     _check_no_results_lost(experiment, workdir)
-  if not init_from:
+  if init_from is None:
     return ResumePoint(experiment.init_state(), 0, 0, 'a new run')
-  trained = _weights_of(experiment, init_from)
+  arrays, note = initial_weights.read_weights(experiment, init_from)
   fresh = experiment.init_state()
   fresh = build_gan.start_from_weights(
-    experiment.gan, experiment.config, fresh, trained
+    experiment.gan,
+    experiment.config,
+    fresh,
+    initial_weights.put_weights(fresh, arrays),
   )
-  note = f'a new run from the weights of {init_from}, step {trained.step}'
   return ResumePoint(fresh, 0, 0, note)
 
 
 def check_start(
   experiment: Any,
   workdir: pathlib.Path | None,
-  init_from: str | os.PathLike = '',
+  init_from: initial_weights.InitFrom | None = None,
 ) -> str:
   """Checks whether a run can start or continue, and writes nothing.
 
@@ -152,40 +158,9 @@ def check_start(
     if found is not None:
       return f'continues from the checkpoint of step {found[1]}'
     _check_no_results_lost(experiment, workdir)
-  if not init_from:
+  if init_from is None:
     return 'a new run'
-  trained = _weights_of(experiment, init_from)
-  return f'a new run from the weights of {init_from}, step {trained.step}'
-
-
-def _weights_of(experiment, init_from) -> training.GANState:
-  """Reads a state of the same networks from another run, or from a file."""
-  if pretrained.is_pretrained(init_from):
-    found = pretrained.load_pretrained(init_from)
-    like = experiment.abstract_state()
-    return pretrained.as_state(found, like, str(init_from))
-  gan, other, shape, trained = run_dir.restore(
-    init_from, parts=experiment.parts
-  )
-  parts = (
-    *('generator', 'discriminator', 'latent_dim', 'latents'),
-    *('packing', 'conditional'),
-  )
-  facts = lambda config, shape, gan: {
-    'shape': list(shape),
-    'classes': gan.classes,
-    'class_heads': config_lib.class_heads(config),
-    **{part: config_lib.to_dict(config)[part] for part in parts},
-  }
-  _raise_incompatible(
-    compatibility.incompatible_fields(
-      facts(other, shape, gan),
-      facts(experiment.config, experiment.shape, experiment.gan),
-    ),
-    f'the networks of {init_from} do not fit; they differ in',
-    'Weights can be taken from the same networks only.',
-  )
-  return trained
+  return initial_weights.read_weights(experiment, init_from)[1]
 
 
 def _check_no_results_lost(experiment, workdir) -> None:
@@ -247,7 +222,7 @@ def _find_newest(experiment, workdir):
 
 def _check_continues(experiment, workdir, step, metadata) -> None:
   """Refuses a checkpoint of another config, or beyond the end of this run."""
-  _raise_incompatible(
+  compatibility.raise_incompatible(
     compatibility.incompatible_fields(
       metadata['config'] | {'examples': metadata['examples']},
       config_lib.to_dict(experiment.config)
@@ -261,14 +236,3 @@ def _check_continues(experiment, workdir, step, metadata) -> None:
       f'num_steps={experiment.config.num_steps}: {workdir} has already done '
       f'{step} steps'
     )
-
-
-def _raise_incompatible(
-  different: Mapping[str, tuple], reason: str, advice: str
-) -> None:
-  if different:
-    listed = ''.join(
-      f'\n  {field}: checkpoint has {old!r}, config has {new!r}'
-      for field, (old, new) in different.items()
-    )
-    raise ValueError(f'{reason}{listed}\n{advice}')

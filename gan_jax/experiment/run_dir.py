@@ -247,6 +247,7 @@ def restore(
     shape,
     _with_absent_loss(config, parts),
     _class_share(workdir / CONFIG_FILE, config, metadata),
+    _label_spec(metadata),
   )
   hparams = build_hparams.build_hparams(config)
   like = build_gan.abstract_state(

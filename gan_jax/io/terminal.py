@@ -154,14 +154,15 @@ class ArgumentParser(argparse.ArgumentParser):
   Messages name the program as it was typed, see `program_name`.
   """
 
-  def __init__(self, prog: str, **options: Any):
+  def __init__(self, prog: str = '', **options: Any):
     """Initializes the parser.
 
     Args:
-      prog: name of the program, such as 'python -m gan_jax.data.prepare'.
+      prog: name of the program, such as 'python -m gan_jax.data.prepare'; ''
+        for that of the file.
       **options: those of argparse.
     """
-    super().__init__(program_name(prog), **options)
+    super().__init__(program_name(prog) or None, **options)
 
   def error(self, message: str) -> NoReturn:
     """Ends the program with a message, and the nearest option if one is."""

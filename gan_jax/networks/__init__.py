@@ -5,6 +5,7 @@ module, or a `Network`.
 """
 
 from gan_jax.networks.convert import as_network, from_equinox, from_nnx
+from gan_jax.networks.layer_order import layers_in_order
 from gan_jax.networks.linen import from_linen
 from gan_jax.networks.network import DiscriminatorOutput, Network
 
@@ -15,4 +16,5 @@ __all__ = [
   'from_equinox',
   'from_linen',
   'from_nnx',
+  'layers_in_order',
 ]

@@ -14,6 +14,7 @@ from rich import text as rich_text
 
 from gan_jax import config as config_lib
 from gan_jax.distributed import multihost
+from gan_jax.experiment import freezing
 from gan_jax.io import files, terminal
 from gan_jax.report import score_text, tables
 from gan_jax.runner.meters import MetricMeter
@@ -106,6 +107,8 @@ class ConsoleReporter:
         f'classes  {count}; those of generated examples: '
         f'{experiment.gan.fake_labels}; D has {heads}'
       )
+    for text in freezing.describe_frozen(experiment):
+      out(f'frozen   {text}')
     several = (
       f', {count} processes' if (count := multihost.process_count()) > 1 else ''
     )

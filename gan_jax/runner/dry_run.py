@@ -2,11 +2,18 @@
 
 import os
 import pathlib
-from typing import Any
+from typing import Any, Sequence
 
 from gan_jax import config as config_lib
 from gan_jax.evaluation import feature_cache
-from gan_jax.experiment import cost, ensemble, own_parts, resume
+from gan_jax.experiment import (
+  cost,
+  ensemble,
+  freezing,
+  initial_weights,
+  own_parts,
+  resume,
+)
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import files, jsonl, lock
 from gan_jax.runner import train
@@ -18,6 +25,8 @@ def dry_run(
   *,
   parts: own_parts.OwnParts = own_parts.OwnParts(),  # noqa: B008  (a tuple)
   init_from: str | os.PathLike = '',
+  init_parts: str | Sequence[str] = initial_weights.PLAYERS,
+  init_skip_mismatched: bool = False,
 ) -> list[str]:
   """Checks whether a run can start, and estimates what it costs.
 
@@ -30,6 +39,8 @@ def dry_run(
     parts: networks, loss and data in place of the config's.
     init_from: directory of another run, or file of convert_weights, from whose
       weights it starts; '' for none.
+    init_parts: players that take these weights, as in `train`.
+    init_skip_mismatched: whether arrays that do not fit start anew.
 
   Returns:
     Lines of text.
@@ -41,8 +52,9 @@ def dry_run(
   """
   if workdir is not None:
     workdir = files.resolve_path(workdir, 'workdir')
-  if init_from:
-    init_from = files.resolve_path(init_from, 'init_from')
+  start_from = initial_weights.make_init_from(
+    init_from, init_parts, init_skip_mismatched
+  )
   whole: Any
   if config_lib.is_ensemble(config):
     train.check_ensemble_call(init_from)
@@ -54,10 +66,11 @@ def dry_run(
   experiment.make_evaluator(store=feature_cache.default_feature_cache())
   if workdir is not None:
     _check_files(workdir)
-  note = resume.check_start(whole, workdir, init_from)
+  note = resume.check_start(whole, workdir, start_from)
   costs = cost.estimate_cost(experiment)
   return [
     *cost.format_cost(costs, experiment, count),
+    *(f'frozen      {text}' for text in freezing.describe_frozen(experiment)),
     f'workdir     {files.printable(workdir or "none")}: {note}',
   ]
 

@@ -21,6 +21,7 @@ def launch(
   parts: Mapping[str, Any] | None = None,
   config_file: str = '',
   init_from: str = '',
+  init_options: Mapping[str, Any] | None = None,
   coordinator: str = '',
   num_processes: int = 0,
   process_id: int = -1,
@@ -35,6 +36,7 @@ def launch(
     config_file: config file that they come from.
     init_from: directory of another run, or file of convert_weights, to take
       the weights from; '' for none.
+    init_options: init_parts and init_skip_mismatched of `train`, by name.
     coordinator: host:port of process 0; see multihost.initialize.
     num_processes: number of processes of the job; 0 to detect it.
     process_id: index of this process; -1 to detect it.
@@ -69,6 +71,7 @@ def launch(
         **(parts or {}),
         config_file=config_file if parts else '',
         init_from=init_from,
+        **(init_options or {}),
         watchdog=watchdog,
         reporter=console.ConsoleReporter(
           quiet=not multihost.is_chief(), program=True
@@ -85,6 +88,7 @@ def dry_run(
   *,
   parts: Mapping[str, Any] | None = None,
   init_from: str = '',
+  init_options: Mapping[str, Any] | None = None,
 ) -> None:
   """Prints what a train step costs; trains, compiles and writes nothing.
 
@@ -94,6 +98,7 @@ def dry_run(
     parts: networks, loss and data in place of the config's, as in `launch`.
     init_from: directory of another run, or file of convert_weights, to take
       the weights from; '' for none.
+    init_options: init_parts and init_skip_mismatched of `train`, by name.
 
   Raises:
     SystemExit: with a line and status 1 for a user's error, as `launch`.
@@ -105,7 +110,13 @@ def dry_run(
   with shutdown.exit_on_user_error(PROGRAM, *shutdown.USER_ERRORS):
     _check_data_named(config)
     own = own_parts.make_own_parts(**(parts or {}))
-    lines = dry.dry_run(config, workdir, parts=own, init_from=init_from)
+    lines = dry.dry_run(
+      config,
+      workdir,
+      parts=own,
+      init_from=init_from,
+      **(init_options or {}),
+    )
     print(*lines, sep='\n')
 
 

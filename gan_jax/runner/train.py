@@ -11,7 +11,7 @@ program of its own: exit statuses, one-line errors and several processes.
 import contextlib
 import os
 import pathlib
-from typing import Any, Callable, Mapping, NamedTuple
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from gan_jax import config as config_lib
 from gan_jax import validation
@@ -19,7 +19,13 @@ from gan_jax.distributed import multihost, shutdown, xla_setup
 from gan_jax.distributed.watchdog import Watchdog
 from gan_jax.experiment import ensemble as ensemble_lib
 from gan_jax.experiment import experiment as experiment_lib
-from gan_jax.experiment import own_parts, resume, run_dir, schedule
+from gan_jax.experiment import (
+  initial_weights,
+  own_parts,
+  resume,
+  run_dir,
+  schedule,
+)
 from gan_jax.io import files, lock
 from gan_jax.runner import config_file as config_file_lib
 from gan_jax.runner import (
@@ -78,6 +84,8 @@ def train(
   test: Any = None,
   config_file: str | os.PathLike = '',
   init_from: str | os.PathLike = '',
+  init_parts: str | Sequence[str] = initial_weights.PLAYERS,
+  init_skip_mismatched: bool = False,
   quiet: bool = False,
   should_stop: Callable[[], bool] = lambda: False,
   watchdog: Watchdog | None = None,
@@ -109,6 +117,10 @@ def train(
       `get_parts`, too.
     init_from: directory of another run, or file of convert_weights, from whose
       weights a new run starts; '' for none.
+    init_parts: players that take these weights: 'generator' (and its average),
+      'discriminator', or both.
+    init_skip_mismatched: whether arrays that are missing there, or of another
+      shape, start anew; the run lists them. Otherwise they are refused.
     quiet: whether to print nothing.
     should_stop: called after every call of the compiled program; True stops
       the run and saves it.
@@ -135,8 +147,9 @@ def train(
   _set_xla_flags(config)
   if workdir is not None:
     workdir = files.resolve_path(workdir, 'workdir')
-  if init_from:
-    init_from = files.resolve_path(init_from, 'init_from')
+  start_from = initial_weights.make_init_from(
+    init_from, init_parts, init_skip_mismatched
+  )
   is_writer = multihost.is_chief()
   if reporter is None:
     reporter = console.ConsoleReporter(quiet=quiet or not is_writer)
@@ -163,7 +176,7 @@ def train(
 
     # ---- Restore: the last good checkpoint, other weights, or a new state.
     restore = lambda: resume.restore_or_initialize(
-      experiment, workdir, init_from
+      experiment, workdir, start_from
     )
     start = restore()
     if logger:

@@ -17,6 +17,7 @@ from gan_jax import tracing
 from gan_jax.validation import keyword_defaults
 
 Hparams = Mapping[str, Any]
+PyTree = Any
 
 
 def _sgd(learning_rate, *, momentum: float = 0.0):
@@ -105,6 +106,21 @@ def clip_weights(bound: Any) -> optax.GradientTransformation:
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+def freeze(frozen: PyTree) -> optax.GradientTransformation:
+  """Keeps some parameters as they are; use it last in a chain.
+
+  Args:
+    frozen: tree of the parameters' structure, with True for those to keep.
+
+  Returns:
+    An optax transform whose updates of these parameters are 0.
+
+  References:
+    Mo et al., Freeze the Discriminator, https://arxiv.org/abs/2002.10964, 2020.
+  """
+  return optax.masked(optax.set_to_zero(), frozen)
+
+
 def hparam_defaults(name: str) -> dict[str, float]:
   """Returns the hyper-parameters of an optimizer except its learning rate.
 
@@ -122,6 +138,7 @@ def from_hparams(
   prefix: str,
   *,
   clip: bool = False,
+  frozen: PyTree = None,
 ) -> Callable[[Hparams], optax.GradientTransformation]:
   """Returns a function that builds an optimizer from `state.hparams`.
 
@@ -130,6 +147,7 @@ def from_hparams(
     prefix: prefix of its entries in hparams: 'd' reads 'd_learning_rate',
       'd_b1', ...
     clip: whether to clip parameters to hparams[f'{prefix}_weight_clip'].
+    frozen: parameters to keep as they are, see `freeze`; None for none.
 
   Returns:
     Function hparams -> optax transform.
@@ -139,11 +157,11 @@ def from_hparams(
   def build(hparams):
     rate = hparams[f'{prefix}_learning_rate']
     options = {n: hparams[f'{prefix}_{n}'] for n in names}
-    transform = OPTIMIZERS[name](rate, **options)
-    if not clip:
-      return transform
-    return optax.chain(
-      transform, clip_weights(hparams[f'{prefix}_weight_clip'])
-    )
+    transforms = [OPTIMIZERS[name](rate, **options)]
+    if clip:
+      transforms.append(clip_weights(hparams[f'{prefix}_weight_clip']))
+    if frozen is not None:
+      transforms.append(freeze(frozen))
+    return optax.chain(*transforms) if len(transforms) > 1 else transforms[0]
 
   return build

@@ -13,7 +13,13 @@ from gan_jax import config as config_lib
 from gan_jax import experiment
 from gan_jax.data import ArraySource
 from gan_jax.distributed import devices
-from gan_jax.experiment import build_gan, compatibility, resume, run_dir
+from gan_jax.experiment import (
+  build_gan,
+  compatibility,
+  initial_weights,
+  resume,
+  run_dir,
+)
 from gan_jax.experiment import experiment as experiment_lib
 
 TINY = {
@@ -272,8 +278,9 @@ def test_workdir_of_another_config_is_refused_by_its_leaves(tmp_path):
 def test_init_from_takes_weights_and_nothing_else(tmp_path):
   trained, _ = train_and_save(tmp_path / 'old')
   built = build(d_optimizer={'name': 'sgd'}, seed=5, lookahead={'every': 2})
+  init = initial_weights.InitFrom(tmp_path / 'old')
   state, _, _, note = resume.restore_or_initialize(
-    built, tmp_path / 'new', str(tmp_path / 'old')
+    built, tmp_path / 'new', init
   )
   assert 'step 4' in note and int(state.step) == 0
   for player in ('generator', 'discriminator'):
@@ -286,10 +293,12 @@ def test_init_from_takes_weights_and_nothing_else(tmp_path):
   other = build(generator={'name': 'mlp', 'mlp': {'features': (9,)}})
   message = r'generator.mlp.features: .*\[8\].*\[9\]'
   with pytest.raises(ValueError, match=message):
-    resume.restore_or_initialize(other, tmp_path / 'c', str(tmp_path / 'old'))
+    resume.restore_or_initialize(other, tmp_path / 'c', init)
   with pytest.raises(FileNotFoundError, match='holds no run'):
     resume.restore_or_initialize(
-      built, tmp_path / 'd', str(tmp_path / 'nowhere')
+      built,
+      tmp_path / 'd',
+      initial_weights.InitFrom(tmp_path / 'nowhere'),
     )
 
 

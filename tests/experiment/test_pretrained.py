@@ -11,7 +11,7 @@ import pytest
 import gan_jax
 from gan_jax import config as config_lib
 from gan_jax import data, experiment, sampling
-from gan_jax.experiment import pretrained, resume
+from gan_jax.experiment import initial_weights, pretrained, resume
 from tests.helpers import published
 
 SMALL = {'channel_base': 64, 'channel_max': 6}
@@ -133,21 +133,27 @@ def build(**changes):
 def test_a_run_starts_from_a_file(path, tmp_path):
   found = pretrained.load_pretrained(path)
   built = build()
-  start = resume.restore_or_initialize(built, tmp_path / 'run', path)
+  start = resume.restore_or_initialize(
+    built, tmp_path / 'run', initial_weights.InitFrom(path)
+  )
   assert 'a.safetensors' in start.note and start.step == 0
   for player in ('generator', 'discriminator'):
     state = getattr(start.state, player)
     own = state.params, state.batch_stats
     chex.assert_trees_all_equal(own, found.weights[player])
   chex.assert_trees_all_equal(start.state.ema, found.weights['ema'])
-  assert 'a.safetensors' in resume.check_start(built, None, path)
+  assert 'a.safetensors' in resume.check_start(
+    built, None, initial_weights.InitFrom(path)
+  )
   wider = json.loads(json.dumps(CONFIG['generator']))
   wider['stylegan2']['style_dim'] = 7
   message = (
     r'a.safetensors do not fit .*/layer_0/kernel has shape .4, 5., not .4, 7.'
   )
   with pytest.raises(ValueError, match=message):
-    resume.check_start(build(generator=wider), None, path)
+    resume.check_start(
+      build(generator=wider), None, initial_weights.InitFrom(path)
+    )
 
 
 def test_a_run_needs_a_discriminator(tmp_path):
@@ -156,7 +162,7 @@ def test_a_run_needs_a_discriminator(tmp_path):
   path = tmp_path / 'g.safetensors'
   pretrained.save_pretrained(path, found)
   with pytest.raises(ValueError, match='g.safetensors has no discriminator'):
-    resume.check_start(build(), None, path)
+    resume.check_start(build(), None, initial_weights.InitFrom(path))
 
 
 def with_text(path, change):

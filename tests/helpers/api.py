@@ -131,6 +131,7 @@ NAMES = {
     g_optimizer.weight_decay
     g_optimizer.optimism
     g_optimizer.weight_clip
+    g_optimizer.freeze_layers
     d_optimizer.name
     d_optimizer.learning_rate
     d_optimizer.momentum
@@ -141,6 +142,7 @@ NAMES = {
     d_optimizer.weight_decay
     d_optimizer.optimism
     d_optimizer.weight_clip
+    d_optimizer.freeze_layers
     update_rule
     lookahead.every
     lookahead.alpha
@@ -360,9 +362,15 @@ _PARTS = (
   *('augment', 'data', 'latents'),
 )
 # Options newer than the records, which do not hold them at these values.
-_NEWER = {'data.flip': False}
+_NEWER = {
+  'data.flip': False,
+  'g_optimizer.freeze_layers': 0,
+  'd_optimizer.freeze_layers': 0,
+}
 # What all parts of a kind share, which stands beside the name.
-_SHARED = (*('name', 'learning_rate', 'weight_clip', 'flip'),)
+_SHARED = (
+  *('name', 'learning_rate', 'weight_clip', 'flip', 'freeze_layers'),
+)
 
 
 def _without_sections(mapping):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.experiment import resume, run_dir
+from gan_jax.experiment import initial_weights, resume, run_dir
 from gan_jax.io import checkpoint
 from tests.experiment.test_experiment import build, train_and_save
 from tests.helpers import programs
@@ -135,7 +135,7 @@ def test_a_config_of_no_shape(tmp_path, shape):
 def test_a_run_of_its_own_weights_says_so(tmp_path):
   train_and_save(tmp_path, num_steps=3)
   note = resume.restore_or_initialize(
-    build(num_steps=5), tmp_path, 'another'
+    build(num_steps=5), tmp_path, initial_weights.InitFrom('another')
   ).note
   assert 'step 3 of 5' in note and 'init_from' in note
 

@@ -10,7 +10,7 @@ import gan_jax
 from gan_jax import config as config_lib
 from gan_jax import experiment
 from gan_jax.distributed import xla_setup
-from gan_jax.experiment import cost
+from gan_jax.experiment import cost, initial_weights
 from gan_jax.io import lock
 from gan_jax.runner import dry_run
 from tests.helpers import programs
@@ -25,9 +25,15 @@ TOY = {
 }
 
 
-def dry(workdir=None, init_from='', **fields):
+PLAYERS = initial_weights.PLAYERS
+
+
+def dry(workdir=None, init_from='', init_parts=PLAYERS, **fields):
   return dry_run.dry_run(
-    config_lib.resolve(TOY | fields), workdir, init_from=init_from
+    config_lib.resolve(TOY | fields),
+    workdir,
+    init_from=init_from,
+    init_parts=init_parts,
   )
 
 
@@ -71,6 +77,15 @@ def test_a_run_that_can_go_on(trained):
   before = files_of(trained)
   assert 'checkpoint of step 2' in dry(trained, num_steps=4)[-1]
   assert f'weights of {trained}' in dry(init_from=trained)[-1]
+  # FreezeD: the discriminator of another run, with its first layer as it is.
+  *_, frozen, last = dry(
+    init_from=trained,
+    init_parts='discriminator',
+    latent_dim=3,
+    d_optimizer={'freeze_layers': 1},
+  )
+  assert frozen == 'frozen      D Dense_0: 120 of 129 parameters'
+  assert f'from the discriminator of {trained}, step 2' in last
   after = files_of(trained)
   assert before == {k: v for k, v in after.items() if k in before}
   assert before.keys() == after.keys()
