@@ -135,6 +135,17 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
   return parse_json(read_bounded(path, most=MAX_JSON), path)
 
 
+def read_json_list(path: pathlib.Path) -> list[Any]:
+  """Reads a JSON list from a file.
+
+  Raises:
+    OSError: if the file cannot be read.
+    ValueError: if the file does not contain a JSON list; the message names it.
+  """
+  content = read_bounded(path, most=MAX_JSON)
+  return _parse_json(content, path, list, 'list')
+
+
 def parse_json(content: bytes, path: pathlib.Path) -> dict[str, Any]:
   """Parses a JSON object.
 
@@ -145,12 +156,18 @@ def parse_json(content: bytes, path: pathlib.Path) -> dict[str, Any]:
   Raises:
     ValueError: if it is not a JSON object; the message names the file.
   """
+  return _parse_json(content, path, dict, 'object')
+
+
+def _parse_json(
+  content: bytes, path: pathlib.Path, kind: type, what: str
+) -> Any:
   try:
     found = json.loads(content)
   except (ValueError, RecursionError) as error:
     raise ValueError(f'{printable(path)} is not valid JSON: {error}') from error
-  if not isinstance(found, dict):
-    raise ValueError(f'{printable(path)} does not contain a JSON object')
+  if not isinstance(found, kind):
+    raise ValueError(f'{printable(path)} does not contain a JSON {what}')
   return found
 
 

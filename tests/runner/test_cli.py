@@ -391,6 +391,8 @@ PROGRAM_OF = {
   'data/prepare.py': 'prepare.py',
   'data/import_images.py': 'prepare.py',
   'runner/launch.py': 'train.py',
+  'runner/report.py': 'report.py',
+  'runner/report_server.py': 'report.py',
   'runner/convert_weights.py': 'train.py',  # options that it prints
   'runner/cli.py': 'train.py',
   'runner/extract.py': 'train.py',
