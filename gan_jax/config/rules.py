@@ -22,7 +22,7 @@ from gan_jax.config.losses import LOSSES, OWN_LOSS, LossFacts
 from gan_jax.config.networks import MODELS, OWN_MODEL
 from gan_jax.config.penalties import PENALTIES
 from gan_jax.config.schedules import Schedule, scheduled_names
-from gan_jax.config.schema import Config
+from gan_jax.config.schema import WRITERS, Config
 from gan_jax.config.sweeps import varied_names
 from gan_jax.validation import unknown_name_message
 
@@ -206,6 +206,7 @@ def check_rules(config: Config) -> None:
     _check_micro_batches,
     _check_update_rule,
     _check_ensemble,
+    _check_writers,
     _check_eval,
   ):
     rule(config)
@@ -508,6 +509,19 @@ def _check_ensemble(config: Config) -> None:
       f'nonfinite={config.nonfinite!r}: a member of an ensemble that diverges '
       "is frozen, and the others go on; must be 'halt'"
     )
+
+
+def _check_writers(config: Config) -> None:
+  for name in config.writers:
+    path, _, function = str(name).rpartition(':')
+    if name in WRITERS or (path.endswith('.py') and function.isidentifier()):
+      continue
+    raise ValueError(
+      f'writers={config.writers!r}: '
+      + unknown_name_message(str(name), (*WRITERS, 'FILE.py:CLASS'), 'tracker')
+    )
+  if len(set(config.writers)) < len(config.writers):
+    raise ValueError(f'writers={config.writers!r}: must differ')
 
 
 def _check_eval(config: Config) -> None:

@@ -24,6 +24,7 @@ from gan_jax.config.penalties import Penalties
 
 PARALLEL = ('pmap', 'shard_map')
 BACKENDS = ('', 'vmap', 'map')
+WRITERS = ('wandb',)
 FAKE_LABELS = ('', 'batch', 'uniform', 'data')
 CLASS_CONDITIONINGS = ('', 'projection', 'none')
 
@@ -134,6 +135,9 @@ class Config:
       those that are scored.
     keep_checkpoints: Number of checkpoints to keep, the newest.
     num_samples: Samples in a picture.
+    report: Whether to write report.html, the page of the run.
+    writers: Trackers that receive metrics, scores and pictures besides the
+      files of the run: 'wandb', or a class of your own, 'FILE.py:CLASS'.
     eval: Section of how samples are scored.
   """
 
@@ -192,4 +196,6 @@ class Config:
   checkpoint_every: int = option(1000, at_least=0)
   keep_checkpoints: int = option(2, at_least=1)
   num_samples: int = option(64, at_least=1)
+  report: bool = option(True)
+  writers: tuple[str, ...] = option(())
   eval: Eval = Eval()

@@ -23,6 +23,8 @@ RESUMABLE_FIELDS = frozenset(
     'checkpoint_every',
     'keep_checkpoints',
     'num_samples',
+    'report',
+    'writers',
     'data.tfds.data_dir',
     'data.tfds.memory_mb',
     'data.stacked_mnist.data_dir',

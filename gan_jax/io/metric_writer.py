@@ -1,4 +1,4 @@
-"""Writes scalar metrics of a run to JSONL and TensorBoard files."""
+"""Writes metrics of a run to JSONL and TensorBoard files, and to trackers."""
 
 import contextlib
 import math
@@ -8,6 +8,7 @@ import time
 from typing import Mapping
 
 from gan_jax.io import files, jsonl
+from gan_jax.io import trackers as trackers_lib
 
 _FLUSH_SECONDS = 30
 
@@ -68,15 +69,26 @@ class _TensorBoardWriter:
 
 
 class MetricWriter:
-  """Writes scalars by step to `metrics.jsonl` and TensorBoard event files."""
+  """Writes scalars by step to `metrics.jsonl` and TensorBoard event files.
 
-  def __init__(self, workdir: pathlib.Path, *, start: int = 0):
+  Trackers get all of it, too.
+  """
+
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    *,
+    start: int = 0,
+    trackers: trackers_lib.Trackers | None = None,
+  ):
     """Opens the files; lines of steps later than `start` are dropped.
 
     Args:
       workdir: directory of the run.
       start: number of steps already done, the step of the restored checkpoint.
+      trackers: open trackers, which are closed with the files.
     """
+    self._trackers = trackers or trackers_lib.Trackers((), print)
     self._lines = jsonl.JsonlWriter(workdir / 'metrics.jsonl', start=start)
     self._events = _TensorBoardWriter(workdir / 'tensorboard', start + 1)
 
@@ -91,11 +103,12 @@ class MetricWriter:
     self.write_events(step, scalars)
 
   def write_events(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes scalars for TensorBoard only."""
+    """Writes scalars for TensorBoard and trackers only."""
     self._events.write(step, scalars)
+    self._trackers.write(step, scalars)
 
   def write_picture(self, step: int, name: str, path: pathlib.Path) -> None:
-    """Writes a PNG for TensorBoard.
+    """Writes a PNG for TensorBoard and trackers.
 
     Args:
       step: number of train steps done.
@@ -106,17 +119,20 @@ class MetricWriter:
       OSError: if reading or writing fails; the message names the file.
     """
     self._events.write_picture(step, name, path.read_bytes())
+    self._trackers.image(step, name, path)
 
   def flush(self) -> None:
-    """Flushes the TensorBoard file.
+    """Flushes the TensorBoard file and the trackers.
 
     Raises:
       OSError: if writing fails; the message names the file.
     """
     self._events.flush()
+    self._trackers.flush()
 
   def close(self) -> None:
-    """Flushes and closes the files."""
+    """Flushes and closes the files, and ends the trackers."""
+    self._trackers.close()  # which raises nothing
     self._lines.close()
     self._events.close()
 

@@ -252,6 +252,7 @@ class ConsoleReporter:
         f'{shlex.quote(str(workdir))} NUMBER OUT'
       )
     out(f'members  {workdir / "summary.json"}; one as a run of its own: {one}')
+    self.page(workdir)
 
   def warning(self, step: int, text: str) -> None:
     """Prints a warning about a failure mode."""
@@ -273,6 +274,10 @@ class ConsoleReporter:
     """Prints which best checkpoints are damaged."""
     for text in damaged:
       self._line(f'warning  {text}')
+
+  def nonfatal(self, text: str) -> None:
+    """Prints an error that does not end the run."""
+    self._line(f'warning  {text}')
 
   def interrupted(self, step: int, workdir: pathlib.Path | None) -> None:
     """Prints that the run was stopped, and how to continue it."""
@@ -317,6 +322,12 @@ class ConsoleReporter:
     wavs = ', samples.wav, real.wav'
     wavs *= (workdir / 'samples.wav').exists()
     out(f'pictures {workdir / "samples.png"} (beside it: real.png{wavs})')
+    self.page(workdir)
+
+  def page(self, workdir: pathlib.Path) -> None:
+    """Prints where the page of a run is, if there is one."""
+    if (workdir / 'report.html').exists():
+      self._line(f'report   {workdir / "report.html"}')
 
   def evaluation(
     self, samples: Mapping[str, Any], data: Mapping[str, Any], evaluator: Any

@@ -18,9 +18,9 @@ from gan_jax.distributed import devices
 from gan_jax.evaluation import failure_modes, feature_cache, results
 from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule
 from gan_jax.experiment import experiment as experiment_lib
-from gan_jax.io import files, jsonl, metric_writer
+from gan_jax.io import files, jsonl, metric_writer, trackers
 from gan_jax.report import audio, images
-from gan_jax.runner import console, meters
+from gan_jax.runner import console, meters, report
 from gan_jax.sampling import digest, sampler, standing_stats
 
 WARNINGS_FILE = 'warnings.jsonl'
@@ -187,6 +187,10 @@ class RunLogger:
       probe: samples and scores the states.
       workdir: directory of the run.
       reporter: prints lines, warnings and scores.
+
+    Raises:
+      OSError: if a tracker of the config is missing or not installed.
+      ValueError: if a tracker of the config does not load.
     """
     self._probe, self._workdir, self._reporter = probe, workdir, reporter
     self._experiment = probe.experiment
@@ -198,6 +202,11 @@ class RunLogger:
       self._config.batch_size * self._config.d_steps
     )
     self._last: tuple[int, Snapshot] | None = None
+    self._step = 0
+    self._trackers = trackers.Trackers(self._config.writers, reporter.nonfatal)
+    self._report = report.ReportWriter(
+      workdir if self._config.report else None, reporter.nonfatal
+    )
 
   @property
   def meter(self) -> meters.MetricMeter:
@@ -212,13 +221,18 @@ class RunLogger:
       start: where the run starts or continues.
     """
     workdir, step = self._workdir, start.step
+    self._step = step
     self._last = None  # after a rollback the same step has another state
     with contextlib.ExitStack() as stack:
       enter = stack.enter_context
       self._checkpoints = enter(
         run_dir.open_checkpoints(self._experiment, workdir, start.rollbacks)
       )
-      self._metrics = enter(metric_writer.MetricWriter(workdir, start=step))
+      options = config_lib.flatten(config_lib.to_dict(self._config))
+      self._trackers.open(workdir, options, start=step)
+      self._metrics = enter(
+        metric_writer.MetricWriter(workdir, start=step, trackers=self._trackers)
+      )
       self._warnings = enter(
         jsonl.JsonlWriter(
           workdir / WARNINGS_FILE, start=step, kinds={'warnings': dict}
@@ -240,7 +254,11 @@ class RunLogger:
         self._save_picture(0, 'real')
       if self._evaluation_missed(step):
         self._evaluate(step, self._snapshot(step, start.state))
-      yield
+      try:
+        yield
+      finally:
+        if self._step < self._config.num_steps:  # else `finalize` writes it
+          self._report.write(last=True)
 
   def _evaluation_missed(self, step: int) -> bool:
     """Whether the run ended before the scores that were due at a step."""
@@ -266,6 +284,7 @@ class RunLogger:
       OSError: if something cannot be written; the message names the file.
       ValueError: if scores cannot be computed.
     """
+    self._step = step
     if actions.log:
       self._log_metrics(step, state)
     if not actions.any_io:
@@ -282,6 +301,10 @@ class RunLogger:
         self._checkpoints.save(step, devices.addressable_state(state))
       if actions.evaluate:
         self._evaluate(step, snapshot)
+      elif step == self._config.num_steps:
+        self._metrics.write_events(step, results.scalars(snapshot.scores))
+      if actions.sample or actions.evaluate:
+        self._report.write()
 
   def _save_picture(
     self, step: int, name: str, snapshot: Snapshot | None = None
@@ -340,6 +363,7 @@ class RunLogger:
     scores, notes = snapshot.scores, self._probe.evaluator.notes
     warnings = jsonl.read_jsonl(self._workdir / WARNINGS_FILE)
     self._write_summary(scores, notes, warnings)
+    self._report.write(last=True)
     self._reporter.summary(
       self._meter, scores, notes, bool(warnings), self._workdir
     )

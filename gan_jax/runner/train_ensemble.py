@@ -3,7 +3,7 @@
 import contextlib
 import math
 import pathlib
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -14,10 +14,11 @@ from gan_jax import sampling
 from gan_jax.distributed import watchdog
 from gan_jax.evaluation import feature_cache, results
 from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
-from gan_jax.io import checkpoint, files, jsonl
+from gan_jax.io import checkpoint, files, jsonl, trackers
 from gan_jax.metrics import checks
 from gan_jax.report import audio, images, sweep_plots, tables
 from gan_jax.runner import console, loop, meters
+from gan_jax.runner import report as report_lib
 from gan_jax.sampling import sampler, standing_stats
 from gan_jax.training import ensemble as ensemble_lib
 
@@ -108,11 +109,14 @@ class EnsembleEvaluator:
 
 
 class EnsembleLogger:
-  """Writes the metrics, scores and checkpoints of an ensemble.
+  """Writes the metrics, scores, checkpoints and page of an ensemble.
+
+  Trackers get the medians over members.
 
   Attributes:
     meter: metrics since the last line of the log.
     scores: the last scores; None before the first.
+    report: writes the page.
   """
 
   def __init__(
@@ -137,6 +141,12 @@ class EnsembleLogger:
     self._end = ensemble.config.num_steps
     self._checkpoints: checkpoint.RunCheckpointer | None = None
     self._lines: jsonl.JsonlWriter | None = None
+    config = ensemble.config
+    writers = config.writers if workdir is not None else ()
+    self._trackers = trackers.Trackers(writers, reporter.nonfatal)
+    self.report = report_lib.ReportWriter(
+      workdir if config.report else None, reporter.nonfatal
+    )
 
   @contextlib.contextmanager
   def open(self, start: resume.ResumePoint):
@@ -152,6 +162,10 @@ class EnsembleLogger:
         )
         if self._evaluation_missed(self._ensemble.config, start.step):
           self.evaluate(start.step, start.state)
+        config = config_lib.to_dict(self._ensemble.config)
+        options = config_lib.flatten(config)
+        self._trackers.open(self._workdir, options, start=start.step)
+        stack.callback(self._trackers.close)
       yield
 
   def _write(self, line: dict[str, Any]) -> None:
@@ -167,6 +181,8 @@ class EnsembleLogger:
         self._checkpoints.save(step, state)
       if actions.evaluate or step == self._end:
         self.evaluate(step, state)
+      if actions.any_io:
+        self.report.write()
 
   def _log_metrics(self, step, state):
     means, lost = self.meter.compute_and_reset(), diverged_members(state, step)
@@ -175,6 +191,7 @@ class EnsembleLogger:
       for name, values in means.items()
     }
     self._write({'step': step, 'diverged': lost, 'metrics': listed})
+    self._trackers.write(step, _medians(listed))
     self._reporter.members_line(step, means, lost, self.meter.rate)
 
   def _evaluation_missed(self, config: config_lib.Config, step: int) -> bool:
@@ -191,7 +208,27 @@ class EnsembleLogger:
       for rows in self.scores
     ]
     self._write({'step': step, 'scores': values})
+    named = [
+      {} if rows is None else results.scalars(rows) for rows in self.scores
+    ]
+    names = dict.fromkeys(name for of in named for name in of)
+    listed = {name: [of.get(name) for of in named] for name in names}
+    self._trackers.write(step, _medians(listed))
     return self.scores
+
+
+def _medians(
+  listed: Mapping[str, Sequence[float | None]],
+) -> dict[str, float]:
+  """Returns the median over members of each metric; NaN if none has it."""
+  finite = {
+    name: [v for v in values if v is not None and math.isfinite(v)]
+    for name, values in listed.items()
+  }
+  return {
+    name: float(np.median(values)) if values else math.nan
+    for name, values in finite.items()
+  }
 
 
 def train_ensemble(
@@ -239,13 +276,14 @@ def train_ensemble(
       ),
     )
   if step < ensemble.config.num_steps:
+    logger.report.write(last=True)
     reporter.interrupted(step, workdir)
     return state, step, []
   # An ensemble that was complete before has not been scored yet.
   scores = logger.scores or evaluator(state, step)
   if workdir is not None:
     _save_pictures(workdir / 'samples.png', ensemble, evaluator, state, step)
-  _finish(ensemble, workdir, reporter, scores, evaluator.notes, logger.meter)
+  _finish(ensemble, workdir, reporter, scores, evaluator.notes, logger)
   return state, step, scores
 
 
@@ -292,8 +330,9 @@ def _save_pictures(path, ensemble, evaluator, state, step) -> None:
     images.save_samples(path, real, samples(live[0], count))
 
 
-def _finish(ensemble, workdir, reporter, scores, notes, meter) -> None:
-  """Writes summary.json and the plot, and prints the table."""
+def _finish(ensemble, workdir, reporter, scores, notes, logger) -> None:
+  """Writes summary.json, the plot and the page, and prints the table."""
+  meter = logger.meter
   axes = sweep.ensemble_axes(ensemble.config)
   points = sweep_results.aggregate_seeds(ensemble.members, scores)
   rows = next((rows for rows in scores if rows), [])
@@ -317,6 +356,7 @@ def _finish(ensemble, workdir, reporter, scores, notes, meter) -> None:
     curves = jsonl.read_jsonl(workdir / CURVES_FILE)
     if not sweep_plots.plot_sweep(plot, axes, points, baselines, curves):
       plot = None
+    logger.report.write(last=True)
   better = rows[0].better if rows else ''
   ranked = sweep_results.rank_points(points, better)
   best = sweep_results.best_point(ranked, better)

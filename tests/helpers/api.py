@@ -367,10 +367,10 @@ _NEWER = {
   'g_optimizer.freeze_layers': 0,
   'd_optimizer.freeze_layers': 0,
 }
+# Settings of files for people, which records leave out.
+_NOT_RECORDED = ('report', 'writers')
 # What all parts of a kind share, which stands beside the name.
-_SHARED = (
-  *('name', 'learning_rate', 'weight_clip', 'flip', 'freeze_layers'),
-)
+_SHARED = (*('name', 'learning_rate', 'weight_clip', 'flip', 'freeze_layers'),)
 
 
 def _without_sections(mapping):
@@ -409,6 +409,7 @@ def _records_settings(mapping):
       _value_name(value) if isinstance(value, str) else value
     )
     for path, value in _without_sections(mapping)
+    if path not in _NOT_RECORDED
     if path not in _NEWER or value != _NEWER[path]
   }
 

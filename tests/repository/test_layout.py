@@ -47,6 +47,7 @@ CONFINED = {
   'orbax': ('io/',),
   'safetensors': ('evaluation/networks/', 'io/'),
   'tensorboardX': ('io/',),
+  'wandb': ('io/trackers',),
   'rich': ('runner/console', 'report/'),
   'matplotlib': ('report/',),
   'tensorflow_datasets': ('data/',),
