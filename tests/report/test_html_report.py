@@ -205,19 +205,26 @@ def test_the_best_curves_are_shown_first():
 # ---- Thinning.
 
 
-def test_thinned_points_draw_the_same():
+def test_many_points_become_means_and_ranges():
   rng = np.random.default_rng(0)
   x, y = np.arange(100_000), rng.normal(size=100_000)
-  y[5000:5100] = np.nan
-  kept = curves.thin(x, y, bins=100)
-  assert len(kept) <= 3 * 100 + 2 and kept[0] == 0 and kept[-1] == len(x) - 1
-  which = x * 100 // len(x)
-  for part in range(100):
-    of, chosen = y[which == part], y[kept[which[kept] == part]]
-    assert np.nanmin(of) == np.nanmin(chosen)
-    assert np.nanmax(of) == np.nanmax(chosen)
-  assert np.isnan(y[kept]).sum() == 1
-  assert np.array_equal(curves.thin(x[:200], y[:200], bins=100), x[:200])
+  y[5000:5002] = np.nan
+  y[7000:8000] = np.nan
+  y[50_000] = 99.0
+  line = curves.Series('a', x, y)
+  found = curves.thin(line, bins=100)
+  of_bins = y.reshape(100, 1000)
+  assert len(found.x) == 100 and found.x[3] // 1000 == 3
+  gaps = np.isnan(found.y)
+  assert np.flatnonzero(gaps).tolist() == [5, 7]
+  np.testing.assert_allclose(found.y[~gaps], of_bins[~gaps].mean(axis=1))
+  assert found.high[50] == 99 and np.isnan(found.high[7])
+  assert found.low[5] == np.nanmin(of_bins[5])
+  few = curves.Series('a', x[:200], y[:200])
+  assert curves.thin(few, bins=100) is few
+  low, high = y - 1, y + 1
+  banded = curves.thin(line._replace(low=low, high=high), bins=100)
+  assert banded.low[0] == low[:1000].min() and banded.high[50] == 100
 
 
 def test_chosen_steps_stay_chosen():
@@ -253,7 +260,7 @@ def test_enlarged_pictures_are_kept_small_and_exact():
 def test_large_pictures_are_reduced():
   wide = np.zeros((10, 4000), np.uint8)
   wide[:, ::2] = 200
-  assert html_report.encode_picture(png(wide)).width == 1536
+  assert html_report.encode_picture(png(wide)).width == 1024
 
 
 def test_what_is_no_picture_is_refused(monkeypatch):

@@ -146,44 +146,34 @@ def quartiles(values: np.ndarray) -> np.ndarray:
     return np.nanquantile(values, (0.25, 0.5, 0.75), axis=1)
 
 
-def thin(x: np.ndarray, y: np.ndarray, bins: int = _BINS) -> np.ndarray:
-  """Chooses points that draw the same curve.
+def thin(series: Series, bins: int = _BINS) -> Series:
+  """Returns a line of fewer points, with its range as a band.
 
   Args:
-    x: `[T]`, increasing.
-    y: `[T]`, NaN for gaps.
-    bins: number of intervals of `x`.
+    series: the line.
+    bins: number of intervals of its steps.
 
   Returns:
-    Indices of the first and last point, and of the smallest and the largest
-    value and the first gap in each interval; all if there are few.
+    The line as it is, if it has few points. Otherwise a point for each interval
+    of x: the mean, NaN if there is any gap, and a band from the smallest to the
+    largest value, so that no peak is lost.
   """
-  count = len(x)
+  x, count = series.x, len(series.x)
   if count <= 2 * bins:
-    return np.arange(count)
+    return series
   span = max(float(x[-1] - x[0]), 1e-300)
   which = np.minimum(((x - x[0]) / span * bins).astype(int), bins - 1)
   starts = np.flatnonzero(np.diff(which, prepend=-1))
-  kept = [np.array([0, count - 1])]
-  gap = np.isnan(y)
-  for fill, pick in ((-np.inf, np.maximum), (np.inf, np.minimum)):
-    filled = np.where(gap, fill, y)
-    best = np.repeat(
-      pick.reduceat(filled, starts), np.diff(starts, append=count)
-    )
-    kept.append(_firsts(~gap & (filled == best), starts))
-  kept.append(_firsts(gap, starts))
-  return np.unique(np.concatenate(kept))
-
-
-def _firsts(mask: np.ndarray, starts: np.ndarray) -> np.ndarray:
-  """Returns the first true index at or after each start, before the next."""
-  places = np.flatnonzero(mask)
-  at = np.searchsorted(places, starts)
-  ends = np.append(starts[1:], len(mask))
-  some = at < len(places)
-  found, ends = places[at[some]], ends[some]
-  return found[found < ends]
+  sizes = np.diff(starts, append=count)
+  low = series.y if series.low is None else series.low
+  high = series.y if series.high is None else series.high
+  finite = lambda found: np.where(np.isfinite(found), found, np.nan)
+  return series._replace(
+    x=x[starts + sizes // 2],
+    y=np.add.reduceat(series.y, starts) / sizes,
+    low=finite(np.fmin.reduceat(low, starts)),
+    high=finite(np.fmax.reduceat(high, starts)),
+  )
 
 
 def thin_steps(steps: Sequence[int], most: int) -> list[int]:
@@ -249,8 +239,8 @@ def charts_as_json(charts: Sequence[Chart]) -> dict[str, Any]:
   for chart in charts:
     lines = []
     for series in chart.series:
-      kept = thin(series.x, series.y)
-      x = series.x[kept]
+      thinned = thin(series)
+      x = thinned.x
       if x.tobytes() not in shared:
         shared[x.tobytes()] = len(arrays)
         arrays.append(x.tolist())
@@ -260,11 +250,11 @@ def charts_as_json(charts: Sequence[Chart]) -> dict[str, Any]:
         'group': series.group,
         'dashed': series.dashed,
         'x': shared[x.tobytes()],
-        'y': _numbers(series.y[kept]),
+        'y': _numbers(thinned.y),
       }
-      if series.low is not None and series.high is not None:
-        line |= {'low': _numbers(series.low[kept])}
-        line |= {'high': _numbers(series.high[kept])}
+      if thinned.low is not None and thinned.high is not None:
+        line |= {'low': _numbers(thinned.low), 'high': _numbers(thinned.high)}
+        line['is_range'] = thinned is not series
       lines.append(line)
     facts = {'title': chart.title, 'x_label': chart.x_label}
     shown.append(facts | {'log_x': chart.log_x, 'series': lines})

@@ -9,9 +9,9 @@ from PIL import Image, features
 from gan_jax.report.html_report.records import Picture
 
 _MAX_PIXELS = 2**26  # of a picture that is read
-_MAX_SIDE = 1536  # pixels of a picture in a page
+_MAX_SIDE = 1024  # pixels of a picture in a page
 _LOSSLESS_BYTES = 150_000  # of a picture; above, it is compressed with loss
-_QUALITY = 88
+_QUALITY = 85
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -28,8 +28,8 @@ def encode_picture(png: bytes, step: int = 0) -> Picture:
   """Encodes a PNG as a smaller picture of the same content.
 
   A picture that was enlarged by a whole factor is written at its own size, and
-  one of more than 1,536 pixels a side is reduced. WebP without loss, unless it
-  has more than 150 kB.
+  one of more than 1,024 pixels a side is reduced. WebP without loss, unless it
+  was reduced or has more than 150 kB.
 
   Args:
     png: content of the file.
@@ -46,15 +46,18 @@ def encode_picture(png: bytes, step: int = 0) -> Picture:
   if factor > 1:
     size = (image.width // factor, image.height // factor)
     image = image.resize(size, Image.Resampling.NEAREST)
-  if max(image.size) > _MAX_SIDE:
+  is_large = max(image.size) > _MAX_SIDE
+  if is_large:
     image.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
   if not features.check('webp'):
     uri = data_uri(_saved(image, 'PNG'), 'image/png')
-  else:
+    return Picture(step, uri, image.width, factor > 1)
+  content = b''
+  if not is_large:
     content = _saved(image, 'WEBP', lossless=True, quality=50, method=2)
-    if len(content) > _LOSSLESS_BYTES:
-      content = _saved(image, 'WEBP', quality=_QUALITY, method=2)
-    uri = data_uri(content, 'image/webp')
+  if is_large or len(content) > _LOSSLESS_BYTES:
+    content = _saved(image, 'WEBP', quality=_QUALITY, method=2)
+  uri = data_uri(content, 'image/webp')
   return Picture(step, uri, image.width, factor > 1)
 
 

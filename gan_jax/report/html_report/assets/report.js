@@ -118,8 +118,10 @@
     for (const line of chart.series) {
       const on = isShown(line.group);
       if (line.low) {
+        // The range of many points has edges, so that a single peak is seen.
+        const edge = line.is_range ? {width: 1, stroke: line.color + '66'} : {width: 0};
         bands.push({series: [series.length, series.length + 1], fill: line.color + '2b'});
-        const end = {show: on, width: 0, points: {show: false}, spanGaps: false};
+        const end = {show: on, points: {show: false}, ...edge};
         series.push({...end, label: 'high'}, {...end, label: 'low'});
         lines.push(line, line);
       }
