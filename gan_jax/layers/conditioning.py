@@ -158,7 +158,7 @@ class ConditionalBatchNorm(nn.Module):
       dtype=self.dtype,
       name=name,
     )
-    per_pixel = lambda y: y.reshape(len(y), *[1] * (x.ndim - 2), -1)
+    per_pixel = lambda y: y.reshape(y.shape[0], *[1] * (x.ndim - 2), -1)
     scale = dense('scale')(vector, train=train)
     shift = dense('shift')(vector, train=train)
     return x * (1 + per_pixel(scale)) + per_pixel(shift)

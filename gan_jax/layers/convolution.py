@@ -20,13 +20,14 @@ several times slower than a loop; here it is a loop.
 
 On GPU and TPU these functions are XLA's own convolutions and gradients. On CPU,
 JAX does not support forward-mode differentiation (`jax.jvp`, `jax.jacfwd`) of
-them, as for every `custom_vjp`; pass `own_gradients=False` to use it.
+them, as for every `custom_vjp`; pass `own_gradients=False`, or use the context
+`plain_convolutions`, which is also for programs that other platforms run.
 
 Images are NHWC, kernels HWIO, both floating point.
 """
 
 import functools
-from typing import NamedTuple
+from typing import ContextManager, NamedTuple
 
 import chex
 import jax
@@ -41,6 +42,8 @@ _WIDE = 32  # channels, in and out, at which winograd becomes faster on CPU
 # Stride and padding of convolutions that have an algorithm of their own.
 _HALVING = ((2, 2), ((1, 1), (1, 1)))
 _PLAIN = ((1, 1), ((0, 0), (0, 0)))
+# Part of the key of jit's caches: functions are traced again for another value.
+_plain = jax.make_user_context(False)
 Stride = int | tuple[int, int]
 Padding = int | tuple[tuple[int, int], tuple[int, int]]
 
@@ -231,13 +234,35 @@ def _convolve_groups(geometry: _Geometry, x: Array, kernel: Array, groups: int):
   return jnp.moveaxis(y, 0, 3).reshape(*y.shape[1:4], -1)
 
 
+def plain_convolutions() -> ContextManager[None]:
+  """Returns a context in which layers trace as they do on GPU.
+
+  Functions that are traced in it, by jax.jit, jax.export or jax.make_jaxpr,
+  consist of XLA's own convolutions, whatever the platform: for programs that
+  other platforms run, or other software reads, and for forward-mode
+  differentiation on CPU. The results are the same up to rounding.
+
+  Returns:
+    The context manager: `with plain_convolutions(): ...`.
+  """
+  return _plain(True)
+
+
+def is_plain() -> bool:
+  """Returns whether the caller is in the context of plain_convolutions."""
+  return _plain.value
+
+
 def uses_own_gradients(choice: bool | None) -> bool:
   """Returns whether gradients are the hand-written ones.
 
   Args:
-    choice: whether they are; None for those of CPU only.
+    choice: whether they are; None for those of CPU only, where the context of
+      plain_convolutions does not replace them.
   """
-  return jax.default_backend() == 'cpu' if choice is None else choice
+  if choice is not None:
+    return choice
+  return jax.default_backend() == 'cpu' and not is_plain()
 
 
 def convolve(

@@ -68,7 +68,9 @@ class Dense(_Layer):
   def __call__(self, x: Array, *, train: bool = False) -> Array:
     kernel = self.kernel((x.shape[-1], self.features), train)
     x = x.astype(self.dtype)
-    if x.ndim == 2 and kernel.size <= _TINY and x.shape[0] <= _FEW:
+    is_small = x.ndim == 2 and kernel.size <= _TINY
+    # Plain programs may have a batch of any size, which compares with nothing.
+    if is_small and not convolution.is_plain() and x.shape[0] <= _FEW:
       # Sums of products instead of a matrix product: XLA:CPU fuses them, and
       # compiles a whole training loop of such layers to one kernel.
       return self.add_bias((x[:, :, None] * kernel[None]).sum(axis=1))

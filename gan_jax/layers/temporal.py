@@ -65,7 +65,7 @@ def convolve_time_transpose(x: Array, kernel: Array, stride: int = 1) -> Array:
   frames = convolution.convolve_transpose(
     x[:, None], kernel, padding=((0, 0), padding)
   )
-  return frames.reshape(len(x), stride * x.shape[1], out)
+  return frames.reshape(x.shape[0], stride * x.shape[1], out)
 
 
 def _in_frames(kernel: Array, stride: int) -> tuple[Array, tuple[int, int]]:

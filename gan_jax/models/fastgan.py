@@ -108,7 +108,7 @@ class StartBlock(_Block):
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
-    x = x.reshape(len(x), 1, 1, -1)
+    x = x.reshape(x.shape[0], 1, 1, -1)
     x = self.convolve(layers.ConvTranspose, 2 * self.features, x, train, size=4)
     return layers.gated_linear_unit(self.normalize(x, train))
 

@@ -127,7 +127,7 @@ class Synthesis(nn.Module):
     ]
     init = nn.initializers.normal(1.0)
     constant = self.param('constant', init, (_FIRST, _FIRST, features[0]))
-    x = jnp.broadcast_to(constant, (len(styles), *constant.shape))
+    x = jnp.broadcast_to(constant, (styles.shape[0], *constant.shape))
     cls = nn.remat(SynthesisBlock) if self.remat else SynthesisBlock
     image, layer = None, 0
     for side, width in zip(sides, features):

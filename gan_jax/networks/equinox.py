@@ -79,7 +79,7 @@ def _call_on_batch(
   shared = {n: options[n] for n in ('train', 'state') if n in options}
   if by_example.get('key') is not None:
     fold = functools.partial(jax.random.fold_in, by_example['key'])
-    by_example['key'] = jax.vmap(fold)(jnp.arange(len(x)))
+    by_example['key'] = jax.vmap(fold)(jnp.arange(x.shape[0]))
   absent = {n: None for n, value in by_example.items() if value is None}
   mapped = {n: v for n, v in by_example.items() if v is not None}
 

@@ -49,7 +49,7 @@ def make_sample_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
       gan.generator.apply, params, batch_stats, latents, **options
     )
     with labels.explain_missing_labels(
-      call, label, len(latents), player='generator'
+      call, label, latents.shape[0], player='generator'
     ):
       x, _ = call(label)
     return precision.widen(x)
@@ -79,7 +79,7 @@ def make_mapping_fn(gan: gan_lib.GAN) -> Callable[..., Array]:
       gan.generator.mapping, *weights, latents, **options
     )
     with labels.explain_missing_labels(
-      call, label, len(latents), player='generator'
+      call, label, latents.shape[0], player='generator'
     ):
       return precision.widen(call(label)[0])
 
