@@ -19,6 +19,7 @@ _PACKAGES = (
   'distributed',
   'evaluation',
   'experiment',
+  'export',
   'io',
   'layers',
   'losses',

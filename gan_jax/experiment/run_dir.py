@@ -11,6 +11,7 @@ from gan_jax import config as config_lib
 from gan_jax.experiment import (
   build_gan,
   build_hparams,
+  model_folder,
   own_parts,
   pretrained,
   sweep,
@@ -302,8 +303,8 @@ def load_sampler(
   """Loads the generator of a run as a sampling function.
 
   Args:
-    workdir: directory of the run; or a file of runner.convert_weights, which
-      has no checkpoints or members.
+    workdir: directory of the run; a folder that export.py made of one, or a
+      file of runner.convert_weights, which have no checkpoints or members.
     weights: 'ema' or 'raw'; batch norm statistics are recomputed for either.
     checkpoint: 'latest', 'best' or a step.
     member: index of a member of an ensemble.
@@ -324,12 +325,24 @@ def load_sampler(
     raise ValueError(f"weights={weights!r}: choose one of ('ema', 'raw')")
   if pretrained.is_pretrained(workdir):
     return pretrained.make_sampler(pretrained.load_pretrained(workdir), weights)
+  if model_folder.is_model_folder(workdir):
+    _check_single(workdir, checkpoint, member)
+    return model_folder.load_model_folder(workdir)
   parts = own_parts.make_own_parts(
     generator=generator, discriminator=discriminator, loss=loss
   )
   return load_from_parts(
     workdir, parts, weights=weights, checkpoint=checkpoint, member=member
   )
+
+
+def _check_single(workdir: Any, checkpoint: str, member: int | None) -> None:
+  """Refuses what only a run has."""
+  if checkpoint != 'latest' or member is not None:
+    raise ValueError(
+      f'{workdir} is an exported folder with one generator: it has no '
+      f'checkpoint={checkpoint!r}, member={member}'
+    )
 
 
 def load_from_parts(
