@@ -55,7 +55,8 @@ def mean_over_subsets(
   if len(draws) > 1:
     values = np.array([scores(draw.features) for draw in draws])
     spread = 1 / len(values) + (1 if shared else 0)
-    errors = values.std(axis=0, ddof=1) * np.sqrt(spread)
+    with np.errstate(invalid='ignore'):  # infinite scores have no error
+      errors = values.std(axis=0, ddof=1) * np.sqrt(spread)
     return [
       resampling.Estimate(*each) for each in zip(values.mean(axis=0), errors)
     ]
