@@ -29,10 +29,11 @@ def get_config(variant: str = ''):
   config.data.name = 'tones'
   config.data.tones.update(size=2000, length=4096, sample_rate=8000)
   common.wavegan(config, width=16)
-  config.num_steps = 4000
+  config.penalties.mode_seeking.weight = 0.1  # else one sound a class
+  config.num_steps = 2000
   config.batch_size = 32
   config.log_every = 100
-  config.sample_every = config.checkpoint_every = 1000
+  config.sample_every = config.checkpoint_every = 500
   config.num_samples = 40
   config.eval.update(metrics='class_accuracy,class_diversity', num_samples=1000)
   if variant == 'test':

@@ -18,6 +18,9 @@ from gan_jax.io import terminal
 COMMANDS = {
   'train': ('train', 'train a GAN, or an ensemble, from a config'),
   'evaluate': ('evaluate', 'score a run or samples beside real data'),
+  'sample': ('sample', 'draw samples: pictures, films, projections'),
+  'export': ('export', 'export a generator: folder, StableHLO, ONNX, page'),
+  'report': ('report', 'show runs as one HTML page'),
   'status': ('status', 'list runs: step, time left, who trains, warnings'),
   'prepare': ('prepare', 'prepare a dataset, once'),
   'extract': ('extract', 'make a run of one member of an ensemble'),
