@@ -218,5 +218,8 @@ def test_commands_of_the_documents_resolve(arguments):
       typed.append(option.removeprefix('config.'))
       kind = type(leaves[typed[-1]])
       section = functools.reduce(operator.getitem, sections, mapping)
-      section[name] = text == 'True' if kind is bool else kind(text)
+      if kind in (tuple, list):
+        section[name] = tuple(text.split(','))
+      else:
+        section[name] = text == 'True' if kind is bool else kind(text)
   config_lib.resolve(mapping, typed)

@@ -172,7 +172,15 @@ def test_every_package_has_a_level():
 def test_dir_lists_the_public_names():
   assert set(dir(gan_jax)) == {
     *('augment', 'config', 'data', 'diagnostics', 'distributed'),
-    *('evaluation', 'experiment', 'io', 'layers', 'losses', 'metrics'),
+    *(
+      'evaluation',
+      'experiment',
+      'export',
+      'io',
+      'layers',
+      'losses',
+      'metrics',
+    ),
     *('models', 'networks', 'penalties', 'prng', 'sampling', 'training'),
     *('evaluate', 'load', 'train', '__version__'),
   }

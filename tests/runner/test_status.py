@@ -9,6 +9,7 @@ import pytest
 
 import gan_jax
 from gan_jax.commands import status as program
+from gan_jax.distributed import xla_setup
 from gan_jax.io import lock
 from gan_jax.runner import status
 
@@ -62,6 +63,7 @@ def run_program(monkeypatch, capsys, *arguments):
 
 
 def test_a_run_from_its_start_to_its_end(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(xla_setup, 'are_flags_set', lambda: True)
   seen = []
 
   def look():
