@@ -21,7 +21,9 @@ OPTIONAL_ONLY = {'parity'}
 TESTS_ONLY = {'pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'setuptools'}
 INDEX = {'https://pypi.org', 'https://files.pythonhosted.org'}
 LOCK_COMMAND = 'uv lock --no-config --default-index https://pypi.org/simple'
-PACKAGE_DATA = ('.npz', '.json', '.css', '.js', '.html', '.txt')
+PACKAGE_DATA = (
+  *('.npz', '.json', '.css', '.js', '.html', '.txt', '.sha256', '.LICENSE'),
+)
 
 
 def requirements(lines):
