@@ -32,8 +32,9 @@ def lerp(start: Array, end: Array, t: Array) -> Array:
   """
   chex.assert_equal_shape([start, end])
   chex.assert_rank(t, 1)
-  t = jnp.reshape(t, (-1, *[1] * jnp.ndim(start)))
-  return (1 - t) * jnp.asarray(start) + t * jnp.asarray(end)
+  start, end = jnp.asarray(start)[None], jnp.asarray(end)[None]
+  t = jnp.reshape(t, (-1, *[1] * (start.ndim - 1)))
+  return (1 - t) * start + t * end
 
 
 def slerp(start: Array, end: Array, t: Array) -> Array:
@@ -59,7 +60,8 @@ def slerp(start: Array, end: Array, t: Array) -> Array:
   """
   chex.assert_equal_shape([start, end])
   chex.assert_rank(t, 1)
-  start, end = jnp.asarray(start), jnp.asarray(end)
+  line = lerp(start, end, t)
+  start, end = jnp.asarray(start)[None], jnp.asarray(end)[None]
   norm = lambda x: jnp.linalg.norm(x, axis=-1, keepdims=True)
   unit = lambda x: x / jnp.maximum(norm(x), 1e-12)
   u, v = unit(start), unit(end)
@@ -67,12 +69,12 @@ def slerp(start: Array, end: Array, t: Array) -> Array:
   # The sine from the part of v across u: arccos alone is inexact near 0.
   sine = norm(v - cosine * u)
   angle = jnp.arctan2(sine, cosine)
-  s = jnp.reshape(t, (-1, *[1] * start.ndim))
+  s = jnp.reshape(t, (-1, *[1] * (start.ndim - 1)))
   is_line = sine < _PARALLEL
   below = jnp.where(is_line, 1.0, sine)
   arc = (jnp.sin((1 - s) * angle) * u + jnp.sin(s * angle) * v) / below
   curved = arc * ((1 - s) * norm(start) + s * norm(end))
-  return jnp.where(is_line, lerp(start, end, t), curved)
+  return jnp.where(is_line, line, curved)
 
 
 def closed_walk(

@@ -39,7 +39,8 @@ def mix_styles(base: Array, other: Array, layers: Sequence[int]) -> Array:
       f'{count} styles'
     )
   chosen = np.isin(np.arange(count), list(layers))
-  return jnp.where(chosen[:, None], other, base)
+  chosen = chosen.reshape(*[1] * (base.ndim - 2), count, 1)
+  return jnp.where(chosen, other, base)
 
 
 def mixing_grid(rows: Array, columns: Array, layers: Sequence[int]) -> Array:

@@ -91,7 +91,8 @@ def _features(params: Params, x: Array) -> list[Array]:
     sides = (max(x.shape[1], 2 * _LEAST), max(x.shape[2], 2 * _LEAST))
     x = jax.image.resize(x, (len(x), *sides, x.shape[3]), 'linear')
   x = jnp.broadcast_to(x, (*x.shape[:3], 3))
-  x = (x - jnp.array(_SHIFT)) / jnp.array(_SCALE)
+  per_channel = lambda v: jnp.reshape(jnp.asarray(v), (1, 1, 1, -1))
+  x = (x - per_channel(_SHIFT)) / per_channel(_SCALE)
   found, index = [], 0
   for place, channels in enumerate(_LAYERS):
     if not channels:
@@ -104,7 +105,7 @@ def _features(params: Params, x: Array) -> list[Array]:
     x = jax.lax.conv_general_dilated(
       x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     )
-    x = jax.nn.relu(x + params[f'conv_{index}/bias'])
+    x = jax.nn.relu(x + per_channel(params[f'conv_{index}/bias']))
     index += 1
     if place in _TAPS:
       length = jnp.sqrt(jnp.square(x).sum(axis=-1, keepdims=True) + 1e-20)
