@@ -471,6 +471,32 @@ CALLS = {
     lambda styles, mean: sampling.truncate_styles(styles, mean, 0.7),
     (normal(6, 4, 2, 3), normal(1, 3)),
   ),
+  'sampling.lerp': (sampling.lerp, (*FEATURES, REAL)),
+  'sampling.slerp': (sampling.slerp, (*FEATURES, REAL)),
+  'sampling.closed_walk': (lambda x: sampling.closed_walk(x, 3), (REAL_2D,)),
+  'sampling.mix_styles': (
+    lambda a, b: sampling.mix_styles(a, b, [1]),
+    (normal(6, 4, 2, 3), normal(7, 4, 2, 3)),
+  ),
+  'sampling.mixing_grid': (
+    lambda a, b: sampling.mixing_grid(a, b, [0]),
+    (normal(6, 4, 2, 3), normal(7, 3, 2, 3)),
+  ),
+  'sampling.sefa_directions': (
+    lambda kernel: sampling.sefa_directions([kernel]),
+    (REAL_2D,),
+  ),
+  'sampling.nearest_neighbors': (
+    lambda queries: sampling.nearest_neighbors(queries, [np.ones((4, 2))], 2),
+    (REAL_2D,),
+  ),
+  'sampling.pyramid_distance': (sampling.pyramid_distance, (IMAGES, IMAGES)),
+  'sampling.project': (
+    lambda targets, starts: sampling.project(
+      lambda z: z @ jnp.ones((3, 2)), targets, starts, restarts=2, steps=2
+    ),
+    (REAL_2D, normal(6, 4, 3)),
+  ),
   'sampling.make_sampler': (
     lambda weights: sampling.make_sampler(GAN)(weights, 4),
     (STATE.ema,),
@@ -507,6 +533,7 @@ ON_THE_HOST = (
   'metrics.intra_class_fid',
   'diagnostics.eigenvalues',
   'sampling.make_sampler',
+  'sampling.nearest_neighbors',
 )
 
 

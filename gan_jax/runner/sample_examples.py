@@ -222,12 +222,11 @@ def _targets(session: Session) -> tuple[list[str], np.ndarray, Any]:
   request = session.request
   label = None
   if request.images:
-    names, x = _read_pictures(session)
-    x, names = x[:_MOST_ROWS], names[:_MOST_ROWS]
     if session.has_classes and not session.classes:
       raise ValueError(
         'the generator has classes: name that of the pictures, as in class=3'
       )
+    names, x = _read_pictures(session)
   else:
     _, test = session.open_data()
     count = min(session.indices.count, len(test))

@@ -381,15 +381,15 @@ def _out_path(
   if request.out:
     return files.resolve_path(request.out, 'out')
   folder = path if path.is_dir() else path.parent
-  name = f'{request.what}-{session.sampler.step:08d}-seed{request.seed}'
+  parts = [request.what, f'{session.sampler.step:08d}', f'seed{request.seed}']
   if request.member is not None:
-    name += f'-member{request.member}'
+    parts.append(f'member{request.member}')
   if request.weights != 'ema':
-    name += f'-{request.weights}'
+    parts.append(request.weights)
   if session.psi is not None:
-    name += f'-psi{np.mean(session.psi):g}'
+    parts.append(f'psi{np.mean(session.psi):g}')
   if request.truncate_z is not None:
-    name += f'-z{request.truncate_z:g}'
+    parts.append(f'z{request.truncate_z:g}')
   if session.classes:
-    name += f'-class{"-".join(map(str, session.classes[:4]))}'
-  return folder / 'generated' / f'{name}{suffix}'
+    parts += ['class', *map(str, session.classes[:4])]
+  return folder / 'generated' / f'{"-".join(parts)}{suffix}'

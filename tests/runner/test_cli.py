@@ -393,6 +393,10 @@ PROGRAM_OF = {
   'runner/launch.py': 'train.py',
   'runner/report.py': 'report.py',
   'runner/report_server.py': 'report.py',
+  'runner/sample.py': 'sample.py',
+  'runner/sample_examples.py': 'sample.py',
+  'runner/sample_pictures.py': 'sample.py',
+  'runner/sample_writers.py': 'sample.py',
   'runner/convert_weights.py': 'train.py',  # options that it prints
   'runner/cli.py': 'train.py',
   'runner/extract.py': 'train.py',
