@@ -29,6 +29,10 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
+class BrowserError(Exception):
+  """Raised for an error of a script, or while a page is being replaced."""
+
+
 class Page:
   """A page that is open.
 
@@ -42,7 +46,6 @@ class Page:
     self._numbers = itertools.count(1)
     self._session = None
     self.errors, self.requests = [], []
-    self._events = []
 
   def call(self, method, **params):
     """Calls a method of the protocol, and returns its result."""
@@ -54,13 +57,13 @@ class Page:
     while True:
       answer = self._read()
       if answer.get('id') == number:
-        assert 'error' not in answer, (method, answer['error'])
+        if 'error' in answer:
+          raise BrowserError(f'{method}: {answer["error"]}')
         return answer['result']
       self._note(answer)
 
   def _note(self, event):
     params, name = event.get('params', {}), event.get('method')
-    self._events.append(name)
     if name == 'Runtime.exceptionThrown':
       self.errors.append(json.dumps(params['exceptionDetails']))
     if name == 'Runtime.consoleAPICalled' and params['type'] != 'log':
@@ -100,13 +103,17 @@ class Page:
       returnByValue=True,
       awaitPromise=True,
     )
-    assert 'exceptionDetails' not in found, found['exceptionDetails']
+    if 'exceptionDetails' in found:
+      raise BrowserError(json.dumps(found['exceptionDetails']))
     return found['result'].get('value')
 
   def wait_for(self, expression):
-    """Waits until a JavaScript expression is true."""
+    """Waits until a JavaScript expression is true, in this page or the next."""
     end = time.monotonic() + _SECONDS
-    while not self.evaluate(expression):
+    while True:
+      with contextlib.suppress(BrowserError):
+        if self.evaluate(expression):
+          return
       assert time.monotonic() < end, f'never true: {expression}'
       time.sleep(0.02)
 
@@ -144,7 +151,7 @@ def chromium(profile):
       page.attach()
       yield page
       page._session = None
-      with contextlib.suppress(AssertionError, OSError):
+      with contextlib.suppress(AssertionError, BrowserError, OSError):
         page.call('Browser.close')
   finally:
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,6 +1,8 @@
 """Trackers: what they get, whose they are, and that none ends a run."""
 
 import json
+import pathlib
+import re
 import sys
 import types
 
@@ -9,6 +11,7 @@ from PIL import Image
 
 from gan_jax.io import metric_writer, trackers
 
+ROOT = pathlib.Path(__file__).parents[2]
 RECORDER = """
 import json, pathlib
 
@@ -87,6 +90,17 @@ def test_a_class_of_ones_own_gets_everything(tmp_path, tracker_file):
     ['close'],
   ]
   assert not said
+
+
+def test_the_class_in_the_docs(tmp_path, capsys):
+  text = (ROOT / 'docs' / 'report.md').read_text()
+  (source,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+  (tmp_path / 'trackers.py').write_text(source)
+  found, said = opened([f'{tmp_path}/trackers.py:Printer'], tmp_path)
+  found.write(3, {'loss': 0.5})
+  found.flush()
+  found.close()
+  assert not said and capsys.readouterr().out.endswith("3 {'loss': 0.5}\n")
 
 
 def test_a_run_keeps_its_identifier(tmp_path, tracker_file):
