@@ -194,11 +194,11 @@ def test_example_of_scores_runs(capsys):
 
 
 def commands():
-  """Yields the arguments of each train.py command in the documents."""
+  """Yields the arguments of each command in the documents that trains."""
   for path in [ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md'))]:
     blocks = re.findall(r'```sh\n(.*?)```', path.read_text(), re.DOTALL)
     for line in '\n'.join(blocks).replace('\\\n', ' ').splitlines():
-      match = re.search(r'(?:^|\s)python train\.py(.*)', line)
+      match = re.search(r'(?:^|\s)(?:python train\.py|gan-jax train)(.*)', line)
       if match:
         words = shlex.split(match[1], comments=True)
         yield [word.rstrip(';') for word in words if word.startswith('--')]
@@ -208,7 +208,8 @@ def commands():
 def test_commands_of_the_documents_resolve(arguments):
   """The config of a command is valid, and every field exists."""
   options = dict(a.removeprefix('--').partition('=')[::2] for a in arguments)
-  path = ROOT / options.pop('config', 'configs/digits.py')
+  named = options.pop('config', 'digits')
+  path = ROOT / named if named.startswith('configs/') else named
   mapping = config_file.load_config(path).to_dict()
   leaves = config_lib.flatten(mapping)
   typed = []
