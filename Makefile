@@ -31,7 +31,7 @@ bench: $(VENV)/installed
 
 docs: $(DOCS_VENV)/installed
 	$(DOCS_VENV)/bin/python -m sphinx --fail-on-warning --keep-going --quiet \
-	  docs docs/_build/html $(ARGS)
+	  --fresh-env --write-all docs docs/_build/html $(ARGS)
 	@echo 'the site: docs/_build/html/index.html'
 
 $(DOCS_VENV)/installed: requirements-docs.txt pyproject.toml

@@ -39,6 +39,7 @@ html_theme = 'furo'
 html_title = f'gan_jax {release}'
 html_static_path = ['_static']
 html_css_files = ['site.css']
+html_search_scorer = str(HERE / '_static' / 'scorer.js')
 html_extra_path = ['_build/notebooks']
 html_show_sphinx = False
 html_copy_source = html_show_sourcelink = False

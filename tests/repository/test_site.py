@@ -83,7 +83,8 @@ def test_pages_that_are_not_there_are_left_out_of_the_contents():
 
 
 def test_every_page_is_in_the_contents():
-  entries = (DOCS / 'index.md').read_text().splitlines()
+  lines = (DOCS / 'index.md').read_text().splitlines()
+  entries = [line.rpartition('<')[2].rstrip('>') for line in lines]
   assert 'howto/*' in entries and 'api/*' in entries
   for path in DOCS.glob('*.md'):
     assert path.stem == 'index' or path.stem in entries, path.name
