@@ -158,9 +158,8 @@ def hf(
       fingerprint=f'{table.name} {revision} {table.size}',
     )
   source.class_names = table.class_names
-  source.description = f'{len(chosen):,} of {table.name}; ' + (
-    'no labels' if labels is None else f'{len(table.class_names):,} classes'
-  )
+  kind = f'{source.classes:,} classes' if source.classes else 'no labels'
+  source.description = f'{len(chosen):,} of {table.name}; {kind}'
   return source
 
 

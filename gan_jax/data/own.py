@@ -330,10 +330,11 @@ def where_raised(error: BaseException) -> str:
     ' (line 7 of FILE)'; '' if nothing says it.
   """
   frames = traceback.extract_tb(error.__traceback__)[1:]
-  if not frames or not frames[-1].lineno:
+  # The user's own line, and not that of a library that it has called.
+  own = [f for f in frames if 'site-packages' not in f.filename] or frames
+  if not own:
     return ''
-  path = files.printable(frames[-1].filename)
-  return f' (line {frames[-1].lineno} of {path})'
+  return f' (line {own[-1].lineno} of {files.printable(own[-1].filename)})'
 
 
 class SourceSubset:

@@ -423,9 +423,12 @@ class _Progress:
     left = (self._total - self._done) / rate
     more = f', {left:.0f} s left' * (left > 0)
     text = f'{self._done:,}{of} images, {rate:,.0f} images/s{more}'
-    end = '\n' if is_end or not self._is_terminal else '\r'
+    if self._is_terminal:  # over the line before
+      text = f'\r{text:<60}' + '\n' * is_end
+    else:
+      text += '\n'
     with contextlib.suppress(OSError, ValueError):
-      sys.stderr.write(f'{text:<60}{end}')
+      sys.stderr.write(text)
       sys.stderr.flush()
 
 
