@@ -53,8 +53,7 @@ class ZipReader:
         f'it declares {size:,} bytes in {info.compress_size:,} of the zip'
       )
     with self._lock, self._archive.open(info) as file:
-      # One more than declared, so that the checksum is compared.
-      content = file.read(size + 1)
+      content = file.read(size)  # and compares the checksum
     if len(content) != size:
       raise ValueError(f'it has {len(content):,} of {size:,} bytes')
     return content
