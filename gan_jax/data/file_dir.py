@@ -10,6 +10,7 @@ import hashlib
 import os
 import pathlib
 import re
+import stat
 import warnings
 import zipfile
 from typing import Any, Mapping, Sequence
@@ -189,6 +190,8 @@ def scan_zip(path: pathlib.Path, kind: FileKind) -> FileDir:
     name = zip_members.safe_name(info.filename)
     if not name:
       left_out[_HIDDEN] += 1
+    elif stat.S_ISLNK(info.external_attr >> 16):
+      left_out['link'] += 1
     elif _suffix(name) in kind.suffixes:
       if name in entries:
         raise ValueError(
@@ -486,11 +489,11 @@ def fingerprint(found: FileDir, names: Sequence[str]) -> str:
     found: the files of a directory or a zip.
     names: some of their names.
   """
-  stat = lambda path: (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+  about = lambda path: (str(path), path.stat().st_size, path.stat().st_mtime_ns)
   if found.entries:
-    facts: list[Any] = [stat(found.root), *names]
+    facts: list[Any] = [about(found.root), *names]
   else:
-    facts = [stat(found.root / name) for name in names]
+    facts = [about(found.root / name) for name in names]
   return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

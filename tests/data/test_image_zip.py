@@ -2,6 +2,7 @@
 
 import io
 import json
+import stat
 import zipfile
 
 import numpy as np
@@ -160,8 +161,13 @@ def test_hostile_names_are_keys_and_nothing_is_written(tmp_path):
   bad = {name: png(PIXELS[0]) for name in ('../up.png', 'a/../../b.png')}
   (tmp_path / 'in').mkdir()
   path = write_zip(tmp_path / 'in' / 'photos.zip', {**good, **bad})
+  with zipfile.ZipFile(path, 'a') as archive:
+    link = zipfile.ZipInfo('link.png')
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive.writestr(link, '/etc/hostname')
   found = image_dir.scan_images(path)
-  assert found.names == sorted(good) and found.left_out == {'hidden': 2}
+  assert found.names == sorted(good)
+  assert found.left_out == {'hidden': 2, 'link': 1}
   read(path)
   assert [p.name for p in tmp_path.rglob('*')] == ['in', 'photos.zip']
   assert zip_members.safe_name('/etc/x.png') == 'etc/x.png'
