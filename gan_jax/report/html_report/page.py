@@ -15,6 +15,7 @@ from gan_jax.report.html_report.records import format_setting
 
 _ASSETS = 'gan_jax.report.html_report'
 _MOST_NOTES = 6
+_LONG = 30  # characters of a cell that would otherwise be very narrow
 REFRESH_SECONDS = 20  # of a page that is served
 
 
@@ -184,7 +185,9 @@ def _cell(value: Any) -> str:
   if isinstance(value, int | float) and not isinstance(value, bool):
     shown = f'{value:,}' if isinstance(value, int) else f'{value:.6g}'
     return f'<td class="n" data-value="{value!r}">{text(shown)}</td>'
-  return f'<td>{text(value)}</td>'
+  shown = text(value)
+  kind = ' class="long"' if len(shown) > _LONG else ''
+  return f'<td{kind}>{shown}</td>'
 
 
 def number_with_error(value: float | None, error: float | None) -> str:
