@@ -385,7 +385,7 @@ def test_pages_work_in_a_browser(tmp_path):
     make_run(tmp_path / f'r{i}', seed=i % 2, batch_size=2 + i // 2)
     for i in range(4)
   ]
-  scores = [{'name': f'a score of many words {i}', 'value': i} for i in 'abc']
+  scores = [{'name': f'a_score_of_many_letters_{i}', 'value': i} for i in 'abc']
   files.write_json(runs[0] / 'summary.json', {'scores': scores})
   several = write(*runs, out=tmp_path / 'several.html').as_uri()
   with browser.chromium(tmp_path / 'profile') as page:
