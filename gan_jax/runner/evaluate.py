@@ -6,6 +6,7 @@
 import dataclasses
 import functools
 import hashlib
+import inspect
 import os
 import pathlib
 import runpy
@@ -338,7 +339,11 @@ def _open_generated(
 def _user_features(
   text: str,
 ) -> feature_extractors.FeatureExtractor | None:
-  """Returns the extractor of FILE.py:FUNCTION, or None for other text."""
+  """Returns the extractor of FILE.py:FUNCTION, or None for other text.
+
+  A function without arguments returns the extractor itself, whose weights are
+  arguments of the compiled program instead of constants in it.
+  """
   path, _, function = text.partition(':')
   if not path.endswith('.py'):
     return None
@@ -350,9 +355,21 @@ def _user_features(
       f'--features={text}: must be FILE.py:FUNCTION; {path} has no function '
       f'{function!r}'
     )
-  extractor = feature_extractors.from_function(names[function], text)
-  content = pathlib.Path(path).read_bytes()
-  return extractor._replace(sha256=hashlib.sha256(content).hexdigest())
+  content = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+  if inspect.signature(names[function]).parameters:
+    extractor = feature_extractors.from_function(names[function], text)
+    return extractor._replace(sha256=content)
+  extractor = names[function]()
+  if not isinstance(extractor, feature_extractors.FeatureExtractor):
+    raise ValueError(
+      f'--features={text}: {function}() returned {type(extractor).__name__}; '
+      'must take images, or take nothing and return a '
+      'feature_extractors.FeatureExtractor'
+    )
+  # Whatever it says, these are not the features that FID is defined on.
+  return extractor._replace(
+    name=text, sha256=extractor.sha256 or content, is_reference_inception=False
+  )
 
 
 def _record_path(

@@ -187,6 +187,24 @@ def test_features_of_ones_own(call, tmp_path, workdir):
   out = call(**given, features=f'{own}:means')
   assert f'features {own}:means' in out and 'sliced Wasserstein' in out
   assert "'medians'" in refused(call, **given, features=f'{own}:medians')
+  own.write_text(
+    'from gan_jax.evaluation import feature_extractors\n'
+    'def means():\n'
+    '  return feature_extractors.FeatureExtractor(\n'
+    '    "x", lambda w, x: w * x.mean(axis=(1, 2)), 2.0, sha256="abc",\n'
+    '    is_reference_inception=True)\n'
+    'def nothing():\n'
+    '  return 3\n'
+  )
+  path = tmp_path / 'twice.json'
+  call(**given, features=f'{own}:means', out=str(path))
+  record = json.loads(path.read_text())
+  assert record['features']['sha256'] == 'abc'
+  assert 'nothing() returned int' in refused(
+    call, **given, features=f'{own}:nothing'
+  )
+  with_fid = given | {'metrics': 'fid'}
+  assert "'fid' needs" in refused(call, **with_fid, features=f'{own}:means')
   message = refused(call, **given, features='inceptoin')
   assert "'inceptoin'" in message and "'inception'" in message
 
