@@ -35,8 +35,9 @@ def installed(directory, monkeypatch):
   """A directory of modules as a wheel has them: configs in the package."""
   package = directory / 'site-packages' / 'gan_jax'
   shutil.copytree(config_file.library_dir(), package / 'configs')
-  # What a config must not find in place of the library of that name.
-  (package / 'json.py').write_text('raise ValueError("the wrong module")\n')
+  (package / 'configs' / 'probe.py').write_text(
+    'import sys\ndef get_config(variant=""):\n  return {"path": [*sys.path]}\n'
+  )
   monkeypatch.setattr(config_file, '_PACKAGE', package)
   return package / 'configs'
 
@@ -51,11 +52,14 @@ def test_a_config_of_the_library_by_name(directory):
 
 def test_every_config_of_a_wheel_loads_in_any_directory(installed):
   names = config_file.library_names()
+  names.remove('probe')
   assert len(names) > 20 and config_file.library_dir() == installed
   for name in names:
     assert config_file.split_path(name)[0] == installed / f'{name}.py'
     config_lib.resolve(config_file.load_config(f'{name}:test'))
   assert sys.modules['configs.common'].__file__.startswith(str(installed))
+  # Modules of the package must not hide others of their names.
+  assert str(installed.parent) not in config_file.load_config('probe')['path']
 
 
 def test_a_name_that_is_also_a_file_here_is_refused(directory):
