@@ -7,6 +7,8 @@ scored, sampled, and continued like any other run.
 """
 
 import argparse
+import logging
+import signal
 
 from gan_jax.io import terminal
 
@@ -27,6 +29,9 @@ def run() -> None:
   from gan_jax.distributed import shutdown
   from gan_jax.runner import extract
 
+  signal.signal(signal.SIGINT, signal.SIG_DFL)  # a callback of JAX may lose it
+  # orbax logs what it raises, too
+  logging.getLogger('absl').setLevel(logging.ERROR)
   with shutdown.exit_on_user_error(parser.prog, ValueError, OSError):
     extract.extract(options.workdir, options.member, options.out)
 

@@ -1,8 +1,6 @@
 """Makes a run of a member of an ensemble, and prints how to continue it."""
 
-import logging
 import shlex
-import signal
 
 from gan_jax import config as config_lib
 from gan_jax.experiment import compatibility, extract_member, run_dir
@@ -21,9 +19,6 @@ def extract(workdir: str, member: int, out: str) -> None:
     OSError: as extract_member.extract_member.
     ValueError: likewise.
   """
-  signal.signal(signal.SIGINT, signal.SIG_DFL)  # a callback of JAX may lose it
-  # orbax logs what it raises, too
-  logging.getLogger('absl').setLevel(logging.ERROR)
   workdir = files.resolve_path(workdir, 'workdir')
   out = files.resolve_path(out, 'out')
   step = extract_member.extract_member(workdir, member, out)

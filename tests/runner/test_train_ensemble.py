@@ -4,6 +4,7 @@ import collections
 import json
 import math
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,13 @@ from gan_jax import experiment
 from gan_jax.distributed import xla_setup
 from gan_jax.experiment import run_dir, sweep, sweep_results
 from gan_jax.report import images, sweep_plots
-from gan_jax.runner import config_file, console, train_ensemble
+from gan_jax.runner import (
+  config_file,
+  console,
+  extract,
+  status,
+  train_ensemble,
+)
 from tests.experiment.test_ensemble import RATE, mapping
 from tests.training import test_fused
 
@@ -260,6 +267,15 @@ def test_an_ensemble_and_its_continuation(tmp_path, capsys):
   assert 'continues from the checkpoint of step 4' in out
   steps = [line['step'] for line in read() if 'metrics' in line]
   assert steps == sorted(set(steps)) and steps[-1] == 8
+  found = status.read_status(tmp_path)
+  assert (found.members, found.diverged, found.state) == (4, 2, 'finished')
+  # One member as a run: it diverged, and its seed and rate are of its own.
+  extract.extract(str(tmp_path), 3, str(tmp_path / 'one'))
+  out = capsys.readouterr().out
+  assert re.search(
+    r'one: member 3 at step \d, after which it diverged \(.* 8\)', out
+  )
+  assert f'with --config.{RATE}=1e+38 --config.seed=1 --workdir=' in out
 
 
 def test_an_interrupted_ensemble_is_saved(tmp_path):
