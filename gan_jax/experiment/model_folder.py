@@ -13,12 +13,13 @@ import pathlib
 from typing import Any, Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import __version__, sampling
+from gan_jax import __version__, sampling, training
 from gan_jax import config as config_lib
 from gan_jax.conversion import state_dict
-from gan_jax.experiment import build_gan, build_hparams
+from gan_jax.experiment import build_gan
 from gan_jax.io import array_file, files
 
 WEIGHTS, CONFIG, CARD = 'model.safetensors', 'config.json', 'README.md'
@@ -122,10 +123,7 @@ def load_model_folder(path: str | os.PathLike) -> sampling.Sampler:
     ):
       raise ValueError(f'shape={shape}, {len(share)} classes')
     gan = build_gan.build_gan(config, shape, class_share=share)
-    hparams = build_hparams.build_hparams(config)
-    label = build_gan.CLASS if share else None
-    init = build_gan.build_init(gan, config, shape, hparams, label)
-    needed = _tree(build_gan.abstract_state(init).ema)
+    needed = _needed_weights(gan)
   except Exception as error:  # what is in a file can raise any type
     raise ValueError(
       f'{path / CONFIG} is not as it was written: {files.short_message(error)}'
@@ -135,10 +133,18 @@ def load_model_folder(path: str | os.PathLike) -> sampling.Sampler:
     raise ValueError(
       f'{path / WEIGHTS} has other weights than its config: {faults}'
     )
-  fill = lambda keys, leaf: arrays[state_dict.path_of(keys)]
+  fill = lambda keys, leaf: jnp.asarray(arrays[state_dict.path_of(keys)])
   tree = jax.tree_util.tree_map_with_path(fill, needed)
   weights = tree['params'], tree['batch_stats']
   return sampling.Sampler(config, shape, step, weights, gan)
+
+
+def _needed_weights(gan: training.GAN) -> dict[str, Any]:
+  """Returns shapes and types of the weights of a GAN's generator."""
+  latents = jnp.zeros((2, gan.latent_dim))
+  label = jnp.zeros(2, jnp.int32) if gan.classes else None
+  init = lambda key: gan.generator.init(key, latents, label)
+  return _tree(jax.eval_shape(init, jax.random.key(0)))
 
 
 def weight_arrays(sampler: sampling.Sampler) -> dict[str, np.ndarray]:

@@ -94,7 +94,8 @@ def make_generator(
         w = w + named['shift'][:, None]
       return training.make_synthesis_fn(gan)(weights, w, keys)
 
-  return Generator(generate, sampler.weights, inputs, tuple(sampler.shape))
+  weights = jax.tree.map(jnp.asarray, sampler.weights)
+  return Generator(generate, weights, inputs, tuple(sampler.shape))
 
 
 def _label_input(sampler: sampling.Sampler) -> dict[str, Any]:

@@ -26,7 +26,11 @@ UNARY = (
   'rsqrt sign sin sqrt square tanh'
 ).split()
 BINARY = 'add and div eq ge gt le lt max min mul ne or pow rem sub'.split()
-_NAMES = {'add_any': 'add'}
+_NAMES = {
+  'add_any': 'add',
+  'reduce_and': 'reduce_min',
+  'reduce_or': 'reduce_max',
+}
 # Entries above which a broadcast is an operation, not a constant.
 _LARGE = 4096
 _SAME = (
@@ -331,6 +335,12 @@ def _clamp(tracer, name, equation, inputs):
   return tracer.emit('min', [tracer.emit('max', [x, low], aval), high], aval)
 
 
+def _erfc(tracer, name, equation, inputs):
+  aval = equation.outvars[0].aval
+  one = tracer.keep(lambda _: jnp.ones((), aval.dtype))
+  return tracer.emit('sub', [one, tracer.emit('erf', inputs, aval)], aval)
+
+
 def _convolution(tracer, name, equation, inputs):
   """Emits a convolution of images NHWC by a kernel HWIO."""
   params, aval = equation.params, equation.outvars[0].aval
@@ -399,6 +409,7 @@ _EMITTERS = {
   'concatenate': _with('dimension'),
   'conv_general_dilated': _convolution,
   'dot_general': _with('dimension_numbers'),
+  'erfc': _erfc,
   'expand_dims': _reshape,
   'gather': _gather,
   'integer_pow': _with('y'),
