@@ -3,6 +3,7 @@
 from gan_jax.layers.activations import ACTIVATIONS
 from gan_jax.layers.attention import SelfAttention
 from gan_jax.layers.conditioning import ClassHeads, ConditionalBatchNorm
+from gan_jax.layers.convolution import plain_convolutions
 from gan_jax.layers.embedding import Embed
 from gan_jax.layers.equalized import (
   EqualizedConv,
@@ -102,6 +103,7 @@ __all__ = [
   'filter_upsample',
   'gated_linear_unit',
   'modulated_convolve',
+  'plain_convolutions',
   'pool_to',
   'scaled_leaky_relu',
   'select_quadrant',

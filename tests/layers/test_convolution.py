@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.layers import convolution
+from gan_jax.layers import convolution, linear, resample
 
 # kernel, stride, padding, height, width
 GEOMETRIES = [
@@ -215,3 +215,34 @@ def test_groups_that_do_not_fit(groups, shape, wanted):
     convolution.convolve(
       jnp.zeros((1, 5, 5, 6)), jnp.zeros(shape), groups=groups
     )
+
+
+def test_plain_convolutions_of_any_batch_size_in_a_context():
+  kernel = operands(convolution.convolve, 4, 8, channels=WIDE)[1]
+  dense = linear.Dense(3)
+  weights = dense.init(jax.random.key(2), jnp.zeros((1, 8)))
+
+  @jax.jit
+  def function(x):
+    y = convolution.convolve(x, kernel, stride=2, padding=1)
+    y = resample.filter_upsample(y)
+    return dense.apply(weights, y[:, 0, :8, 0])
+
+  x = jax.random.normal(jax.random.key(0), (3, 8, 16, WIDE[0]))
+  own = function(x)
+  assert 'custom_vjp' in str(jax.make_jaxpr(function)(x))
+  with convolution.plain_convolutions():
+    assert convolution.is_plain()
+    # Traced again, although the function has been compiled.
+    plain = function(x)
+    jaxpr = str(jax.make_jaxpr(function)(x))
+    assert 'custom_v' not in jaxpr and 'concatenate' not in jaxpr
+    slope = jax.jvp(function, (x,), (x,))[1]  # not possible outside, on CPU
+    (batch,) = jax.export.symbolic_shape('b')
+    spec = jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype)
+    assert jax.eval_shape(function, spec).shape == (batch, 3)
+  assert not convolution.is_plain()
+  np.testing.assert_allclose(plain, own, rtol=1e-4, atol=1e-4)
+  # The function is linear, since the bias is 0.
+  np.testing.assert_allclose(slope, plain, rtol=1e-4, atol=1e-4)
+  assert 'custom_vjp' in str(jax.make_jaxpr(function)(x))

@@ -386,6 +386,8 @@ def test_every_field_is_printed_and_can_be_typed_back(parse):
 # Modules whose messages only one program prints.
 PROGRAM_OF = {
   'runner/evaluate.py': 'evaluate.py',
+  'runner/export.py': 'export.py',
+  'experiment/model_folder.py': 'export.py',
   'data/sample_files.py': 'evaluate.py',
   'data/tfds.py': 'prepare.py',
   'data/prepare.py': 'prepare.py',
