@@ -283,7 +283,10 @@ BAD = [
   (dict(what='walk', out='w.gif', fps=99.0), 'at most 50 for a .gif'),
   (dict(what='walk', out='w.avi'), 'must end in one of .webp'),
   (dict(what='neighbors', nearest=0), 'nearest=0: must be from 1 to'),
-  (dict(what='project', images='gone.png'), 'there is no such file'),
+  (
+    dict(what='project', images='gone.png', classes=['1']),
+    'there is no such file',
+  ),
 ]
 
 
