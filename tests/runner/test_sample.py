@@ -273,7 +273,13 @@ BAD = [
   (dict(psi=['0.5']), 'psi=0.5: the generator has no styles'),
   (dict(psi=['x']), 'psi=x: must be numbers'),
   (dict(truncate_z=0.0), 'threshold=0.0: must be above 0'),
-  (dict(batch_size=0), 'batch_size=0: must be at least 1'),
+  (dict(batch_size=0), 'batch_size=0: must be from 1 to'),
+  (dict(seed=-1), 'seed=-1: must be from 0 to 2,147,483,647'),
+  (dict(seed=2**31), 'must be from 0 to 2,147,483,647'),
+  (dict(columns=-1), 'columns=-1: must be from 0 to'),
+  (dict(what='walk', frames=0), 'frames=0: must be from 1 to'),
+  (dict(what='walk', frames=10_000, num_samples=99), '990,000 frames'),
+  (dict(what='project', starts=0), 'starts=0: must be from 4 to'),
   (dict(num_devices=99), 'num_devices=99'),
   (dict(what='mix'), 'has no styles w'),
   (dict(what='wav'), 'what=wav: the samples are images'),
@@ -391,12 +397,22 @@ def test_sound_by_the_name_of_its_class(tmp_path):
     sample.sample(sample.Request(what='zip', **common), quiet=True)
 
 
+def test_files_of_weights_name_no_real_examples(call, monkeypatch, sampler):
+  """Their config has no data but the default, which are not theirs."""
+  open_file = lambda request, path: (sampler, None)
+  monkeypatch.setattr(sample_session, 'open_sampler', open_file)
+  message = refused(call, 'neighbors', 'n.png', workdir='weights.safetensors')
+  assert message.startswith('weights.safetensors is no run')
+  call('grid', 'g.png', workdir='weights.safetensors')
+
+
 def test_indices_in_batches():
   found = sample_indices.parse_indices('5-7, 1,10-11')
   assert (found.count, found.text) == (6, '5-7,1,10-11')
   parts = [part.tolist() for part in found.batches(4)]
   assert parts == [[5, 6, 7, 1], [10, 11]]
   np.testing.assert_array_equal(found.all(), [5, 6, 7, 1, 10, 11])
+  assert [found.at(i) for i in range(6)] == [5, 6, 7, 1, 10, 11]
   many = sample_indices.first_indices(2**31)
   assert next(many.batches(2)).tolist() == [0, 1]
 
