@@ -18,3 +18,17 @@ def test_embedding_looks_up_rows_and_marks_unknown_labels():
   for label in (jnp.zeros(2), jnp.zeros((2, 1), jnp.int32)):
     with pytest.raises(AssertionError):
       layer.apply(variables, label)
+
+
+def test_weights_of_classes_mix_their_vectors():
+  for spectral in (False, True):
+    layer = layers.Embed(3, 4, spectral=spectral)
+    variables = jax.jit(layer.init)(jax.random.key(0), jnp.array([0]))
+    apply = jax.jit(layer.apply)
+    vectors = np.asarray(apply(variables, jnp.arange(3)))
+    weights = jnp.array([[0, 1, 0], [0.5, 0, 0.5]])
+    found = apply(variables, weights)
+    wanted = [vectors[1], (vectors[0] + vectors[2]) / 2]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    with pytest.raises(AssertionError):
+      layer.apply(variables, jnp.ones((2, 4)))
