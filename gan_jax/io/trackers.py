@@ -137,7 +137,9 @@ def find_factory(name: str) -> Factory:
     ValueError: if the file does not load or has no such class.
   """
   if name in TRACKERS:
-    if importlib.util.find_spec(name) is None:
+    spec = importlib.util.find_spec(name)
+    # A directory of this name, as wandb makes, is found without an origin.
+    if spec is None or spec.origin is None:
       raise ModuleNotFoundError(
         f'writers: {name} is not installed: {_INSTALL[name]}'
       )

@@ -128,6 +128,14 @@ def test_a_tracker_that_fails_is_named_once_and_dropped(tmp_path, tracker_file):
   assert len(said) == 2
 
 
+def test_a_directory_named_wandb_is_not_the_library(tmp_path, monkeypatch):
+  (tmp_path / 'wandb').mkdir()
+  monkeypatch.delitem(sys.modules, 'wandb', raising=False)
+  monkeypatch.setattr(sys, 'path', [str(tmp_path)])
+  with pytest.raises(ModuleNotFoundError, match='pip install wandb'):
+    trackers.Trackers(['wandb'], pytest.fail)
+
+
 def test_without_trackers_nothing_is_written(tmp_path):
   found, _ = opened((), tmp_path)
   found.write(1, {})
@@ -160,7 +168,7 @@ class FakeWandb(types.ModuleType):
 
   def __init__(self):
     super().__init__('wandb')
-    self.__spec__ = types.SimpleNamespace(name='wandb')
+    self.__spec__ = types.SimpleNamespace(name='wandb', origin='here')
     self.calls = []
     self.Settings = lambda **options: options
     self.Image = lambda path: ('image', path)
