@@ -1,10 +1,10 @@
 """Shows a run, several runs or an ensemble as one HTML file.
 
-  python report.py runs/digits                       writes runs/digits/report.html
+  python report.py runs/digits               writes runs/digits/report.html
   python report.py runs/digits --out=page.html
   python report.py runs/a runs/b runs/c --out=compared.html
-  python report.py runs/sweep                        an ensemble: its sweep
-  python report.py runs/digits --serve               a run under way, in a browser
+  python report.py runs/sweep                an ensemble: its sweep
+  python report.py runs/digits --serve       a run under way, in a browser
 
 The file needs no network and nothing beside it: samples over the steps next to
 real examples, scores with errors and baselines, warnings, curves, and the

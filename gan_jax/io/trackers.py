@@ -1,10 +1,10 @@
 """Optional trackers of experiments, beside the files of a run.
 
-A tracker is an object that takes what a run writes. It is made at each start of
-a run by `factory(workdir, name, config, run_id)`, where `config` has the options
-by dotted name, and `run_id` is the same for every start of the same run. Steps
-may be lower than before: a run that is started again goes back to its last
-checkpoint.
+A tracker is an object that takes what a run writes. It is made at each start
+of a run by `factory(workdir, name, config, run_id)`, where `config` has the
+options by dotted name, and `run_id` is the same for every start of the same
+run. Steps may be lower than before: a run that is started again goes back to
+its last checkpoint.
 
   class Printer:
     def __init__(self, workdir, name, config, run_id): ...
