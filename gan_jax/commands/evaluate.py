@@ -2,10 +2,12 @@
 
   python evaluate.py --workdir=runs/digits
   python evaluate.py --workdir=runs/cifar10 --metrics=fid,kid,prdc --num_samples=10000
-  python evaluate.py --samples=DIR_OR_NPZ --data=configs/cifar10.py --metrics=fid
+  python evaluate.py --samples=DIR_OR_NPZ --data=cifar10 --metrics=fid
   python evaluate.py --samples=DIR --data=PHOTOGRAPHS --size=64 --metrics=fid
-  python evaluate.py --data=configs/cifar10.py --metrics=fid      the baseline alone
+  python evaluate.py --data=cifar10 --metrics=fid      the baseline alone
 
+--data=cifar10 is a config of the library, a .py file one of your own. Installed,
+the program is `gan-jax evaluate`.
 Prints a table and writes a JSON record of scores, errors, baselines, protocol,
 counts and hashes. docs/scores.md lists what each score needs.
 """

@@ -1,13 +1,15 @@
 """Trains a GAN from a config.
 
   python train.py                                     the digits, no download
-  python train.py --config=configs/mnist.py --config.batch_size=128
+  python train.py --config=mnist --config.batch_size=128
   python train.py --config=configs/x.py --workdir=runs/mine
   python train.py --config=configs/x.py --print_config    every field, resolved
   python train.py --config=configs/x.py --dry_run     checks, and what a step costs
   python train.py --config=configs/x.py --check_data  read all of the data
   python train.py --config=configs/x.py --config.ensemble.seeds=16
 
+A config is a file, or the name of one of the library: configs/mnist.py in a
+clone is mnist anywhere. Installed, the program is `gan-jax train`.
 Starting again with the same --workdir continues from the last checkpoint.
 Several processes on several machines are one run: see docs/running.md.
 Exit status: 0 at the end; 75 if SIGINT or SIGTERM stopped the run, which is
