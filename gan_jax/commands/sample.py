@@ -32,7 +32,7 @@ _CHOICES = (
 # Flags that are fields of runner.sample.Request; --class is `classes`.
 _REQUEST = (
   'workdir what out overwrite num_samples indices seed checkpoint weights '
-  'member psi truncate_z num_devices batch_size columns npz_key interpolation '
+  'member psi truncate_z num_devices batch_size columns npz_key interpolation points '
   'frames fps rows cols styles features nearest images resize space starts '
   'steps lpips num_directions distance again tile'
 ).split()
@@ -107,6 +107,9 @@ def _define_kind_flags() -> None:
     '',
     ['', 'slerp', 'lerp', 'w'],
     'walk: on arcs, on lines, or between styles; default: the best.',
+  )
+  flags.DEFINE_string(
+    'points', '', 'walk: npz of a projection, in place of samples.'
   )
   flags.DEFINE_integer('frames', 24, 'walk: frames from a sample to the next.')
   flags.DEFINE_float('fps', 25, 'walk, film: frames per second.')

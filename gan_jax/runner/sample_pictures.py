@@ -8,14 +8,15 @@ import jax
 import numpy as np
 
 from gan_jax import pixels, sampling, training
-from gan_jax.io import files
+from gan_jax.io import files, npz
 from gan_jax.report import audio, film, images
 from gan_jax.runner import sample_indices
 from gan_jax.runner.sample_session import Session
 from gan_jax.validation import lookup
 
 _MOST_TILES = 10_000
-_MOST_FRAMES = 100_000
+_MOST_FRAMES = 10_000
+_MOST_SOURCES = 100  # rows, or columns, of a mixing grid
 _FILM_WIDTH = 256  # pixels, to which small films are enlarged
 _STEPS = 9  # pictures along a direction
 _INTERPOLATIONS = ('slerp', 'lerp', 'w')
@@ -86,29 +87,35 @@ def save_walk(session: Session, path: pathlib.Path) -> None:
   request = session.request
   if path.suffix:
     film.check_film(path, request.fps)
-  indices = session.indices.all()
+  points = _given_points(session)
+  given = session.indices.count if points is None else len(points)
+  keys = max(given, len(session.classes))
+  if keys < 2:
+    raise ValueError(f'{keys} sample: a walk needs two samples, or two classes')
+  count = keys * request.frames
+  if count > _MOST_FRAMES:
+    raise ValueError(f'{count:,} frames: must be at most {_MOST_FRAMES:,}')
+  indices = np.arange(given) if points is not None else session.indices.all()
   label = session.labels(indices)
-  if len(session.classes) > len(indices):
-    indices = np.resize(indices, len(session.classes))
+  if len(session.classes) > given:
+    indices = np.resize(indices, keys)
     label = np.asarray(session.classes, np.int32)
-  if len(indices) < 2:
-    raise ValueError(
-      f'{len(indices)} sample: a walk needs two samples, or two classes'
-    )
+  if points is not None:
+    points = np.resize(points, (keys, *points.shape[1:]))
   about = session.common | {
-    'indices': ','.join(map(str, indices)),
-    'interpolation': _interpolation(session),
+    'interpolation': _interpolation(session, points),
     'frames': request.frames,
     'fps': request.fps,
   }
+  if points is None:
+    about['indices'] = ','.join(map(str, indices))
+  else:
+    about['points'] = request.points
   if session.has_classes:
     about['classes'] = [int(x) for x in label]
-  count = len(indices) * request.frames
-  if count > _MOST_FRAMES:
-    raise ValueError(f'{count:,} frames: must be at most {_MOST_FRAMES:,}')
   with session.reporter.feature_bars() as track:
     advance = track('frames', count)
-    frames = _walk_frames(session, indices, label, advance)
+    frames = _walk_frames(session, points, indices, label, advance)
     if not path.suffix:
       for i, frame in enumerate(frames):
         name = path / f'frame{i:06d}.png'
@@ -118,10 +125,44 @@ def save_walk(session: Session, path: pathlib.Path) -> None:
   files.write_json(path.with_name(f'{path.name}.json'), about)
 
 
-def _interpolation(session: Session) -> str:
+def _given_points(session: Session) -> np.ndarray | None:
+  """Returns the latents or styles in the file that is named, None for none."""
+  request, gan = session.request, session.sampler.gan
+  if not request.points:
+    return None
+  path = files.resolve_path(request.points, 'points')
+  with path.open('rb') as file:
+    try:
+      found = npz.read_npz(file, lambda names: ['points'])['points']
+    except Exception as error:  # zipfile, zlib and numpy raise any type
+      raise ValueError(
+        f'{path} has no array of points: {files.short_message(error)}'
+      ) from error
+  shapes = [(gan.latent_dim,)]
+  if gan.generator.mapping is not None:
+    styles = session.sampler.styles(1) if not session.has_classes else None
+    styles = session.sampler.styles(1, label=0) if styles is None else styles
+    shapes.append(styles.shape[1:])
+  if found.shape[1:] not in shapes or not len(found):
+    raise ValueError(
+      f'{path} has points of shape {found.shape}; must be [n, *point] with a '
+      f'point of {" or ".join(map(str, shapes))}'
+    )
+  return found.astype(np.float32)
+
+
+def _interpolation(session: Session, points: np.ndarray | None) -> str:
   """Returns the interpolation that is asked for, or the best one."""
   name = session.request.interpolation
   styled = session.sampler.gan.generator.mapping is not None
+  if points is not None:
+    wanted = ('w',) if points.ndim == 3 else ('', 'slerp', 'lerp')
+    if name and name not in wanted:
+      raise ValueError(
+        f'interpolation={name!r}: the points are '
+        f'{"styles" if points.ndim == 3 else "latents"}; must be one of {wanted}'
+      )
+    styled = points.ndim == 3
   if not name:
     is_normal = session.config.latents.name != 'uniform'
     return 'w' if styled else 'slerp' if is_normal else 'lerp'
@@ -134,15 +175,19 @@ def _interpolation(session: Session) -> str:
   return name
 
 
-def _walk_frames(session, indices, label, advance) -> Iterator[np.ndarray]:
+def _walk_frames(
+  session, points, indices, label, advance
+) -> Iterator[np.ndarray]:
   """Yields the frames of a walk, uint8, each when it is needed."""
   request, sampler = session.request, session.sampler
-  name = _interpolation(session)
+  name = _interpolation(session, points)
   n = len(indices) * request.frames
   # The noise of one sample in all frames, so that only the latents change.
   noise = np.full(n, indices[0])
   if name == 'w':
-    keys = sampler.styles_at(indices, seed=request.seed, label=label)
+    keys = points
+    if points is None:
+      keys = sampler.styles_at(indices, seed=request.seed, label=label)
     if session.psi is not None:
       mean = sampling.mean_style(sampler.weights)
       keys = sampling.truncate_styles(keys, mean, np.float32(session.psi))
@@ -152,7 +197,9 @@ def _walk_frames(session, indices, label, advance) -> Iterator[np.ndarray]:
     )
     parts = session.in_batches(run, way, noise, advance=advance)
   else:
-    keys = sampler.latents(indices, seed=request.seed)
+    keys = points
+    if points is None:
+      keys = sampler.latents(indices, seed=request.seed)
     way = sampling.closed_walk(keys, request.frames, getattr(sampling, name))
     label = _labels_on_the_way(session, label, n)
     run = lambda z, noise, label: sampler.generate(
@@ -206,14 +253,14 @@ def save_mixing_grid(session: Session, path: pathlib.Path) -> None:
       'styles w; stylegan2 has'
     )
   rows, cols = (
-    sample_indices.parse_indices(text, name).all()
+    _sources(text, name)
     for text, name in ((request.rows, 'rows'), (request.cols, 'cols'))
   )
   styles = lambda indices: _truncated_styles(session, indices)
   row_styles, col_styles = styles(rows), styles(cols)
   count = row_styles.shape[1]
   layers = request.styles or f'0-{max(1, count // 3) - 1}'
-  layers = sample_indices.parse_indices(layers, 'styles').all()
+  layers = _sources(layers, 'styles')
   mixed = sampling.mixing_grid(row_styles, col_styles, [int(i) for i in layers])
   everything = np.concatenate([row_styles, col_styles, mixed])
   # A source is the sample with its index, noise included.
@@ -238,6 +285,14 @@ def save_mixing_grid(session: Session, path: pathlib.Path) -> None:
   images.save_captioned_grid(
     path, np.concatenate(tiles), captions, columns=len(cols) + 1, about=about
   )
+
+
+def _sources(text: str, name: str) -> np.ndarray:
+  """Returns the indices of the rows, or columns, of a mixing grid."""
+  found = sample_indices.parse_indices(text, name)
+  if found.count > _MOST_SOURCES:
+    raise ValueError(f'{name}={text}: at most {_MOST_SOURCES} samples')
+  return found.all()
 
 
 def _truncated_styles(session: Session, indices: np.ndarray) -> np.ndarray:

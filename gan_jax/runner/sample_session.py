@@ -48,6 +48,8 @@ class Request:
     columns: images per row of a grid; 0 for an approximately square one.
     npz_key: name of the array of samples in an npz.
     interpolation: 'slerp', 'lerp' or 'w'; '' for the best for the generator.
+    points: npz of latents or styles, as of a projection, that a walk goes
+      through in place of samples; '' for none.
     frames: frames of a walk from one sample to the next.
     fps: frames per second of a film.
     rows: indices of the samples of the rows of a mixing grid.
@@ -88,6 +90,7 @@ class Request:
   columns: int = 0
   npz_key: str = 'x'
   interpolation: str = ''
+  points: str = ''
   frames: int = 24
   fps: float = 25.0
   rows: str = '0-3'

@@ -193,6 +193,15 @@ def test_neighbors_and_projections_show_distances(call, sampler):
   with np.load(path.with_suffix('.npz')) as found:
     wanted = sampler.latents(np.array([1]))
     np.testing.assert_allclose(found['points'], wanted, atol=0.5)
+  points = str(path.with_suffix('.npz'))
+  walk = call('walk', 'p', points=points, classes=['3', '5'], frames=2)
+  frames = [images.read_picture(x) for x in sorted(walk.iterdir())]
+  assert (
+    len(frames) == 4 and png(walk / 'frame000000.png')[1]['points'] == points
+  )
+  assert 'has no array of points' in refused(
+    call, 'walk', 'q', points=str(path), classes=['3']
+  )
   Image.new('RGB', (20, 9)).save(made / 'other.png')
   message = refused(call, 'project', 'q.png', images=str(made), **common)
   assert 'other.png has 20 x 9 pixels; the generator makes 8 x 8' in message
@@ -278,7 +287,7 @@ BAD = [
   (dict(seed=2**31), 'must be from 0 to 2,147,483,647'),
   (dict(columns=-1), 'columns=-1: must be from 0 to'),
   (dict(what='walk', frames=0), 'frames=0: must be from 1 to'),
-  (dict(what='walk', frames=10_000, num_samples=99), '990,000 frames'),
+  (dict(what='walk', num_samples=10**9), '24,000,000,000 frames'),
   (dict(what='project', starts=0), 'starts=0: must be from 4 to'),
   (dict(num_devices=99), 'num_devices=99'),
   (dict(what='mix'), 'has no styles w'),
