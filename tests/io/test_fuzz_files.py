@@ -3,12 +3,14 @@
 Nothing else is raised, and no memory is taken because a header asks for it.
 """
 
+import functools
 import io
 import json
 import pathlib
 import shutil
 import tempfile
 import tracemalloc
+import zipfile
 
 import chex
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_jax import data as data_lib
-from gan_jax.data import folder
+from gan_jax.data import folder, image_files, images
 from gan_jax.evaluation import feature_cache
 from gan_jax.evaluation.networks import inception_weights, mnist_classifier
 from gan_jax.io import checkpoint, jsonl, torch_checkpoint
@@ -154,9 +156,40 @@ REMARKS = 'ignore:.*(transparent pixels|16-bit images|several frames)'
 @given(draw=st.data())
 def test_pictures(name, draw):
   content = draw.draw(changed(PICTURES[name]))
-  found = outcome(name, content, lambda path: folder._load(path, 8, 3))
+  convert = functools.partial(images.crop_and_resize, size=8, channels=3)
+  load = lambda path: image_files.load_image(path, convert, draft=('RGB', 8))
+  found = outcome(name, content, load)
   if found is not None:
     assert found.shape == (8, 8, 3) and found.dtype == np.uint8
+
+
+def zip_of_pictures(kind):
+  stream = io.BytesIO()
+  with zipfile.ZipFile(stream, 'w', kind) as archive:
+    names = [f'00000/img{i:08d}.png' for i in range(3)]
+    for name in names:
+      archive.writestr(name, PICTURES['a.png'])
+    labels = [[name, i] for i, name in enumerate(names)]
+    archive.writestr('dataset.json', json.dumps({'labels': labels}))
+  return stream.getvalue()
+
+
+ZIPS = {
+  'stored.zip': zip_of_pictures(zipfile.ZIP_STORED),
+  'deflated.zip': zip_of_pictures(zipfile.ZIP_DEFLATED),
+}
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')
+@pytest.mark.parametrize('name', ZIPS)
+@fuzz(80)
+@given(draw=st.data())
+def test_zips_of_pictures(name, draw):
+  content = draw.draw(changed(ZIPS[name]))
+  read = lambda path: folder.folder('train', path=str(path), size=8, threads=1)
+  found = outcome(name, content, read)
+  if found is not None:
+    assert found.x.shape[1:] == (8, 8, 3) and found.x.dtype == np.uint8
 
 
 @pytest.mark.parametrize('name', PICTURES)
