@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 
 import numpy as np
 
@@ -59,14 +60,11 @@ def make() -> pathlib.Path:
     OSError: if it cannot be made, or a package cannot be installed.
   """
   path = directory()
+  venv.create(path, clear=True, with_pip=True)
   python = path / 'bin' / 'python'
-  commands = [
-    [sys.executable, '-m', 'venv', '--clear', str(path)],
-    [str(python), '-m', 'pip', 'install', '--quiet', *PACKAGES],
-  ]
-  for command in commands:
-    if subprocess.run(command).returncode:
-      raise OSError(f'{" ".join(command)} failed')
+  command = [str(python), '-m', 'pip', 'install', '-q', *PACKAGES]
+  if subprocess.run(command).returncode:
+    raise OSError(f'{" ".join(command)} failed')
   return python
 
 

@@ -195,6 +195,7 @@ function makeGallery() {
     tiles.push({button, canvas});
   }
   $('more').hidden = !tiles.length;
+  $('gallery').classList.toggle('wide', !isImage);
   if (!isImage) $('gallery').style.setProperty('--aspect', '2.6');
   else $('gallery').style.setProperty('--aspect', page.shape[1] / page.shape[0]);
 }
