@@ -348,6 +348,7 @@ $('notes').textContent = page.notes;
 $('audio').hidden = !isSound;
 if (isImage && page.shape[0] < 96) $('sample').classList.add('pixels');
 if (isImage) $('sample').style.aspectRatio = page.shape[1] / page.shape[0];
+matchMedia('(prefers-color-scheme: dark)').onchange = () => { stale = 0; draw(); };
 makeGallery();
 refresh();
 draw();
