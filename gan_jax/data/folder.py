@@ -213,6 +213,11 @@ def folder(
   found = _find_images(path, classes, threads, follow_symlinks)
   labels, names = file_dir.find_classes(found, classes, hint=found.kind.hint)
   resident = len(found.names) * size * size * channels <= memory_mb * 2**20
+  if len(found.names) < 2:
+    raise ValueError(
+      f'{files.printable(found.root)}: 1 image; a division into splits needs '
+      'at least 2'
+    )
   chosen = split_indices(len(found.names), split, test_fraction)
   chosen_names = [found.names[i] for i in chosen]
   remarks = Remarks(found.root)

@@ -32,7 +32,9 @@ class ZipReader:
 
   def members(self) -> list[zipfile.ZipInfo]:
     """Returns all members but directories, in their order in the zip."""
-    return [info for info in self._archive.infolist() if not info.is_dir()]
+    listed = self._archive.infolist()
+    # ZipInfo.is_dir fails for an empty name.
+    return [info for info in listed if not info.filename.endswith('/')]
 
   def read(self, info: zipfile.ZipInfo) -> bytes:
     """Reads a member.

@@ -226,7 +226,7 @@ def test_refuses_bad_options(tmp_path, wrong):
 
 
 def test_one_picture_cannot_be_divided(tmp_path):
-  with pytest.raises(ValueError, match='^1 example'):
+  with pytest.raises(ValueError, match=': 1 image; a division'):
     read(fill(tmp_path, 1))
 
 

@@ -165,9 +165,10 @@ def test_hostile_names_are_keys_and_nothing_is_written(tmp_path):
     link = zipfile.ZipInfo('link.png')
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     archive.writestr(link, '/etc/hostname')
+    archive.writestr(zipfile.ZipInfo(''), b'no name')
   found = image_dir.scan_images(path)
   assert found.names == sorted(good)
-  assert found.left_out == {'hidden': 2, 'link': 1}
+  assert found.left_out == {'hidden': 3, 'link': 1}
   read(path)
   assert [p.name for p in tmp_path.rglob('*')] == ['in', 'photos.zip']
   assert zip_members.safe_name('/etc/x.png') == 'etc/x.png'
