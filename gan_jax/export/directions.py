@@ -1,4 +1,4 @@
-"""Directions of a generator's first affine maps (SeFa), found in its graph."""
+"""Finds the first affine maps of a generator in its graph, for SeFa."""
 
 import jax
 import jax.numpy as jnp
@@ -50,26 +50,3 @@ def first_affine_maps(graph: Graph, name: str) -> np.ndarray:
 
   jacobian = jax.jit(jax.jacfwd(apply))(jnp.zeros(width))
   return np.asarray(jacobian).T
-
-
-def principal_directions(maps: np.ndarray, count: int) -> np.ndarray:
-  """Returns the directions along which maps change most.
-
-  Args:
-    maps: affine maps side by side, `[D, N]`.
-    count: number of directions.
-
-  Returns:
-    Unit vectors, `[min(count, D), D]` float32, the largest change first, each
-    with a positive largest entry.
-
-  References:
-    Shen and Zhou, Closed-Form Factorization of Latent Semantics in GANs,
-    https://arxiv.org/abs/2007.06600, 2021.
-  """
-  wide = np.asarray(maps, np.float64)
-  _, vectors = np.linalg.eigh(wide @ wide.T)
-  found = vectors.T[::-1][:count]
-  largest = np.abs(found).argmax(axis=1)
-  signs = np.sign(found[np.arange(len(found)), largest])
-  return (found * signs[:, None]).astype(np.float32)

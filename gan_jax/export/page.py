@@ -185,7 +185,8 @@ def _directions(
   names = [name for name, _, _ in traced.inputs]
   space = 'w' if 'shift' in names else 'z'
   maps = directions.first_affine_maps(traced, 'shift' if space == 'w' else 'z')
-  found = directions.principal_directions(maps, _DIRECTIONS)
+  vectors, _ = sampling.sefa_directions([jax.numpy.asarray(maps)])
+  found = np.ascontiguousarray(vectors[:_DIRECTIONS], np.float32)
   points = _draw(sampler, _SAMPLES)
   if space == 'w':
     label = sampling.label_fn(sampler.gan)(np.arange(_SAMPLES))

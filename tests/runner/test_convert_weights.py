@@ -67,5 +67,6 @@ def test_what_is_wrong_is_one_line(tmp_path, capsys):
 def test_every_converter_is_offered():
   assert convert_weights.NETWORKS == (
     'inception',
+    'lpips',
     *sorted(conversion.CONVERTERS),
   )
