@@ -40,7 +40,12 @@ RESUMABLE_FIELDS = frozenset(
   )
 )
 # Fields that runs of older versions do not record, and what they did.
-NEW_FIELDS = {'data.flip': False}
+NEW_FIELDS = {
+  'data.flip': False,
+  'ensemble.points': [],
+  'd_optimizer.freeze_layers': 0,
+  'g_optimizer.freeze_layers': 0,
+}
 # Fields that may differ between the processes of one run.
 PATH_FIELDS = frozenset(
   (

@@ -315,7 +315,20 @@ def test_differences_of_configs_name_leaves():
     'seed': (0, 3),
   }
   # A run of an older version did what is the default of a new option.
-  older = {**old, 'data': {'name': 'digits', 'digits': old['data']['digits']}}
+  older = {
+    **old,
+    'data': {'name': 'digits', 'digits': old['data']['digits']},
+    'ensemble': {'seeds': 1, 'sweep': '', 'backend': ''},
+    'd_optimizer': {
+      name: value
+      for name, value in old['d_optimizer'].items()
+      if name != 'freeze_layers'
+    },
+  }
+  points = resolved(ensemble={'points': [{'ema_decay': 0.5}]})
+  assert compatibility.incompatible_fields(older, points) == {
+    'ensemble.points': (None, ['{"ema_decay": 0.5}'])
+  }
   flipped = resolved(data={'flip': True})
   assert compatibility.incompatible_fields(older, old) == {}
   assert compatibility.incompatible_fields(older, flipped) == {
