@@ -364,6 +364,7 @@ _PARTS = (
 # Options newer than the records, which do not hold them at these values.
 _NEWER = {
   'data.flip': False,
+  'ensemble.points': [],
   'g_optimizer.freeze_layers': 0,
   'd_optimizer.freeze_layers': 0,
 }
@@ -410,7 +411,7 @@ def _records_settings(mapping):
     )
     for path, value in _without_sections(mapping)
     if path not in _NOT_RECORDED
-    if path not in _NEWER or value != _NEWER[path]
+    if path not in _NEWER or value not in (_NEWER[path], ())
   }
 
 
