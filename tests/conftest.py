@@ -50,6 +50,8 @@ _DRAW_KEYS = (
   *('penalties', 'sampling', 'training'),
 )
 
+collect_ignore_glob = ['helpers/*']  # no tests; some need torch
+
 _GROWTH = 2**30  # bytes
 _kept = 0
 

@@ -12,7 +12,7 @@ from gan_jax import config as config_lib
 from gan_jax import experiment
 from gan_jax.data import ArraySource
 from gan_jax.distributed import xla_setup
-from gan_jax.experiment import resume, run_dir
+from gan_jax.experiment import initial_weights, resume, run_dir
 from gan_jax.models import mlp
 from gan_jax.report import images
 from gan_jax.training import ensemble as ensemble_lib
@@ -263,12 +263,14 @@ def test_another_number_of_classes_is_refused(tmp_path):
   train(tmp_path / 'a', num_steps=3)
   with pytest.raises(ValueError, match='examples.classes: .* 3, config has 2'):
     train(tmp_path / 'a', source=points((0, 1)))
-  start = resume.restore_or_initialize
+  start = lambda built: resume.restore_or_initialize(
+    built, None, initial_weights.InitFrom(tmp_path / 'a')
+  )
   with pytest.raises(ValueError, match='classes: checkpoint has 3, config has'):
-    start(build(points((0, 1))), None, tmp_path / 'a')
+    start(build(points((0, 1))))
   with pytest.raises(ValueError, match='class_heads: .*projection'):
-    start(build(penalties=ACGAN), None, tmp_path / 'a')
-  assert start(build(), None, tmp_path / 'a').step == 0
+    start(build(penalties=ACGAN))
+  assert start(build()).step == 0
 
 
 def test_a_loaded_run_takes_a_class(tmp_path):
@@ -358,9 +360,9 @@ def test_a_conditional_gan_learns_its_classes():
 def test_pictures_have_a_row_for_each_class(tmp_path, monkeypatch):
   shown, save_samples = {}, images.save_samples
 
-  def save(path, real, samples=None, *, columns=0):
+  def save(path, real, samples=None, *, columns=0, **options):
     shown[path.name] = samples, columns
-    save_samples(path, real, samples, columns=columns)
+    save_samples(path, real, samples, columns=columns, **options)
 
   monkeypatch.setattr('gan_jax.report.images.save_samples', save)
   x = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 1), np.uint8)

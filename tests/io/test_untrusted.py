@@ -18,6 +18,10 @@ def test_nothing_in_the_source_unpickles_or_runs_a_file():
   """configs and the files of --features and --data are code, and run."""
   paths = [*(ROOT / 'gan_jax').rglob('*.py'), *ROOT.glob('*.py')]
   refused = {'pickle', 'marshal', 'shelve', 'dill', 'joblib', 'yaml', 'torch'}
+  # Its unpickler has stand-ins for three names of numpy, and no other name.
+  converter = ROOT / 'gan_jax' / 'evaluation' / 'networks' / 'lpips.py'
+  # Reads a file of its own process, in an environment without gan_jax.
+  replay = ROOT / 'gan_jax' / 'export' / 'graph_replay.py'
   for path in paths:
     for node in ast.walk(ast.parse(path.read_text())):
       names = []
@@ -28,10 +32,12 @@ def test_nothing_in_the_source_unpickles_or_runs_a_file():
       elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         assert node.func.id not in ('eval', 'exec'), path
       elif isinstance(node, ast.Attribute):
-        assert ast.unparse(node) not in ('np.load', 'numpy.load'), path
+        is_load = ast.unparse(node) in ('np.load', 'numpy.load')
+        assert not is_load or path == replay, path
       elif isinstance(node, ast.keyword) and node.arg == 'allow_pickle':
         assert ast.unparse(node.value) == 'False', path
-      assert not refused & {name.split('.')[0] for name in names}, path
+      found = refused & {name.split('.')[0] for name in names}
+      assert found <= ({'pickle'} if path == converter else set()), path
 
 
 @pytest.mark.parametrize(

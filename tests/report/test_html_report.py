@@ -8,8 +8,6 @@ import io
 import json
 import math
 import re
-import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,13 +51,6 @@ def test_vendored_files_are_as_released():
     assert hashlib.sha256(content).hexdigest() == digest, name
   assert '(v1.6.32)' in (ASSETS / 'uPlot.iife.min.js').read_text()[:100]
   assert 'The MIT License' in (ASSETS / 'uPlot.LICENSE').read_text()
-
-
-def test_assets_are_in_the_wheel():
-  root = Path(__file__).parents[2]
-  project = tomllib.loads((root / 'pyproject.toml').read_text())
-  patterns = project['tool']['setuptools']['package-data']
-  assert 'assets/*' in patterns['gan_jax.report.html_report']
 
 
 # ---- Nothing of others' runs, and nothing loads.

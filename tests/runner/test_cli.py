@@ -411,10 +411,8 @@ FLAG = re.compile(r'(?:(\w+\.py): )?(?<![\w-])--([a-z]\w*(?:\.\w+)*)')
 
 def flags_of(program):
   """Returns the flags that a program defines, read from its source."""
-  path = ROOT / 'gan_jax' / 'commands' / program
-  if not path.exists():
-    path = ROOT / 'gan_jax' / 'data' / program
-  text = path.read_text()
+  directory = 'data' if program == 'prepare.py' else 'commands'
+  text = (ROOT / 'gan_jax' / directory / program).read_text()
   found = re.findall(r"(?:DEFINE_\w+\(|add_argument\()\s*'(?:--)?(\w+)'", text)
   return {*found, 'help', *(['config'] if 'ConfigFlag' in text else [])}
 
