@@ -22,7 +22,7 @@ from gan_jax.export import generator as generator_lib
 from gan_jax.export import page
 from gan_jax.runner import export as runner
 from gan_jax.runner import onnx_environment
-from tests.helpers import chromium, samplers
+from tests.helpers import browser, samplers
 
 pytestmark = [
   pytest.mark.slow,
@@ -64,7 +64,7 @@ COLUMNS = {
   'torch': (has_module('torch'), 'pip install torch'),
   'node': (has_program(['node', '--version']), 'apt-get install nodejs'),
   'float16': (has_program(['node', '--version']), 'apt-get install nodejs'),
-  'chromium': (bool(chromium.find()), chromium.COMMAND),
+  'chromium': (bool(browser.find_chromium()), browser.COMMAND),
 }
 
 
@@ -245,12 +245,12 @@ def float16(cases, path):
 
 def chromium_column(cases, path):
   found = {}
-  with chromium.open_page() as tab:
+  with browser.chromium(path / 'profile') as tab:
     for name, case in cases.items():
       traced = export.trace_page(case.sampler, noise_seed=case.noise)
       text = export.make_page(case.sampler, graph=traced)
       (path / f'{name}.html').write_text(text)
-      tab.open(path / f'{name}.html')
+      tab.open((path / f'{name}.html').as_uri())
       psi = float(case.named.get('psi', 1))
       labels = case.named.get('label', np.zeros(len(case.expected), int))
       rows = [
@@ -258,7 +258,8 @@ def chromium_column(cases, path):
         for i, label in enumerate(labels.tolist())
       ]
       found[name] = case.difference(rows)
-      assert not tab.errors and not tab.requests, (name, tab.errors)
+      assert not tab.errors, (name, tab.errors)
+      assert not tab.requests_of_others(), name
   return found
 
 

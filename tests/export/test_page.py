@@ -8,20 +8,15 @@ import pytest
 from PIL import Image
 
 from gan_jax import export
-from tests.helpers import chromium, samplers
+from tests.helpers import browser, samplers
 
-pytestmark = [
-  pytest.mark.slow,
-  pytest.mark.skipif(
-    not chromium.find(), reason=f'no Chromium: {chromium.COMMAND}'
-  ),
-]
+pytestmark = [pytest.mark.slow, browser.needs_chromium]
 NAMES = ['<img src=x onerror=alert(1)>', 'two', 'three']
 
 
 @pytest.fixture(scope='module')
-def tab():
-  with chromium.open_page() as page:
+def tab(tmp_path_factory):
+  with browser.chromium(tmp_path_factory.mktemp('profile')) as page:
     yield page
 
 
@@ -29,16 +24,16 @@ def tab():
 def opened(tab, tmp_path):
   """Opens the page of an architecture; returns the sampler."""
 
-  def open_page(name, **options):
+  def open_page(name, width=1200, **options):
     sampler = samplers.make(name)
     text = export.make_page(sampler, class_names=NAMES, **options)
     (tmp_path / 'page.html').write_text(text)
-    tab.open(tmp_path / 'page.html')
-    tab.wait('document.body.dataset.filled === "yes"')
+    tab.open((tmp_path / 'page.html').as_uri(), width=width)
+    tab.wait_for('document.body.dataset.filled === "yes"')
     return sampler
 
   yield open_page
-  assert tab.errors == [] and tab.requests == []
+  assert tab.errors == [] and tab.requests_of_others() == []
 
 
 def picture(tab, canvas='#sample'):
@@ -55,14 +50,14 @@ def move(tab, selector, value):
     f"(() => {{ const e = document.querySelector('{selector}');"
     f' e.value = {value}; e.oninput(); }})()'
   )
-  tab.wait('!drawing')
+  tab.wait_for('!drawing')
   return np.abs(picture(tab) - before).max()
 
 
 def press(tab, key):
   for kind in ('keyDown', 'keyUp'):
     tab.call('Input.dispatchKeyEvent', type=kind, key=key, code=key)
-  tab.wait('!drawing')
+  tab.wait_for('!drawing')
 
 
 def test_pictures_are_those_of_python(tab, opened):
@@ -90,17 +85,17 @@ def test_sliders_move_the_picture(tab, opened):
   assert first > 20
   assert move(tab, '#psi', 0) > 5
   tab.evaluate("document.getElementById('reset').click()")
-  tab.wait('!drawing')
+  tab.wait_for('!drawing')
   np.testing.assert_array_equal(picture(tab), start)
   assert tab.evaluate("document.getElementById('slider-d1').value") == '0'
   tab.evaluate("document.getElementById('entries').open = true")
-  tab.wait("document.getElementById('slider-z5') !== null", seconds=10)
+  tab.wait_for("document.getElementById('slider-z5') !== null")
   assert move(tab, '#slider-z0', -2) > 1
 
 
 def test_sound_plays(tab, opened):
   opened('wavegan', rate=4000)
-  tab.wait("document.getElementById('audio').duration > 0")
+  tab.wait_for("document.getElementById('audio').duration > 0")
   duration = tab.evaluate("document.getElementById('audio').duration")
   assert duration == pytest.approx(256 / 4000)
 
@@ -117,8 +112,7 @@ def test_points_are_a_plot(tab, opened):
 
 @pytest.mark.parametrize('width', [400, 1200])
 def test_nothing_is_wider_than_the_window(tab, opened, width):
-  tab.resize(width, 900)
-  opened('stylegan2')
+  opened('stylegan2', width=width)
   assert tab.evaluate('document.documentElement.scrollWidth') <= width
   # Each control has a name.
   unnamed = (

@@ -17,6 +17,7 @@ import pytest
 
 _NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
 _SECONDS = 60
+COMMAND = 'apt-get install chromium'
 
 
 def find_chromium():
@@ -25,7 +26,7 @@ def find_chromium():
 
 
 needs_chromium = pytest.mark.skipif(
-  find_chromium() is None, reason='needs Chromium: apt-get install chromium'
+  find_chromium() is None, reason=f'needs Chromium: {COMMAND}'
 )
 
 
@@ -72,6 +73,11 @@ class Page:
       self.errors.append(params['entry']['text'])
     if name == 'Network.requestWillBeSent':
       self.requests.append(params['request']['url'])
+
+  def requests_of_others(self):
+    """Returns the requests that are not for files or data."""
+    own = ('file:', 'data:', 'blob:', 'about:')
+    return [url for url in self.requests if not url.startswith(own)]
 
   def attach(self):
     target = self.call('Target.createTarget', url='about:blank')['targetId']
