@@ -290,7 +290,9 @@ class RunLogger:
     if not actions.any_io:
       return
     with self._meter.paused():
-      self._meter.check(state)
+      # This process's copy: a program of all processes would wait for one that
+      # hangs, while the watchdog allows for slow files.
+      self._meter.check(devices.addressable_state(state))
       snapshot = self._snapshot(step, state)
       # What a continued run would not write again comes before the checkpoint.
       if actions.sample:
