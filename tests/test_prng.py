@@ -76,6 +76,7 @@ def test_example_keys_of_prngkey_are_the_same():
 @pytest.mark.parametrize(
   'rule, d_steps', [('alternating', 2), ('simultaneous', 1)]
 )
+@pytest.mark.slow
 def test_states_and_steps_take_keys_of_prngkey(rule, d_steps):
   gan, batches = tiny.gan(), tiny.batch(d_steps)
   step = training.make_train_step(gan, rule=rule, d_steps=d_steps)

@@ -69,6 +69,7 @@ def mlps(g=(8,), d=(16,), rates=(0.01, 0.01)):
   }
 
 
+@pytest.mark.slow
 def test_d_has_won_over_a_generator_that_stands_still():
   # Data far from all that a G of learning rate 0 makes; the minimax loss.
   game = mlps(rates=(0.0, 0.01)) | {'loss': 'minimax'}
@@ -112,6 +113,7 @@ def test_g_has_collapsed_where_it_ignores_its_latents():
   assert kinds(facts) == ['mode_collapse']
 
 
+@pytest.mark.slow
 def test_d_overfits_a_few_examples():
   game = mlps(d=(128, 128), rates=(0.0005, 0.003)) | {
     'latent_dim': 3,
@@ -124,6 +126,7 @@ def test_d_overfits_a_few_examples():
   assert 'discriminator_overfits' in kinds(facts), facts
 
 
+@pytest.mark.slow
 def test_a_fair_game_has_no_warnings():
   game = mlps(g=(32, 32), d=(32, 32), rates=(0.001, 0.001))
   game |= {'penalties': {'r1': {'weight': 0.1}}}

@@ -131,7 +131,14 @@ PLACES = set(itertools.product((Loop, Fused), (1, 4), devices_lib.BACKENDS))
 USUAL = (Fused, 4, 'pmap')
 
 
-@pytest.mark.parametrize('name', [c for c in CONFIGS if c not in LARGE])
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(c, marks=[pytest.mark.slow] if c in LIKE_OTHERS else [])
+    for c in CONFIGS
+    if c not in LARGE
+  ],
+)
 def test_shrunken_steps_and_more_after_a_checkpoint(
   name, tmp_path, monkeypatch
 ):

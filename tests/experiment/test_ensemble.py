@@ -70,6 +70,7 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   assert len(np.unique(different.reshape(8, -1), axis=0)) == 8
 
 
+@pytest.mark.slow
 def test_points_are_the_runs_that_they_would_be_alone():
   """Also a penalty that is 0 in the config."""
   points = [

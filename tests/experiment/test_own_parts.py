@@ -75,6 +75,7 @@ class Stop:
     return self.left < 0
 
 
+@pytest.mark.slow
 def test_trained_stopped_resumed_and_loaded(tmp_path):
   whole = train(BASE, tmp_path / 'whole', **PARTS)
   cut = train(BASE, tmp_path / 'cut', **PARTS, should_stop=Stop(0))
@@ -91,6 +92,7 @@ def test_trained_stopped_resumed_and_loaded(tmp_path):
     assert said in str(caught.value)
 
 
+@pytest.mark.slow
 def test_other_data_are_refused_on_resuming(tmp_path):
   train({**BASE, 'num_steps': 2}, tmp_path, **PARTS)
   other = {**PARTS, 'train': IMAGES[8:]}
@@ -98,6 +100,7 @@ def test_other_data_are_refused_on_resuming(tmp_path):
     train(BASE, tmp_path, **other)
 
 
+@pytest.mark.slow
 def test_members_of_an_ensemble_begin_differently():
   config = {**BASE, 'ensemble': {'seeds': 4}}
   built = experiment_lib.build_ensemble(config, **PARTS)
@@ -118,6 +121,7 @@ def test_finished_modules_are_for_one_run_alone():
       )
 
 
+@pytest.mark.slow
 def test_a_loss_that_depends_on_the_step():
   weigh = lambda hparams, step: losses.AdversarialLoss(
     lambda real, fake: LOSS.discriminator(real, fake) * (1 + step),
@@ -217,6 +221,7 @@ IMAGE_TO_IMAGE = dict(
   ],
   ids=['resident', 'streamed', 'parts'],
 )
+@pytest.mark.slow
 def test_labels_of_any_tree_reach_the_networks(options, tmp_path):
   config = {**BASE, 'num_devices': 1, **options}
   config['penalties'] = {'r1': {'weight': 1.0}}
@@ -234,6 +239,7 @@ def test_labels_of_any_tree_reach_the_networks(options, tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_conditional_members_of_an_ensemble():
   config = {**BASE, 'ensemble': {'seeds': 2}}
   result = train(config, **IMAGE_TO_IMAGE)

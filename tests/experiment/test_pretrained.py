@@ -130,6 +130,7 @@ def build(**changes):
   return experiment.build(CONFIG | changes, train=source, test=source)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_file(path, tmp_path):
   found = pretrained.load_pretrained(path)
   built = build()

@@ -32,6 +32,7 @@ def source():
 
 
 @pytest.mark.parametrize('way', ['vmap', 'map'])
+@pytest.mark.slow
 def test_members(golden, way, tmp_path):
   crew = api.build_team(CREW, source())
   now, metrics = api.run_team(crew, STEPS, way)

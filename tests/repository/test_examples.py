@@ -45,6 +45,7 @@ def test_dirac_gan_eigenvalues(gamma):
   np.testing.assert_allclose(eigenvalues, expected, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_own_loop_uses_three_functions_and_learns():
   tree = ast.parse(pathlib.Path(own_loop.__file__).read_text())
   used = [
@@ -64,6 +65,7 @@ POINTS = [
 ]
 
 
+@pytest.mark.slow
 def test_points_of_a_search_train_as_one_program():
   train = optuna_ensemble.Trainer(num_steps=40, points=2, seeds=3)
   kl = train(POINTS)

@@ -15,6 +15,7 @@ def script():
   return runpy.run_path(str(ROOT / 'scripts' / 'list_models.py'))
 
 
+@pytest.mark.slow
 def test_the_table_is_current(script):
   text = (ROOT / 'docs' / 'models.md').read_text()
   assert script['page'](text) == text, 'run python scripts/list_models.py'

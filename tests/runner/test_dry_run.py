@@ -52,6 +52,7 @@ def files_of(directory):
   }
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_or_written(tmp_path):
   with programs.compiled_programs() as compiled:
     lines = dry(tmp_path / 'new', batch_size=12)
@@ -73,6 +74,7 @@ def test_units():
   assert 'state       3 MiB' in text and 'a step      2 MFLOP' in text
 
 
+@pytest.mark.slow
 def test_a_run_that_can_go_on(trained):
   before = files_of(trained)
   assert 'checkpoint of step 2' in dry(trained, num_steps=4)[-1]

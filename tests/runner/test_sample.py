@@ -179,6 +179,7 @@ def test_a_walk_ends_where_it_began(call):
   assert 'needs two samples' in refused(call, 'walk', 'x.webp', num_samples=1)
 
 
+@pytest.mark.slow
 def test_neighbors_and_projections_show_distances(call, sampler):
   path = call('neighbors', 'near.png', num_samples=2, nearest=3)
   about = png(path)[1]

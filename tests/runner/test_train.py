@@ -134,6 +134,7 @@ def test_a_run_and_its_continuation(tmp_path, capsys):
     gan_jax.train(toy(batch_size=4), tmp_path)
 
 
+@pytest.mark.slow
 def test_init_from(tmp_path, capsys):
   old = gan_jax.train(TOY, tmp_path / 'old', quiet=True)
   new = gan_jax.train(
@@ -237,6 +238,7 @@ def test_a_config_that_does_not_fit_is_refused(tmp_path, config, message):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.slow
 def test_an_ensemble_as_an_experiment(tmp_path):
   config = toy(ensemble__seeds=2)
   ensemble = experiment_lib.build_ensemble(config)
@@ -264,6 +266,7 @@ def test_without_a_workdir_nothing_is_written(tmp_path, monkeypatch, capsys):
   assert alone.workdir is None and alone.finished
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing(tmp_path, capfd):
   gan_jax.train(toy(eval_every=1), tmp_path, quiet=True)
   gan_jax.train(toy(num_steps=4), tmp_path, quiet=True)
@@ -276,6 +279,7 @@ def test_quiet_prints_nothing(tmp_path, capfd):
 # ------------------------------------------------------- stopped and continued
 
 
+@pytest.mark.slow
 def test_stopped_in_a_thread_and_continued(tmp_path):
   """No handler of signals can be installed there, and none is needed."""
   config = toy(num_steps=20, log_every=5, steps_per_call=1)
@@ -353,6 +357,7 @@ def test_a_second_signal_is_for_the_handler_of_before(tmp_path, handler):
 
 
 @pytest.mark.parametrize('in_thread', [False, True])
+@pytest.mark.slow
 def test_an_interrupt_in_the_loop_saves_and_is_raised(tmp_path, in_thread):
   """Without a handler of signals Python raises KeyboardInterrupt itself."""
   config = toy(num_steps=20, steps_per_call=1, log_every=7)
@@ -636,6 +641,7 @@ def test_a_network_is_applied_within_twelve_frames(monkeypatch):
   assert len(stacks[0]) <= 12, stacks[0]
 
 
+@pytest.mark.slow
 def test_a_run_on_sound_saves_spectrograms_and_wavs(tmp_path, capsys):
   """A row of the picture is a class; the wav has the clips in its order."""
   networks = {'name': 'mlp', 'mlp': {'features': (8,), 'norm': 'none'}}

@@ -278,6 +278,7 @@ def test_an_ensemble_and_its_continuation(tmp_path, capsys):
   assert f'with --config.{RATE}=1e+38 --config.seed=1 --workdir=' in out
 
 
+@pytest.mark.slow
 def test_an_interrupted_ensemble_is_saved(tmp_path):
   config = toy(seeds=2)
   config.steps_per_call = 1

@@ -185,6 +185,7 @@ def trained(rule, parts=1, micro_batches=1, d_steps=2, **changes):
 
 
 @pytest.mark.parametrize('rule', RULES)
+@pytest.mark.slow
 def test_four_devices_and_micro_batches_are_one(rule):
   one = trained(rule)
   for options in ({'parts': 4}, {'micro_batches': 4}):
@@ -196,6 +197,7 @@ def test_four_devices_and_micro_batches_are_one(rule):
   assert abs(difference) > 1e-4
 
 
+@pytest.mark.slow
 def test_same_latents_have_the_same_labels():
   gan = tiny.gan(classes=CLASSES, fake_labels='uniform')
   now, batch = tiny.init(gan), tiny.batch(1, CLASSES)
@@ -242,6 +244,7 @@ def class_state(gan, name):
 
 
 @pytest.mark.parametrize('name, heads', PAIRS)
+@pytest.mark.slow
 def test_class_losses_reach_their_players(name, heads):
   gan = class_game(name, heads, d_loss_scale=0.0, g_loss_scale=0.0)
   now, batch = class_state(gan, name), tiny.batch(classes=CLASSES)

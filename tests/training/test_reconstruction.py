@@ -84,6 +84,7 @@ def whole_game(augmented):
   return jax.device_get(run(state))
 
 
+@pytest.mark.slow
 def test_targets_are_augmented_and_generated_examples_are_not():
   (_, metrics), (_, plain) = whole_game(True), whole_game(False)
   assert metrics['target_error'] == 0 and plain['target_error'] == 0
