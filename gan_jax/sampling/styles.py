@@ -92,7 +92,7 @@ def check_psi(
   if gan.generator.mapping is None:
     raise ValueError(
       f'psi={psi}: the generator has no styles w; psi is for generators with a '
-      'mapping, such as stylegan2. Truncated latents are an option of a run: '
+      'mapping, such as stylegan2. Truncated latents are those of `sample.py --truncate_z`, or of a run: '
       "latents.name='truncated_normal'"
     )
   count = num_styles(gan, weights)
