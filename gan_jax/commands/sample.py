@@ -15,14 +15,16 @@
 
 Sample i of a seed is the same whenever, wherever and with how many others it is
 drawn. Seed, index, class, step, psi and a hash of the weights are in the text
-chunk of every PNG, and in a JSON beside every other file. docs/sampling.md has
-more.
+chunk of every PNG, and in a JSON beside other files of samples. docs/sampling.md
+has more.
 """
 
+import sys
 from typing import NoReturn
 
 from absl import flags, logging
 
+from gan_jax.io import terminal
 from gan_jax.runner import cli
 
 _CHOICES = (
@@ -36,6 +38,17 @@ _REQUEST = (
   'frames fps rows cols styles features nearest images resize space starts '
   'steps lpips num_directions distance again tile'
 ).split()
+# Flags that only some kinds have.
+_OF_KINDS = {
+  ('grid',): 'columns',
+  ('npz',): 'npz_key',
+  ('walk',): 'interpolation frames points',
+  ('walk', 'film'): 'fps',
+  ('mix',): 'rows cols styles',
+  ('neighbors',): 'features nearest',
+  ('project',): 'images resize space starts steps lpips',
+  ('directions',): 'num_directions distance',
+}
 
 
 def define_flags() -> None:
@@ -144,9 +157,21 @@ def _define_kind_flags() -> None:
   flags.DEFINE_float('distance', 6, 'directions: how far to both sides.')
 
 
+def _refuse_flags_of_other_kinds() -> None:
+  given, what = flags.FLAGS, flags.FLAGS.what
+  for kinds, names in _OF_KINDS.items():
+    for name in names.split():
+      if given[name].present and what not in kinds:
+        sys.exit(
+          f'{terminal.program_name("sample.py")}: {name} is an option of '
+          f'--what={" and ".join(kinds)}; must not be given with --what={what}'
+        )
+
+
 def _main(_):
   if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
+  _refuse_flags_of_other_kinds()
   # Imported here, so that --help and errors in flags come at once.
   from gan_jax import distributed
   from gan_jax.distributed import shutdown

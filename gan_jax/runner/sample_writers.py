@@ -105,9 +105,9 @@ def estimated_bytes(what: str, count: int, shape: tuple[int, ...]) -> int:
   """
   values = int(np.prod(shape))
   if what == 'npz':
-    return count * (values * (1 if len(shape) == 3 else 4) + 4)
+    return count * (values * (1 if len(shape) == 3 else 4) + 4) + _BLOCK
   if what == 'zip':
-    return count * (values + 600)
+    return count * (values + 600) + _BLOCK
   size = values + 400 if what == 'files' else 2 * values + 44
   return count * -(-size // _BLOCK) * _BLOCK
 

@@ -92,8 +92,8 @@ def check_psi(
   if gan.generator.mapping is None:
     raise ValueError(
       f'psi={psi}: the generator has no styles w; psi is for generators with a '
-      'mapping, such as stylegan2. Truncated latents are those of `sample.py --truncate_z`, or of a run: '
-      "latents.name='truncated_normal'"
+      'mapping, such as stylegan2. Latents are truncated by sample.py '
+      "--truncate_z, or in a run by latents.name='truncated_normal'"
     )
   count = num_styles(gan, weights)
   values = np.asarray(psi, np.float32)

@@ -121,3 +121,24 @@ def test_flags_are_those_of_the_script(tmp_path):
     cwd=tmp_path,
   )
   assert script.stderr.startswith("train.py: there is no config 'digts'")
+
+
+@pytest.mark.parametrize(
+  ('given', 'message'),
+  [
+    (['--what=walk', '--images=x'], 'images is an option of --what=project;'),
+    (['--frames=5'], 'frames is an option of --what=walk; must not be given'),
+    (['--what=mix', '--fps=5'], 'fps is an option of --what=walk and film;'),
+  ],
+)
+def test_options_of_other_kinds_of_samples_are_refused(
+  tmp_path, given, message
+):
+  done = subprocess.run(
+    [sys.executable, ROOT / 'sample.py', '--workdir=none', *given],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 1
+  assert done.stderr.startswith(f'sample.py: {message}')

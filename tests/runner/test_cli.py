@@ -395,6 +395,7 @@ PROGRAM_OF = {
   'runner/launch.py': 'train.py',
   'runner/report.py': 'report.py',
   'runner/report_server.py': 'report.py',
+  'sampling/styles.py': 'sample.py',
   'runner/sample.py': 'sample.py',
   'runner/sample_examples.py': 'sample.py',
   'runner/sample_pictures.py': 'sample.py',

@@ -327,7 +327,8 @@ def test_the_disk_is_asked_first(call, monkeypatch):
   message = refused(call, 'files', 'x', num_samples=10**9)
   assert '1,000,000,000 samples takes about 4.1 TB' in message
   assert '1.0 GB free' in message
-  assert sample_writers.estimated_bytes('npz', 10, (8, 8, 1)) == 680
+  # Each has a gray image and a class; the file has headers.
+  assert sample_writers.estimated_bytes('npz', 10, (8, 8, 1)) == 680 + 4096
 
 
 def test_an_mp4_needs_ffmpeg(call, monkeypatch, tmp_path):
