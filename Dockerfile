@@ -1,4 +1,4 @@
-# Not built here: where this was written, no registry of images is reached.
+# Not built here, and so not tested.
 #
 #   docker build -t gan_jax .
 #   docker run --gpus all -v $PWD/runs:/work/runs gan_jax train --config=digits
