@@ -4,7 +4,7 @@ import concurrent.futures
 import functools
 import os
 import pathlib
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -296,23 +296,48 @@ def check_folder(
   load = _make_load(reader, size, channels, background, remarks.add)
   what = file_dir.describe(found, labels, names)
   advance = track(what, len(found.names))
+  shown = files.printable(found.root)
+  yield from check_images(load, found.names, shown, advance, threads)
+  remarks.warn()
 
-  def examine(name):
+
+def check_images(
+  load: Callable[[Any], np.ndarray],
+  keys: Iterable[Any],
+  shown: str,
+  advance: Callable[[int], None],
+  threads: int,
+) -> Iterator[str]:
+  """Decodes images and yields what is wrong with them.
+
+  Args:
+    load: function from the key of an image to its pixels, which raises
+      ValueError if it cannot be read.
+    keys: the keys.
+    shown: name of the set, for messages.
+    advance: function that adds to the number of images done.
+    threads: number of threads that decode; 0 for as many as Python takes.
+
+  Yields:
+    A sentence for each image that cannot be read, and for images that are all
+    black.
+  """
+
+  def examine(key):
     try:
-      return int(load(name).max()), None
+      return int(load(key).max()), None
     except ValueError as error:
       return 0, str(error)
 
   most = 0
   with concurrent.futures.ThreadPoolExecutor(threads or None) as pool:
-    for largest, problem in pool.map(examine, found.names):
+    for largest, problem in pool.map(examine, keys):
       advance(1)
       most = max(most, largest)
       if problem is not None:
         yield problem
   if most == 1:
-    yield f'{files.printable(found.root)}: {BLACK_IMAGES}'
-  remarks.warn()
+    yield f'{shown}: {BLACK_IMAGES}'
 
 
 def _find_images(

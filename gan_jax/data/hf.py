@@ -14,7 +14,6 @@ import numpy as np
 from gan_jax.data import classes as class_lib
 from gan_jax.data import folder, image_files, images, own
 from gan_jax.data.array_source import (
-  BLACK_IMAGES,
   ArraySource,
   check_pixels,
   split_indices,
@@ -203,22 +202,7 @@ def check_hf(
     advance = track(
       f'{len(chosen):,} {split} images of {table.name}; {kind}', len(chosen)
     )
-
-    def examine(index, load=load):
-      try:
-        return int(load(index).max()), None
-      except ValueError as error:
-        return 0, str(error)
-
-    most = 0
-    with concurrent.futures.ThreadPoolExecutor(threads or None) as pool:
-      for largest, problem in pool.map(examine, chosen):
-        advance(1)
-        most = max(most, largest)
-        if problem is not None:
-          yield problem
-    if most == 1:
-      yield f'{table.name}: {BLACK_IMAGES}'
+    yield from folder.check_images(load, chosen, table.name, advance, threads)
     remarks.warn()
 
 
