@@ -5,6 +5,9 @@
   gan-jax convert-weights inception SRC DST
   gan-jax convert-weights lpips SRC DST.safetensors
 
+In a clone that is not installed, `python -m gan_jax.commands.convert_weights`
+is the same program.
+
 SRC is a snapshot of training (.pkl), with G, D and G_ema, or a state dict (.pth,
 .pt) of one of them, or of several with the prefixes 'G.', 'D.' and 'G_ema.'.
 torch is not needed, and no code in the file is run. What it prints names the
@@ -33,7 +36,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
   """
   terminal.start_program('convert_weights')
   parser = terminal.ArgumentParser(
-    prog='python -m gan_jax.runner.convert_weights',
+    prog='python -m gan_jax.commands.convert_weights',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
@@ -44,23 +47,28 @@ def run(arguments: Sequence[str] | None = None) -> None:
   # Imported here, so that --help and errors in arguments come at once.
   from gan_jax.distributed import shutdown
 
-  if options.network == 'inception':
+  with shutdown.exit_on_user_error(parser.prog, OSError, ValueError):
+    lines = _convert(options.network, options.source, options.target)
+  print(f'{options.target}: {options.network}')
+  for line in lines:
+    print(f'  {line}')
+
+
+def _convert(network: str, source: str, target: str) -> list[str]:
+  if network == 'inception':
     from gan_jax.evaluation.networks import convert_weights as inception
 
-    return inception.main([options.source, options.target])
-  if options.network == 'lpips':
+    return inception.convert(source, target)
+  if network == 'lpips':
     from gan_jax.evaluation.networks import lpips
 
-    return lpips.main([options.source, options.target])
+    lpips.save_weights(target, lpips.convert(source))
+    return ['LPIPS with VGG-16']
   from gan_jax.runner import convert_weights
 
-  with shutdown.exit_on_user_error(parser.prog, OSError, ValueError):
-    found, unused = convert_weights.convert(
-      options.network, options.source, options.target
-    )
-  print(f'{options.target}: {options.network}')
-  for line in convert_weights.describe(found, unused):
-    print(f'  {line}')
+  return convert_weights.describe(
+    *convert_weights.convert(network, source, target)
+  )
 
 
 if __name__ == '__main__':

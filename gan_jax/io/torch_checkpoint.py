@@ -104,7 +104,7 @@ def _tensors(found: Any, storages, most: int) -> dict[str, np.ndarray]:
   if isinstance(found, pickle_opcodes.Module):
     raise ValueError(
       'a TorchScript program, not a state dict; for Inception, see '
-      'python -m gan_jax.evaluation.networks.convert_weights --help'
+      'gan-jax convert-weights --help'
     )
   if not isinstance(found, dict):
     raise ValueError(f'it contains a {type(found).__name__}, not a state dict')

@@ -1,11 +1,6 @@
-"""Converts weights of the authors' code for PyTorch.
-
-`python -m gan_jax.runner.convert_weights` is the program of
-gan_jax/commands/convert_weights.py, as is `gan-jax convert-weights`.
-"""
+"""Converts weights of the authors' code for PyTorch."""
 
 import collections
-import runpy
 from typing import Mapping
 
 import jax
@@ -80,7 +75,3 @@ def describe(
   )
   listed = ', '.join(f'{kind} ({count})' for kind, count in kinds.items())
   return [*lines, f'not needed: {listed or "nothing"}']
-
-
-if __name__ == '__main__':
-  runpy.run_module('gan_jax.commands.convert_weights', run_name='__main__')

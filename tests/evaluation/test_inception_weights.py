@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from gan_jax.evaluation.networks import convert_weights, inception_weights
+from gan_jax.commands import convert_weights
+from gan_jax.evaluation.networks import convert_weights as inception_convert
+from gan_jax.evaluation.networks import inception_weights
 from gan_jax.io import cache_dir, torch_checkpoint
 
 LAYERS = {'Conv2d_1a_3x3': (3, 3, 3, 4), 'Mixed_5b.branch_pool': (1, 1, 4, 5)}
@@ -22,7 +25,7 @@ LAYERS = {'Conv2d_1a_3x3': (3, 3, 3, 4), 'Mixed_5b.branch_pool': (1, 1, 4, 5)}
 @pytest.fixture
 def small(monkeypatch):
   """A network of two layers in place of 94."""
-  for module in (inception_weights, convert_weights):
+  for module in (inception_weights, inception_convert):
     monkeypatch.setattr(module, 'LAYERS', LAYERS)
   monkeypatch.setattr(inception_weights, 'FEATURES', 5)
   monkeypatch.setattr(inception_weights, 'CLASSES', 7)
@@ -414,7 +417,7 @@ def test_cache_directory(monkeypatch):
 def test_convert(small, tmp_path, capsys, monkeypatch):
   source, target = tmp_path / 'a.pth', tmp_path / 'b.safetensors'
   source.write_bytes(torch_file(torch_state()))
-  convert_weights.main([str(source), str(target)])
+  convert_weights.run(['inception', str(source), str(target)])
   found = inception_weights.load_weights(target)
   printed = capsys.readouterr().out
   assert f'with class head, content {found.sha256}' in printed
@@ -423,8 +426,8 @@ def test_convert(small, tmp_path, capsys, monkeypatch):
     inception_weights.without_head(found.params)
   )
   monkeypatch.setattr(inception_weights, 'REFERENCE_HASH', trunk)
-  convert_weights.main([str(target), str(tmp_path / 'c.npz')])
-  assert '\nthe FID network' in capsys.readouterr().out
+  convert_weights.run(['inception', str(target), str(tmp_path / 'c.npz')])
+  assert '\n  the FID network' in capsys.readouterr().out
 
 
 def test_convert_says_what_is_wrong_in_one_line(tmp_path):
@@ -434,7 +437,8 @@ def test_convert_says_what_is_wrong_in_one_line(tmp_path):
     [
       sys.executable,
       '-m',
-      'gan_jax.evaluation.networks.convert_weights',
+      'gan_jax.commands.convert_weights',
+      'inception',
       source,
       'b.npz',
     ],
@@ -468,7 +472,7 @@ def test_torchscript_is_read_without_its_code(small, tmp_path, capsys):
   body = b'\x80\x02' + module(('net', module(*layers))) + b'.'
   path = tmp_path / 'script.pt'
   path.write_bytes(zipped(body, storages, **{'code/__torch__.py': b'evil('}))
-  convert_weights.main([str(path), str(tmp_path / 'b.npz')])
+  convert_weights.run(['inception', str(path), str(tmp_path / 'b.npz')])
   assert 'NOT the FID network' in capsys.readouterr().out
   found = inception_weights.load_weights(tmp_path / 'b.npz').params
   arrays = torch_checkpoint.read_torchscript(path)
@@ -481,7 +485,7 @@ def test_torchscript_is_read_without_its_code(small, tmp_path, capsys):
     np.testing.assert_array_equal(found[name]['kernel'], expected['kernel'])
     np.testing.assert_array_equal(found[name]['bias'], expected['bias'])
   with pytest.raises(
-    ValueError, match='script.pt .*TorchScript.*convert_weights --help'
+    ValueError, match='script.pt .*TorchScript.*convert-weights --help'
   ):
     inception_weights.load_weights(path)
 
@@ -495,9 +499,8 @@ def test_torchscript_is_read_without_its_code(small, tmp_path, capsys):
     zipped(b'', {}).replace(b'PK\x01\x02', b'PK\x00\x00'),
   ],
 )
-def test_what_is_no_torchscript_is_said_in_one_line(tmp_path, capsys, data):
+def test_what_is_no_torchscript_is_said_in_one_line(tmp_path, data):
   path = tmp_path / 'some.pt'
   path.write_bytes(data)
-  with pytest.raises(SystemExit):
-    convert_weights.main([str(path), 'b.npz'])
-  assert str(path) in capsys.readouterr().err
+  with pytest.raises(SystemExit, match=re.escape(str(path))):
+    convert_weights.run(['inception', str(path), 'b.npz'])

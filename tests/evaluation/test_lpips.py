@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from gan_jax.commands import convert_weights
 from gan_jax.evaluation.networks import lpips
 
 RNG = np.random.default_rng(0)
@@ -101,7 +102,7 @@ def test_weights_are_converted_and_read_again(small, tmp_path, capsys):
     tar.addfile(member, io.BytesIO(content))
   for source in (plain, archive):
     target = tmp_path / f'{source.name}.safetensors'
-    lpips.main([str(source), str(target)])
+    convert_weights.run(['lpips', str(source), str(target)])
     found = lpips.load_weights(target)
     assert found.keys() == small.keys()
     for name, x in small.items():

@@ -1,13 +1,8 @@
 """Converts weights of the FID network to a file that is fast to read.
 
-  python -m gan_jax.evaluation.networks.convert_weights SRC DST
-
-SRC is the .pth file of pytorch-fid or torch-fidelity, the TorchScript .pt file
-of NVIDIA's projects, or a file written by this project; torch is not needed.
-DST ends in .safetensors or .npz.
+torch is not needed, and no code in the file is run.
 """
 
-import argparse
 import pathlib
 import zipfile
 
@@ -15,7 +10,7 @@ import numpy as np
 
 from gan_jax.evaluation.networks import inception_weights
 from gan_jax.evaluation.networks.inception import LAYERS
-from gan_jax.io import files, terminal, torch_checkpoint
+from gan_jax.io import files, torch_checkpoint
 
 
 def is_torchscript(path: str) -> bool:
@@ -61,33 +56,31 @@ def read_torchscript(path: str) -> dict[str, dict[str, np.ndarray]]:
   return inception_weights.from_torch(tensors, path)
 
 
-def main(arguments: list[str] | None = None) -> None:
-  parser = terminal.ArgumentParser(
-    prog='python -m gan_jax.evaluation.networks.convert_weights',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('source', metavar='SRC')
-  parser.add_argument('target', metavar='DST')
-  flags = parser.parse_args(arguments)
-  try:
-    source = str(files.resolve_path(flags.source, 'SRC'))
-    if is_torchscript(source):
-      params = read_torchscript(source)
-    else:
-      params = inception_weights.load_weights(source).params
-    inception_weights.save_weights(flags.target, params)
-    found = inception_weights.load_weights(flags.target)
-  except (OSError, ValueError) as error:
-    parser.exit(1, f'{parser.prog}: {terminal.error_message(error)}\n')
-  head = 'with' if 'fc' in params else 'without'
-  print(f'{flags.target}: {head} class head, content {found.sha256}')
-  if found.is_reference_inception:
-    print('the FID network: its weights are those of 2015-12-05')
+def convert(source: str, target: str) -> list[str]:
+  """Converts a file of the FID network's weights.
+
+  Args:
+    source: the .pth file of pytorch-fid or torch-fidelity, the TorchScript .pt
+      file of NVIDIA's projects, or a file written by this project.
+    target: path of the file to write; ends in .safetensors or .npz.
+
+  Returns:
+    Lines about what was found.
+
+  Raises:
+    OSError: if a file cannot be read or written.
+    ValueError: if the file is damaged or contains another network.
+  """
+  source = str(files.resolve_path(source, 'SRC'))
+  if is_torchscript(source):
+    params = read_torchscript(source)
   else:
-    print('NOT the FID network: scores are not comparable to published FID')
-
-
-if __name__ == '__main__':
-  terminal.start_program('convert_weights')
-  main()
+    params = inception_weights.load_weights(source).params
+  inception_weights.save_weights(target, params)
+  found = inception_weights.load_weights(target)
+  head = 'with' if 'fc' in params else 'without'
+  if found.is_reference_inception:
+    kind = 'the FID network: its weights are those of 2015-12-05'
+  else:
+    kind = 'NOT the FID network: scores are not comparable to published FID'
+  return [f'{head} class head, content {found.sha256}', kind]

