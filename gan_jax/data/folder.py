@@ -1,4 +1,4 @@
-"""Images of your own: a directory, or a zip, of image files."""
+"""Images of your own: a directory, a zip, or shards, of image files."""
 
 import concurrent.futures
 import functools
@@ -10,7 +10,15 @@ import numpy as np
 
 from gan_jax import validation
 from gan_jax.data import classes as class_lib
-from gan_jax.data import file_dir, image_dir, image_reader, images
+from gan_jax.data import (
+  device_feed,
+  file_dir,
+  image_dir,
+  image_files,
+  image_reader,
+  images,
+  shards,
+)
 from gan_jax.data.array_source import (
   BLACK_IMAGES,
   ArraySource,
@@ -175,19 +183,20 @@ def folder(
   memory_mb: int = 2048,
   threads: int = 0,
   follow_symlinks: bool = False,
-) -> ArraySource | ImageFolderSource:
-  """Opens a directory, or a zip, of images, cropped square and resized.
+) -> ArraySource | ImageFolderSource | shards.ShardSource:
+  """Opens a directory, a zip, or shards, of images, square and resized.
 
-  Images are turned upright first. Classes are those of a dataset.json in the
-  format of StyleGAN, or else the first level of sub-directories; see
-  file_dir.find_classes. A zip is not unpacked. Images that fit in
-  `memory_mb` at their final size are decoded once, at the start. Otherwise they
-  are decoded on access, and each is opened once at the start to check that it
-  can be.
+  Images are turned upright and cropped first. Classes are those of a
+  dataset.json in the format of StyleGAN, or else the first level of
+  sub-directories; see file_dir.find_classes. A zip is not unpacked. Images that
+  fit in `memory_mb` at their final size are decoded once, at the start.
+  Otherwise they are decoded on access, and each is opened once at the start to
+  check that it can be; those of shards (data.shards) are not, since they were
+  decoded when the shards were prepared.
 
   Args:
     split: 'train' or 'test', a fixed random division.
-    path: path of the directory, or of the zip.
+    path: path of the directory, of the zip, or of a directory of shards.
     size: side of the images after resizing, in pixels.
     channels: 1, 3 or 4.
     test_fraction: fraction held out as 'test'.
@@ -210,6 +219,17 @@ def folder(
       than the limit of Pillow, a link leads out of the directory (the message names it), the
       sub-directories look like splits, or an option is out of range.
   """
+  if path and shards.is_shard_dir(files.resolve_path(path, _PATH)):
+    opened = _open_shards(path, classes, threads, follow_symlinks)
+    streamed = _shard_source(
+      opened,
+      shards.Split(len(opened), split, test_fraction),
+      (size, channels, background),
+      threads,
+      classes != 'none',
+    )
+    is_small = len(opened) * size * size * channels <= memory_mb * 2**20
+    return _read_all(streamed) if is_small else streamed
   found = _find_images(path, classes, threads, follow_symlinks)
   labels, names = file_dir.find_classes(found, classes, hint=found.kind.hint)
   resident = len(found.names) * size * size * channels <= memory_mb * 2**20
@@ -288,6 +308,20 @@ def check_folder(
     FileNotFoundError: as `folder` does.
     ValueError: as `folder` does, but not for images.
   """
+  if path and shards.is_shard_dir(files.resolve_path(path, _PATH)):
+    opened = _open_shards(path, classes, threads, follow_symlinks)
+    shards.Split(len(opened), 'train', test_fraction)
+    decode, remarks = _make_decode(opened.root, size, channels, background)
+    advance = track(opened.describe(), len(opened))
+    yield from check_images(
+      lambda index: opened.load(index, decode),
+      range(len(opened)),
+      files.printable(opened.root),
+      advance,
+      threads,
+    )
+    remarks.warn()
+    return
   found = _find_images(path, classes, threads, follow_symlinks)
   labels, names = file_dir.find_classes(found, classes, hint=found.kind.hint)
   split_indices(len(found.names), 'train', test_fraction)
@@ -340,6 +374,84 @@ def check_images(
     yield f'{shown}: {BLACK_IMAGES}'
 
 
+_PATH = 'data.folder.path'
+
+
+def _check_options(classes: str, threads: int) -> None:
+  if classes not in file_dir.CLASSES:
+    raise ValueError(f'classes={classes!r}: choose one of {file_dir.CLASSES}')
+  if threads < 0:
+    raise ValueError(f'threads={threads}: must be at least 0')
+
+
+def _open_shards(
+  path: str, classes: str, threads: int, follow_symlinks: bool
+) -> shards.ShardDir:
+  _check_options(classes, threads)
+  root = files.resolve_path(path, _PATH)
+  if classes == 'directories':
+    raise ValueError(
+      f'data.folder.classes={classes}: {files.printable(root)} has shards, '
+      'whose classes were chosen when they were prepared; must be auto or none'
+    )
+  return shards.open_shards(root, follow_symlinks=follow_symlinks)
+
+
+def _make_decode(
+  root: pathlib.Path, size: int, channels: int, background: str
+) -> tuple[shards.Decode, Remarks]:
+  """Returns the function that decodes an image of shards, and its remarks."""
+  images.check_format(size, channels)
+  remarks = Remarks(root)
+  convert = functools.partial(
+    images.crop_and_resize,
+    size=size,
+    channels=channels,
+    background=images.parse_color(background),
+    remark=remarks.add,
+  )
+  draft = 'RGB' if channels > 1 else 'L', size
+
+  def decode(content: bytes, *, verify: bool = True) -> np.ndarray:
+    return image_files.decode_image(
+      content, convert, draft=draft, verify=verify, remark=remarks.add
+    )
+
+  return decode, remarks
+
+
+def _shard_source(
+  found: shards.ShardDir,
+  chosen: shards.Split,
+  form: tuple[int, int, str],
+  threads: int,
+  use_labels: bool,
+) -> shards.ShardSource:
+  """Returns images of shards, decoded on access."""
+  size, channels, _ = form
+  decode, remarks = _make_decode(found.root, *form)
+  return shards.ShardSource(
+    found,
+    chosen,
+    decode,
+    (size, size, channels),
+    threads or os.cpu_count() or 1,
+    use_labels=use_labels,
+    warn=remarks.warn,
+  )
+
+
+def _read_all(streamed: shards.ShardSource) -> ArraySource:
+  """Returns the images of shards in memory."""
+  batch = device_feed.read_all(streamed)
+  check_pixels(batch['x'], streamed.description)
+  source = ArraySource(batch['x'], batch.get('label'))
+  source.class_names = streamed.class_names
+  source.listing = streamed.listing
+  source.description = streamed.description
+  return source
+
+
 def _find_images(
   path: str, classes: str, threads: int, follow_symlinks: bool
 ) -> file_dir.FileDir:
@@ -347,11 +459,8 @@ def _find_images(
     raise FileNotFoundError(
       'data.folder.path is empty: set it to your directory, or zip, of images'
     )
-  if classes not in file_dir.CLASSES:
-    raise ValueError(f'classes={classes!r}: choose one of {file_dir.CLASSES}')
-  if threads < 0:
-    raise ValueError(f'threads={threads}: must be at least 0')
-  root = files.resolve_path(path, 'data.folder.path')
+  _check_options(classes, threads)
+  root = files.resolve_path(path, _PATH)
   return image_dir.scan_images(root, follow_symlinks=follow_symlinks)
 
 

@@ -1,10 +1,11 @@
-"""Imports images once into a zip in the layout of StyleGAN.
+"""Imports images once into a zip in the layout of StyleGAN, or into shards.
 
 What is imported is a directory or a zip of images, or tar files, such as
-WebDataset's shards, which have no order by index. Nothing is unpacked, and
-nothing at the source changes.
+WebDataset's shards, which have no order by index. Nothing is unpacked, and no
+file of the source changes.
 """
 
+import array
 import collections
 import concurrent.futures
 import functools
@@ -30,6 +31,7 @@ from gan_jax.data import (
   image_files,
   image_reader,
   images,
+  shard_writer,
   tar_images,
   zip_writer,
 )
@@ -60,7 +62,7 @@ class ImportResult(NamedTuple):
     labels: class of each image; None without classes.
     class_names: names of the classes; () for none.
     left_out: number of other files by suffix.
-    sizes: (width, height) of the images in the zip.
+    sizes: (width, height) of the images as they were written.
   """
 
   count: int
@@ -72,12 +74,57 @@ class ImportResult(NamedTuple):
 
 
 class _Item(NamedTuple):
-  """An image to import: its name, its shard, and how to read it."""
+  """An image to import: its names, how to read it, and its place in a tar."""
 
   where: str
   name: str
   read: Callable[[], bytes]
   label: int | None = None
+  shard: pathlib.Path | None = None
+  offset: int = 0
+
+
+class _Classes:
+  """Classes of the images that were written, a few bytes for each."""
+
+  def __init__(self):
+    self.labels = array.array('i')  # -1 for none
+    self._directories = array.array('i')  # numbers of them
+    self._examples: dict[str, tuple[int, str]] = {}  # number, an image in it
+    self._without_label = ''
+
+  def add(self, item: _Item) -> None:
+    """Adds an image."""
+    directory = item.name.rpartition('/')[0]
+    number, _ = self._examples.setdefault(
+      directory, (len(self._examples), item.name)
+    )
+    self._directories.append(number)
+    self.labels.append(-1 if item.label is None else item.label)
+    if item.label is None and not self._without_label:
+      self._without_label = item.where
+
+  def of_tars(
+    self, path: pathlib.Path, classes: str
+  ) -> tuple[Sequence[int] | None, tuple[str, ...]]:
+    """Returns the classes of images of tar files, and their names."""
+    if classes == 'none':
+      return None, ()
+    without = self.labels.count(-1)
+    if classes == 'auto' and without < len(self.labels):
+      if without:
+        raise ValueError(
+          f'{without} of {len(self.labels)} images have no label, and the '
+          f'others have, such as {files.printable(self._without_label)} '
+          '(--classes=none ignores them)'
+        )
+      return self.labels, ()
+    examples = [name.split('/') for _, name in self._examples.values()]
+    shared = len(os.path.commonprefix([parts[:-1] for parts in examples]))
+    names = ['/'.join(parts[shared:]) for parts in examples]
+    names = [names[number] for number in self._directories]
+    found = file_dir.FileDir(path, names, {}, False, image_dir.IMAGES)
+    return file_dir.find_classes(found, classes, hint=_HINT)
 
 
 def import_images(
@@ -91,16 +138,19 @@ def import_images(
   threads: int = 0,
   track: Callable[[int], Callable[[int], None]] = lambda total: lambda n: None,
 ) -> ImportResult:
-  """Writes images to a zip that data.folder reads, and StyleGAN's programs.
+  """Writes images to a zip or to shards, which data.folder reads.
 
   Args:
     sources: a directory or a zip of images, or tar files.
-    target: path of the zip.
+    target: path of the zip, which StyleGAN's programs read, too; or of a
+      directory of shards, for more images than a zip should hold. If it is the
+      directory of the tar files, and nothing is resized, an index is written
+      there, and nothing is copied.
     form: what the images become.
     classes: 'auto' takes the classes of members .cls or .json of a tar, else
       those of file_dir.find_classes; 'directories' and 'none' as there.
     skip_broken: whether to skip images that cannot be decoded.
-    overwrite: whether a file that exists is replaced.
+    overwrite: whether a zip or an index that exists is replaced.
     threads: number of threads that decode; 0 for one per processor.
     track: function from the number of images, 0 if it is unknown, to a function
       that is called with each number of images that are done.
@@ -118,7 +168,7 @@ def import_images(
     raise ValueError(f'classes={classes!r}: choose one of {file_dir.CLASSES}')
   images.check_format(form.size or 1, form.channels)
   _check_paths(sources, target)
-  writer = zip_writer.ImageZipWriter(target, overwrite=overwrite)
+  writer, add = _make_writer(sources, target, form, overwrite)
   remarks = folder.Remarks(sources[0])
   convert = functools.partial(_convert, form=form, remarks=remarks)
   if tar_images.is_tar(sources[0]):
@@ -130,7 +180,7 @@ def import_images(
     labels, names = file_dir.find_classes(found, classes, hint=_HINT)
     items = _found_items(found, labels)
     total, left_out = len(found.names), collections.Counter(found.left_out)
-  kept: list[_Item] = []
+  kept = _Classes()
   broken: list[str] = []
   sizes: set[tuple[int, int]] = set()
   with writer:
@@ -144,23 +194,23 @@ def import_images(
         continue
       content, side = result
       sizes.add(side)
-      writer.add(content, _suffix(item.name, form))
-      kept.append(item._replace(read=bytes))  # lets go of the content
+      add(item, content)
+      kept.add(item)
     remarks.warn()
-    if not kept:
+    if not writer.count:
       raise FileNotFoundError(
         f'no image of {files.printable(sources[0])} is readable'
         if broken
         else f'no images in {files.printable(sources[0])}'
       )
     if found is None:
-      labels, names = _tar_classes(sources[0], kept, classes)
+      labels, names = kept.of_tars(sources[0], classes)
     else:
-      labels = None if labels is None else [item.label for item in kept]
+      labels = None if labels is None else kept.labels
     writer.finish(labels, names)
   own = None if labels is None else tuple(map(int, labels))
   return ImportResult(
-    len(kept),
+    writer.count,
     tuple(broken),
     own,
     tuple(names),
@@ -179,8 +229,12 @@ def _check_paths(sources: Sequence[pathlib.Path], target: pathlib.Path) -> None:
       raise FileNotFoundError(f'{files.printable(path)} does not exist')
     if path.resolve() == target.resolve():
       raise ValueError(f'{files.printable(path)} is the source and the target')
-  if target.suffix.lower() != '.zip':
-    raise ValueError(f'{files.printable(target)}: the target must be a .zip')
+  if len({path.resolve() for path in sources}) < len(sources):
+    raise ValueError(f'{len(sources)} sources: one of them is named twice')
+  if target.suffix.lower() != '.zip' and target.suffix and not target.is_dir():
+    raise ValueError(
+      f'{files.printable(target)}: the target must be a .zip, or a directory'
+    )
   if len(sources) > 1 and not all(map(tar_images.is_tar, sources)):
     raise ValueError(
       f'{len(sources)} sources: several must be tar files; otherwise give one '
@@ -205,30 +259,37 @@ def _tar_items(
   """Yields the images of tar files."""
   for image in tar_images.read_tars(paths, left_out):
     read = functools.partial(bytes, image.content)
-    yield _Item(image.where, image.name, read, image.label)
+    yield _Item(
+      image.where, image.name, read, image.label, image.shard, image.offset
+    )
 
 
-def _tar_classes(
-  path: pathlib.Path, items: Sequence[_Item], classes: str
-) -> tuple[Sequence[int] | None, tuple[str, ...]]:
-  """Returns the classes of images of tar files, and their names."""
-  if classes == 'none':
-    return None, ()
-  labels = [item.label for item in items]
-  if classes == 'auto' and any(label is not None for label in labels):
-    without = [item.where for item in items if item.label is None]
-    if without:
+def _make_writer(
+  sources: Sequence[pathlib.Path],
+  target: pathlib.Path,
+  form: ImportFormat,
+  overwrite: bool,
+) -> tuple[Any, Callable[[_Item, bytes], None]]:
+  """Returns a writer, and a function that adds an image to it."""
+  beside = all(path.parent.resolve() == target.resolve() for path in sources)
+  if beside and tar_images.is_tar(sources[0]):
+    if form.size:
       raise ValueError(
-        f'{len(without)} of {len(items)} images have no label, and the others '
-        f'have, such as {files.printable(without[0])} (--classes=none ignores '
-        'them)'
+        f'{files.printable(target)} is the directory of the tar files, which '
+        'stay as they are: with a size, name another one'
       )
-    return labels, ()
-  names = [item.name.split('/') for item in items]
-  shared = os.path.commonprefix([parts[:-1] for parts in names])
-  names = ['/'.join(parts[len(shared) :]) for parts in names]
-  found = file_dir.FileDir(path, names, {}, False, image_dir.IMAGES)
-  return file_dir.find_classes(found, classes, hint=_HINT)
+    indexer = shard_writer.ShardIndexer(sources, overwrite=overwrite)
+    return indexer, lambda item, content: indexer.add(
+      content, item.shard, item.offset
+    )
+  writer: Any
+  if target.suffix.lower() == '.zip':
+    writer = zip_writer.ImageZipWriter(target, overwrite=overwrite)
+  else:
+    writer = shard_writer.ShardWriter(target)
+  return writer, lambda item, content: writer.add(
+    content, _suffix(item.name, form)
+  )
 
 
 def _convert(

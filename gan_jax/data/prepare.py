@@ -1,17 +1,21 @@
-"""Prepares a dataset, once: a TFDS dataset, or images as a zip.
+"""Prepares a dataset, once: a TFDS dataset, or images as a zip or shards.
 
   python -m gan_jax.data.prepare mnist
   python -m gan_jax.data.prepare cifar10 --data_dir=DIR
   python -m gan_jax.data.prepare PHOTOGRAPHS --to=photos.zip --size=64
   python -m gan_jax.data.prepare shard-*.tar --to=shards.zip
+  python -m gan_jax.data.prepare PHOTOGRAPHS --to=DIR
+  python -m gan_jax.data.prepare DIR/*.tar --to=DIR
 
 A TFDS dataset is downloaded and written so that it can be read without
 TensorFlow. Those in TENSORFLOW_FREE are prepared without it, too; the others
 need it for this step only.
 
 With --to, images are imported into a zip in the layout of StyleGAN: a directory
-or a zip of images, or tar files, such as WebDataset's shards. Nothing at the
-source changes.
+or a zip of images, or tar files, such as WebDataset's shards. A target that is
+no zip is a directory of shards, tar files with an index, for more than about a
+million images; in the directory of the tar files themselves only the index is
+written. No file of the source changes.
 """
 
 import argparse
@@ -284,7 +288,9 @@ def _make_parser() -> terminal.ArgumentParser:
   parser.add_argument(
     '--data_dir', default='', help='root directory of TFDS datasets'
   )
-  parser.add_argument('--to', default='', help='zip to write images to')
+  parser.add_argument(
+    '--to', default='', help='zip, or directory of shards, to write images to'
+  )
   parser.add_argument(
     '--size',
     type=int,
@@ -307,7 +313,9 @@ def _make_parser() -> terminal.ArgumentParser:
     help='leave out images that cannot be decoded',
   )
   parser.add_argument(
-    '--overwrite', action='store_true', help='replace a zip that exists'
+    '--overwrite',
+    action='store_true',
+    help='replace a zip, or an index, that exists',
   )
   parser.add_argument(
     '--threads', type=int, default=0, help='0 takes one per processor'
@@ -321,7 +329,10 @@ def _prepare_by_name(args: argparse.Namespace) -> list[str]:
   logging.getLogger('urllib3').setLevel(logging.ERROR)
   name = args.name[0]
   if len(args.name) > 1 or pathlib.Path(name).exists():
-    raise ValueError(f'{name} is a file: name the zip to write, --to=OUT.zip')
+    raise ValueError(
+      f'{name} is a file: name the zip to write, --to=OUT.zip, or the '
+      'directory, --to=DIR'
+    )
   if args.data_dir:
     files.resolve_path(args.data_dir, 'data_dir')
   builder = tfds.open_builder(name, args.data_dir)
@@ -340,7 +351,7 @@ def _prepare_by_name(args: argparse.Namespace) -> list[str]:
 
 
 def _import(args: argparse.Namespace) -> list[str]:
-  """Imports images into a zip; returns lines that say so."""
+  """Imports images into a zip or shards; returns lines that say so."""
   target = files.resolve_path(args.to, 'to')
   form = import_images.ImportFormat(args.size, args.channels, args.background)
   started = time.perf_counter()
@@ -360,8 +371,7 @@ def _import(args: argparse.Namespace) -> list[str]:
   seconds = time.perf_counter() - started
   lines = [
     f'{files.printable(target)}: {result.count:,} images, '
-    f'{_describe_classes(result)}, {target.stat().st_size:,} bytes, '
-    f'{seconds:.1f} s'
+    f'{_describe_classes(result)}, {_nbytes(target):,} bytes, {seconds:.1f} s'
   ]
   if result.left_out:
     counts = sorted(result.left_out.items())
@@ -387,6 +397,12 @@ def _import(args: argparse.Namespace) -> list[str]:
     f'config.data.folder.update(path={str(target)!r}{size})'
   )
   return lines
+
+
+def _nbytes(target: pathlib.Path) -> int:
+  """Returns the size of a zip, or of a directory of shards."""
+  parts = target.iterdir() if target.is_dir() else [target]
+  return sum(path.stat().st_size for path in parts)
 
 
 def _describe_classes(result: import_images.ImportResult) -> str:

@@ -12,10 +12,10 @@ import pathlib
 import tarfile
 from typing import Iterator, NamedTuple, Sequence
 
-from gan_jax.data import file_dir, image_dir, zip_members
+from gan_jax.data import file_dir, image_dir, shards, zip_members
 from gan_jax.io import files
 
-_MAX_IMAGE_BYTES, _MAX_LABEL_BYTES = 2**27, 2**20  # several are in memory
+_MAX_LABEL_BYTES = 2**20
 _LABEL_KEYS = ('label', 'cls', 'class', 'class_id')
 
 
@@ -25,12 +25,14 @@ class TarImage(NamedTuple):
   Attributes:
     shard: path of the tar.
     name: name of the member, a relative path with slashes.
+    offset: first byte of its file in the tar, unless that is compressed.
     content: content of its file.
     label: class that a member of the same example says; None if none does.
   """
 
   shard: pathlib.Path
   name: str
+  offset: int
   content: bytes
   label: int | None
 
@@ -78,7 +80,7 @@ def _read_tar(
 ) -> Iterator[TarImage]:
   """Yields the images of a tar; members of an example follow each other."""
   key, images, label = '', [], None
-  for name, content in _members(path, left_out):
+  for name, offset, content in _members(path, left_out):
     directory, _, last = name.rpartition('/')
     other = f'{directory}/{last.partition(".")[0]}'
     if other != key:
@@ -86,29 +88,29 @@ def _read_tar(
       key, images, label = other, [], None
     suffix = os.path.splitext(name)[1].lower()
     if suffix in image_dir.IMAGES.suffixes:
-      images.append((name, content))
+      images.append((name, offset, content))
     else:
       label = _read_label(path, name, content, suffix, label)
   yield from _examples(path, images, label)
 
 
 def _examples(
-  path: pathlib.Path, images: list[tuple[str, bytes]], label: int | None
+  path: pathlib.Path, images: list[tuple[str, int, bytes]], label: int | None
 ) -> Iterator[TarImage]:
   if label is not None and len(images) > 1:
-    names = ' and '.join(files.printable(name) for name, _ in images[:2])
+    names = ' and '.join(files.printable(name) for name, *_ in images[:2])
     raise ValueError(
       f'{files.printable(path)}: {names} are one example of a class; must be '
       'one image'
     )
-  for name, content in images:
-    yield TarImage(path, name, content, label)
+  for name, offset, content in images:
+    yield TarImage(path, name, offset, content, label)
 
 
 def _members(
   path: pathlib.Path, left_out: collections.Counter[str]
-) -> Iterator[tuple[str, bytes]]:
-  """Yields the names and contents of members that are read."""
+) -> Iterator[tuple[str, int, bytes]]:
+  """Yields the names, places and contents of members that are read."""
   kinds = (*image_dir.IMAGES.suffixes, '.cls', '.json')
   with tarfile.open(path, 'r|*') as archive:
     for member in archive:
@@ -125,13 +127,14 @@ def _members(
         left_out[suffix] += 1
       else:
         is_image = suffix in image_dir.IMAGES.suffixes
-        most = _MAX_IMAGE_BYTES if is_image else _MAX_LABEL_BYTES
+        most = shards.MAX_IMAGE_BYTES if is_image else _MAX_LABEL_BYTES
         if member.size > most:
           raise ValueError(
             f'{files.printable(path)}/{files.printable(name)} has '
             f'{member.size:,} bytes, more than {most:,}'
           )
-        yield name, archive.extractfile(member).read()
+        content = archive.extractfile(member).read()
+        yield name, member.offset_data, content
 
 
 def _read_label(

@@ -25,6 +25,7 @@ def png(x):
 
 def write_tar(path, members, mode='w'):
   """A tar of {name: content, or a changed TarInfo}."""
+  path.parent.mkdir(exist_ok=True)
   with tarfile.open(path, mode) as archive:
     for name, content in members:
       info = tarfile.TarInfo(name)
