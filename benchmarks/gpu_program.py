@@ -188,6 +188,24 @@ def tracing_for_gpu() -> Iterator[None]:
     jax.default_backend = real
 
 
+def describe_gpus(target: str, count: int) -> list[Any]:
+  """Describes GPUs of one machine to the compiler.
+
+  Args:
+    target: name in TARGETS.
+    count: number of GPUs.
+
+  Returns:
+    The devices.
+  """
+  gpu, topology = TARGETS[target], f'1x1x{count}'
+  config = _DESCRIPTION.format(t=gpu, bandwidth=int(gpu.bandwidth), name=target)
+  described = topologies.get_topology_desc(
+    topology, 'cuda', target_config=config, topology=topology
+  )
+  return described.devices[:count]
+
+
 def compile_for(target: str, function: Callable, arguments: tuple) -> str:
   """Compiles a function for one GPU.
 
@@ -199,12 +217,7 @@ def compile_for(target: str, function: Callable, arguments: tuple) -> str:
   Returns:
     The optimized program, as text in HLO.
   """
-  gpu = TARGETS[target]
-  config = _DESCRIPTION.format(t=gpu, bandwidth=int(gpu.bandwidth), name=target)
-  described = topologies.get_topology_desc(
-    '1x1x1', 'cuda', target_config=config, topology='1x1x1'
-  )
-  mesh = jax.sharding.Mesh(np.array(described.devices[:1]), ('device',))
+  mesh = jax.sharding.Mesh(np.array(describe_gpus(target, 1)), ('device',))
   place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
   with tracing_for_gpu():
     jitted = jax.jit(

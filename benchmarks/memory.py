@@ -1,4 +1,4 @@
-"""Resident memory of this process, without any package.
+"""Resident memory of a process, without any package.
 
 Shared by the sides of the benchmarks that report memory.
 """
@@ -8,9 +8,9 @@ import re
 import resource
 
 
-def _read(field: str) -> float | None:
+def _read(field: str, process: int | str = 'self') -> float | None:
   """Returns a field of /proc in MiB; None on systems without it."""
-  status = pathlib.Path('/proc/self/status')
+  status = pathlib.Path(f'/proc/{process}/status')
   if not status.exists():
     return None
   found = re.search(rf'^{field}:\s*(\d+) kB', status.read_text(), re.MULTILINE)
@@ -25,9 +25,15 @@ def peak_mib() -> float:
   return peak
 
 
-def resident_mib() -> float:
-  """Returns the memory of this process in MiB; where unknown, its peak."""
-  found = _read('VmRSS')
+def resident_mib(files: bool = True, process: int | str = 'self') -> float:
+  """Returns the memory of a process in MiB; where unknown, the peak of this.
+
+  Args:
+    files: whether to count pages of mapped files, which the system takes back
+      when it needs them.
+    process: number of the process.
+  """
+  found = _read('VmRSS' if files else 'RssAnon', process)
   return peak_mib() if found is None else found
 
 

@@ -1,238 +1,235 @@
-"""Measures weak scaling over emulated devices, and estimates it for real ones.
+"""Measures what training on several devices costs, and that it is the same.
 
   python benchmarks/scaling.py
 
-Trains DCGAN-32 with the same number of images on each of 1, 2, 4 and 8 CPU
-devices. Each number of devices has its own process; the processes take turns.
-All devices share the cores of this machine, so ideal scaling keeps the CPU
-seconds per image constant, not the time. Then counts the bytes that the
-compiled pmap step all-reduces, and estimates (without measuring) the efficiency
-of 8 to 1,024 accelerators. Takes about six minutes on two cores.
+Trains DCGAN, SNGAN, BigGAN, and SNGAN with a class loss that compares the batch,
+all of width 16 on images of 8 x 8, with 8 images on each device: on 1 and on 8
+emulated CPU devices, and on 4 in each of two processes, which take turns. All
+share the cores of this machine, so ideal scaling keeps the CPU seconds per image
+constant, not the time. The parameters after three steps are compared with those
+of one device that has all of the images. What GPUs send:
+benchmarks/gpu_collectives.py. Takes about five minutes on two cores.
 """
 
 import argparse
+import concurrent.futures
 import functools
-import re
+import socket
 import sys
-from typing import NamedTuple
+import tempfile
+from typing import Any
 
 import jax
 import numpy as np
 import turns
 
-from configs import cifar10, folder
-from gan_jax import experiment
+from configs import biggan_cifar10, cifar10, sngan_cifar10
+from gan_jax import distributed, experiment
 from gan_jax.data import ArraySource
-from gan_jax.distributed import xla_setup
-from gan_jax.experiment import cost
+from gan_jax.distributed import devices as devices_lib
+from gan_jax.distributed import multihost, xla_setup
 
 STEPS = 2  # per turn
-COUNTS = (8, 64, 256, 1024)  # accelerators in the estimate
-UTILIZATION = 0.3  # assumed share of the peak
-LATENCY = 20e-6  # assumed seconds per all-reduce, in addition to its bytes
-BATCH = 64  # images per accelerator in the estimate
-_BITS = re.compile(r'\b(?:f|bf|s|u)(\d+)\[([\d,]*)\]')
-_REDUCES = re.compile(r'= (.*?) all-reduce(?:-start)?\(')
+COMPARED = 3  # steps after which parameters are compared
+WIDTH, EXAMPLES, SIDE = 16, 1000, 8
 
 
-class Link(NamedTuple):
-  """Published speeds of an accelerator and its interconnect.
-
-  Attributes:
-    name: name of both.
-    fewest: smallest number of accelerators to estimate.
-    most: largest number of accelerators to estimate.
-    bytes_per_second: bytes that one accelerator can send per second.
-    peak: dense bfloat16 floating-point operations per second.
-  """
-
-  name: str
-  fewest: int
-  most: int
-  bytes_per_second: float
-  peak: float
+def make_dcgan() -> Any:
+  """Returns the config of a DCGAN."""
+  return cifar10.get_config()
 
 
-# Sources: docs/scaling.md.
-LINKS = (
-  Link('H100, NVLink 4', 2, 8, 450e9, 989e12),
-  Link('H100, InfiniBand NDR', 9, 1024, 50e9, 989e12),
-  Link('TPU v5p, one axis of ICI', 2, 1024, 200e9, 459e12),
-)
+def make_sngan() -> Any:
+  """Returns the config of a conditional SNGAN."""
+  return sngan_cifar10.get_config('conditional')
 
 
-def make_experiment(
-  size: int, per_device: int, width: int = 64
-) -> experiment.Experiment:
-  """Builds configs/cifar10.py or folder.py on noise, for all local devices.
+def make_reacgan() -> Any:
+  """Returns the same with ReACGAN's loss, which compares the batch."""
+  config = make_sngan()
+  config.class_conditioning = 'none'
+  config.penalties.reacgan.weight = 0.5
+  config.penalties.reacgan_generator.weight = 0.5
+  return config
+
+
+NETWORKS = {
+  'DCGAN': make_dcgan,
+  'SNGAN': make_sngan,
+  'BigGAN': biggan_cifar10.get_config,
+  'SNGAN, ReACGAN': make_reacgan,
+}
+
+
+def make_experiment(name: str, per_device: int) -> experiment.Experiment:
+  """Builds a network on noise, for the devices of all processes.
 
   Args:
-    size: side of the images in pixels, 32 or 64.
+    name: key of NETWORKS.
     per_device: images on each device.
-    width: width of both networks.
   """
-  config = {32: cifar10, 64: folder}[size].get_config()
-  config.batch_size = count = per_device * jax.local_device_count()
+  config = NETWORKS[name]()
+  config.batch_size = per_device * jax.device_count()
+  config.d_steps, config.schedules = 1, ''
+  # Adam would turn the rounding of gradients near 0 into whole steps.
+  for optimizer in (config.d_optimizer, config.g_optimizer):
+    optimizer.update(name='sgd', learning_rate=0.01)
   for player in (config.generator, config.discriminator):
-    player.dcgan.width = width
-  shape = (count, size, size, 3)
-  noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-  return experiment.build(config, train=ArraySource(noise))
+    for network in (player.dcgan, player.sngan, player.biggan):
+      network.width = WIDTH
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, (EXAMPLES, SIDE, SIDE, 3), np.uint8)
+  labels = np.arange(EXAMPLES) % 10
+  return experiment.build(config, train=ArraySource(images, labels))
 
 
-def count_reduced(text: str) -> tuple[int, int]:
-  """Counts the all-reduces of a program, and the bytes of their operands.
-
-  Args:
-    text: compiled HLO.
-  """
-  found = _REDUCES.findall(text)
-  total = 0
-  for shapes in found:
-    for bits, sizes in _BITS.findall(shapes):
-      numbers = [int(n) for n in sizes.split(',') if n]
-      total += int(bits) // 8 * int(np.prod(numbers, dtype=np.int64))
-  return len(found), total
-
-
-def measure_step(dcgan: experiment.Experiment):
-  """Compiles the pmap step.
+def prepare_step(built: experiment.Experiment):
+  """Compiles the step.
 
   Args:
-    dcgan: the experiment.
+    built: the experiment.
 
   Returns:
-    Facts for the parent process, and a function that takes some steps.
+    Facts for the parent process, and a function that takes some steps, and
+    saves the parameters.
   """
-  placed = dcgan.parallel_train_step()
-  state, key = placed.put(dcgan.init_state()), placed.put(dcgan.key)
-  with dcgan.batches(put=placed.put_batch) as batches:
+  placed = built.parallel_train_step()
+  state, key = placed.put(built.init_state()), placed.put(built.key)
+  with built.batches(put=placed.put_batch) as batches:
     batch = next(batches)
-  bound = getattr(placed.step, 'args', ())  # pmap's: the devices' numbers
-  step = getattr(placed.step, 'func', placed.step)
-  compiled = step.lower(*bound, state, batch, key).compile()
-  operations, reduced = count_reduced(compiled.as_text())
-  size = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
-  players = (state.generator, state.discriminator)
-  info = {
-    'devices': len(dcgan.devices),
-    'operations': operations,
-    'reduced': reduced,
-    'parameters': size([p.params for p in players]),
-    'statistics': size([p.batch_stats for p in players]),
-    'flops': flops_per_image(dcgan),
-  }
 
-  def work(steps: int) -> None:
+  def work(steps: int, save: str) -> None:
     nonlocal state
     for _ in range(steps):
       state, _ = placed.step(state, batch, key)
     jax.block_until_ready(state)
+    if save and multihost.is_chief():
+      own = jax.device_get(devices_lib.addressable_state(state))
+      players = own.generator.params, own.discriminator.params
+      leaves = jax.tree.leaves(players)
+      np.savez(save, **{str(i): x for i, x in enumerate(leaves)})
 
-  return info, work
+  return {'devices': len(built.devices)}, work
 
 
-def flops_per_image(dcgan: experiment.Experiment) -> float:
-  """Returns a train step's operations per image, as XLA counts them."""
-  share = dcgan.config.batch_size // len(dcgan.devices)
-  return cost.count_flops(cost.lower_train_step(dcgan)) / share
+class Job:
+  """Processes that train one GAN together, each with some emulated devices."""
+
+  def __init__(self, name: str, per_device: int, devices: int, processes: int):
+    """Starts the processes, and waits until they have compiled.
+
+    Args:
+      name: key of NETWORKS.
+      per_device: images on each device.
+      devices: devices of each process.
+      processes: number of processes.
+    """
+    self.devices, self.processes = devices * processes, processes
+    self.images = per_device * self.devices
+    with socket.socket() as found:
+      found.bind(('localhost', 0))
+      port = found.getsockname()[1]
+    arguments = [
+      *('--serve', '--network', name, '--per_device', str(per_device)),
+      *('--processes', str(processes), '--port', str(port)),
+    ]
+    start = lambda number: turns.Worker(
+      *(sys.executable, 'scaling.py', *arguments, '--process', str(number)),
+      JAX_NUM_CPU_DEVICES=str(devices),
+      JAX_PLATFORMS='cpu',
+    )
+    # Each waits for the others before it answers.
+    with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+      self.workers = list(pool.map(start, range(processes)))
+
+  def run(self, steps: int, save: str = '') -> turns.Spent:
+    """Takes steps; returns their wall seconds, and CPU seconds of all.
+
+    Args:
+      steps: number of steps.
+      save: npz to write the parameters to after them; '' for none.
+    """
+    for worker in self.workers:
+      worker.send(steps=steps, save=save)
+    spent = [turns.Spent(**worker.receive()) for worker in self.workers]
+    return turns.Spent(max(s.wall for s in spent), sum(s.cpu for s in spent))
+
+  def close(self) -> None:
+    """Ends the processes."""
+    with concurrent.futures.ThreadPoolExecutor(self.processes) as pool:
+      list(pool.map(turns.Worker.close, self.workers))
 
 
-def start(devices: int, *arguments: str) -> turns.Worker:
-  """Starts this file in a process with a given number of devices."""
-  return turns.Worker(
-    *(sys.executable, 'scaling.py', '--serve', *arguments),
-    JAX_NUM_CPU_DEVICES=str(devices),
-    JAX_PLATFORMS='cpu',
-  )
+def largest_difference(first: str, second: str) -> float:
+  """Returns how far parameters differ, over the largest of their array.
+
+  Args:
+    first: npz of parameters.
+    second: another one.
+  """
+  worst = 0.0
+  with np.load(first) as a, np.load(second) as b:
+    for name in a:
+      scale = max(1e-12, float(np.abs(a[name]).max()))
+      worst = max(worst, float(np.abs(a[name] - b[name]).max()) / scale)
+  return worst
+
+
+def scaling_rows(name: str, options) -> list[list]:
+  """Measures one network on one device, on several, and in two processes."""
+  most, per_device = options.devices, options.per_device
+  layouts = {
+    'weak, 1 device': (per_device, 1, 1),
+    'all images on 1 device': (per_device * most, 1, 1),
+    f'{most} devices': (per_device, most, 1),
+    f'2 processes of {most // 2} devices': (per_device, most // 2, 2),
+  }
+  jobs = {key: Job(name, *layout) for key, layout in layouts.items()}
+  with tempfile.TemporaryDirectory() as directory:
+    paths = {key: f'{directory}/{i}.npz' for i, key in enumerate(jobs)}
+    for key, job in jobs.items():
+      job.run(COMPARED, paths[key])
+    reference = paths['all images on 1 device']
+    differences = {
+      key: largest_difference(reference, paths[key])
+      for key, job in jobs.items()
+      if job.devices > 1
+    }
+  contenders = {
+    key: functools.partial(job.run, steps=STEPS) for key, job in jobs.items()
+  }
+  medians = turns.take_turns(contenders, options.rounds)
+  for job in jobs.values():
+    job.close()
+  first = medians['weak, 1 device'].cpu / (STEPS * per_device)
+  rows = []
+  for key, job in jobs.items():
+    spent = medians[key].per(STEPS * job.images)
+    rows.append(
+      [
+        f'{name}, {key.removeprefix("weak, ")}',
+        f'{job.images:,}',
+        1e3 * spent.wall,
+        1e3 * spent.cpu,
+        spent.cpu / first,
+        f'{differences[key]:.0e}' if key in differences else None,
+      ]
+    )
+  return rows
 
 
 def scaling_table(options) -> str:
   """Measures weak scaling, and returns its table."""
-  per_device = ('--per_device', str(options.per_device))
-  size = ('--width', str(options.width))
-  workers = {n: start(n, *per_device, *size) for n in options.devices}
-  run = lambda worker: functools.partial(worker.run, steps=STEPS)
-  contenders = {n: run(worker) for n, worker in workers.items()}
-  for contender in contenders.values():
-    contender()
-  medians = turns.take_turns(contenders, options.rounds)
-  for worker in workers.values():
-    worker.close()
-  rows, first = [], None
-  for n, spent in medians.items():
-    images = STEPS * n * options.per_device
-    wall, cpu = 1e3 * spent.wall / images, 1e3 * spent.cpu / images
-    first = first or cpu
-    rows.append([n, n * options.per_device, wall, cpu, cpu / first])
+  rows = [
+    row for name in options.networks for row in scaling_rows(name, options)
+  ]
   header = (
-    'devices',
+    'network, layout',
     'images / step',
     'wall ms / image',
     'CPU ms / image',
-    'CPU, this / first',
-  )
-  return turns.table(header, rows)
-
-
-def count_networks(width: int) -> dict[str, dict]:
-  """Counts what the pmap step on two devices all-reduces, by network."""
-  found = {}
-  for size in (32, 64):
-    sizes = ('--size', str(size), '--width', str(width), '--per_device', '4')
-    with start(2, *sizes) as worker:
-      found[f'DCGAN-{size}'] = worker.info
-  return found
-
-
-def bytes_table(found: dict[str, dict]) -> str:
-  """Formats the counts and the sizes of the networks."""
-  rows = [
-    [
-      name,
-      *(f'{info[k]:,}' for k in ('parameters', 'statistics', 'operations')),
-      f'{info["reduced"]:,}',
-      info['reduced'] / (4 * info['parameters']),
-      info['flops'] / 1e9,
-    ]
-    for name, info in found.items()
-  ]
-  header = (
-    'both networks',
-    'parameters',
-    'statistics',
-    'all-reduces / step',
-    'bytes / step',
-    'bytes / (4 x parameters)',
-    'GFLOP / image',
-  )
-  return turns.table(header, rows)
-
-
-def estimate_table(found: dict[str, dict]) -> str:
-  """Estimates the efficiency of many accelerators; see docs/scaling.md."""
-  rows = []
-  for name, info in found.items():
-    for count in COUNTS:
-      for link in LINKS:
-        if not link.fewest <= count <= link.most:
-          continue
-        compute = BATCH * info['flops'] / (link.peak * UTILIZATION)
-        sent = 2 * (count - 1) / count * info['reduced']
-        moved = sent / link.bytes_per_second
-        waits = info['operations'] * LATENCY
-        cells = [compute, moved, waits]
-        share = compute / sum(cells)
-        rows.append(
-          [f'{name}, {count:,} x {link.name}', *(1e3 * x for x in cells)]
-          + [100 * share]
-        )
-  header = (
-    'estimate',
-    'compute, ms',
-    'transfer, ms',
-    'latency, ms',
-    'efficiency, %',
+    'CPU, this / 1 device',
+    f'difference after {COMPARED} steps',
   )
   return turns.table(header, rows)
 
@@ -240,32 +237,35 @@ def estimate_table(found: dict[str, dict]) -> str:
 def serve(options) -> None:
   """Serves the requests of the parent process."""
   xla_setup.configure_cpu()
-  dcgan = make_experiment(options.size, options.per_device, options.width)
-  turns.serve(*measure_step(dcgan))
+  if options.processes > 1:
+    distributed.initialize(
+      f'localhost:{options.port}', options.processes, options.process
+    )
+  built = make_experiment(options.network, options.per_device)
+  turns.serve(*prepare_step(built))
 
 
 def main() -> None:
   """Measures, and prints a table."""
   parser = turns.parser(__doc__, rounds=4)
-  parser.add_argument('--devices', type=int, nargs='*', default=[1, 2, 4, 8])
   parser.add_argument(
-    '--per_device', type=int, default=16, help='images per device'
+    '--devices', type=int, default=8, help='emulated devices, an even number'
   )
-  parser.add_argument('--width', type=int, default=64, help='width of DCGAN')
-  parser.add_argument('--size', type=int, default=32, help=argparse.SUPPRESS)
+  parser.add_argument(
+    '--per_device', type=int, default=8, help='images per device'
+  )
+  parser.add_argument(
+    '--networks', nargs='*', choices=NETWORKS, default=list(NETWORKS)
+  )
+  for name in ('--processes', '--process', '--port'):
+    parser.add_argument(name, type=int, default=1, help=argparse.SUPPRESS)
+  parser.add_argument('--network', default='', help=argparse.SUPPRESS)
   parser.add_argument('--serve', action='store_true', help=argparse.SUPPRESS)
   options = parser.parse_args()
   if options.serve:
     return serve(options)
-  print(turns.machine())
-  print(f'\nMeasured:\n\n{scaling_table(options)}')
-  found = count_networks(options.width)
-  print(f'\nCounted in the compiled step:\n\n{bytes_table(found)}')
-  print(
-    f'\nEstimated, not measured ({BATCH} images per accelerator, '
-    f'{UTILIZATION:.0%} of the bfloat16 peak, {1e6 * LATENCY:.0f} us per '
-    f'all-reduce):\n\n{estimate_table(found)}'
-  )
+  print(turns.machine(), flush=True)
+  print(f'\n{scaling_table(options)}')
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ COMMANDS = {
   'sample': ('sample', 'draw samples: pictures, films, projections'),
   'export': ('export', 'export a generator: folder, StableHLO, ONNX, page'),
   'report': ('report', 'show runs as one HTML page'),
+  'list': ('list', 'list configs, models, losses, penalties, metrics'),
   'status': ('status', 'list runs: step, time left, who trains, warnings'),
   'prepare': ('prepare', 'prepare a dataset, once'),
   'extract': ('extract', 'make a run of one member of an ensemble'),

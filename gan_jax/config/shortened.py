@@ -4,7 +4,9 @@ from gan_jax import validation
 from gan_jax.config.schedules import parse_schedules, scheduled_names
 from gan_jax.config.schema import Config
 
-_MOST_LEFT = 0.05  # of the initial weights, in the average of the generator
+_MOST_LEFT = (
+  0.05  # of the weights of its start, in the average of the generator
+)
 
 
 def warn_if_shortened(config: Config, num_steps: int) -> None:
@@ -41,8 +43,8 @@ def _average(config: Config, num_steps: int) -> list[str]:
   )
   return [
     f'with {written}, {left:.0%} of the average of the generator, which is '
-    f'scored, are still its initial weights; {in_proportion} is as fast in '
-    'proportion'
+    f'scored, are still the weights that it starts from; {in_proportion} is as '
+    'fast in proportion'
   ]
 
 

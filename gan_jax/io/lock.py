@@ -55,7 +55,8 @@ class DirectoryLock:
 
   Released on close or when the process exits, in whatever way. If the system
   cannot lock files (some network file systems, Windows), the lock has no
-  effect.
+  effect. As a context manager that an error ends before anything else is
+  written, it leaves nothing behind.
   """
 
   def __init__(self, directory: pathlib.Path):
@@ -69,6 +70,7 @@ class DirectoryLock:
         it.
       OSError: if the directory is a file, or not writable.
     """
+    self._directory, self._is_new = directory, not directory.exists()
     files.make_directory(directory)
     self._file = (directory / NAME).open('a+')
     if fcntl is None:
@@ -93,18 +95,38 @@ class DirectoryLock:
     """Locks the file, unless another process keeps its lock on it."""
     for tries_left in reversed(range(_TRIES)):
       try:
-        return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return self._reopen_if_removed()
       except BlockingIOError:
         if not tries_left:
           raise
         time.sleep(_PAUSE)
 
+  def _reopen_if_removed(self) -> None:
+    """Locks a new file if another process removed this one meanwhile."""
+    if os.fstat(self._file.fileno()).st_nlink:
+      return
+    self._file.close()
+    files.make_directory(self._directory)
+    self._file = (self._directory / NAME).open('a+')
+    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
   def close(self) -> None:
     """Releases the lock."""
     self._file.close()
 
+  def _remove_if_alone(self) -> None:
+    """Removes the lock if there is nothing else, and a directory of its own."""
+    with contextlib.suppress(OSError):
+      if os.listdir(self._directory) == [NAME]:
+        (self._directory / NAME).unlink()
+        if self._is_new:
+          self._directory.rmdir()
+
   def __enter__(self):
     return self
 
-  def __exit__(self, *unused):
+  def __exit__(self, kind, *unused):
+    if kind is not None:
+      self._remove_if_alone()
     self.close()

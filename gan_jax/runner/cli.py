@@ -1,5 +1,6 @@
 """Command line of the programs: the config flag and one-line errors."""
 
+import difflib
 import functools
 import os
 import pathlib
@@ -101,6 +102,8 @@ class ConfigFlag:
         is_named = True
       elif name.startswith('config.'):
         config_lib.check_name(name.removeprefix('config.'))
+        if not equals:
+          _check_value_follows(name, following)
     if is_named:
       return argv
     return [argv[0], f'--config={self._default}', *argv[1:]]
@@ -133,6 +136,24 @@ class _ConfigFileParser(flags.ArgumentParser):
 
   def flag_type(self) -> str:
     return 'config object'
+
+
+def _check_value_follows(name: str, following: str) -> None:
+  """Refuses the flag of a field without a value; of a bool it is true.
+
+  Args:
+    name: such as 'config.num_steps'.
+    following: next argument, '' at the end.
+
+  Raises:
+    ValueError: if the next argument is another flag, or there is none.
+  """
+  default: Any = config_lib.defaults()
+  for part in name.split('.')[1:]:
+    default = default.get(part) if isinstance(default, dict) else None
+  is_flag = following.startswith('--') or not following
+  if is_flag and default is not None and not isinstance(default, bool):
+    raise ValueError(f'--{name} has no value: type --{name}=VALUE')
 
 
 def _fill_in(config: Any, defaults: dict[str, Any]) -> None:
@@ -184,7 +205,19 @@ def first_cause(error: Exception) -> str:
   text = terminal.error_message(error)
   for pattern, kind in _REWRITTEN:
     text = re.sub(pattern, f'must be {kind}', text)
-  return text.removeprefix('flag ')
+  return _with_nearest(text.removeprefix('flag '))
+
+
+def _with_nearest(text: str) -> str:
+  """Adds the nearest choice to absl's message about one of several."""
+  found = re.fullmatch(r'(--\w+)=(.*): value should be one of <(.*)>', text)
+  if not found:
+    return text
+  flag, value, choices = found.groups()
+  near = difflib.get_close_matches(value, choices.split('|'), n=1)
+  hint = f' (did you mean {near[0]}?)' if near else ''
+  allowed = choices.replace('|', ', ')
+  return f'{flag}={value}: must be one of {allowed}{hint}'
 
 
 def run(

@@ -183,10 +183,15 @@ def _written(
     return sorted(out.iterdir()) if whether_there else [out]
   found = [out]
   if request.to in ('stablehlo', 'onnx'):
-    found.append(out.with_suffix('.json'))
+    found.append(_about_path(out))
   if request.separate_weights:
     found.append(out.with_suffix('.safetensors'))
   return found
+
+
+def _about_path(out: pathlib.Path) -> pathlib.Path:
+  """Returns the JSON file beside an export, such as digits.onnx.json."""
+  return out.with_name(f'{out.name}.json')
 
 
 def _facts(request: Request, workdir: pathlib.Path) -> dict[str, Any]:
@@ -301,7 +306,7 @@ def _write_stablehlo(
     'separate_weights': request.separate_weights,
     'readable': 'by the JAX of this version and for six months after it',
   }
-  files.write_json(out.with_suffix('.json'), about)
+  files.write_json(_about_path(out), about)
   return [_checked('StableHLO', difference)]
 
 
@@ -325,7 +330,7 @@ def _write_onnx(
   about['versions'] |= {
     name: found[name] for name in ('jax2onnx', 'onnx', 'onnxruntime', 'opset')
   }
-  files.write_json(out.with_suffix('.json'), about)
+  files.write_json(_about_path(out), about)
   return [
     f'onnx     opset {found["opset"]}, {found["nodes"]} nodes',
     _checked(f'onnxruntime {found["onnxruntime"]}', found['difference']),

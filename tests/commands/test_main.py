@@ -9,7 +9,10 @@ import pytest
 
 import gan_jax
 from gan_jax import commands
+from gan_jax import config as config_lib
+from gan_jax.commands import list as list_command
 from gan_jax.commands import main
+from gan_jax.config import augment
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -123,9 +126,33 @@ def test_flags_are_those_of_the_script(tmp_path):
   assert script.stderr.startswith("train.py: there is no config 'digts'")
 
 
+def test_every_name_has_a_line(monkeypatch, capsys):
+  assert call(monkeypatch, 'list') == 0
+  printed = capsys.readouterr().out
+  assert '  digits  ' in printed and 'NAME' in printed
+  for found, wanted in (
+    (list_command.list_models(), config_lib.MODELS),
+    (list_command.list_losses(), config_lib.LOSSES),
+    (list_command.PENALTIES, config_lib.PENALTIES),
+    (list_command.AUGMENTATIONS, augment.AUGMENTS),
+    (list_command.METRICS, config_lib.METRICS),
+  ):
+    assert list(found) == list(wanted) and all(found.values())
+    assert all(f'  {name} ' in printed for name in found)
+  assert call(monkeypatch, 'list', 'losses') == 0
+  assert capsys.readouterr().out.count('losses  (') == 1
+  assert call(monkeypatch, 'list', 'loss') == 1
+  assert 'KIND=loss: must be one of' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
   ('given', 'message'),
   [
+    (
+      ['--what=neighbours'],
+      '--what=neighbours: must be one of grid, files, npz, zip, wav, walk, mix, '
+      'neighbors, project, directions, film (did you mean neighbors?)',
+    ),
     (['--what=walk', '--images=x'], 'images is an option of --what=project;'),
     (['--frames=5'], 'frames is an option of --what=walk; must not be given'),
     (['--what=mix', '--fps=5'], 'fps is an option of --what=walk and film;'),

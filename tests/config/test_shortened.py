@@ -18,14 +18,14 @@ def warnings_of(recwarn, num_steps, **options):
     (
       {'ema_decay': 0.9995},
       'num_steps=3000, and 30000 in the config file: with ema_decay=0.9995, 22% '
-      'of the average of the generator, which is scored, are still its initial '
-      'weights; ema_decay=0.995 is as fast in proportion',
+      'of the average of the generator, which is scored, are still the weights '
+      'that it starts from; ema_decay=0.995 is as fast in proportion',
     ),
     (
       {'ema_half_life': 64_000.0, 'batch_size': 64},
       'num_steps=3000, and 30000 in the config file: with ema_half_life=64000, '
-      '12% of the average of the generator, which is scored, are still its '
-      'initial weights; ema_half_life=6.4e+03 is as fast in proportion',
+      '12% of the average of the generator, which is scored, are still the '
+      'weights that it starts from; ema_half_life=6.4e+03 is as fast in proportion',
     ),
     (
       {'schedules': 'd_optimizer.learning_rate=linear(1e-3, 0, steps=40000)'},

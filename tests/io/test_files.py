@@ -86,6 +86,33 @@ def test_a_directory_of_one_process(tmp_path):
     assert text.startswith(f'process {os.getpid()} on ')
 
 
+def test_a_lock_that_an_error_ends_leaves_nothing_behind(tmp_path):
+  new, old = tmp_path / 'new' / 'run', tmp_path / 'old'
+  old.mkdir()
+  for path in (new, old):
+    with pytest.raises(ValueError), lock.DirectoryLock(path):
+      raise ValueError
+    assert path.exists() == (path == old)
+  assert not any(old.iterdir())
+  with pytest.raises(ValueError), lock.DirectoryLock(new):
+    (new / 'file').touch()
+    raise ValueError
+  assert sorted(p.name for p in new.iterdir()) == ['.lock', 'file']
+
+
+def test_a_lock_whose_file_is_removed_meanwhile(tmp_path, monkeypatch):
+  flock = lock.fcntl.flock
+
+  def slow(file, operation):
+    monkeypatch.setattr(lock.fcntl, 'flock', flock)
+    (tmp_path / '.lock').unlink()  # by a process that ends
+    flock(file, operation)
+
+  monkeypatch.setattr(lock.fcntl, 'flock', slow)
+  with lock.DirectoryLock(tmp_path):
+    assert lock.holder(tmp_path).startswith('process')
+
+
 def test_paths_are_expanded_and_stay_relative(monkeypatch, tmp_path):
   monkeypatch.setenv('HOME', str(tmp_path))
   assert files.resolve_path('~/x') == tmp_path / 'x'

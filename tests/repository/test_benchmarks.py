@@ -229,16 +229,45 @@ def test_missing_steps_are_noticed(importable):
     run.run()
 
 
-def test_all_reduces_are_counted(importable):
-  import scaling
+def test_all_reduces_are_counted_with_what_they_overlap(importable):
+  import gpu_collectives
 
   text = """
     %a = f32[3,4]{1,0} all-reduce(%x), channel_id=1
-    %b = (f32[5]{0}, bf16[2,2]{1,0}, f32[]) all-reduce-start(%y, %z, %w)
-    %c = f32[5]{0} all-reduce-done(%b)
-    %d = f32[100]{0} add(%e, %all-reduce)
+    %b = (f32[5]{0}, bf16[2,2]{1,0}, f32[]) all-reduce-start(%y, %z), channel_id=2
+    %s = f32[5]{0} all-reduce-start(%q), channel_id=3
+    %f = f32[100]{0} fusion(%e, %all-reduce), kind=kLoop
+    %g = (f32[1]{0}, f32[2]{0}) custom-call(%e)
+    %t = f32[5]{0} all-reduce-done(%s), metadata={}
+    %h = f32[5]{0} bitcast(%t)
+    ROOT %c = f32[5]{0} copy(%h)
+    %d = (f32[5]{0}, bf16[2,2]{1,0}, f32[]) all-reduce-done(%b)
   """
-  assert scaling.count_reduced(text) == (2, 4 * 12 + 4 * 5 + 2 * 4 + 4)
+  found = gpu_collectives.read_reduces(text)
+  assert found == [(4 * 12, 0), (4 * 5, 2), (4 * 5 + 2 * 4 + 4, 3)]
+  found = [gpu_collectives.Reduce(10**6, 0), gpu_collectives.Reduce(10**5, 2)]
+  row = gpu_collectives.count_row('x', found, 275_000)
+  assert row[2:] == ['2', '1,100,000', 1.0, '2', '9', '0, 2']
+
+
+def test_the_estimate_is_that_of_the_formula(importable):
+  import gpu_collectives as lib
+
+  reduces = [lib.Reduce(4_500_000, 0)] * 2
+  spent = lib.estimate(reduces, 0.037 * 989e12, 8)
+  np.testing.assert_allclose(spent, [1, 2 * 7 / 8 * 2e-5, 4e-5])
+  spent = lib.estimate(reduces, 0.037 * 989e12, 64)
+  np.testing.assert_allclose(spent, [1, 2 * 63 / 64 * 18e-5, 8e-5])
+
+
+def test_a_set_of_links_has_the_images_of_its_index(importable, tmp_path):
+  import many_images
+
+  many_images.write_large(tmp_path / 'large', 300)
+  found = many_images.open_and_read('shards', str(tmp_path / 'large'))
+  assert found['rate'] > 0 and found['first'] >= found['open']
+  row = many_images.stream(str(tmp_path / 'large'), 4, 0.0)
+  assert row['images'] == 270 and row['rows'][0][0] == 1
 
 
 def test_imports_of_train_py_are_found(importable):
@@ -269,13 +298,24 @@ def test_a_folder_is_streamed(importable, tmp_path):
   assert not program_lib.fits_on_device(streamed.train, streamed.config)
 
 
-@pytest.mark.parametrize('size', [32, 64])
-def test_scaling_has_the_width_that_is_asked_for(importable, size):
+def test_scaling_trains_small_networks_by_sgd(importable):
   import scaling
 
-  dcgan = scaling.make_experiment(size, 4, width=4)
-  assert dcgan.shape == (size, size, 3)
-  assert dcgan.config.discriminator.dcgan.width == 4
+  for name in scaling.NETWORKS:
+    built = scaling.make_experiment(name, 4)
+    assert built.shape == (8, 8, 3) and built.config.d_steps == 1
+    assert built.config.g_optimizer.name == 'sgd'
+    assert len(built.train) == scaling.EXAMPLES
+  assert built.config.penalties.reacgan.weight > 0  # of the last one
+
+
+def test_differences_of_parameters_are_relative(importable, tmp_path):
+  import scaling
+
+  for name, x in (('a', [[2.0, -4.0]]), ('b', [[2.0, -3.0]])):
+    np.savez(tmp_path / name, **{'0': np.array(x), '1': np.zeros(3)})
+  found = scaling.largest_difference(tmp_path / 'a.npz', tmp_path / 'b.npz')
+  assert found == 0.25
 
 
 def test_gpu_compares_the_same_networks(importable):

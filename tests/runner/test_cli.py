@@ -223,6 +223,11 @@ REFUSED = {
   'an empty name': (['--config='], ['config is empty']),
   'type': (['--config.batch_size=3.5'], ['batch_size', '3.5']),
   'range': (['--config.batch_size=0'], ['batch_size=0']),
+  'no value': (['--config.num_steps'], ['type --config.num_steps=VALUE']),
+  'a flag in place of a value': (
+    ['--config.data.folder.path', '--config.conditional'],
+    ['--config.data.folder.path has no value'],
+  ),
   'loss': (['--config.loss=hing'], ["'hing'", "'hinge'"]),
   'loss of several options': (
     ['--config.loss=wgan-gp'],

@@ -60,7 +60,7 @@ def test_stablehlo_of_any_batch_that_can_be_differentiated(
   assert path.name == 'points.stablehlo'
   program = jax.export.deserialize(bytearray(path.read_bytes()))
   assert program.platforms == ('cpu', 'cuda', 'tpu')
-  about = json.loads(path.with_suffix('.json').read_text())
+  about = json.loads(path.with_name('points.stablehlo.json').read_text())
   assert [x['name'] for x in about['inputs']] == ['z', 'label']
   assert about['versions']['jax'] == jax.__version__
   assert re.fullmatch(r'\d{4}-\d\d-\d\d', about['written'])

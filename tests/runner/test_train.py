@@ -152,6 +152,7 @@ def test_init_from(tmp_path, capsys):
     gan_jax.train(
       TOY, tmp_path / 'other', init_from=tmp_path / 'none', quiet=True
     )
+  assert not (tmp_path / 'other').exists()
 
 
 def test_warnings_are_printed_and_kept(tmp_path, capsys):
