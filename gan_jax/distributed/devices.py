@@ -230,6 +230,52 @@ def shard_members(
   )
 
 
+def scan_members(
+  function: Callable[..., PyTree], devices: Sequence[jax.Device], rows: int
+) -> Callable[..., tuple[PyTree, np.ndarray]]:
+  """Distributes a function of a few members at a time over devices.
+
+  Args:
+    function: function (stacked members, shared) -> results with a first axis of
+      members.
+    devices: devices of this process; their number must divide that of the
+      members.
+    rows: number of members on a device in one call, at most.
+
+  Returns:
+    Function (all members, shared) -> iterator of (results on the host, indices
+    of their members), in which each member is once.
+  """
+  mesh = Mesh(np.asarray(devices), ('members',))
+  split, whole = PartitionSpec('members'), PartitionSpec()
+
+  @functools.partial(jax.jit, static_argnums=3)
+  def compute(members, start, shared, size):
+    def local(members, start, shared):
+      take = lambda x: jax.lax.dynamic_slice_in_dim(x, start, size)
+      return function(jax.tree.map(take, members), shared)
+
+    specs = (split, whole, whole)
+    return jax.shard_map(
+      local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False
+    )(members, start, shared)
+
+  def scan(members, shared):
+    members, shared = _place(mesh, split)(members), _place(mesh, whole)(shared)
+    count = len(jax.tree.leaves(members)[0])
+    each = count // len(devices)
+    size = min(rows, each)
+    for begin in range(0, each, size):
+      start = min(begin, each - size)  # the last call repeats members
+      found = jax.device_get(compute(members, np.int32(start), shared, size))
+      places = np.arange(count).reshape(-1, each)[:, start : start + size]
+      new = np.tile(np.arange(size) >= begin - start, len(devices))
+      keep = lambda x, new=new: x[new]
+      yield jax.tree.map(keep, found), places.ravel()[new]
+
+  return scan
+
+
 def _place_state(mesh: Mesh, spec: PartitionSpec):
   """Returns the function that places a tree which is donated later."""
   place = _place(mesh, spec)

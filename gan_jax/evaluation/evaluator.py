@@ -50,6 +50,7 @@ class Evaluator:
     extractor: extractor of the features that the metrics use.
     count: number of examples to evaluate.
     seed: seed of the random parts of metrics.
+    track: progress callback, see FeatureSet.
     notes: remarks on the scores, one sentence each.
   """
 
@@ -103,8 +104,8 @@ class Evaluator:
     self.count, self._real_count = count, real_count
     self._real, self._reference_split = dict(real), reference_split
     self._options = {'devices': devices}
-    self._track = track or features.no_progress
-    self._options['track'] = self._track
+    self.track = track or features.no_progress
+    self._options['track'] = self.track
     self._store, self.seed = store, seed
     # If one metric needs all features in memory, the others use them as well.
     self._options['keep_in_memory'] = any(
@@ -161,9 +162,9 @@ class Evaluator:
     metric = METRICS[name]
     if metric.needs_labels:
       check_labels(name, fake, real)
-    key, n = jax.random.key(self.seed), min(fake.count, real.count)
-    n = min(n, metric.max_examples or n)
-    advance = self._track(f'score {name}', 1)
+    key = jax.random.key(self.seed)
+    n = compared_size(metric, fake.count, real.count)
+    advance = self.track(f'score {name}', 1)
     scores = jax.device_get(list(metric.function(fake, real, key, n)))
     advance(1)
     return scores
@@ -240,26 +241,73 @@ class Evaluator:
     for name in self.names:
       known = METRICS[name].features is False
       of = fake.other(feature_extractors.pixel_features()) if known else fake
-      rows += self._rows(name, of)
+      rows += self.evaluate_features(name, of)
     return rows
 
-  def _rows(self, name: str, fake: FeatureSet) -> list[MetricResult]:
+  def evaluate_features(
+    self, name: str, fake: FeatureSet
+  ) -> list[MetricResult]:
+    """Computes one metric of a set of examples, and adds to the notes.
+
+    Args:
+      name: name of the metric, one of `names`.
+      fake: the examples.
+
+    Returns:
+      One or more rows.
+
+    Raises:
+      ValueError: as the call.
+    """
     metric = METRICS[name]
-    split = self._split(metric)
-    of = self._real[split]
+    of = self._real[self._split(metric)]
     if isinstance(of.reference, statistics.FeatureStatistics):
       of.reference.check_dim(fake.features.shape[1])
     else:
       self._check_shapes(name, fake.source.shape, of.reference.shape)
-    real = self._reference(metric, of.reference, of)
+    real = self.real_set(name)
     found = self._score(name, fake, real)
+    return self.make_rows(
+      name, found, fake.count, metric.explain(fake, real, found)
+    )
+
+  def real_set(self, name: str) -> FeatureSet | statistics.StatisticsSet:
+    """Returns the real examples that a metric compares with.
+
+    Args:
+      name: name of the metric, one of `names`.
+    """
+    metric = METRICS[name]
+    of = self._real[self._split(metric)]
+    return self._reference(metric, of.reference, of)
+
+  def make_rows(
+    self,
+    name: str,
+    found: Sequence[Any],
+    count: int,
+    explained: Sequence[str] = (),
+  ) -> list[MetricResult]:
+    """Puts scores beside their baselines, and adds to the notes.
+
+    Args:
+      name: name of the metric, one of `names`.
+      found: its Estimates or TestResults.
+      count: number of examples that were evaluated.
+      explained: sentences on the scores.
+
+    Returns:
+      A row for each score.
+    """
+    metric = METRICS[name]
     try:
-      compared = _compare_to_baseline(fake, self._baseline(name, fake.count)[0])
+      compared = _compare_to_baseline(count, self._baseline(name, count)[0])
     except _NoBaseline as error:
       compared = [f'{metric.names[0]} has no baseline: {error}']
-    for sentence in (*metric.explain(fake, real, found), *compared):
+    for sentence in (metric.note, *explained, *compared):
       self._note(sentence)
-    counts = _as_counts(metric, ('generated', fake), ('real', real))
+    sides = ('generated', count), ('real', self.real_set(name).count)
+    counts = _as_counts(metric, *sides)
     return [
       row._replace(
         value=float(value[0]),
@@ -267,7 +315,7 @@ class Evaluator:
         p_value=_as_p_value(value),
         counts=counts | row.counts,
       )
-      for value, row in zip(found, self._baseline_rows(name, fake.count))
+      for value, row in zip(found, self._baseline_rows(name, count))
     ]
 
   def baselines(self) -> list[MetricResult]:
@@ -292,7 +340,8 @@ class Evaluator:
     counts: dict[str, Any] = {}
     try:
       fake, real, found = self._baseline(name, count)
-      counts = _as_counts(metric, ('baseline', fake), ('baseline_real', real))
+      sides = ('baseline', fake.count), ('baseline_real', real.count)
+      counts = _as_counts(metric, *sides)
     except _NoBaseline:
       found = [None] * len(metric.names)
     return [
@@ -335,24 +384,36 @@ class Evaluator:
     )
 
   def _note(self, sentence: str) -> None:
-    if sentence not in self.notes:
+    if sentence and sentence not in self.notes:
       self.notes.append(sentence)
 
 
-def _compare_to_baseline(fake: FeatureSet, baseline: FeatureSet) -> list[str]:
-  if baseline.count >= fake.count:
+def compared_size(metric: Metric, fake: int, real: int | float) -> int:
+  """Returns the number of examples of each side, where it must be equal.
+
+  Args:
+    metric: the metric.
+    fake: number of generated examples.
+    real: number of real examples; infinity for statistics.
+  """
+  n = min(fake, real)
+  return min(n, metric.max_examples or n)
+
+
+def _compare_to_baseline(count: int, baseline: FeatureSet) -> list[str]:
+  if baseline.count >= count:
     return []
   return [
     f'the baseline uses all {baseline.count:,} real examples instead of '
-    f'{fake.count:,}, and scores depend on that number (FID decreases with it)'
+    f'{count:,}, and scores depend on that number (FID decreases with it)'
   ]
 
 
 def _as_counts(
-  metric: Metric, *sides: tuple[str, FeatureSet]
-) -> dict[str, int]:
+  metric: Metric, *sides: tuple[str, int | float]
+) -> dict[str, int | float]:
   """Returns the number of examples used of each side."""
-  counts = {name: of.count for name, of in sides if of.count != math.inf}
+  counts = {name: count for name, count in sides if count != math.inf}
   if not metric.max_examples:
     return counts
   return dict.fromkeys(counts, min(*counts.values(), metric.max_examples))

@@ -19,6 +19,7 @@ _CHUNK = 512  # rows added to the moments at a time
 MAX_IN_MEMORY = (
   20_000  # largest set, in examples, whose features stay in memory
 )
+MAX_SUBSETS = 20  # disjoint subsets that a score is averaged over
 # Version of cached features; change it when the same key gives other features.
 SCHEMA = 1
 
@@ -103,10 +104,10 @@ class FeatureSet:
     """Returns the same examples under another extractor, without a cache."""
     return self._like(extractor, self._start, self.count)
 
-  def disjoint_subsets(self, size: int, limit: int = 20) -> list['FeatureSet']:
-    """Returns disjoint sets of `size` examples, at most `limit` of them."""
+  def disjoint_subsets(self, size: int) -> list['FeatureSet']:
+    """Returns disjoint sets of `size` examples, at most MAX_SUBSETS of them."""
     starts = range(self._start, len(self.source) - size + 1, size)
-    return [self._like(self.extractor, s, size) for s in starts[:limit]]
+    return [self._like(self.extractor, s, size) for s in starts[:MAX_SUBSETS]]
 
   def _like(self, extractor, start, count):
     return FeatureSet(

@@ -39,6 +39,9 @@ class Metric(NamedTuple):
     needs_all_features: whether all features of a set must be in memory.
     max_examples: for metrics that need equally many examples on both sides, the
       largest number; otherwise 0.
+    subsets: for scores that are means over subsets, (real set, n) -> the scores
+      of a subset; otherwise None.
+    note: sentence on the scores of any examples, or ''.
     explain: (generated set, real set, results of `function`) -> sentences that
       explain the scores.
   """
@@ -54,6 +57,8 @@ class Metric(NamedTuple):
   distribution: Any = None
   needs_all_features: bool = True
   max_examples: int = 0
+  subsets: Callable[[FeatureSet, int], scorers.SubsetScores] | None = None
+  note: str = ''
   explain: Callable[[FeatureSet, FeatureSet, Result], list[str]] = lambda *_: []
 
 
@@ -151,7 +156,8 @@ METRICS: dict[str, Metric] = {
     'test',
     f'{_DRAWS}, and the real set',
     max_examples=5 * _TEST_SIZE,
-    explain=scorers.explain_nearest_neighbor,
+    subsets=scorers.nearest_neighbor_subsets,
+    note=scorers.NEAREST_NEIGHBOR_NOTE,
   ),
   'intra_fd': Metric(
     scorers.intra_class_fid,
@@ -196,6 +202,7 @@ METRICS: dict[str, Metric] = {
     _DRAWS,
     features=False,
     distribution=synthetic.Gaussian,
+    subsets=scorers.gaussian_subsets,
     explain=scorers.explain_gaussian_divergence,
   ),
   'modes': Metric(
@@ -210,6 +217,7 @@ METRICS: dict[str, Metric] = {
     _DRAWS,
     features=False,
     distribution=synthetic.Mixture,
+    subsets=scorers.mixture_subsets,
   ),
   'stacked_modes': Metric(
     scorers.stacked_mnist_modes,
@@ -219,5 +227,6 @@ METRICS: dict[str, Metric] = {
     _DRAWS,
     features=False,
     distribution=stacked_data.StackedMnistModes,
+    subsets=scorers.stacked_mnist_subsets,
   ),
 }

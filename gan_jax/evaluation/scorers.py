@@ -4,10 +4,15 @@ Each takes (generated, real, key, n): two features.FeatureSet, a typed key, and
 the number of examples for metrics that need equally many on both sides. It
 returns one Estimate or TestResult for each name of its entry in the table.
 Functions named explain_... return sentences.
+
+Those named ..._subsets return the scores of a subset as a function that JAX can
+trace: metrics that are means over subsets score many members of an ensemble in
+one program (member_evaluator.py).
 """
 
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -30,44 +35,119 @@ from gan_jax.metrics import mmd as mmd_lib
 PRDC_NEAREST_K = 5
 
 
+class SubsetScores(NamedTuple):
+  """Scores of any number of examples, to be averaged over disjoint subsets.
+
+  Attributes:
+    function: function from features `[n, d]` to a tuple of scalars.
+    size: n; 0 for the number of examples that are evaluated.
+    shared: whether all subsets are compared with a single real set of their
+      size, whose sampling error is then as large as that of one subset.
+    extractor: extractor of the features; None for that of the metric.
+  """
+
+  function: Callable[[np.ndarray], Any]
+  size: int = 0
+  shared: bool = False
+  extractor: feature_extractors.FeatureExtractor | None = None
+
+
 def mean_over_subsets(
-  fake: FeatureSet,
-  scores: Callable[[np.ndarray], Any],
-  size: int = 0,
-  *,
-  shared: bool = False,
+  fake: FeatureSet, scores: SubsetScores
 ) -> list[resampling.Estimate]:
   """Computes scores of a set, with errors over independent subsets.
 
   Args:
     fake: set of examples; if its source has more examples, disjoint sets of the
       same size are evaluated as well.
-    scores: function from features `[n, d]` to a tuple of scalars.
-    size: n; 0 for the size of the set.
-    shared: whether all subsets are compared with a single real set of their
-      size, whose sampling error is then as large as that of one subset.
+    scores: scores of a subset.
 
   Returns:
     For each score, the mean and its standard error over subsets. With a single
     subset, its value and the error of a jackknife over 10 groups.
   """
-  draws = fake.disjoint_subsets(size or fake.count)
+  function = scores.function
+  draws = fake.disjoint_subsets(scores.size or fake.count)
   if len(draws) > 1:
-    values = np.array([scores(draw.features) for draw in draws])
-    spread = 1 / len(values) + (1 if shared else 0)
-    with np.errstate(invalid='ignore'):  # infinite scores have no error
-      errors = values.std(axis=0, ddof=1) * np.sqrt(spread)
-    return [
-      resampling.Estimate(*each) for each in zip(values.mean(axis=0), errors)
-    ]
+    values = np.array([function(draw.features) for draw in draws])
+    return estimates_of_subsets(values, scores.shared)
   (draw,) = draws
   return [
     resampling.jackknife(
-      lambda x, i=i: jnp.asarray(scores(x)[i]),
+      lambda x, i=i: jnp.asarray(function(x)[i]),
       draw.features,
       groups=min(10, draw.count),
     )
-    for i in range(len(scores(draw.features)))
+    for i in range(len(function(draw.features)))
+  ]
+
+
+def estimates_of_subsets(
+  values: np.ndarray, shared: bool
+) -> list[resampling.Estimate]:
+  """Computes means over subsets, and their errors.
+
+  Args:
+    values: scores of at least 2 subsets, `[..., subsets, k]`.
+    shared: as in SubsetScores.
+
+  Returns:
+    For each of the k scores, its mean and standard error, `[...]`.
+  """
+  spread = 1 / values.shape[-2] + (1 if shared else 0)
+  with np.errstate(invalid='ignore'):  # infinite scores have no error
+    errors = values.std(axis=-2, ddof=1) * np.sqrt(spread)
+  means = values.mean(axis=-2)
+  return [
+    resampling.Estimate(means[..., k], errors[..., k])
+    for k in range(values.shape[-1])
+  ]
+
+
+def values_of_subsets(
+  scores: SubsetScores, x: jax.Array, size: int
+) -> jax.Array:
+  """Computes scores of disjoint subsets, traceable by JAX.
+
+  Args:
+    scores: scores of a subset.
+    x: features of all examples, `[n, d]`.
+    size: number of examples of a subset.
+
+  Returns:
+    The k scores of each subset, `[subsets, k]` float32. With a single subset,
+    `[1 + groups, k]`: its scores, and those without each group of a jackknife.
+  """
+  # Sums of some scores are float64, which loops cannot return.
+  one = lambda x: jnp.stack(
+    [jnp.asarray(v).astype(jnp.float32) for v in scores.function(x)]
+  )
+  count = len(x) // size
+  if count > 1:
+    parts = x[: count * size].reshape(count, size, *x.shape[1:])
+    return jax.lax.map(one, parts)
+  group = np.arange(size) % min(10, size)
+  left_out = [one(x[:size][group != i]) for i in range(group.max() + 1)]
+  return jnp.stack([one(x[:size]), *left_out])
+
+
+def estimates_of_jackknife(values: np.ndarray) -> list[resampling.Estimate]:
+  """Computes the errors of the scores of a single subset.
+
+  Args:
+    values: result of values_of_subsets for a single subset,
+      `[..., 1 + groups, k]`.
+
+  Returns:
+    For each of the k scores, its value and standard error, `[...]`.
+  """
+  groups = values.shape[-2] - 1
+  with np.errstate(invalid='ignore'):
+    spread = values[..., 1:, :].var(axis=-2, dtype=np.float64)
+  errors = np.sqrt((groups - 1) * spread)
+  return [
+    resampling.Estimate(values[..., 0, k], errors[..., k])
+    for k in range(values.shape[-1])
   ]
 
 
@@ -133,21 +213,23 @@ def c2st(fake, real, key, n):
 def nearest_neighbor(fake, real, key, n):
   """Computes the leave-one-out 1-NN accuracy over generated subsets."""
   del key
+  return mean_over_subsets(fake, nearest_neighbor_subsets(real, n))
+
+
+def nearest_neighbor_subsets(real, n) -> SubsetScores:
+  """Returns the leave-one-out 1-NN accuracy of a subset."""
   reference_split = jnp.asarray(real.features[:n])
   accuracy = two_sample.nearest_neighbor_accuracy
   scores = lambda x: [accuracy(jnp.asarray(x), reference_split[: len(x)])]
-  return mean_over_subsets(fake, scores, n, shared=True)
+  return SubsetScores(scores, n, shared=True)
 
 
-def explain_nearest_neighbor(fake, real, found):
-  """Explains the scale of 1-NN accuracy."""
-  del fake, real, found
-  return [
-    '1-NN accuracy: 0.5 if generated and held-out examples are '
-    'indistinguishable, 1 if all nearest neighbors are on the same side, and '
-    'below 0.5 if generated examples lie closer to held-out ones than those to '
-    'one another, as copies of them do'
-  ]
+NEAREST_NEIGHBOR_NOTE = (
+  '1-NN accuracy: 0.5 if generated and held-out examples are '
+  'indistinguishable, 1 if all nearest neighbors are on the same side, and '
+  'below 0.5 if generated examples lie closer to held-out ones than those to '
+  'one another, as copies of them do'
+)
 
 
 def intra_class_fid(fake, real, key, n):
@@ -227,7 +309,13 @@ def _lowest_class(name, per_class, labels) -> str:
 
 def gaussian_divergence(fake, real, key, n):
   """Computes KL and Wasserstein-2 of a fitted Gaussian to the true one."""
-  del key, n
+  del key
+  return mean_over_subsets(fake, gaussian_subsets(real, n))
+
+
+def gaussian_subsets(real, n) -> SubsetScores:
+  """Returns KL and Wasserstein-2 of a Gaussian fitted to a subset."""
+  del n
   distribution = real.source.distribution
 
   def scores(x):
@@ -235,7 +323,7 @@ def gaussian_divergence(fake, real, key, n):
     sides = mean, covariance, distribution.mean, distribution.covariance
     return gaussian.kl_divergence(*sides), gaussian.wasserstein_2(*sides)
 
-  return mean_over_subsets(fake, scores)
+  return SubsetScores(scores)
 
 
 def explain_gaussian_divergence(fake, real, found):
@@ -269,16 +357,31 @@ def explain_frechet_distance(fake, real, found):
 
 def mixture_modes(fake, real, key, n):
   """Computes the modes, their share and their balance, of a known mixture."""
-  del key, n
+  del key
+  return mean_over_subsets(fake, mixture_subsets(real, n))
+
+
+def mixture_subsets(real, n) -> SubsetScores:
+  """Returns the modes of a subset, their share and their balance."""
+  del n
   distribution = real.source.distribution
   scores = lambda x: mode_coverage.mode_scores(
     x, distribution.centers, distribution.sigma
   )
-  return mean_over_subsets(fake, scores)
+  return SubsetScores(scores)
 
 
 def stacked_mnist_modes(fake, real, key, n):
   """Computes the modes of Stacked MNIST."""
-  del real, key, n
-  digits = fake.other(feature_extractors.stacked_digit_features())
-  return mean_over_subsets(digits, stacked_mnist.stacked_modes)
+  del key
+  scores = stacked_mnist_subsets(real, n)
+  return mean_over_subsets(fake.other(scores.extractor), scores)
+
+
+def stacked_mnist_subsets(real, n) -> SubsetScores:
+  """Returns the modes of a subset of Stacked MNIST."""
+  del real, n
+  return SubsetScores(
+    stacked_mnist.stacked_modes,
+    extractor=feature_extractors.stacked_digit_features(),
+  )

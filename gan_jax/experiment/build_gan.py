@@ -202,9 +202,17 @@ def compile_init(init: InitFn) -> Callable[[int], training.GANState]:
     Function from a seed to the state, on the default device.
   """
   compiled = tracing.compile_for_one_call(init)
+  return lambda seed: compiled(init_key(seed))
+
+
+def init_key(seed: int | jax.Array) -> jax.Array:
+  """Returns the key of the state at step 0.
+
+  Args:
+    seed: seed of the run, at least 0.
+  """
   # Apart from the keys of the steps, which fold in 0, 1, 2, ...
-  key = lambda seed: jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
-  return lambda seed: compiled(key(seed))
+  return jax.random.fold_in(jax.random.key(seed), 2**32 - 1)
 
 
 def abstract_state(init: InitFn) -> training.GANState:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import config as config_lib
-from gan_jax import data, training
+from gan_jax import data, tracing, training
 from gan_jax.distributed import devices as devices_lib
 from gan_jax.experiment import (
   build_gan,
@@ -68,20 +68,30 @@ class EnsembleExperiment:
     return self.base.test
 
   @property
+  def seeds(self) -> np.ndarray:
+    """Seeds of the members, `[M]` uint32: of larger ones the last 32 bits."""
+    seeds = [member.config.seed % 2**32 for member in self.members]
+    return np.array(seeds, np.uint32)
+
+  @property
   def streams(self) -> fused.RandomStreams:
-    """Sources of all randomness of the members, `[M]`."""
-    return ensemble.stack_members(
-      [fused.make_streams(member.config.seed) for member in self.members]
-    )
+    """Sources of all randomness of the members, `[M]`, as of single runs."""
+    keys = jax.vmap(jax.random.key)(self.seeds)
+    return fused.RandomStreams(keys, jnp.asarray(self.seeds))
 
   def init_state(self) -> training.GANState:
     """Returns the members' states at step 0, `[M, ...]`, as of single runs."""
-    seeds = [member.config.seed for member in self.members]
-    fresh = {seed: self.base.init_fn(seed) for seed in set(seeds)}
-    stack = jax.jit(ensemble.stack_members)
-    states = stack([fresh[seed] for seed in seeds])
-    hparams = {n: jnp.asarray(v, jnp.float32) for n, v in self.hparams.items()}
-    return states.replace(hparams=hparams)
+    base = self.base
+
+    def init(seed, hparams):
+      start = build_gan.build_init(
+        base.gan, base.config, base.shape, hparams, base.label_spec
+      )
+      return start(build_gan.init_key(seed))
+
+    hparams = {n: np.asarray(v, np.float32) for n, v in self.hparams.items()}
+    members = tracing.compile_for_one_call(ensemble.map_members(init))
+    return members(self.seeds, hparams)
 
   def abstract_state(self) -> training.GANState:
     """Returns the shapes and types of the states, without computing them."""

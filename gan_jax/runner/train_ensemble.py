@@ -12,14 +12,13 @@ from gan_jax import config as config_lib
 from gan_jax import experiment as experiment_lib
 from gan_jax import sampling
 from gan_jax.distributed import watchdog
-from gan_jax.evaluation import feature_cache, results
+from gan_jax.evaluation import feature_cache, member_evaluator, results
 from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
 from gan_jax.io import checkpoint, files, jsonl, trackers
-from gan_jax.metrics import checks
 from gan_jax.report import audio, images, sweep_plots, tables
 from gan_jax.runner import console, loop, meters
 from gan_jax.runner import report as report_lib
-from gan_jax.sampling import sampler, standing_stats
+from gan_jax.sampling import standing_stats
 from gan_jax.training import ensemble as ensemble_lib
 
 MEMBERS_FILE = 'members.json'
@@ -41,8 +40,7 @@ class EnsembleEvaluator:
   """Scores each member as if it were a run by itself.
 
   Attributes:
-    evaluator: computes the scores of one member.
-    notes: notes on the last scores; a note on some members names them.
+    evaluator: computes the scores of a member by itself.
   """
 
   def __init__(
@@ -59,16 +57,26 @@ class EnsembleEvaluator:
     Raises:
       ValueError: if a metric of the config cannot be computed.
     """
-    self.notes: list[str] = []
-    self.evaluator = ensemble.base.make_evaluator(
+    base, config = ensemble.base, ensemble.config
+    self.evaluator = base.make_evaluator(
       store=feature_cache.default_feature_cache(), track=track
     )
     self._ensemble = ensemble
     self._take_member = jax.jit(ensemble_lib.take_member)
-    self._sample_indices = sampler.make_indexed_sampler(
-      ensemble.base.gan, ensemble.devices[:1], ensemble.base.labels
+    self._members = member_evaluator.MemberEvaluator(
+      self.evaluator,
+      base.gan,
+      base.labels,
+      shape=ensemble.shape,
+      count=results.num_samples_needed(config.eval.num_samples),
+      devices=ensemble.devices,
+      backend=config.ensemble.backend,
     )
-    self._count = results.num_samples_needed(ensemble.config.eval.num_samples)
+
+  @property
+  def notes(self) -> list[str]:
+    """Notes on the last scores; a note on some members names them."""
+    return self._members.notes
 
   def weights(self, state: Any, index: int) -> Any:
     """Returns the EMA weights of a member, for evaluation."""
@@ -80,32 +88,9 @@ class EnsembleEvaluator:
 
   def __call__(self, state: Any, step: int) -> Scores:
     """Scores every member; None stands for those that diverged."""
-    lost, noted = set(diverged_members(state, step)), {}
-    count, scores = len(self._ensemble.members), []
-    for index in range(count):
-      scores.append(None if index in lost else self._score(state, index))
-      for note in self.evaluator.notes if scores[-1] else ():
-        noted.setdefault(note, []).append(index)
-    live = sum(rows is not None for rows in scores)
-    self.notes = [
-      note if len(of) == live else f'member {", ".join(map(str, of))}: {note}'
-      for note, of in noted.items()
-    ]
-    return scores
-
-  def _score(self, state, index):
-    source = sampler.GeneratedSource(
-      self._sample_indices,
-      self.weights(state, index),
-      self._ensemble.shape,
-      self._count,
-      seed=1,
-      label=sampling.label_fn(self._ensemble.base.gan)(np.arange(self._count)),
-    )
-    try:
-      return self.evaluator(source)
-    except checks.NonFiniteError:  # its state is finite, its samples are not
-      return None
+    live = np.ones(len(self._ensemble.members), bool)
+    live[diverged_members(state, step)] = False
+    return self._members(state.ema, live)
 
 
 class EnsembleLogger:

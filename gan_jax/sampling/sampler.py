@@ -43,7 +43,7 @@ def make_indexed_sampler(
 
   @jax.jit
   def sample(weights, key, psi, indices, label):
-    z, noise_keys = _draws(gan, key, indices)
+    z, noise_keys = draw_latents(gan, key, indices)
     return _generate(gan, weights, z, label, psi, noise_keys)
 
   def draw_at(weights, indices, *, seed=0, label=None, psi=None):
@@ -73,8 +73,19 @@ def _generate(gan, weights, z, label, psi, noise_keys) -> jax.Array:
   return training.make_synthesis_fn(gan)(weights, w, noise_keys)
 
 
-def _draws(gan: training.GAN, key: Any, indices: Any) -> tuple[Any, Any]:
-  """Returns the latents of samples, and the keys of their noise."""
+def draw_latents(
+  gan: training.GAN, key: Any, indices: Any
+) -> tuple[jax.Array, jax.Array]:
+  """Returns the latents of samples, and the keys of their noise.
+
+  Args:
+    gan: the GAN.
+    key: typed key of the seed.
+    indices: indices of the samples, `[n]`.
+
+  Returns:
+    Latents `[n, Z]`, and typed keys `[n]`.
+  """
   keys = prng.per_example_keys(key, indices)
   fold = lambda key: jax.random.fold_in(key, _NOISE)
   return gan.latent_fn(keys, gan.latent_dim), jax.vmap(fold)(keys)
@@ -241,7 +252,7 @@ class Sampler:
   def _latents(self) -> Callable[..., np.ndarray]:
     def run(weights, key, indices):
       del weights
-      return _draws(self.gan, key, indices)[0]
+      return draw_latents(self.gan, key, indices)[0]
 
     return self._compiled(run)
 
@@ -250,7 +261,7 @@ class Sampler:
     mapping = training.make_mapping_fn(self.gan)
 
     def run(weights, key, indices, label):
-      return mapping(weights, _draws(self.gan, key, indices)[0], label)
+      return mapping(weights, draw_latents(self.gan, key, indices)[0], label)
 
     return self._compiled(run)
 
@@ -258,7 +269,7 @@ class Sampler:
   def _from_latents(self) -> Callable[..., np.ndarray]:
     def run(weights, whole, latents, indices, label):
       key, psi = whole
-      keys = None if key is None else _draws(self.gan, key, indices)[1]
+      keys = None if key is None else draw_latents(self.gan, key, indices)[1]
       return _generate(self.gan, weights, latents, label, psi, keys)
 
     return self._compiled(run)
@@ -268,7 +279,7 @@ class Sampler:
     synthesis = training.make_synthesis_fn(self.gan)
 
     def run(weights, key, styles, indices):
-      keys = None if key is None else _draws(self.gan, key, indices)[1]
+      keys = None if key is None else draw_latents(self.gan, key, indices)[1]
       return synthesis(weights, styles, keys)
 
     return self._compiled(run)

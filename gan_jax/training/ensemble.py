@@ -5,7 +5,7 @@ states of all members are stacked along a first axis, and the program of a
 single run (fused.fuse_steps) is vectorized over it.
 """
 
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,41 @@ def stacked_member_shapes(one: PyTree, count: int) -> PyTree:
   )
 
 
+def choose_backend(backend: str = '') -> str:
+  """Returns how members are computed, see `vectorize_members`.
+
+  Args:
+    backend: 'vmap' or 'map'; '' for 'map' on CPU and 'vmap' elsewhere.
+
+  Raises:
+    ValueError: if `backend` is none of these.
+  """
+  backend = backend or ('map' if jax.default_backend() == 'cpu' else 'vmap')
+  if backend not in BACKENDS:
+    raise ValueError(f'backend={backend!r}: choose one of {BACKENDS}')
+  return backend
+
+
+def map_members(
+  function: Callable[..., PyTree], backend: str = ''
+) -> Callable[..., PyTree]:
+  """Vectorizes a function of one member over the first axis of its arguments.
+
+  Args:
+    function: function of trees of arrays.
+    backend: as for vectorize_members.
+
+  Returns:
+    The function of stacked trees, whose results are stacked.
+
+  Raises:
+    ValueError: if `backend` is none of these.
+  """
+  if choose_backend(backend) == 'vmap':
+    return jax.vmap(function)
+  return lambda *stacked: jax.lax.map(lambda member: function(*member), stacked)
+
+
 def vectorize_members(run: FusedSteps, backend: str = '') -> FusedSteps:
   """Vectorizes a single-run program over ensemble members.
 
@@ -55,14 +90,10 @@ def vectorize_members(run: FusedSteps, backend: str = '') -> FusedSteps:
   Raises:
     ValueError: if `backend` is none of these.
   """
-  backend = backend or ('map' if jax.default_backend() == 'cpu' else 'vmap')
-  if backend not in BACKENDS:
-    raise ValueError(f'backend={backend!r}: choose one of {BACKENDS}')
-  if backend == 'vmap':
-    return jax.vmap(run, in_axes=(0, None, 0, None))
+  choose_backend(backend)  # or raises, before anything is traced
 
-  def one_by_one(states: GANState, feed, streams: RandomStreams, count):
-    member = lambda x: run(x[0], feed, x[1], count)
-    return jax.lax.map(member, (states, streams))
+  def run_all(states: GANState, feed, streams: RandomStreams, count):
+    member = lambda state, own: run(state, feed, own, count)
+    return map_members(member, backend)(states, streams)
 
-  return one_by_one
+  return run_all
