@@ -1,4 +1,4 @@
-"""Convolution and transposed convolution, with own gradients on CPU.
+"""Convolution and transposed convolution, with own gradients.
 
 XLA's CPU backend runs some convolution gradients far below the speed of the
 forward pass: the weight gradient of a transposed convolution 20 times slower,
@@ -18,16 +18,20 @@ over the groups.
 Under vmap over kernels (ensemble members) XLA would use a grouped convolution,
 several times slower than a loop; here it is a loop.
 
-On GPU and TPU these functions are XLA's own convolutions and gradients. On CPU,
-JAX does not support forward-mode differentiation (`jax.jvp`, `jax.jacfwd`) of
-them, as for every `custom_vjp`; pass `own_gradients=False`, or use the context
-`plain_convolutions`, which is also for programs that other platforms run.
+On GPU they call XLA's convolutions in the forms that it maps to cuDNN without
+transposing arrays; otherwise the weight gradient of a transposed convolution
+would not be one. On TPU these functions are XLA's own convolutions and gradients.
+
+On CPU and GPU, JAX does not support forward-mode differentiation (`jax.jvp`,
+`jax.jacfwd`) of them, as for every `custom_vjp`; pass `own_gradients=False`, or
+use the context `plain_convolutions`, which is also for programs that other
+platforms run.
 
 Images are NHWC, kernels HWIO, both floating point.
 """
 
 import functools
-from typing import ContextManager, NamedTuple
+from typing import Callable, ContextManager, NamedTuple
 
 import chex
 import jax
@@ -110,6 +114,30 @@ def _raw_weight_gradient(geometry: _Geometry, x: Array, dy: Array) -> Array:
   return gradient.transpose(1, 2, 0, 3)
 
 
+def _gpu_weight_gradient(geometry: _Geometry, x: Array, dy: Array) -> Array:
+  """Computes the weight gradient in the form of cuDNN's.
+
+  XLA takes a convolution for a weight gradient only if dy is larger than the
+  kernel. Otherwise it calls a forward convolution over examples as channels,
+  for which it transposes x, dy and the result. Zeros around dy avoid that.
+  """
+  zeros = [
+    (k - n) // 2 + 1 if k >= n and k > 1 else 0
+    for k, n in zip(geometry.kernel, geometry.out)
+  ]
+  padding = tuple(
+    (low + n * s, high + n * s)
+    for (low, high), n, s in zip(geometry.padding, zeros, geometry.stride)
+  )
+  dy = jnp.pad(dy, ((0, 0), *((n, n) for n in zeros), (0, 0)))
+  convolve = functools.partial(
+    _raw_convolve, geometry._replace(padding=padding), x
+  )
+  shape = (*geometry.kernel, x.shape[3], dy.shape[3])
+  kernel = jax.ShapeDtypeStruct(shape, x.dtype)
+  return jax.linear_transpose(convolve, kernel)(dy)[0]
+
+
 def _saves(geometry: _Geometry, dtype, channels: tuple[int, ...]) -> bool:
   """Returns whether winograd applies, is faster and is accurate enough."""
   fits = geometry.kernel == (4, 4) and geometry[3:] == _HALVING
@@ -162,45 +190,67 @@ def _looped(function, geometry: _Geometry):
   return sequential_vmap(functools.partial(function, geometry))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _convolve(geometry, x, kernel):
-  return _looped(_fast_convolve, geometry)(x, kernel)
+class _Triple(NamedTuple):
+  """Three functions of a geometry and two arrays, each linear in both.
+
+  Attributes:
+    convolve: (geometry, x, kernel) -> y.
+    input_gradient: (geometry, dy, kernel) -> dx, the transposed convolution.
+    weight_gradient: (geometry, x, dy) -> dkernel.
+  """
+
+  convolve: Callable[[_Geometry, Array, Array], Array]
+  input_gradient: Callable[[_Geometry, Array, Array], Array]
+  weight_gradient: Callable[[_Geometry, Array, Array], Array]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _input_gradient(geometry, dy, kernel):
-  return _looped(_fast_input_gradient, geometry)(dy, kernel)
+def _close(raw: _Triple) -> _Triple:
+  """Defines the gradients of each function by the other two."""
+  convolve, input_gradient, weight_gradient = (
+    jax.custom_vjp(function, nondiff_argnums=(0,)) for function in raw
+  )
+
+  def define(function, backward):
+    function.defvjp(lambda g, a, b: (function(g, a, b), (a, b)), backward)
+
+  define(
+    convolve,
+    lambda geometry, saved, dy: (
+      input_gradient(geometry, dy, saved[1]),
+      weight_gradient(geometry, saved[0], dy),
+    ),
+  )
+  define(
+    input_gradient,
+    lambda geometry, saved, dx: (
+      convolve(geometry, dx, saved[1]),
+      weight_gradient(geometry, dx, saved[0]),
+    ),
+  )
+  define(
+    weight_gradient,
+    lambda geometry, saved, dkernel: (
+      input_gradient(geometry, saved[1], dkernel),
+      convolve(geometry, saved[0], dkernel),
+    ),
+  )
+  return _Triple(convolve, input_gradient, weight_gradient)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _weight_gradient(geometry, x, dy):
-  return _looped(_fast_weight_gradient, geometry)(x, dy)
+def _in_loop(function):
+  """Returns the function, which is a loop under vmap."""
+  return lambda geometry, a, b: _looped(function, geometry)(a, b)
 
 
-_convolve.defvjp(
-  lambda geometry, x, kernel: (_convolve(geometry, x, kernel), (x, kernel)),
-  lambda geometry, saved, dy: (
-    _input_gradient(geometry, dy, saved[1]),
-    _weight_gradient(geometry, saved[0], dy),
-  ),
+_FAST = _close(
+  _Triple(
+    _in_loop(_fast_convolve),
+    _in_loop(_fast_input_gradient),
+    _in_loop(_fast_weight_gradient),
+  )
 )
-_input_gradient.defvjp(
-  lambda geometry, dy, kernel: (
-    _input_gradient(geometry, dy, kernel),
-    (dy, kernel),
-  ),
-  lambda geometry, saved, dx: (
-    _convolve(geometry, dx, saved[1]),
-    _weight_gradient(geometry, dx, saved[0]),
-  ),
-)
-_weight_gradient.defvjp(
-  lambda geometry, x, dy: (_weight_gradient(geometry, x, dy), (x, dy)),
-  lambda geometry, saved, dkernel: (
-    _input_gradient(geometry, saved[1], dkernel),
-    _convolve(geometry, saved[0], dkernel),
-  ),
-)
+_GPU = _close(_Triple(_raw_convolve, _raw_input_gradient, _gpu_weight_gradient))
+_XLA = _Triple(_raw_convolve, _raw_input_gradient, _raw_weight_gradient)
 
 
 def _check(x: Array, kernel: Array, channel_axis: int, groups: int = 1) -> None:
@@ -230,7 +280,9 @@ def _per_axis(stride: Stride, padding: Padding):
 def _convolve_groups(geometry: _Geometry, x: Array, kernel: Array, groups: int):
   """Convolves each group of channels by its own kernel."""
   apart = lambda a: jnp.stack(jnp.split(a, groups, axis=3))
-  y = jax.vmap(functools.partial(_convolve, geometry))(apart(x), apart(kernel))
+  y = jax.vmap(functools.partial(_FAST.convolve, geometry))(
+    apart(x), apart(kernel)
+  )
   return jnp.moveaxis(y, 0, 3).reshape(*y.shape[1:4], -1)
 
 
@@ -265,6 +317,13 @@ def uses_own_gradients(choice: bool | None) -> bool:
   return jax.default_backend() == 'cpu' and not is_plain()
 
 
+def _choose_triple(own_gradients: bool | None) -> _Triple:
+  if uses_own_gradients(own_gradients):
+    return _FAST
+  is_gpu = jax.default_backend() == 'gpu' and not is_plain()
+  return _GPU if own_gradients is None and is_gpu else _XLA
+
+
 def convolve(
   x: Array,
   kernel: Array,
@@ -283,8 +342,8 @@ def convolve(
     padding: number of pixels of zeros on each of the four sides, or
       ((top, bottom), (left, right)).
     groups: number of groups of channels, each of which has its own kernels.
-    own_gradients: whether to use the hand-written gradients instead of XLA's;
-      None uses them on CPU only.
+    own_gradients: whether to use the hand-written gradients of CPU; False for
+      those of XLA, None for those of the platform.
 
   Returns:
     Images, `[N, (H + 2 padding - kh) // stride + 1, ..., O]`.
@@ -307,8 +366,7 @@ def convolve(
       f'of {window}'
     )
   geometry = _Geometry(size, out, window, stride, padding)
-  own = uses_own_gradients(own_gradients)
-  if groups > 1 and own:
+  if groups > 1 and uses_own_gradients(own_gradients):
     return _convolve_groups(geometry, x, kernel, groups)
   if groups > 1:
     return jax.lax.conv_general_dilated(
@@ -319,7 +377,7 @@ def convolve(
       dimension_numbers=_DIMENSIONS,
       feature_group_count=groups,
     )
-  return (_convolve if own else _raw_convolve)(geometry, x, kernel)
+  return _choose_triple(own_gradients).convolve(geometry, x, kernel)
 
 
 def convolve_transpose(
@@ -340,8 +398,8 @@ def convolve_transpose(
       one for each axis.
     padding: padding of that convolution, the number of pixels cropped on each
       side, or ((top, bottom), (left, right)).
-    own_gradients: whether to use the hand-written gradients instead of XLA's;
-      None uses them on CPU only.
+    own_gradients: whether to use the hand-written gradients of CPU; False for
+      those of XLA, None for those of the platform.
 
   Returns:
     Images, `[N, (H - 1) stride + kh - 2 padding, ..., O]`.
@@ -362,5 +420,5 @@ def convolve_transpose(
       f'kernel of {window}'
     )
   geometry = _Geometry(size, out, window, stride, padding)
-  own = uses_own_gradients(own_gradients)
-  return (_input_gradient if own else _raw_input_gradient)(geometry, x, kernel)
+  transposed = _choose_triple(own_gradients).input_gradient
+  return transposed(geometry, x, kernel)

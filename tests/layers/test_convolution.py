@@ -1,5 +1,7 @@
 """Convolutions that own their gradients, against XLA's."""
 
+from unittest import mock
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -63,6 +65,45 @@ def test_value_and_gradients_of_both_orders(function, case):
   for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(xla)):
     chex.assert_equal_shape([a, b])
     np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
+
+
+def derivatives(function, **options):
+  """Returns the function of x and kernel: value, gradients, their gradients."""
+  run = lambda x, k: jnp.tanh(function(x, k, **options)).sum()
+  norm = lambda x, k: jnp.square(jax.grad(run)(x, k)).sum()
+  return lambda x, k: (
+    function(x, k, **options),
+    jax.grad(run, (0, 1))(x, k),
+    jax.grad(norm, (0, 1))(x, k),
+  )
+
+
+@pytest.mark.parametrize('function', FUNCTIONS)
+@pytest.mark.parametrize('geometry', GEOMETRIES[::2])
+def test_gradients_of_gpu(function, geometry):
+  size, stride, padding, *shape = geometry
+  x, kernel = operands(function, size, *shape)
+  kernel /= x.shape[-1] ** 0.5
+  options = dict(stride=stride, padding=padding)
+  with mock.patch.object(jax, 'default_backend', lambda: 'gpu'):
+    found = jax.jit(derivatives(function, **options))(x, kernel)
+  xla = derivatives(function, own_gradients=False, **options)
+  for a, b in zip(*map(jax.tree.leaves, (found, jax.jit(xla)(x, kernel)))):
+    np.testing.assert_allclose(a, b, atol=3e-6 * np.abs(b).max())
+
+
+@pytest.mark.parametrize('function', FUNCTIONS)
+def test_gpu_slides_more_pixels_than_the_kernel_for_weight_gradients(function):
+  def padded(image):
+    x, kernel = operands(function, 4, image, image)
+    run = lambda k: function(x, k, stride=2, padding=1).sum()
+    with mock.patch.object(jax, 'default_backend', lambda: 'gpu'):
+      jaxpr = str(jax.make_jaxpr(jax.grad(run))(kernel))
+    return {side for side in (6, 10) if f'f32[3,{side},{side},' in jaxpr}
+
+  transposed = function is convolution.convolve_transpose
+  assert padded(4 if transposed else 8) == {6}
+  assert padded(8 if transposed else 16) == set()
 
 
 def products(function, x, kernel, **options):
