@@ -6,7 +6,8 @@ so that only one batch of features is in memory.
 """
 
 import functools
-from typing import Iterator, NamedTuple, Sequence
+import itertools
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 import chex
 import jax
@@ -17,6 +18,10 @@ from gan_jax import tracing
 from gan_jax.metrics import checks, resampling
 
 Array = jax.Array
+
+# Sets of fewer examples per feature are compared in the space that they span.
+_FEW = 0.25
+_MARGIN = 8  # more directions than the examples have, against rounding
 
 
 class Moments(NamedTuple):
@@ -186,9 +191,62 @@ def frechet_from_moments(first: Moments, second: Moments) -> Array:
   Raises:
     ValueError: if a set has fewer than 2 examples, or numbers are not finite.
   """
-  return frechet_distance(
-    first.mean, covariance(first), second.mean, covariance(second)
-  )
+  (value,) = _distances(first, second)
+  checks.check_score('the Frechet distance', value, *first, *second)
+  return value
+
+
+def _span(first: Moments, second: Moments) -> Array | None:
+  """Returns a basis of the space that the examples of the smaller set span.
+
+  The range of a matrix of known rank is that of its product with random
+  vectors. If one of two covariances vanishes outside of a space, the product of
+  both has all of its eigenvalues but zeros within it.
+
+  Returns:
+    Orthonormal columns, `[d, n]`; None if n would not be far below d, or if the
+    moments are traced.
+
+  References:
+    Halko et al., Finding Structure with Randomness, 2011, algorithm 4.1.
+  """
+  if tracing.is_traced(first, second):
+    return None
+  smaller = min(first, second, key=lambda moments: float(moments.count))
+  dim, count = len(smaller.mean), int(smaller.count)
+  if count > _FEW * dim:
+    return None
+  draws = np.random.default_rng(0).normal(size=(dim, count + _MARGIN))
+  (scatter,) = _to_float64(smaller.scatter)
+  return jnp.linalg.qr(scatter @ draws)[0]
+
+
+@jax.jit
+def _project(basis, covariance):
+  """Returns a covariance within a basis, and its trace outside of it."""
+  within = basis.T @ covariance @ basis
+  return within, jnp.trace(covariance) - jnp.trace(within)
+
+
+def _distances(
+  reference: Moments, whole: Moments, parts: Iterable[Moments] = ()
+) -> list[Array]:
+  """Computes the distances of a set, and of parts of it, to a reference."""
+
+  def gaussian(moments):
+    mean, spread = _to_float64(moments.mean, covariance(moments))
+    if basis is None:
+      return mean, spread, 0.0
+    return mean, *_project(basis, spread)
+
+  with jax.enable_x64(True):
+    basis = _span(reference, whole)
+    mean, spread, outside = gaussian(reference)
+    root = _root(mean, spread)
+    return [
+      _distance(*root, *within) + outside + rest
+      for *within, rest in map(gaussian, itertools.chain([whole], parts))
+    ]
 
 
 def _to_float64(*arrays):
@@ -261,10 +319,6 @@ def frechet_jackknife(
     raise ValueError(f'{len(groups)} groups: must be at least 2 for an error')
   union = functools.reduce(add_moments, groups)
   with jax.enable_x64(True):
-    root = _root(*_to_float64(reference.mean, covariance(reference)))
-    value, *left_out = [
-      _distance(*root, *_to_float64(moments.mean, covariance(moments)))
-      for moments in (union, *leave_one_out(groups))
-    ]
+    value, *left_out = _distances(reference, union, leave_one_out(groups))
     error = resampling.jackknife_error(jnp.stack(left_out))
   return resampling.Estimate(value, error)

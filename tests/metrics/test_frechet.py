@@ -1,5 +1,6 @@
 """The Frechet distance, on Gaussians whose distance is known."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -88,6 +89,21 @@ def test_frechet_distance_of_rank_deficient_samples():
   x, y = draw(0, 50, 200), 0.5 + 2 * draw(1, 60, 200)
   found = frechet.frechet_from_moments(moments_of(x), moments_of(y))
   np.testing.assert_allclose(found, nuclear(x, y), rtol=1e-7)
+
+
+@pytest.mark.parametrize('counts', [(12, 400), (400, 12), (12, 12)])
+def test_few_examples_are_compared_in_the_space_that_they_span(counts):
+  x, y = (3 + (i + 1) * draw(i, n, 200) for i, n in enumerate(counts))
+  groups, reference = [moments_of(x[i::4]) for i in range(4)], moments_of(y)
+  value, error = frechet.frechet_jackknife(groups, reference)
+  left_out = [
+    nuclear(np.delete(x, slice(i, None, 4), axis=0), y) for i in range(4)
+  ]
+  np.testing.assert_allclose(value, nuclear(x, y), rtol=1e-7)
+  expected = np.sqrt(3 / 4 * np.square(left_out - np.mean(left_out)).sum())
+  np.testing.assert_allclose(error, expected, rtol=1e-6)
+  with jax.enable_x64(True):
+    assert frechet._span(reference, groups[0]).shape[1] < 25
 
 
 @pytest.mark.slow
