@@ -31,13 +31,13 @@ BATCH = 64  # images of a GPU
 COUNT = 8  # GPUs of the program
 LARGE = 2**16  # bytes from which an all-reduce is one of gradients
 NETWORKS = ('DCGAN-32', 'DCGAN-64', 'SNGAN-32', 'BigGAN-32')
-# Share of the bfloat16 peak that DCGAN-64 has reached on one H200, at 25,152
-# images/s in batches of 64; assumed for the other networks.
-SHARE = 0.037
+# Images per second of DCGAN-64, in batches of 64 on one H200, as
+# benchmarks/gpu.py measured them. Others are assumed to take as long per FLOP.
+MEASURED = 25_152
 LATENCY = 20e-6  # assumed seconds of an all-reduce of 8 GPUs, beside its bytes
 COUNTS = (8, 64, 256, 1024)
-# Published bytes per second that a GPU sends, and its peak: docs/scaling.md.
-NVLINK, INFINIBAND, PEAK = 450e9, 50e9, 989e12
+# Published bytes per second that a GPU sends: docs/scaling.md.
+NVLINK, INFINIBAND = 450e9, 50e9
 
 
 _INSTRUCTION = re.compile(
@@ -129,22 +129,22 @@ def count_flops(name: str) -> float:
 
 
 def estimate(
-  reduces: list[Reduce], flops: float, count: int
+  reduces: list[Reduce], seconds: float, count: int
 ) -> tuple[float, float, float]:
   """Estimates the seconds of a step on many GPUs.
 
   Args:
     reduces: its all-reduces.
-    flops: FLOPs of one GPU.
+    seconds: seconds of the step on one GPU alone.
     count: number of GPUs.
 
   Returns:
-    Seconds of arithmetic, of bytes, and of latency.
+    Seconds of the step alone, of bytes, and of latency.
   """
   rate = NVLINK if count <= COUNT else INFINIBAND
   sent = 2 * (count - 1) / count * sum(r.nbytes for r in reduces)
   latency = LATENCY * max(1.0, math.log2(count) / math.log2(COUNT))
-  return flops / (PEAK * SHARE), sent / rate, latency * len(reduces)
+  return seconds, sent / rate, latency * len(reduces)
 
 
 def count_row(name: str, reduces: list[Reduce], parameters: int) -> list:
@@ -182,16 +182,18 @@ def main() -> None:
     os.environ['XLA_FLAGS'] = f'{flag} {os.environ.get("XLA_FLAGS", "")}'
   gpu_program.compile_without_gpu()
   counts, estimates = [], []
+  per_flop = BATCH / MEASURED / count_flops('DCGAN-64')
   for name in options.only:
     print(f'compiling {name}', file=sys.stderr, flush=True)
     text, built = compile_step(name, options.target)
-    reduces, flops = read_reduces(text), count_flops(name)
+    reduces = read_reduces(text)
+    seconds = per_flop * count_flops(name)
     state = built.abstract_state()
     players = [p.params for p in (state.generator, state.discriminator)]
     size = sum(x.size for x in jax.tree.leaves(players))
     counts.append(count_row(name, reduces, size))
     for count in COUNTS:
-      cells = estimate(reduces, flops, count)
+      cells = estimate(reduces, seconds, count)
       estimates.append(
         [f'{name}, {count:,} GPUs', *(1e3 * x for x in cells)]
         + [100 * cells[0] / sum(cells)]
@@ -209,7 +211,7 @@ def main() -> None:
   print(f'\n{turns.table(header, counts)}')
   header = (
     'estimate',
-    'arithmetic, ms',
+    'step alone, ms',
     'bytes, ms',
     'latency, ms',
     'efficiency, %',

@@ -14,6 +14,7 @@ benchmarks/gpu_collectives.py. Takes about five minutes on two cores.
 import argparse
 import concurrent.futures
 import functools
+import os
 import socket
 import sys
 import tempfile
@@ -238,6 +239,9 @@ def serve(options) -> None:
   """Serves the requests of the parent process."""
   xla_setup.configure_cpu()
   if options.processes > 1:
+    # Collectives of several processes print lines of their own.
+    sys.stdout = os.fdopen(os.dup(1), 'w')
+    os.dup2(2, 1)
     distributed.initialize(
       f'localhost:{options.port}', options.processes, options.process
     )

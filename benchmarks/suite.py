@@ -52,6 +52,8 @@ BENCHMARKS = (
   Benchmark('gpu', torch=True),
   Benchmark('feed'),
   Benchmark('scaling', 'scaling.md'),
+  Benchmark('gpu_collectives', 'scaling.md', always=False),  # jax[cuda13]
+  Benchmark('many_images', 'scaling.md', always=False),  # 5 GB of disk
   Benchmark('scores'),
   Benchmark('inception', torch=True, always=False),  # needs --weights
 )

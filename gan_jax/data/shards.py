@@ -28,7 +28,7 @@ MAX_IMAGE_BYTES = 2**27  # several are in memory
 PLACE = np.dtype(
   [('shard', '<u4'), ('offset', '<u8'), ('size', '<u4'), ('label', '<i4')]
 )
-_AT_A_TIME = 2**20  # places
+_AT_A_TIME = 2**18  # places
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,9 +207,14 @@ class Split:
         f'{size} example(s): a division into splits needs at least 2'
       )
     held_out = min(max(1, round(size * fraction)), size - 1)
-    self._size = size
+    self._size, self._fraction = size, fraction
+    self._other = 'train' if split == 'test' else 'test'
     self._start = 0 if split == 'test' else held_out
     self._stop = held_out if split == 'test' else size
+
+  def other(self) -> 'Split':
+    """Returns the other split."""
+    return Split(self._size, self._other, self._fraction)
 
   def __len__(self) -> int:
     return self._stop - self._start
@@ -225,6 +230,11 @@ class Split:
         f'0 to {len(self) - 1}'
       )
     return shuffle.permuted_index(0, 0, self._start + positions, self._size)
+
+
+def _parts(x: np.ndarray) -> list[np.ndarray]:
+  """Cuts an array into views of a limited size."""
+  return [x[i : i + _AT_A_TIME] for i in range(0, len(x), _AT_A_TIME)]
 
 
 class Decode(Protocol):
@@ -288,13 +298,20 @@ class ShardSource:
     if not self._has_labels:
       return ()
     counts = np.zeros(class_lib.MAX_CLASS + 1, np.int64)
-    for start in range(0, len(self), _AT_A_TIME):
-      positions = np.arange(start, min(start + _AT_A_TIME, len(self)))
-      labels = self._found.places['label'][self._chosen[positions]]
-      class_lib.shares_of(labels, len(self.class_names))  # checks them
-      counts += np.bincount(labels, minlength=len(counts))
+    # Those of all images but the other split's, which are read in their order.
+    for places in _parts(self._found.places):
+      counts += self._count(places)
+    other = self._chosen.other()
+    for positions in _parts(np.arange(len(other))):
+      counts -= self._count(self._found.places[other[positions]])
     number = len(self.class_names) or int(np.flatnonzero(counts)[-1]) + 1
     return tuple((counts[:number] / len(self)).tolist())
+
+  def _count(self, places: np.ndarray) -> np.ndarray:
+    """Counts the classes of images, and checks them."""
+    labels = np.ascontiguousarray(places['label'])
+    class_lib.shares_of(labels, len(self.class_names))
+    return np.bincount(labels, minlength=class_lib.MAX_CLASS + 1)
 
   @property
   def classes(self) -> int:
