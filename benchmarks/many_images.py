@@ -19,7 +19,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -38,7 +37,8 @@ SIDE = 8  # pixels
 BATCH = 64
 SHARDS = 100  # of the large set
 CLASSES = 1000
-KINDS = ('directory', 'zip', 'shards', 'mapped array')
+SMALL = 16
+Counts = tuple[int, int]  # images of a set, and of a directory
 
 
 # ---- What is read.
@@ -112,6 +112,14 @@ def write_large(root: pathlib.Path, count: int) -> None:
   about.write_text(json.dumps(json.loads(about.read_text()) | changes))
 
 
+KINDS = {
+  'directory': (write_directory, 'directory'),
+  'zip': (write_zip, 'set.zip'),
+  'shards': (write_shards, 'shards'),
+  'mapped array': (write_array, 'array.py'),
+}
+
+
 # ---- How it is read, each in a process of its own.
 
 
@@ -122,29 +130,34 @@ def spec_of(kind: str, where: str) -> dict:
   return {'name': 'folder', 'path': where, 'size': SIDE, 'memory_mb': 0}
 
 
-def open_and_read(kind: str, where: str) -> dict[str, float]:
-  """Opens the training split, and reads batches; returns what it took."""
+def open_and_read(kind: str, where: str, small: str) -> dict[str, float]:
+  """Opens the training split, and reads batches; returns what it took.
+
+  Args:
+    kind: one of KINDS.
+    where: path of the set.
+    small: path of a small one, which is opened before, so that imports do not
+      count.
+  """
+  sources: list[data.Source] = []
+  source = data.make_source(spec_of(kind, small))
+  source[np.arange(2)]
   memory.reset_peak()
   before = memory.resident_mib()
-  opened = turns.timed(lambda: None)
-  start = time.perf_counter()
-  source = data.make_source(spec_of(kind, where))
-  seconds = time.perf_counter() - start
-  source[shuffle.batch_indices(0, 0, len(source), BATCH)]
-  first = time.perf_counter() - start
+  opened = turns.timed(
+    lambda: sources.append(data.make_source(spec_of(kind, where)))
+  )
+  (source,) = sources
+  read = lambda step: source[shuffle.batch_indices(0, step, len(source), BATCH)]
+  first = turns.timed(lambda: read(0))
   resident, peak = memory.resident_mib() - before, memory.peak_mib() - before
-
-  def work():
-    for step in range(1, 101):
-      source[shuffle.batch_indices(0, step, len(source), BATCH)]
-
-  opened = turns.timed(work)
+  more = turns.timed(lambda: [read(step) for step in range(1, 101)])
   return {
-    'open': seconds,
-    'first': first,
+    'open': opened.cpu,
+    'first': first.cpu,
     'resident': resident,
     'peak': peak,
-    'rate': 100 * BATCH / opened.cpu,
+    'rate': 100 * BATCH / more.cpu,
   }
 
 
@@ -222,34 +235,35 @@ def train(where: pathlib.Path, workdir: pathlib.Path) -> tuple[float, float]:
 # ---- Tables.
 
 
-def source_rows(scratch: pathlib.Path, count: int) -> list[list]:
-  """Measures each kind of set."""
-  rows, million = [], count / 1e6
-  writers = (write_directory, write_zip, write_shards, write_array)
-  names = ('directory', 'set.zip', 'shards', 'array.py')
-  for kind, write, name in zip(KINDS, writers, names):
+def source_rows(scratch: pathlib.Path, counts: Counts) -> list[list]:
+  """Measures each kind of set, of a number of images."""
+  rows = []
+  for kind, (write, name) in KINDS.items():
+    count = counts[kind == 'directory']
     print(f'writing {count:,}: {kind}', file=sys.stderr, flush=True)
-    write(scratch / name, count)
-    found = in_process('open', kind, str(scratch / name))
+    for size, below in ((SMALL, 'small'), (count, 'many')):
+      (scratch / below).mkdir(exist_ok=True)
+      write(scratch / below / name, size)
+    paths = (str(scratch / below / name) for below in ('many', 'small'))
+    found = in_process('open', kind, *paths)
+    million = count / 1e6
     rows.append(
       [
-        kind,
+        f'{kind}, {count:,}',
         found['open'] / million,
-        found['first'] - found['open'],
-        found['resident'] / million,
-        found['peak'] / million,
+        1e3 * found['first'],
+        *(f'{found[key] / million:,.0f}' for key in ('resident', 'peak')),
         found['rate'],
       ]
     )
-    if kind == 'directory':
-      shutil.rmtree(scratch / name)
-    elif kind == 'shards':
-      index = lambda: import_images.import_images(
-        sorted((scratch / name).glob('*.tar')), scratch / name, overwrite=True
-      )
-      spent = turns.timed(index)
-      rows.append([f'index beside tar files, {spent.wall / million:.0f} s'])
   return rows
+
+
+def index_seconds(root: pathlib.Path) -> float:
+  """Returns the CPU seconds of indexing the tar files of a directory."""
+  tars = sorted(root.glob('*.tar'))
+  index = lambda: import_images.import_images(tars, root, overwrite=True)
+  return turns.timed(index).cpu
 
 
 def feed_tables(scratch: pathlib.Path, count: int, seconds: float) -> None:
@@ -283,6 +297,9 @@ def main() -> None:
   """Measures, and prints tables."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--images', type=int, default=1_000_000)
+  parser.add_argument(
+    '--files', type=int, default=1_000_000, help='images of the directory'
+  )
   parser.add_argument('--feed', type=int, default=10_000_000)
   parser.add_argument('--seconds', type=float, default=60, help='of reading')
   parser.add_argument('--scratch', default=None, help='directory for the sets')
@@ -300,15 +317,21 @@ def main() -> None:
   with tempfile.TemporaryDirectory(dir=options.scratch) as directory:
     scratch = pathlib.Path(directory)
     header = (
-      f'{options.images:,} images of {SIDE} x {SIDE}',
-      'open, s / million',
-      'first batch, s more',
+      f'kind, images of {SIDE} x {SIDE}',
+      'open, CPU s / million',
+      'first batch, CPU ms',
       'resident, MiB / million',
       'peak, MiB / million',
       'images / CPU s',
     )
     if options.images:
-      print('\n' + turns.table(header, source_rows(scratch, options.images)))
+      counts = options.images, min(options.images, options.files)
+      print('\n' + turns.table(header, source_rows(scratch, counts)))
+      seconds = index_seconds(scratch / 'many' / 'shards') / options.images
+      print(
+        f'\nIndexing the tar files: {1e6 * seconds:.0f} CPU s / million.',
+        flush=True,
+      )
     if options.feed:
       feed_tables(scratch, options.feed, options.seconds)
 

@@ -180,6 +180,8 @@ def import_images(
     labels, names = file_dir.find_classes(found, classes, hint=_HINT)
     items = _found_items(found, labels)
     total, left_out = len(found.names), collections.Counter(found.left_out)
+    if isinstance(writer, zip_writer.ImageZipWriter):
+      zip_writer.check_count(target, total)
   kept = _Classes()
   broken: list[str] = []
   sizes: set[tuple[int, int]] = set()

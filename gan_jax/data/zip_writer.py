@@ -18,6 +18,24 @@ from PIL import Image
 from gan_jax.io import files
 
 LABELS_FILE = 'dataset.json'
+MAX_IMAGES = 5_000_000  # of more, the classes are too large to be read again
+
+
+def check_count(path: pathlib.Path, count: int) -> None:
+  """Refuses more images than a zip can have.
+
+  Args:
+    path: path of the zip.
+    count: number of images.
+
+  Raises:
+    ValueError: if they are too many.
+  """
+  if count > MAX_IMAGES:
+    raise ValueError(
+      f'{files.printable(path)}: {count:,} images; a zip must have at most '
+      f'{MAX_IMAGES:,}: name a directory, for shards'
+    )
 
 
 class ImageZipWriter:
@@ -69,7 +87,9 @@ class ImageZipWriter:
 
     Raises:
       OSError: if it cannot be written, such as on a full disk.
+      ValueError: if there are too many.
     """
+    check_count(self._path, self.count + 1)
     name = f'{self.count // 1000:05d}/img{self.count:08d}{suffix}'
     with files.add_path_to_errors(self._path):
       self._archive.writestr(name, content)

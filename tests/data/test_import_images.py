@@ -224,6 +224,17 @@ def test_targets_and_sources_that_are_refused(tmp_path):
   assert (tmp_path / 'o.zip').read_bytes() == b'old'
 
 
+def test_a_zip_of_too_many_images_is_refused(tmp_path, monkeypatch):
+  path = write_tar(tmp_path / 'a.tar', shard(0, 12))
+  run(path, to=tmp_path / 'few.zip')
+  monkeypatch.setattr(zip_writer, 'MAX_IMAGES', 11)
+  for source in (path, tmp_path / 'few.zip'):
+    message = r'o\.zip: 12 images; a zip must have at most 11: name a directory'
+    with pytest.raises(ValueError, match=message):
+      run(source, to=tmp_path / 'o.zip')
+  assert run(path, to=tmp_path / 'shards').count == 12
+
+
 def test_the_program_says_what_it_wrote(tmp_path, capsys):
   path = write_tar(tmp_path / 'a.tar', shard(0, 12))
   target = tmp_path / 'o.zip'

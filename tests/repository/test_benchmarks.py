@@ -264,8 +264,8 @@ def test_a_set_of_links_has_the_images_of_its_index(importable, tmp_path):
   import many_images
 
   many_images.write_large(tmp_path / 'large', 300)
-  found = many_images.open_and_read('shards', str(tmp_path / 'large'))
-  assert found['rate'] > 0 and found['first'] >= found['open']
+  found = many_images.open_and_read('shards', *[str(tmp_path / 'large')] * 2)
+  assert found['rate'] > 0
   row = many_images.stream(str(tmp_path / 'large'), 4, 0.0)
   assert row['images'] == 270 and row['rows'][0][0] == 1
 
