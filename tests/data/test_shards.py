@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from gan_jax import data
-from gan_jax.data import import_images, prepare, shard_writer, shards
+from gan_jax.data import (
+  batches,
+  check,
+  import_images,
+  prepare,
+  shard_writer,
+  shards,
+)
 from gan_jax.data.array_source import split_indices
 from tests.data.test_import_images import PIXELS, png, shard, write_tar
 
@@ -120,6 +127,21 @@ def test_splits_are_those_of_other_sources_without_a_list():
     shards.Split(1, 'train', 0.1)
 
 
+def test_processes_read_parts_of_a_batch_of_any_step(tmp_path):
+  source = open_split(make(tmp_path), memory_mb=0)
+  options = dict(seed=3, batch_size=4, d_steps=1)
+  late = batches.read_batches(source, 10**6 + 1, 1, **options)
+  both = batches.read_batches(source, 10**6, 2, **options)
+  np.testing.assert_array_equal(late['x'][0], both['x'][1])
+  parts = [
+    batches.read_batches(source, 10**6, 2, shard=(i, 2), **options)
+    for i in (0, 1)
+  ]
+  for name, whole in both.items():
+    joined = np.concatenate([part[name] for part in parts], axis=2)
+    np.testing.assert_array_equal(joined, whole)
+
+
 def test_a_broken_image_is_named_when_it_is_read(tmp_path):
   root = make(tmp_path)
   place = shards.open_shards(root).places[7]
@@ -137,8 +159,6 @@ def test_a_broken_image_is_named_when_it_is_read(tmp_path):
 
 
 def prepare_check(root):
-  from gan_jax.data import check
-
   spec = {'name': 'folder', 'path': str(root), 'size': 8}
   return list(check.find_problems(spec, lambda what, total: lambda n: None))
 
