@@ -91,7 +91,8 @@ def _array_source(x: Any, label: Any, name: str, convert: Any) -> ArraySource:
   x = as_examples(np.asarray(x), name)
   if not len(x):
     raise ValueError(f'{name} has no examples: its shape is {x.shape}')
-  if convert is not None:
+  # One that returns its example as it is would copy a mapped file to memory.
+  if convert is not None and not np.shares_memory(convert(x[0]), x):
     x = as_examples(np.stack([convert(example) for example in x]), name)
   label = np.asarray(label) if isinstance(label, list) else label
   label = jax.tree.map(_as_label, label)

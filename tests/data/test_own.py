@@ -144,3 +144,17 @@ class Infinite(Dataset):
 def test_what_cannot_be_read_is_refused(given, message):
   with pytest.raises((TypeError, ValueError), match=message):
     data.as_source(given)[np.arange(2)]
+
+
+def test_a_conversion_that_changes_nothing_does_not_copy_a_mapped_file(
+  tmp_path,
+):
+  x = np.arange(5 * 12, dtype=np.uint8).reshape(5, 2, 2, 3)
+  np.save(tmp_path / 'x.npy', x)
+  mapped = np.load(tmp_path / 'x.npy', mmap_mode='r')
+  for given in (mapped, {'image': mapped, 'label': np.arange(5)}):
+    source = data.as_source(given, convert=lambda example: example)
+    assert np.shares_memory(source.x, mapped)
+    np.testing.assert_array_equal(source[np.array([4, 0])]['x'], x[[4, 0]])
+  source = data.as_source(mapped, convert=lambda example: example + 1)
+  np.testing.assert_array_equal(source.x, x + 1)
