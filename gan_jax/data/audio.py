@@ -316,7 +316,7 @@ def audio(
   root = files.printable(found.root)
   what = f'{split} wav files in {root}'
   good = file_dir.readable(
-    what, [found.root / found.names[i] for i in chosen], examined
+    what, found.root, [found.names[i] for i in chosen], examined
   )
   clips = [examined[i] for i in good]
   changes = describe_changes(clips, form)

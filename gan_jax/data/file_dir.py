@@ -7,13 +7,14 @@ a layout that can be understood in two ways is asked about or warned of.
 import collections
 import dataclasses
 import hashlib
+import itertools
 import os
 import pathlib
 import re
 import stat
 import warnings
 import zipfile
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -162,7 +163,7 @@ def scan_directory(
       elif not (is_link and inside) and os.path.realpath(entry) not in seen:
         seen.add(os.path.realpath(entry))
         waiting.append(f'{name}/')
-  names.sort(key=lambda name: name.split('/'))
+  names.sort(key=_order)
   found = FileDir(root, names, dict(left_out), has_labels_file, kind)
   _check_kinds(found)
   return found
@@ -207,7 +208,7 @@ def scan_zip(path: pathlib.Path, kind: FileKind) -> FileDir:
   base = next((name for name in above if name in labels_files), above[-1])
   skip = len(base) + 1 if base else 0
   entries = {name[skip:]: info for name, info in entries.items()}
-  names = sorted(entries, key=lambda name: name.split('/'))
+  names = sorted(entries, key=_order)
   labels_entry = labels_files.pop(base, None)
   if labels_files:
     left_out['.json'] += len(labels_files)
@@ -222,6 +223,11 @@ def scan_zip(path: pathlib.Path, kind: FileKind) -> FileDir:
   )
   _check_kinds(found)
   return found
+
+
+def _order(name: str) -> str:
+  """Returns a key that orders paths by their parts, without a list of them."""
+  return name.replace('/', '\0')
 
 
 def _suffix(name: str) -> str:
@@ -309,8 +315,7 @@ def find_classes(
     if 'labels' in listed:  # else it is of another program
       labels = _read_labels(found, listed['labels'])
       return labels, _listed_names(found, labels, listed.get('class_names'))
-  parts = [name.partition('/') for name in found.names]
-  first = [directory if slash else '' for directory, slash, _ in parts]
+  first = _first_directories(found.names)
   names = sorted(set(first))
   if choice == 'auto':
     _check_splits(found, names, hint)
@@ -328,6 +333,16 @@ def find_classes(
   number = {name: i for i, name in enumerate(names)}
   labels = np.array([number[name] for name in first], np.int32)
   return labels, tuple(names)
+
+
+def _first_directories(names: Sequence[str]) -> list[str]:
+  """Returns the first directory of each path, '' for none."""
+  known: dict[str, str] = {}  # one text for all files of a directory
+  first = (name.partition('/') for name in names)
+  return [
+    known.setdefault(directory, directory) if slash else ''
+    for directory, slash, _ in first
+  ]
 
 
 def _check_splits(found: FileDir, names: list[str], hint: str) -> None:
@@ -475,11 +490,11 @@ def file_digest(
     labels: their classes, or None.
     names: names of the classes, if they have some.
   """
-  facts: list[Any] = [(name, found.size(name)) for name in found.names]
+  facts = ((name, found.size(name)) for name in found.names)
   # Classes that have names are in the paths, or in a dataset.json.
   if labels is not None and (not names or found.has_labels_file):
-    facts.append(labels.tolist())
-  return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    facts = itertools.chain(facts, [labels.tolist()])
+  return _digest(facts)[:16]
 
 
 def fingerprint(found: FileDir, names: Sequence[str]) -> str:
@@ -491,33 +506,44 @@ def fingerprint(found: FileDir, names: Sequence[str]) -> str:
   """
   about = lambda path: (str(path), path.stat().st_size, path.stat().st_mtime_ns)
   if found.entries:
-    facts: list[Any] = [about(found.root), *names]
-  else:
-    facts = [about(found.root / name) for name in names]
-  return hashlib.sha256(repr(facts).encode()).hexdigest()
+    return _digest(itertools.chain([about(found.root)], names))
+  return _digest(about(found.root / name) for name in names)
+
+
+def _digest(facts: Iterable[Any]) -> str:
+  """Returns the SHA-256 of the list of facts as text, which is not built."""
+  digest = hashlib.sha256(b'[')
+  for i, fact in enumerate(facts):
+    digest.update((', ' * bool(i) + repr(fact)).encode())
+  digest.update(b']')
+  return digest.hexdigest()
 
 
 def readable(
-  what: str, paths: Sequence[pathlib.Path], examined: Sequence[Any]
+  what: str,
+  root: pathlib.Path,
+  names: Sequence[str],
+  examined: Sequence[Any],
 ) -> list[int]:
   """Returns the indices of files that could be read, and warns of the others.
 
   Args:
     what: which files they are, for messages.
-    paths: paths of the files.
+    root: path of the directory or the zip.
+    names: paths of the files relative to it.
     examined: of each file, what was read; None if it is broken.
 
   Raises:
     ValueError: if none could be read.
   """
   good = [i for i, result in enumerate(examined) if result is not None]
-  bad = [p for p, result in zip(paths, examined) if result is None]
+  bad = [n for n, result in zip(names, examined) if result is None]
   if not good:
-    raise ValueError(f'none of the {len(paths)} {what} is readable')
+    raise ValueError(f'none of the {len(names)} {what} is readable')
   if bad:
-    names = ', '.join(files.printable(path) for path in bad[:5])
+    shown = ', '.join(files.printable(root / name) for name in bad[:5])
     validation.warn(
-      f'skipped {len(bad)} of the {len(paths)} {what}: {names}'
+      f'skipped {len(bad)} of the {len(names)} {what}: {shown}'
       + ', ...' * (len(bad) > 5)
     )
   return good

@@ -249,8 +249,8 @@ def folder(
     examined = list(pool.map(examine, chosen_names))
   remarks.warn()
   root = files.printable(found.root)
-  paths = [found.root / name for name in chosen_names]
-  good = file_dir.readable(f'{split} images in {root}', paths, examined)
+  what = f'{split} images in {root}'
+  good = file_dir.readable(what, found.root, chosen_names, examined)
   own = None if labels is None else labels[chosen][good]
   if resident:
     x = np.stack([examined[i] for i in good])
