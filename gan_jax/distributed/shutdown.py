@@ -16,6 +16,7 @@ USER_ERRORS = (ValueError, OSError, ModuleNotFoundError)
 # Prefixes of runtime errors that are not caused by another process.
 _BUG_ERRORS = ('RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT', 'UNIMPLEMENTED')
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_pending: list[int] = []  # signals that ask a GracefulShutdown to stop
 
 
 class GracefulShutdown:
@@ -54,6 +55,7 @@ class GracefulShutdown:
 
   def __exit__(self, *unused):
     self._restore()
+    _pending.clear()
 
   def _restore(self) -> None:
     while self._before:
@@ -63,6 +65,7 @@ class GracefulShutdown:
 
   def _on_signal(self, number, _):
     self.signal = number
+    _pending.append(number)
     self._restore()
     if self._quiet:
       return
@@ -70,6 +73,61 @@ class GracefulShutdown:
     message = f'\n{signal.Signals(number).name}: saving after this step\n'
     with contextlib.suppress(OSError):  # the reader of a pipe may be gone
       os.write(1, message.encode())
+
+
+@contextlib.contextmanager
+def exit_on_signal(describe: Callable[[], str]) -> Iterator[None]:
+  """Ends the process at the first SIGINT or SIGTERM, with EXIT_RESUMABLE.
+
+  Python calls handlers between its own instructions, after a compilation or a
+  computation that may take minutes. Here a thread waits for the signal, or finds
+  the one that a GracefulShutdown has received. Does nothing outside of the main
+  thread. A second signal does not wait for `describe`.
+
+  Args:
+    describe: returns the text to print; called in another thread.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  reader, writer = os.pipe()
+  os.set_blocking(writer, False)
+  watcher = threading.Thread(target=_exit, args=(reader, describe), daemon=True)
+  wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+  # The interpreter writes the numbers of signals that have a handler.
+  before = {n: signal.signal(n, lambda *unused: None) for n in _SIGNALS}
+  os.write(writer, bytes(_pending[:1]))
+  watcher.start()
+  try:
+    yield
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    signal.set_wakeup_fd(wakeup)
+    os.close(writer)
+    watcher.join()
+    os.close(reader)
+
+
+def _exit(reader: int, describe: Callable[[], str]) -> None:
+  """Ends the process when a signal is written to a pipe."""
+
+  def leave(number):
+    text = f'\n{signal.Signals(number).name}: {describe()}\n'
+    with contextlib.suppress(OSError, ValueError):
+      sys.stdout.flush()
+    with contextlib.suppress(OSError):  # the reader of a pipe may be gone
+      os.write(1, text.encode())
+    os._exit(EXIT_RESUMABLE)
+
+  leaving = False
+  for found in iter(lambda: os.read(reader, 1), b''):
+    if found[0] not in _SIGNALS:
+      continue
+    if leaving:
+      os._exit(EXIT_RESUMABLE)
+    leaving = True
+    threading.Thread(target=leave, args=(found[0],), daemon=True).start()
 
 
 @contextlib.contextmanager

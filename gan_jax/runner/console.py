@@ -30,6 +30,9 @@ class ConsoleReporter:
   """Prints the beginning, the progress and the end of a run.
 
   Nothing that it prints can end the run, see terminal.SafeOutput.
+
+  Attributes:
+    is_program: whether a program prints, whose user types commands.
   """
 
   def __init__(self, *, quiet: bool = False, program: bool = False):
@@ -47,7 +50,7 @@ class ConsoleReporter:
       quiet=quiet,
       file=terminal.SafeOutput(),
     )
-    self._program = program
+    self.is_program = program
 
   def _line(self, text: str) -> None:
     """Prints one line; names of files in it may have newlines and escapes."""
@@ -246,7 +249,7 @@ class ConsoleReporter:
     else:
       out(f'plot     {plot}')
     one = f'gan_jax.load({str(workdir)!r}, member=NUMBER)'
-    if self._program:
+    if self.is_program:
       one = (
         'python -m gan_jax.experiment.extract_member '
         f'{shlex.quote(str(workdir))} NUMBER OUT'
@@ -281,7 +284,7 @@ class ConsoleReporter:
 
   def interrupted(self, step: int, workdir: pathlib.Path | None) -> None:
     """Prints that the run was stopped, and how to continue it."""
-    again = 'command' if self._program else 'call'
+    again = 'command' if self.is_program else 'call'
     saved = f', saved in {workdir}; the same {again} continues'
     self._line(f'stopped at step {step}{saved if workdir else ""}')
 

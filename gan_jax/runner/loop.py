@@ -31,6 +31,7 @@ class LoopIO(NamedTuple):
     should_stop: returns whether this process was asked to stop.
     reporter: prints progress.
     watchdog: receives a heartbeat for each call.
+    on_start: called after the first call, which compiles the program.
   """
 
   meter: meters.MetricMeter | meters.MemberMeter
@@ -38,6 +39,7 @@ class LoopIO(NamedTuple):
   should_stop: Callable[[], bool]
   reporter: console.ConsoleReporter
   watchdog: Watchdog
+  on_start: Callable[[], None] = lambda: None
 
 
 def train_loop(
@@ -82,6 +84,7 @@ def train_loop(
         io.meter.add(step, metrics, count)
         if step == start.step + count:
           io.reporter.compiled(io.meter.wait())
+          io.on_start()
         io.watchdog.heartbeat(step)
 
         stopping = pacer.sync(io.should_stop())

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import math
 import pathlib
-from typing import Any, Mapping, Sequence
+from typing import Any, ContextManager, Mapping, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from gan_jax.experiment import best_checkpoint, resume, run_dir, schedule
 from gan_jax.experiment import experiment as experiment_lib
 from gan_jax.io import files, jsonl, metric_writer, trackers
 from gan_jax.report import audio, images
-from gan_jax.runner import console, meters, report
+from gan_jax.runner import console, interrupts, meters, report
 from gan_jax.sampling import digest, sampler, standing_stats
 
 WARNINGS_FILE = 'warnings.jsonl'
@@ -253,7 +253,8 @@ class RunLogger:
       if step == 0:
         self._save_picture(0, 'real')
       if self._evaluation_missed(step):
-        self._evaluate(step, self._snapshot(step, start.state))
+        with self._scoring():
+          self._evaluate(step, self._snapshot(step, start.state))
       try:
         yield
       finally:
@@ -264,6 +265,12 @@ class RunLogger:
     """Whether the run ended before the scores that were due at a step."""
     due = step and schedule.actions_at(self._config, step).evaluate
     return bool(due) and not self._best.is_evaluated(step)
+
+  def _scoring(self) -> ContextManager[None]:
+    """Returns the context of scoring a state that is saved."""
+    return interrupts.exiting_at_once(
+      self._reporter, self._workdir, 'while scoring', self._checkpoints.wait
+    )
 
   def _snapshot(self, step: int, state: Any) -> Snapshot:
     if self._last is None or self._last[0] != step:
@@ -302,9 +309,11 @@ class RunLogger:
         self._metrics.flush()
         self._checkpoints.save(step, devices.addressable_state(state))
       if actions.evaluate:
-        self._evaluate(step, snapshot)
+        with self._scoring():
+          self._evaluate(step, snapshot)
       elif step == self._config.num_steps:
-        self._metrics.write_events(step, results.scalars(snapshot.scores))
+        with self._scoring():
+          self._metrics.write_events(step, results.scalars(snapshot.scores))
       if actions.sample or actions.evaluate:
         self._report.write()
 

@@ -30,6 +30,7 @@ from gan_jax.io import files, lock
 from gan_jax.runner import config_file as config_file_lib
 from gan_jax.runner import (
   console,
+  interrupts,
   loop,
   meters,
   run_logger,
@@ -158,9 +159,14 @@ def train(
     stop = stack.enter_context(
       shutdown.GracefulShutdown(should_stop, quiet=quiet)
     )
+    starting = stack.enter_context(contextlib.ExitStack())
+    starting.enter_context(
+      interrupts.exiting_at_once(reporter, workdir, 'before the first step')
+    )
     if config_lib.is_ensemble(config):
+      check_ensemble_call(init_from)
       return _train_ensemble(
-        experiment or (config, parts), workdir, init_from, reporter, stop
+        experiment or (config, parts), workdir, reporter, stop, starting.close
       )
 
     # ---- Build: refuse what is wrong before anything is compiled.
@@ -186,6 +192,7 @@ def train(
 
     # ---- Train loop: once, and again after each rollback.
     io = _loop_io(experiment, logger, stop, reporter, watchdog)
+    io = io._replace(on_start=starting.close)
     rollbacks = _Rollbacks(experiment, workdir)
     program = experiment.program()
     while True:
@@ -354,12 +361,11 @@ def check_ensemble_call(init_from: str | os.PathLike) -> None:
 def _train_ensemble(
   experiment: EnsembleExperiment | tuple[config_lib.Config, own_parts.OwnParts],
   workdir: pathlib.Path | None,
-  init_from: str | os.PathLike,
   reporter: console.ConsoleReporter,
   stop: Callable[[], bool],
+  on_start: Callable[[], None],
 ) -> TrainingResult:
   """Trains all members of an ensemble as one program."""
-  check_ensemble_call(init_from)
   if isinstance(experiment, tuple):
     experiment = ensemble_lib.build_ensemble_from_parts(*experiment)
   locked = contextlib.nullcontext()
@@ -367,7 +373,7 @@ def _train_ensemble(
     locked = lock.DirectoryLock(workdir)
   with locked:
     state, step, scores = train_ensemble.train_ensemble(
-      experiment, workdir, reporter, stop
+      experiment, workdir, reporter, stop, on_start
     )
   finished = step == experiment.config.num_steps
   return TrainingResult(experiment, state, step, finished, scores, workdir)

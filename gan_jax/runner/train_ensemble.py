@@ -16,7 +16,7 @@ from gan_jax.evaluation import feature_cache, member_evaluator, results
 from gan_jax.experiment import resume, run_dir, schedule, sweep, sweep_results
 from gan_jax.io import checkpoint, files, jsonl, trackers
 from gan_jax.report import audio, images, sweep_plots, tables
-from gan_jax.runner import console, loop, meters
+from gan_jax.runner import console, interrupts, loop, meters
 from gan_jax.runner import report as report_lib
 from gan_jax.sampling import standing_stats
 from gan_jax.training import ensemble as ensemble_lib
@@ -185,9 +185,18 @@ class EnsembleLogger:
     is_due = schedule.actions_at(config, step).evaluate or step == self._end
     return bool(step) and is_due and step not in done
 
+  def score(self, step: int, state: Any) -> Scores:
+    """Scores all members, whose state must be saved: a signal ends the program."""
+    wait = self._checkpoints.wait if self._checkpoints else lambda: None
+    with interrupts.exiting_at_once(
+      self._reporter, self._workdir, 'while scoring', wait
+    ):
+      self.scores = self._evaluator(state, step)
+    return self.scores
+
   def evaluate(self, step: int, state: Any) -> Scores:
     """Scores all members, and writes a line of scores."""
-    self.scores = self._evaluator(state, step)
+    self.score(step, state)
     values = [
       rows and {row['name']: row['value'] for row in results.as_json(rows)}
       for rows in self.scores
@@ -221,6 +230,7 @@ def train_ensemble(
   workdir: pathlib.Path | None,
   reporter: console.ConsoleReporter,
   should_stop: Callable[[], bool],
+  on_start: Callable[[], None] = lambda: None,
 ) -> tuple[Any, int, Scores]:
   """Trains all members of an ensemble as one program.
 
@@ -229,6 +239,7 @@ def train_ensemble(
     workdir: its directory; None writes nothing.
     reporter: prints.
     should_stop: returns whether to stop and save.
+    on_start: called when the program is compiled, after the first call.
 
   Returns:
     The members' states, the step, and the scores, which are empty if the
@@ -258,18 +269,20 @@ def train_ensemble(
         should_stop,
         reporter,
         watchdog.Watchdog(),
+        on_start,
       ),
     )
+    # An ensemble that was complete before has not been scored yet.
+    if step == ensemble.config.num_steps and logger.scores is None:
+      logger.score(step, state)
   if step < ensemble.config.num_steps:
     logger.report.write(last=True)
     reporter.interrupted(step, workdir)
     return state, step, []
-  # An ensemble that was complete before has not been scored yet.
-  scores = logger.scores or evaluator(state, step)
   if workdir is not None:
     _save_pictures(workdir / 'samples.png', ensemble, evaluator, state, step)
-  _finish(ensemble, workdir, reporter, scores, evaluator.notes, logger)
-  return state, step, scores
+  _finish(ensemble, workdir, reporter, logger.scores, evaluator.notes, logger)
+  return state, step, logger.scores
 
 
 def _describe(
