@@ -29,6 +29,7 @@ from gan_jax.config.resolver import (
   defaults,
   resolve,
   resolve_eval,
+  with_each,
   with_own_parts,
   with_values,
 )
@@ -78,6 +79,7 @@ __all__ = [
   'wants_features',
   'wants_reconstructions',
   'warn_if_shortened',
+  'with_each',
   'with_own_parts',
   'with_values',
 ]

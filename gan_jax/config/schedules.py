@@ -6,6 +6,7 @@
 `gan_jax.training.schedules` evaluates them in the train step.
 """
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -128,6 +129,7 @@ def format_schedules(schedules: tuple[Schedule, ...]) -> str:
   return '; '.join(map(str, schedules))
 
 
+@functools.lru_cache(maxsize=64)
 def scheduled_names(text: str) -> tuple[str, ...]:
   """Returns the dotted names of the options that have a schedule.
 

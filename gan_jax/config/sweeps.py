@@ -4,6 +4,7 @@ A sweep is a product of axes, written as text. Points are a list, each a mapping
 of options; in a config they are lines of JSON.
 """
 
+import functools
 import json
 import math
 from typing import Any, Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ POINT = (
 )
 
 
+@functools.lru_cache(maxsize=64)
 def swept_names(text: str) -> tuple[str, ...]:
   """Returns the dotted names of the options that a sweep varies.
 

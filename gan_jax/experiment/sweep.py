@@ -165,16 +165,18 @@ def expand_sweep(config: config_lib.Config) -> list[SweepMember]:
   """
   alone = dataclasses.replace(config, ensemble=type(config.ensemble)())
   listed = config_lib.parse_points(config.ensemble.points)
-  members = []
-  for i, point in enumerate(listed or _grid(config.ensemble.sweep)):
-    try:
-      one = config_lib.with_values(alone, point) if point else alone
-    except ValueError as error:
-      where = f'ensemble.points[{i}]: ' if listed else ''
-      raise ValueError(f'{where}{error}') from error
-    for number in range(config.ensemble.seeds):
-      seeded = dataclasses.replace(one, seed=config.seed + number)
-      members.append(SweepMember(seeded, point))
+  points = listed or _grid(config.ensemble.sweep)
+  configs = config_lib.with_each(alone, points) if points[0] else [alone]
+  seeds = range(config.seed, config.seed + config.ensemble.seeds)
+  members: list[SweepMember] = []
+  try:
+    for point, one in zip(points, configs):
+      seeded = [dataclasses.replace(one, seed=seed) for seed in seeds]
+      members += [SweepMember(each, point) for each in seeded]
+  except ValueError as error:
+    at = len(members) // len(seeds)
+    where = f'ensemble.points[{at}]: ' if listed else ''
+    raise ValueError(f'{where}{error}') from error
   return members
 
 

@@ -72,7 +72,7 @@ def aggregate_seeds(
   found = []
   for at, places in groups.items():
     good = [i for i in places if _is_finite(scores[i])]
-    lost = [i for i in places if i not in good]
+    lost = sorted(set(places).difference(good))
     values = {
       name: [scores[i][n].value for i in good] for n, name in enumerate(names)
     }

@@ -15,6 +15,7 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from gan_jax.io import files
+from gan_jax.report import axis_scale
 
 _SCORES = 3  # largest number of scores in a figure
 _SETTINGS = 6  # largest number of settings of a list of points in a figure
@@ -123,7 +124,7 @@ def _plot_points(panel, name, axis, points, baseline) -> None:
     )
   panel.set(
     xlabel=axis.name,
-    xscale=_scale(axis.values),
+    xscale=_setting_scale(axis.values),
     yscale=_scale([*mean, baseline[0]]),
   )
 
@@ -180,6 +181,10 @@ def _scale(values) -> str:
   return 'log' if _positive(values) else 'linear'
 
 
+def _setting_scale(values) -> str:
+  return 'log' if axis_scale.is_geometric(values) else 'linear'
+
+
 def _plot_seeds(panel, name, axes, points, baseline) -> None:
   """Plots the sorted scores of all seeds, their mean and its standard error."""
   del axes
@@ -234,7 +239,7 @@ def _plot_line(panel, name, axes, points, baseline) -> None:
   panel.set(
     xlabel=axes[0].name,
     title=name,
-    xscale=_scale(axes[0].values),
+    xscale=_setting_scale(axes[0].values),
     yscale=_scale([*mean, baseline[0]]),
   )
   panel.legend(fontsize=8)

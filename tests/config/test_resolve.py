@@ -562,3 +562,19 @@ def test_questions_about_a_config():
   half = config_lib.resolve({**POINTS, 'top_k': {'fraction': 0.5}})
   assert config_lib.uses_top_k(half)
   assert config_lib.used_penalties(RING) == ()
+
+
+def test_many_points_are_resolved_as_one_by_one():
+  config = config_lib.resolve({'label_smoothing': 0.1})
+  points = [
+    {'g_optimizer.learning_rate': rate, 'd_optimizer.adam.b1': b1}
+    for rate, b1 in ((1e-3, 0.5), (1e-2, 0.1), (2, 0.3), (1e-4, 0.9), (3, 0.4))
+  ]
+  expected = [config_lib.with_values(config, point) for point in points]
+  assert list(config_lib.with_each(config, points)) == expected
+  points[2]['d_optimizer.adam.b1'] = 1.5
+  points[4]['d_optimizer.adam.b1'] = 2.5  # the greatest, not reached
+  found = config_lib.with_each(config, points)
+  assert [next(found), next(found)] == expected[:2]
+  with pytest.raises(ValueError, match=r'd_optimizer.adam.b1=1.5: must be'):
+    next(found)

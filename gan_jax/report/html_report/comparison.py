@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax.report import axis_scale
 from gan_jax.report.html_report import curves, page, single_run
 from gan_jax.report.html_report.records import (
   Comparison,
@@ -230,7 +231,7 @@ def _setting_charts(compared: Comparison) -> list[curves.Chart]:
   name, values = axis
   order = np.argsort(values)
   x = values[order]
-  log_x = bool(x[0] > 0 and x[-1] > 20 * x[0])
+  log_x = axis_scale.is_geometric(x)
   charts = []
   for score in dict.fromkeys(n for g in groups for n in g.scores):
     pairs = [groups[i].scores.get(score) or (math.nan, None) for i in order]
