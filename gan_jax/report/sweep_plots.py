@@ -19,6 +19,7 @@ from gan_jax.report import axis_scale
 
 _SCORES = 3  # largest number of scores in a figure
 _SETTINGS = 6  # largest number of settings of a list of points in a figure
+_SMALL_MARKERS = 200  # points from which on they are drawn smaller
 _COLORS = ('tab:blue', 'tab:orange', 'tab:green')
 
 
@@ -109,7 +110,11 @@ def _plot_points(panel, name, axis, points, baseline) -> None:
   mean = np.array([p.scores[name][0] for p in points])
   error = np.array([p.scores[name][1] or 0.0 for p in points])
   panel.errorbar(
-    *(x, mean, error), fmt='o', ms=4, lw=1, label='points, mean over seeds'
+    *(x, mean, error),
+    fmt='o',
+    ms=4 if len(points) <= _SMALL_MARKERS else 2,
+    lw=1,
+    label='points, mean over seeds',
   )
   _draw_baseline(panel, baseline)
   lost = [v for v, p in zip(axis.values, points) if p.diverged]

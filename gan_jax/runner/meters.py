@@ -220,16 +220,43 @@ def _means(rows: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
 class MemberMeter(_Meter):
   """Averages the metrics of every member of an ensemble."""
 
+  def __init__(self):
+    super().__init__()
+    self._rows: list[Mapping[str, np.ndarray]] = []
+
+  def reset(self, feed: Any) -> None:
+    """Drops metrics that were not logged and restarts the timer."""
+    super().reset(feed)
+    self._rows = []
+
+  def add(self, step: int, metrics: Mapping[str, Any], count: int = 1) -> None:
+    """Adds the metrics of one call, as _Meter does.
+
+    A call of few steps returns arrays for many, of thousands of members: what
+    is not used is dropped as soon as the calls are done, all but the last two.
+    """
+    super().add(step, metrics, count)
+    self._rows += map(_steps_taken, self._pending[:-2])
+    self._pending = self._pending[-2:]
+
   def compute_and_reset(self) -> dict[str, np.ndarray]:
     """Computes means since the last call, `[M]` each, and resets.
 
     Means of a member that diverged are not finite.
     """
-    fetched, self._pending = jax.device_get(self._pending), []
+    rows = [*self._rows, *map(_steps_taken, self._pending)]
+    self._pending, self._rows = [], []
     self._timer.lap()
     self._timer.restart()
-    rows = [{k: v[:, :n] for k, v in m.items()} for _, n, m in fetched]
     return {
       name: np.concatenate([row[name] for row in rows], axis=1).mean(axis=1)
       for name in rows[0]
     }
+
+
+def _steps_taken(
+  call: tuple[int, int, Mapping[str, Any]],
+) -> dict[str, np.ndarray]:
+  """Returns the metrics of the steps of one call, `[M, count]`."""
+  _, count, metrics = call
+  return {k: v[:, :count].copy() for k, v in jax.device_get(metrics).items()}

@@ -14,6 +14,7 @@ from gan_jax.report.html_report.records import (
 )
 
 _MOST_SHOWN = 12  # groups whose curves are drawn before anything is chosen
+_MOST_DRAWN = 200  # groups that have curves
 _MOST_PANELS = 24  # groups whose samples are side by side
 
 
@@ -164,6 +165,8 @@ def _groups_card(
       'A score is the mean over seeds ± its standard error. Curves are the '
       'median over seeds, and a band from the first to the third quartile.'
     )
+  if len(groups) > _MOST_DRAWN:
+    about.append(f'Curves are of the best {_MOST_DRAWN} of {len(groups):,}.')
   body = page.table(header, rows, sortable=True)
   body += page.bullets(about, 'soft notes') + page.notes(compared.notes)
   heading = 'Points of the sweep' if not named and settings else 'Runs'
@@ -257,6 +260,7 @@ def _metric_charts(
 ) -> list[curves.Chart]:
   """Returns a chart of each metric, with a line a group."""
   groups = compared.groups
+  drawn = sorted(_best_first(compared)[:_MOST_DRAWN])
   scores = list(dict.fromkeys(n for g in groups for n in g.scores))
   names = dict.fromkeys(n for g in groups for n in g.curves)
   metrics = [name for name in names if name not in scores]
@@ -268,7 +272,8 @@ def _metric_charts(
   charts = []
   for name in [*(n for n in scores if n in names), *ordered]:
     lines = []
-    for place, group in enumerate(groups):
+    for place in drawn:
+      group = groups[place]
       curve = group.curves.get(name)
       if curve is None or curves.is_quiet(name, curve.values):
         continue

@@ -1,7 +1,7 @@
 """Puts runs beside one another, and those of different seeds together."""
 
 import math
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -112,11 +112,18 @@ def compare_members(ensemble: EnsembleRecord) -> Comparison:
     at = {k: v for k, v in member.items() if k not in ('member', 'seed')}
     points.setdefault(repr(at), (at, []))[1].append(index)
   rows = [found for found in ensemble.rows if found]
+  last = ensemble.history[-1]['scores'] if ensemble.history else []
+  scored = dict.fromkeys(n for found in last if found for n in found)
+  lost = set(ensemble.lines[-1]['diverged']) if ensemble.lines else set()
+  lost |= {i for i, found in enumerate(last) if found is None}
   swept = next(iter(points.values()))[0] if points else {}
   return Comparison(
     name=ensemble.name,
     facts=(f'{len(ensemble.members)} members', *ensemble.facts),
-    groups=[_group_of_members(ensemble, *point) for point in points.values()],
+    groups=[
+      _group_of_members(ensemble, scored, lost, *point)
+      for point in points.values()
+    ],
     num_steps=ensemble.config.get('num_steps'),
     baselines=ensemble.baselines or _baselines(rows),
     better=_better(rows),
@@ -210,16 +217,16 @@ def _score_curves(histories: Sequence[Rows]) -> dict[str, Curve]:
 
 
 def _group_of_members(
-  ensemble: EnsembleRecord, settings: dict[str, Any], members: list[int]
+  ensemble: EnsembleRecord,
+  scored: Collection[str],
+  lost: Collection[int],
+  settings: dict[str, Any],
+  members: list[int],
 ) -> Group:
-  lost = set(ensemble.lines[-1]['diverged']) if ensemble.lines else set()
   names = dict.fromkeys(n for line in ensemble.lines for n in line['metrics'])
   last = ensemble.history[-1]['scores'] if ensemble.history else []
-  if last:
-    lost |= {i for i in members if i < len(last) and last[i] is None}
   good = [i for i in members if i not in lost]
   taken = [last[i] for i in good if i < len(last) and last[i]]
-  scored = dict.fromkeys(n for found in last if found for n in found)
   return Group(
     name='',
     settings=settings,
