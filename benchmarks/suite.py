@@ -45,6 +45,7 @@ class Benchmark(NamedTuple):
 BENCHMARKS = (
   Benchmark('startup'),
   Benchmark('toy', torch=True),
+  Benchmark('ensemble'),
   Benchmark('mixture_speed', torch=True),
   Benchmark('dcgan_step', torch=True),
   Benchmark('residual_step', torch=True),

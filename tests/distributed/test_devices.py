@@ -173,3 +173,14 @@ def test_unknown_backend():
     distributed.parallelize_step(
       lambda *a: a, jax.local_devices(), backend='xmap'
     )
+
+
+def test_members_are_scanned_a_few_at_a_time():
+  """Three members on each device, two in a call: the second repeats one."""
+  double = lambda members, shared: {'x': members['x'] * shared}
+  scan = devices_lib.scan_members(double, jax.local_devices()[:2], 2)
+  members = {'x': jnp.arange(6.0)}
+  calls = list(scan(members, jnp.float32(10)))
+  assert [places.tolist() for _, places in calls] == [[0, 1, 3, 4], [2, 5]]
+  for found, places in calls:
+    np.testing.assert_array_equal(found['x'], 10.0 * places)

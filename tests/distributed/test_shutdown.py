@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -114,3 +115,58 @@ def test_one_process_ends_with_its_own_error():
       with shutdown.abort_job_on_error('x.py'):
         raise error
     assert raised.value is error
+
+
+@pytest.fixture
+def ended(monkeypatch):
+  """Records exit statuses instead of ending the process."""
+  statuses = []
+  monkeypatch.setattr(os, '_exit', statuses.append)
+  return statuses
+
+
+def wait_for(condition):
+  end = time.monotonic() + 60
+  while not condition() and time.monotonic() < end:
+    time.sleep(0.01)
+  assert condition()
+
+
+@pytest.mark.parametrize('number', SIGNALS)
+def test_a_signal_ends_the_process_within_compiled_code(
+  capfd, seen, ended, number
+):
+  before = handlers()
+  with shutdown.exit_on_signal(lambda: 'step 7 is saved'):
+    os.kill(os.getpid(), number)
+    wait_for(lambda: ended)  # by another thread
+  assert ended == [shutdown.EXIT_RESUMABLE] and not seen
+  name = signal.Signals(number).name
+  assert f'{name}: step 7 is saved\n' in capfd.readouterr().out
+  assert handlers() == before
+  os.kill(os.getpid(), number)
+  assert seen == [number]
+  assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_signal_that_came_before_ends_the_process(capfd, ended):
+  with shutdown.GracefulShutdown():
+    os.kill(os.getpid(), signal.SIGTERM)
+    with shutdown.exit_on_signal(lambda: 'saved'):
+      wait_for(lambda: ended)
+  assert 'SIGTERM: saved' in capfd.readouterr().out
+  with shutdown.exit_on_signal(lambda: 'again'):
+    time.sleep(0.05)
+  assert ended == [shutdown.EXIT_RESUMABLE]
+
+
+def test_a_second_signal_does_not_wait_for_files(ended):
+  written = threading.Event()
+  with shutdown.exit_on_signal(lambda: str(written.wait(60))):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
+    assert not ended
+    os.kill(os.getpid(), signal.SIGINT)
+    wait_for(lambda: ended)
+    written.set()
+    wait_for(lambda: len(ended) == 2)

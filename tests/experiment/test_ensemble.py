@@ -70,6 +70,30 @@ def test_a_member_is_the_run_that_it_would_be_alone():
   assert len(np.unique(different.reshape(8, -1), axis=0)) == 8
 
 
+@pytest.mark.parametrize('backend', ensemble_lib.BACKENDS)
+def test_members_begin_as_they_would_alone(backend, monkeypatch):
+  monkeypatch.setattr(
+    ensemble_lib, 'choose_backend', lambda given: given or backend
+  )
+  given = mapping(seeds=2, swept=f'{RATE}=1e-3,1e-2', num_devices=1)
+  ensemble = experiment.build_ensemble(given | {'seed': 2**32 - 1})
+  states, streams = ensemble.init_state(), ensemble.streams
+  for index in (0, 3):
+    member = ensemble.members[index]
+    built = experiment.build(member.config)
+    chex.assert_trees_all_equal(
+      ensemble_lib.take_member(states, index), built.init_state()
+    )
+    chex.assert_trees_all_equal(
+      jax.tree.map(jax.random.key_data, streams.key[index]),
+      jax.random.key_data(built.streams.key),
+    )
+    assert streams.seed[index] == built.streams.seed
+  assert [member.config.seed % 2**32 for member in ensemble.members] == [
+    *(2**32 - 1, 0, 2**32 - 1, 0)
+  ]
+
+
 @pytest.mark.slow
 def test_points_are_the_runs_that_they_would_be_alone():
   """Also a penalty that is 0 in the config."""

@@ -193,6 +193,19 @@ def test_the_best_curves_are_shown_first():
   assert [bool(on) for _, on in found] == [True] * 12 + [False] * 8
 
 
+def test_of_very_many_groups_the_best_have_curves(monkeypatch):
+  monkeypatch.setattr(html_report.comparison, '_MOST_DRAWN', 1)
+  page = lambda: html_report.comparison_page(
+    html_report.compare_members(ensemble())
+  )
+  text, charts = page(), data_of(page())['charts']
+  assert 'Curves are of the best 1 of 2.' in text
+  of_loss = next(c for c in charts if 'd_loss' in json.dumps(c))
+  assert len(of_loss['series']) == 1
+  monkeypatch.setattr(html_report.comparison, '_MOST_DRAWN', 2)
+  assert 'Curves are of' not in page()
+
+
 # ---- Thinning.
 
 

@@ -61,10 +61,15 @@ def test_means_of_members_are_of_the_steps_that_were_taken(now):
   np.testing.assert_array_equal(
     curves.compute_and_reset()['loss'], [3.0, np.nan]
   )
-  curves.add(6, {'loss': jnp.ones((2, 3))}, 3)
+  for step in range(4, 7):  # the first is taken from the device early
+    curves.add(step, {'loss': jnp.array([[step, 99.0], [1, 99]])}, 1)
   now[0] += 1
-  np.testing.assert_array_equal(curves.compute_and_reset()['loss'], [1, 1])
+  np.testing.assert_array_equal(curves.compute_and_reset()['loss'], [5, 1])
   assert curves.rates == [1.0, 3.0]
+  curves.add(7, {'loss': jnp.zeros((2, 3))}, 3)
+  curves.reset(None)
+  curves.add(8, {'loss': jnp.ones((2, 3))}, 3)
+  np.testing.assert_array_equal(curves.compute_and_reset()['loss'], [1, 1])
 
 
 def test_skipped_steps_are_counted_and_in_no_mean():
