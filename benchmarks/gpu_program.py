@@ -47,6 +47,7 @@ from configs import (
 from gan_jax import experiment, training
 from gan_jax.data import ArraySource
 from gan_jax.experiment import build_gan, cost
+from gan_jax.experiment import program as program_lib
 from gan_jax.training import fused
 
 EXAMPLES = 50_000
@@ -166,7 +167,9 @@ def make_many(built: experiment.Experiment) -> tuple[Callable, tuple]:
   step, (state, batch, key) = make_step(built)
   config, size = built.config, len(built.train)
   gather = fused.gather_batch(size, config.batch_size, d_steps=config.d_steps)
-  run = training.fuse_steps(step, gather, max_steps=STEPS)
+  with tracing_for_gpu():
+    block = program_lib.choose_block(STEPS)
+  run = training.fuse_steps(step, gather, max_steps=STEPS, block=block)
   examples = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((size, *x.shape[2:]), x.dtype), batch
   )

@@ -15,6 +15,7 @@ from gan_jax.training import fused
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_STEPS = 16  # in a streamed chunk, by default
 _RESIDENT_STEPS = 1000  # in a call, at most
+_BLOCK_STEPS = 20  # for which an accelerator does not wait for the host
 
 
 class TrainProgram(NamedTuple):
@@ -91,6 +92,17 @@ def choose_max_steps(config: config_lib.Config, nbytes: int, size: int) -> int:
   return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // step_bytes))
 
 
+def choose_block(max_steps: int) -> int:
+  """Chooses the steps of a block, see training.fuse_steps.
+
+  Args:
+    max_steps: largest number of steps in one call.
+  """
+  if jax.default_backend() == 'cpu':
+    return 1
+  return min(_BLOCK_STEPS, max_steps)
+
+
 def make_train_program(
   step: Any,
   source: data.Source,
@@ -122,7 +134,9 @@ def make_train_program(
   if resident:
     axis_name = None if many else devices_lib.AXIS_NAME
     batch_fn = fused.gather_batch(len(source), axis_name=axis_name, **sizes)
-  run = training.fuse_steps(step, batch_fn, max_steps=max_steps)
+  run = training.fuse_steps(
+    step, batch_fn, max_steps=max_steps, block=choose_block(max_steps)
+  )
   if many:
     placed = devices_lib.shard_members(many(run), devices)
   else:

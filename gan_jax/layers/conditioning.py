@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.layers.batch_norm import BatchNorm
 from gan_jax.layers.embedding import Embed
 from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.linear import Dense
@@ -141,7 +142,7 @@ class ConditionalBatchNorm(nn.Module):
   @nn.compact
   def __call__(self, x: Array, vector: Array, *, train: bool) -> Array:
     """Maps `[B, ..., F]` and vectors `[B, V]` to `[B, ..., F]`."""
-    x = nn.BatchNorm(
+    x = BatchNorm(
       use_running_average=not train,
       use_scale=False,
       use_bias=False,

@@ -317,11 +317,15 @@ def uses_own_gradients(choice: bool | None) -> bool:
   return jax.default_backend() == 'cpu' and not is_plain()
 
 
+def traces_for_gpu() -> bool:
+  """Returns whether layers may be traced in the forms that suit a GPU."""
+  return jax.default_backend() == 'gpu' and not is_plain()
+
+
 def _choose_triple(own_gradients: bool | None) -> _Triple:
   if uses_own_gradients(own_gradients):
     return _FAST
-  is_gpu = jax.default_backend() == 'gpu' and not is_plain()
-  return _GPU if own_gradients is None and is_gpu else _XLA
+  return _GPU if own_gradients is None and traces_for_gpu() else _XLA
 
 
 def convolve(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import validation
+from gan_jax.layers.batch_norm import BatchNorm
 
 Array = jax.Array
 
@@ -33,7 +34,7 @@ class Norm(nn.Module):
   def __call__(self, x: Array, *, train: bool) -> Array:
     validation.lookup(NORMS, self.kind, 'norm')
     if self.kind == 'batch':
-      return nn.BatchNorm(
+      return BatchNorm(
         use_running_average=not train,
         momentum=0.9,
         epsilon=1e-5,

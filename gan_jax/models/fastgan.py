@@ -34,6 +34,7 @@ import jax.numpy as jnp
 
 from gan_jax import layers, networks, validation
 from gan_jax.layers import resample
+from gan_jax.layers.batch_norm import BatchNorm
 from gan_jax.layers.initializers import near_one
 
 Array = jax.Array
@@ -93,7 +94,7 @@ class _Block(nn.Module):
     return layer(x, train=train)
 
   def normalize(self, x: Array, train: bool) -> Array:
-    return nn.BatchNorm(
+    return BatchNorm(
       use_running_average=not train,
       momentum=0.9,
       epsilon=1e-5,

@@ -131,7 +131,9 @@ def _row(x: Array, index: Array) -> Array:
   return jax.lax.dynamic_index_in_dim(x, index, keepdims=False)
 
 
-def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
+def fuse_steps(
+  step: Step, batch_fn: BatchFn, *, max_steps: int, block: int = 1
+) -> FusedSteps:
   """Builds the program that takes many train steps.
 
   Args:
@@ -140,6 +142,10 @@ def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
     batch_fn: selects the batches, such as gather_batch(...) or slice_batch.
     max_steps: largest number of steps of one call, and the length of the
       returned metrics.
+    block: number of steps in loops of a length that is known when compiling;
+      the remainder of a call is one by one. Above 1, the step is compiled
+      twice. A GPU waits for the host before each round of a loop of unknown
+      length, and so once a block.
 
   Returns:
     Function (state, feed, streams, count) -> (state, metrics `[max_steps]`
@@ -147,10 +153,12 @@ def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
     max_steps]; larger values are clipped. Jit it with the state donated.
 
   Raises:
-    ValueError: if max_steps is below 1.
+    ValueError: if max_steps or block is below 1.
   """
-  if max_steps < 1:
-    raise ValueError(f'max_steps={max_steps}: must be at least 1')
+  if max_steps < 1 or block < 1:
+    raise ValueError(
+      f'max_steps={max_steps}, block={block}: must be at least 1'
+    )
 
   def run(state, feed, streams, count):
     batch_at = batch_fn(feed, state.step, streams.seed, max_steps)
@@ -167,11 +175,20 @@ def fuse_steps(step: Step, batch_fn: BatchFn, *, max_steps: int) -> FusedSteps:
       row = jnp.stack([metrics[name] for name in names])
       return state, rows.at[place].set(row, mode='promise_in_bounds')
 
+    def take_block(index, carry):
+      at = lambda i, carry: body(index * block + i, carry)
+      return jax.lax.fori_loop(0, block, at, carry)
+
     start = jnp.int32(0)
     names = sorted(jax.eval_shape(take, state, start)[1])
     rows = jnp.zeros((max_steps, len(names)), jnp.float32)
     count = jnp.minimum(jnp.asarray(count, jnp.int32), max_steps)
-    state, rows = jax.lax.fori_loop(start, count, body, (state, rows))
+    carry = state, rows
+    if block > 1:
+      blocks = count // block
+      carry = jax.lax.fori_loop(0, blocks, take_block, carry)
+      start = blocks * block
+    state, rows = jax.lax.fori_loop(start, count, body, carry)
     return state, dict(zip(names, rows.T))
 
   run.axis_name = getattr(step, 'axis_name', None)

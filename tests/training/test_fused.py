@@ -1,5 +1,7 @@
 """Many steps in one program: the same bits as one at a time."""
 
+from unittest import mock
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -77,6 +79,24 @@ def test_any_split_into_calls_gives_the_same_bits(mapping, d_steps):
     chex.assert_trees_all_equal(again, now)
     chex.assert_trees_all_equal(rows, metrics)
   assert int(now.step) == 7
+
+
+@pytest.mark.parametrize(
+  'mapping',
+  [pytest.param(TOY, id='toy'), pytest.param(IMAGES, marks=pytest.mark.slow)],
+)
+def test_blocks_of_steps_give_the_same_bits(mapping):
+  built = build(mapping)
+  now, metrics = train(built, [7])
+  with mock.patch.object(jax, 'default_backend', lambda: 'gpu'):
+    assert program_lib.choose_block(10) == 10
+    assert program_lib.choose_block(1000) == 20
+  with mock.patch.object(program_lib, 'choose_block', lambda max_steps: 3):
+    program = built.program()
+  for calls in ([7], [2, 5]):
+    again, rows = train(built, calls, program=program)
+    chex.assert_trees_all_equal(again, now)
+    chex.assert_trees_all_equal(rows, metrics)
 
 
 @pytest.mark.parametrize('mapping', [TOY, IMAGES], ids=['toy', 'images'])
@@ -177,7 +197,7 @@ def test_more_steps_than_there_is_room_for_are_not_lost_in_silence():
   [
     (
       lambda: training.fuse_steps(None, None, max_steps=0),
-      'max_steps=0: ',
+      'max_steps=0, ',
     ),
     (lambda: fused.gather_batch(4, 8), 'batch_size=8: '),
   ],
