@@ -157,7 +157,8 @@ NETWORKS: dict[str, Callable[[int, str], experiment.Experiment]] = {
 
 def make_step(built: experiment.Experiment) -> tuple[Callable, tuple]:
   """Returns one train step, and the shapes of its arguments."""
-  step = build_gan.build_train_step(built.gan, built.config, None)
+  with tracing_for_gpu():
+    step = build_gan.build_train_step(built.gan, built.config, None)
   key = jax.eval_shape(lambda: jax.random.key(0))
   return step, (built.abstract_state(), built.abstract_batch(), key)
 

@@ -150,30 +150,40 @@ class BatchNorm(nn.BatchNorm):
   """Flax's batch norm over all axes but the last, with these gradients on GPU.
 
   Parameters and statistics are those of Flax.
+
+  Attributes:
+    batches: number of batches that x consists of. In training, each of them is
+      normalized by itself, and they update the statistics one after the other.
   """
+
+  batches: int = 1
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
-    if self.use_running_average or not convolution.traces_for_gpu():
-      return super().__call__(x)
-    if self.is_initializing():
+    is_flax = self.batches == 1 and not convolution.traces_for_gpu()
+    if is_flax or self.use_running_average or self.is_initializing():
       return super().__call__(x)
     shape = (x.shape[-1],)
-    scale = bias = None
+    scale, bias = jnp.ones(shape), jnp.zeros(shape)
     if self.use_scale:
       scale = self.param('scale', self.scale_init, shape)
     if self.use_bias:
       bias = self.param('bias', self.bias_init, shape)
-    found = moments(jax.lax.stop_gradient(x), self.axis_name)
-    for name, value in zip(('mean', 'var'), found):
-      running = self.variable('batch_stats', name, jnp.zeros, shape)
-      keep = self.momentum * running.value
-      running.value = keep + (1 - self.momentum) * value
-    return batch_normalize(
-      x,
-      jnp.ones(shape) if scale is None else scale,
-      jnp.zeros(shape) if bias is None else bias,
-      epsilon=self.epsilon,
-      axis_name=self.axis_name,
-      dtype=self.dtype,
+    parts = x.reshape(self.batches, -1, *x.shape[1:])
+    self._update_statistics(parts)
+    options = dict(epsilon=self.epsilon, axis_name=self.axis_name)
+    y = jax.vmap(
+      lambda x: batch_normalize(x, scale, bias, dtype=self.dtype, **options)
+    )(parts)
+    return y.reshape(x.shape)
+
+  def _update_statistics(self, parts: Array) -> None:
+    """Updates the running statistics by each batch, `[batches, B, ..., F]`."""
+    found = jax.vmap(lambda x: moments(x, self.axis_name))(
+      jax.lax.stop_gradient(parts)
     )
+    for name, values in zip(('mean', 'var'), found):
+      running = self.variable('batch_stats', name, jnp.zeros, values.shape[1:])
+      for value in values:
+        keep = self.momentum * running.value
+        running.value = keep + (1 - self.momentum) * value

@@ -24,11 +24,14 @@ class Norm(nn.Module):
     kind: a name in NORMS.
     axis_name: name of the mapped device axis, or None.
     dtype: dtype of the output.
+    batches: number of batches that x consists of, each of which 'batch'
+      normalizes by itself.
   """
 
   kind: str
   axis_name: str | None = None
   dtype: Any = jnp.float32
+  batches: int = 1
 
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
@@ -40,6 +43,7 @@ class Norm(nn.Module):
         epsilon=1e-5,
         axis_name=self.axis_name,
         dtype=self.dtype,
+        batches=self.batches,
       )(x)
     if self.kind == 'layer':
       axes = tuple(range(1, x.ndim))

@@ -103,6 +103,8 @@ class Discriminator(nn.Module):
       conditioning.CLASS_HEADS; not used without classes.
     axis_name: name of the mapped device axis, for batch norm and minibatch_std.
     dtype: dtype of the arithmetic; parameters and outputs are float32.
+    batches: number of batches that the input consists of, for batch norm; see
+      networks.Network.
   """
 
   width: int = 64
@@ -114,10 +116,17 @@ class Discriminator(nn.Module):
   class_heads: tuple[str, ...] = ('projection',)
   axis_name: str | None = None
   dtype: Any = jnp.float32
+  batches: int = 1
+
+  @property
+  def takes_batches(self) -> bool:
+    """Whether one call with several batches is as good as one for each."""
+    return self.norm != 'spectral' and not self.minibatch_std
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool):
     common = dict(spectral=self.norm == 'spectral', dtype=self.dtype)
+    norm = (self.norm, self.axis_name, self.dtype, self.batches)
     add_bias = self.norm in ('none', 'spectral')
     for stage in range(_stages(x.shape[1:])):
       x = layers.Conv(
@@ -128,7 +137,7 @@ class Discriminator(nn.Module):
         **common,
       )(x, train=train)
       if stage:
-        x = layers.Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
+        x = layers.Norm(*norm)(x, train=train)
       x = nn.leaky_relu(x, 0.2)
     features = x if self.return_features else None
     if self.minibatch_std:

@@ -19,7 +19,9 @@ def from_linen(module: nn.Module) -> Network:
   key per example, or None) if it has them. It may use the collections `params`
   and `batch_stats` and the random stream `dropout`. If the module has a field
   `axis_name` (for `nn.BatchNorm(axis_name=...)`), `apply` sets it. If it has
-  methods `mapping` and `synthesis`, so has the network.
+  methods `mapping` and `synthesis`, so has the network. If its property
+  `takes_batches` is true, `apply` takes `batches` and sets the field of this
+  name.
 
   Args:
     module: an unbound Linen module.
@@ -74,11 +76,12 @@ def from_linen(module: nn.Module) -> Network:
     key=None,
     axis_name=None,
     keys=None,
+    batches=1,
   ):
-    bound = module
+    bound = module if batches == 1 else module.clone(batches=batches)
     several = axis_name is not None and jax.lax.axis_size(axis_name) > 1
     if several and hasattr(module, 'axis_name'):
-      bound = module.clone(axis_name=axis_name)
+      bound = bound.clone(axis_name=axis_name)
     elif several and train and _has_batch_norm(batch_stats):
       warnings.warn(
         f'{name} has batch norm and no field axis_name: each device normalizes '
@@ -103,6 +106,7 @@ def from_linen(module: nn.Module) -> Network:
     init,
     functions.pop('__call__'),
     takes_keys=any('keys' in names for names in arguments.values()),
+    takes_batches=getattr(module, 'takes_batches', False),
     **functions,
   )
 

@@ -66,6 +66,9 @@ class Network(NamedTuple):
       `keys`: one typed key per example, `[B]`, or None for no noise. Unlike
       `key`, they do not depend on the number of devices or micro-batches.
       Fold an integer of its own into them for each use.
+    takes_batches: whether apply takes the argument `batches`, the number of
+      batches, of one size, that x consists of. The outputs and the statistics
+      are then those of one call for each, in turn.
     mapping: function (params, batch_stats, latents, label, *, train, key,
       axis_name) -> (styles, batch_stats) of a generator whose latents are
       mapped first. Styles are `[B, L, W]`, one vector for each of L layers.
@@ -77,6 +80,7 @@ class Network(NamedTuple):
   apply: Callable[..., tuple[Any, PyTree]]
   seeded: bool = True
   takes_keys: bool = False
+  takes_batches: bool = False
   mapping: Callable[..., tuple[Array, PyTree]] | None = None
   synthesis: Callable[..., tuple[Array, PyTree]] | None = None
 

@@ -123,7 +123,9 @@ def _sample_inputs(gan: GAN, batch, key, indices):
   return latents, fake_label
 
 
-def _discriminate_both(gan: GAN, discriminate, before, inputs, label):
+def _discriminate_both(
+  gan: GAN, discriminate, before, inputs, label, one_call: bool
+):
   """Applies the discriminator to real and fake, as one batch or as two.
 
   Args:
@@ -132,13 +134,17 @@ def _discriminate_both(gan: GAN, discriminate, before, inputs, label):
     before: statistics of the discriminator.
     inputs: real and fake inputs.
     label: real and fake labels.
+    one_call: whether two batches go through one call.
 
   Returns:
     The outputs for real and for fake, and the new statistics.
   """
-  if gan.joint_batch:
+  if gan.joint_batch or one_call:
     both = _concatenate(*zip(inputs, label))
-    outputs, batch_stats = discriminate(before, *both, parts=(0, 1))
+    apart = not gan.joint_batch
+    outputs, batch_stats = discriminate(
+      before, *both, parts=(0, 1), apart=apart
+    )
     return _split_halves(outputs), batch_stats
   real, now = discriminate(before, inputs[0], label[0], parts=(0,))
   fake, now = discriminate(now, inputs[1], label[1], parts=(1,))
@@ -275,7 +281,7 @@ def _sum_losses(gan: GAN, loss, pair, context, state: GANState, step_key):
 
 
 def make_gan_losses(
-  gan: GAN, axis_name: str | None = None
+  gan: GAN, axis_name: str | None = None, *, one_call: bool = False
 ) -> Callable[..., tuple[Array, Array, LossAux]]:
   """Builds the function that computes both players' losses.
 
@@ -286,6 +292,8 @@ def make_gan_losses(
   Args:
     gan: the GAN.
     axis_name: name of the mapped axis of devices; None for a single device.
+    one_call: whether the real and the generated batch go through one call of
+      the discriminator, which takes batches. The losses are the same.
 
   Returns:
     Function (g_params, d_params, state, batch, key, indices=None) -> (d_loss,
@@ -325,7 +333,7 @@ def make_gan_losses(
     # ---- The discriminator.
     before, discriminate = state.discriminator.batch_stats, players.discriminate
     outputs, d_batch_stats = _discriminate_both(
-      gan, discriminate, before, inputs, (real_label, fake_label)
+      gan, discriminate, before, inputs, (real_label, fake_label), one_call
     )
     to_logits = _make_logit_reader(loss, outputs, axis_name)
     outputs_fn = lambda label: (

@@ -137,6 +137,17 @@ def _aux_state_names(gan: GAN, players: tuple[str, ...]) -> list[str]:
   return names
 
 
+def discriminates_in_one_call(gan: GAN) -> bool:
+  """Returns whether D's step has one call of D for the real and fake batch.
+
+  A GPU takes fewer and larger kernels. Penalties apply D to one of them again,
+  which XLA does not repeat if it had a call of its own.
+  """
+  is_alone = not (gan.d_terms or gan.consensus)
+  is_gpu = jax.default_backend() == 'gpu'
+  return is_gpu and is_alone and gan.discriminator.takes_batches
+
+
 def make_gradient_fn(
   gan: GAN,
   players: tuple[str, ...] = PLAYERS,
@@ -168,6 +179,9 @@ def make_gradient_fn(
   """
   _check_micro_batches(gan, gan.loss, micro_batches)
   losses = gan_losses.make_gan_losses(gan, axis_name)
+  d_losses = losses
+  if discriminates_in_one_call(gan):
+    d_losses = gan_losses.make_gan_losses(gan, axis_name, one_call=True)
 
   def gradient(state, batch, key, indices=None):
     _check_micro_batches(
@@ -180,7 +194,8 @@ def make_gradient_fn(
 
     def objective(own, player):
       both = {**params, player: own}
-      d_loss, g_loss, aux = losses(
+      of_player = losses if player == 'generator' else d_losses
+      d_loss, g_loss, aux = of_player(
         both['generator'], both['discriminator'], state, batch, key, indices
       )
       loss = g_loss if player == 'generator' else d_loss

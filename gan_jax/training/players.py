@@ -28,8 +28,9 @@ class Players(NamedTuple):
       None for a generator without a mapping.
     synthesize: (styles, every=1) -> examples, for the styles of every n-th
       example; None for a generator without a mapping.
-    discriminate: (batch_stats, inputs, label, parts=(0,)) -> (outputs,
-      batch_stats). Each part of the inputs has its own keys.
+    discriminate: (batch_stats, inputs, label, parts=(0,), apart=False) ->
+      (outputs, batch_stats). Each part of the inputs has its own keys, and is a
+      batch by itself if they are apart.
   """
 
   generate: Callable[..., tuple[Array, Array | None, PyTree]]
@@ -124,10 +125,11 @@ def make_players(
     key = keys.per_call(_DISCRIMINATOR + parts[0])
     return common | dict(key=key) | discriminator.key_options(own)
 
-  def discriminate(before, inputs, label, parts=(0,)):
+  def discriminate(before, inputs, label, parts=(0,), apart=False):
     label = label if gan.packing == 1 else None  # a pack has no single class
+    options = d_options(parts) | ({'batches': len(parts)} if apart else {})
     call = functools.partial(
-      discriminator.apply, d_params, before, inputs, **d_options(parts)
+      discriminator.apply, d_params, before, inputs, **options
     )
     with labels.explain_missing_labels(
       call, label, len(inputs), player='discriminator'
