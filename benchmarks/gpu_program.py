@@ -346,10 +346,35 @@ def _read(
         _read(parts, other, rounds, found, program)
     elif opcode not in _NO_KERNEL:
       operands = re.findall(r'%([\w.\-]+)', rest.split('), ')[0])
-      moved = _nbytes(shape) + sum(_nbytes(shapes.get(o, '')) for o in operands)
+      called = parts.get(dict(_CALLED.findall(line)).get('calls', ''), [])
+      moved = _nbytes(shape) + sum(
+        _read_nbytes(called, index, shapes.get(operand, ''))
+        for index, operand in enumerate(operands)
+      )
       op_name = re.search(r'op_name="([^"]*)"', line)
       kind = _kind(own, opcode, line)
       found.append(Kernel(kind, moved, rounds, op_name[1] if op_name else ''))
+
+
+def _read_nbytes(called: list[str], index: int, shape: str) -> int:
+  """Returns the bytes that a fusion reads of one of its operands.
+
+  Args:
+    called: lines of the fused computation; none for a kernel of one operation.
+    index: number of the operand.
+    shape: shape of the operand.
+  """
+  number = re.compile(rf'%([\w.\-]+) = .* parameter\({index}\)')
+  name = next((m[1] for m in map(number.search, called) if m), None)
+  uses = [x for x in called if name and re.search(rf'\(.*%{name}[,)]', x)]
+  parsed = [_INSTRUCTION.match(re.sub(r'/\*.*?\*/', '', x)) for x in uses]
+  found = [(m[2], m[3], m[4]) for m in parsed if m]
+  takes_part = lambda opcode, rest: (
+    opcode in ('gather', 'dynamic-slice') and rest.startswith(f'%{name}')
+  )
+  if found and all(takes_part(opcode, rest) for _, opcode, rest in found):
+    return sum(_nbytes(taken) for taken, _, _ in found)
+  return _nbytes(shape)
 
 
 def _read_loop(
@@ -414,8 +439,13 @@ def make_row(
     stem = label.replace(', ', '_').replace(' ', '_')
     (directory / f'{stem}_step.txt').write_text(text)
     (directory / f'{stem}_many.txt').write_text(many_text)
-  body = max((loop.kernels for loop in many.loops), key=len)
-  inner = sum(loop.is_nested for loop in many.loops)
+  # Blocks of steps, then the remaining steps one by one; the first is timed.
+  body = max(
+    (loop.kernels for loop in many.loops), key=lambda k: describe(k)[0]
+  )
+  with tracing_for_gpu():
+    block = program_lib.choose_block(STEPS)
+  waits = 1 / block + sum(loop.is_nested for loop in many.loops) / 2
   gpu = TARGETS[options.target]
   launches, gigabytes, only = describe(step.kernels)
   peak = gpu.peaks[dtype == 'float32']
@@ -428,9 +458,9 @@ def make_row(
     f'{only:.0%}',
     f'{gigabytes * 1e12 / gpu.bandwidth:.3g}',
     f'{flops / peak / 1e9:.3g}',
-    f'{describe(body)[0]:,}',
-    f'{describe(body)[1]:.3g}',
-    str(inner),
+    f'{describe(body)[0] / block:,.0f}',
+    f'{describe(body)[1] / block:.3g}',
+    f'{waits:.2g}',
   ]
 
 
@@ -492,7 +522,7 @@ def main() -> None:
   header = [
     f'{options.target}: network, batch, dtype',
     *('kernels of a step', 'GB', 'only moved', 'ms by bytes', 'ms by FLOPs'),
-    *('kernels of a step in the program', 'GB', 'loops in it'),
+    *('kernels of a step in the program', 'GB', 'waits for the host'),
   ]
   print(turns.table(header, rows))
 

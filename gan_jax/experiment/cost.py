@@ -1,6 +1,7 @@
 """Estimates what a run will cost, from shapes; nothing is trained."""
 
-from typing import Any, NamedTuple
+import contextlib
+from typing import Any, ContextManager, NamedTuple
 
 import jax
 import numpy as np
@@ -42,8 +43,23 @@ def _float_bytes(tree: Any) -> int:
   return _bytes([x for x in leaves if np.issubdtype(x.dtype, np.floating)])
 
 
+def _on_host() -> ContextManager[Any]:
+  """Returns the context in which functions are lowered for the host.
+
+  JAX counts the operations of a program for CPU only: with the plugins of GPU
+  and TPU, cost_analysis is None.
+  """
+  try:
+    return jax.default_device(jax.local_devices(backend='cpu')[0])
+  except RuntimeError:  # JAX_PLATFORMS without cpu
+    return contextlib.nullcontext()
+
+
 def lower_train_step(experiment: Any) -> jax.stages.Lowered:
   """Lowers one train step on one device, for its share of the batch.
+
+  The operations are those of the platform of the run, whose layers choose them
+  when they are traced. The program is lowered for the host, which counts them.
 
   Args:
     experiment: an experiment.Experiment.
@@ -52,11 +68,12 @@ def lower_train_step(experiment: Any) -> jax.stages.Lowered:
     shape=(x.shape[0], x.shape[1] // len(experiment.devices), *x.shape[2:])
   )
   step = build_gan.build_train_step(experiment.gan, experiment.config, None)
-  return jax.jit(step, donate_argnums=0).lower(
-    experiment.abstract_state(),
-    jax.tree.map(share, experiment.abstract_batch()),
-    jax.eval_shape(lambda: jax.random.key(0)),
-  )
+  with _on_host():
+    return jax.jit(step, donate_argnums=0).lower(
+      experiment.abstract_state(),
+      jax.tree.map(share, experiment.abstract_batch()),
+      jax.eval_shape(lambda: jax.random.key(0)),
+    )
 
 
 def count_flops(lowered: jax.stages.Lowered) -> float:

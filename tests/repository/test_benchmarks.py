@@ -533,6 +533,28 @@ ENTRY %main (a: bf16[2,3]) -> f32[2,3] {
 """
 
 
+GATHER = """
+%gathered (p0: u8[50,4], p1: s32[2]) -> u8[2,4] {
+  %p0 = u8[50,4]{1,0} parameter(0)
+  %p1 = s32[2]{0} parameter(1)
+  ROOT %rows = u8[2,4]{1,0} gather(%p0, %p1), offset_dims={1}
+}
+
+ENTRY %main (x: u8[50,4], i: s32[2]) -> u8[2,4] {
+  %x = u8[50,4]{1,0} parameter(0)
+  %i = s32[2]{0} parameter(1)
+  ROOT %taken = u8[2,4]{1,0} fusion(%x, %i), kind=kLoop, calls=%gathered
+}
+"""
+
+
+def test_kernels_that_take_rows_read_those_rows(importable):
+  import gpu_program
+
+  (kernel,) = gpu_program.read_program(GATHER).kernels
+  assert kernel.nbytes == 8 + 8 + 8  # rows written, rows read, indices
+
+
 def test_kernels_and_loops_of_a_program_for_a_gpu(importable):
   import gpu_program
 
