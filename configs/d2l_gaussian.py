@@ -19,13 +19,26 @@ Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html
 from configs import common
 
 
+def _stable(config):
+  """Sets loss, penalty, optimizers and the average of the ':stable' variant."""
+  config.loss = 'rpgan'
+  config.penalties.r1.weight = 5.0
+  config.loss_reduction = 'mean'
+  config.d_loss_scale = 1.0
+  config.batch_size = 64
+  config.num_steps = 10_000
+  common.adam(config.d_optimizer, 0.02, b1=0.0)
+  common.adam(config.g_optimizer, 0.001, b1=0.0)
+  config.ema_decay = 0.999
+
+
 def get_config(variant: str = ''):
   """Returns the config.
 
   Args:
-    variant: '', or 'test' for a smoke test of two steps.
+    variant: '', 'stable', or 'test' for a smoke test of two steps.
   """
-  config = common.base(variant)
+  config = common.base(variant, allowed=('', 'stable', 'test'))
   config.data.name = 'gaussian'
   config.data.gaussian.update(size=1000, seed=0)
   config.num_steps = 2500  # 20 epochs of 125 batches
@@ -51,4 +64,6 @@ def get_config(variant: str = ''):
   config.checkpoint_every = 1250
   config.num_samples = 500
   config.eval.num_samples = 1000
+  if variant == 'stable':
+    _stable(config)
   return common.shrink(config) if variant == 'test' else config

@@ -186,7 +186,8 @@ def test_resumed_in_another_way(name, place, tmp_path, monkeypatch):
   [(name, '') for name in CONFIGS]
   + [(name, v) for name in ('ring', 'grid') for v in ('pacgan', 'pacgan_short')]
   + [('stacked_mnist', 'rpgan'), ('sngan_cifar10', 'conditional')]
-  + [('d2l_dcgan', 'balanced'), ('r3gan_cifar10', 'small')]
+  + [('d2l_gaussian', 'stable'), ('d2l_dcgan', 'balanced')]
+  + [('r3gan_cifar10', 'small')]
   + [('stylegan2_cifar10', 'ada'), ('stylegan2_folder', '128')],
 )
 def test_the_config_itself_is_well_formed(name, variant):
