@@ -160,8 +160,8 @@ def machine() -> str:
 def train(row: Row, workdir: pathlib.Path, options: argparse.Namespace) -> bool:
   """Trains a row, from its last checkpoint on.
 
-  With --minutes it stops after as many, and with --samples it saves samples
-  then, and `row.marks` times on the way.
+  With --minutes it stops after as many. With --samples it then saves samples
+  for Inception's scores, and does so `row.marks` times on the way.
 
   Returns:
     Whether it came to its end.
@@ -177,7 +177,7 @@ def train(row: Row, workdir: pathlib.Path, options: argparse.Namespace) -> bool:
       result = gan_jax.train(config, workdir, should_stop=late)
     if not result.finished and not late():
       return False  # by a signal
-    if options.samples and row.scoring:
+    if options.samples and uses_inception(row):
       save_samples(row, workdir, options.samples)
     if result.finished:
       return True
@@ -218,6 +218,11 @@ def save_samples(row: Row, workdir: pathlib.Path, count: int) -> None:
 # ---- Scores and records.
 
 
+def uses_inception(row: Row) -> bool:
+  """Returns whether the scores need weights that are not in the package."""
+  return bool(row.scoring) and 'features' not in row.scoring
+
+
 def eval_fields(row: Row, options: argparse.Namespace) -> dict[str, Any]:
   """Returns the fields of config.eval for the scores of a row."""
   weights = options.feature_weights
@@ -249,12 +254,14 @@ def score_samples(
   out = path.with_suffix('.scores.json')
   if out.exists():
     return
+  fields = eval_fields(row, options)
+  del fields['num_samples']  # it is that of the file
   evaluate.evaluate(
     evaluate.Request(
       samples=str(path),
       data=row.config,
       data_dir=options.data_dir,
-      eval=eval_fields(row, options) | {'num_samples': 0},
+      eval=fields,
       out=str(out),
     )
   )
@@ -344,6 +351,13 @@ def make_record(name: str, workdir: pathlib.Path) -> dict[str, Any] | None:
 # ---- The program.
 
 
+def is_ended(workdir: pathlib.Path) -> bool:
+  """Returns whether a run came to its end, its scores included."""
+  return (workdir / _SUMMARY).exists() and (
+    status.read_status(workdir).state == 'finished'
+  )
+
+
 def run_row(name: str, options: argparse.Namespace) -> bool:
   """Trains and scores a row, and writes its record.
 
@@ -351,8 +365,8 @@ def run_row(name: str, options: argparse.Namespace) -> bool:
     Whether the row is finished.
   """
   row, workdir = ROWS[name], options.out / name
-  finished = train(row, workdir, options)
-  if finished and not options.samples:
+  finished = is_ended(workdir) or train(row, workdir, options)
+  if finished and not (options.samples and uses_inception(row)):
     score(row, workdir, options)
   record = make_record(name, workdir)
   files.write_json(workdir / _RECORD, record)
@@ -407,7 +421,7 @@ def write_page() -> None:
 def parse() -> argparse.Namespace:
   """Parses the options."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('rows', nargs='*', metavar='ROW', help='rows to run')
+  parser.add_argument('row', nargs='?', default='', help='row to run')
   parser.add_argument('--list', action='store_true', help='lists the rows')
   parser.add_argument('--page', action='store_true', help='writes the page')
   parser.add_argument('--collect', type=pathlib.Path, metavar='DIR')
@@ -423,9 +437,12 @@ def parse() -> argparse.Namespace:
   add('--noise', 'packs noise, for a trial', action='store_true')
   add('--trial', 'two steps of tiny networks', action='store_true')
   options = parser.parse_args()
-  for name in options.rows:
-    if name not in ROWS:
-      parser.error(validation.unknown_name_message(name, ROWS, 'row'))
+  if options.row and options.row not in ROWS:
+    parser.error(validation.unknown_name_message(options.row, ROWS, 'row'))
+  if not any(
+    (options.row, options.list, options.page, options.collect, options.pack)
+  ):
+    parser.error('name a row, or --list, --pack=FILE, --collect=DIR or --page')
   return options
 
 
@@ -436,20 +453,21 @@ def main() -> None:
     width = max(map(len, ROWS))
     for name, row in ROWS.items():
       print(f'{name:{width}}  {row.title}: {row.command()}')
-    return
-  if options.pack:
+  elif options.pack:
     pack(options.pack, options.data_dir, noise=options.noise)
-    return
-  if options.collect:
-    collect(options.collect, options)
-  if options.collect or options.page:
+  elif options.collect or options.page:
+    if options.collect:
+      collect(options.collect, options)
     write_page()
-    return
-  if not options.rows:
-    sys.exit('name a row, or --list, --collect=DIR or --page')
-  finished = [run_row(name, options) for name in options.rows]
-  sys.exit(0 if all(finished) or options.minutes else EXIT_RESUMABLE)
+  else:
+    members = ROWS[options.row].seeds > 1
+    gan_jax.distributed.configure_jax(members=members, limit_malloc=True)
+    finished = run_row(options.row, options)
+    sys.exit(0 if finished or options.minutes else EXIT_RESUMABLE)
 
 
 if __name__ == '__main__':
-  main()
+  try:
+    main()
+  except (ValueError, OSError) as error:
+    sys.exit(f'results.py: {error}')

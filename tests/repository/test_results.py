@@ -146,6 +146,7 @@ def test_record_of_an_ensemble(results, tmp_path, monkeypatch):
   summary = {'points': [point], 'baselines': floors}
   (tmp_path / 'ring' / 'summary.json').write_text(json.dumps(summary))
   monkeypatch.setattr(results, 'RECORDS', tmp_path / 'records')
+  assert results.is_ended(tmp_path / 'ring')
   results.collect(tmp_path, types.SimpleNamespace())
   record = results.read_records()['ring']
   assert record['scores']['share within 3 sigma'] == [0.97, 0.012, 0.988, 0.001]
@@ -168,6 +169,7 @@ def test_rows_that_did_not_end_say_so(results, tmp_path):
   assert '**Not run.**' in section(row, None)
   assert results.make_record('ring', tmp_path / 'ring') is None
   write_run(tmp_path / 'ring', 20, 30)
+  assert not results.is_ended(tmp_path / 'ring')
   record = results.make_record('ring', tmp_path / 'ring')
   text = section(row, record)
   assert '**Not run to its end: 20 of 30 steps.**' in text
