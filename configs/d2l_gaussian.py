@@ -20,16 +20,23 @@ from configs import common
 
 
 def _stable(config):
-  """Sets loss, penalty, optimizers and the average of the ':stable' variant."""
+  """Sets loss, penalty, D and optimizers of the ':stable' variant."""
   config.loss = 'rpgan'
-  config.penalties.r1.weight = 5.0
+  config.penalties.r1.weight = 0.1
   config.loss_reduction = 'mean'
   config.d_loss_scale = 1.0
   config.batch_size = 64
-  config.num_steps = 10_000
-  common.adam(config.d_optimizer, 0.02, b1=0.0)
-  common.adam(config.g_optimizer, 0.001, b1=0.0)
-  config.ema_decay = 0.999
+  config.num_steps = 5000
+  config.discriminator.mlp.update(
+    features=(16, 16), kernel_init='he_normal', bias_init='zeros'
+  )
+  common.adam(config.d_optimizer, 0.01, b1=0.0)
+  common.adam(config.g_optimizer, 0.005, b1=0.0)
+  config.schedules = (
+    'd_optimizer.learning_rate=linear(0.01, 0); '
+    'g_optimizer.learning_rate=linear(0.005, 0)'
+  )
+  config.ema_decay = 0.998
 
 
 def get_config(variant: str = ''):
