@@ -63,7 +63,7 @@ class Settings:
   """What all cells have in common.
 
   Attributes:
-    steps: train steps.
+    steps: train steps, by data set.
     batch: examples of a step.
     features: width of each hidden layer of both networks.
     rates: learning rates of both players.
@@ -71,7 +71,9 @@ class Settings:
     ema_decay: decay of the average of G, which is scored.
   """
 
-  steps: int = 1000
+  steps: dict[str, int] = dataclasses.field(
+    default_factory=lambda: {'ring': 1000, 'grid': 2000}
+  )
   batch: int = 32
   features: tuple[int, ...] = (32, 32)
   rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
@@ -114,8 +116,8 @@ def make_config(cell: Cell, settings: Settings) -> dict[str, Any]:
   config.update(
     loss=cell.loss,
     batch_size=settings.batch,
-    num_steps=settings.steps,
-    log_every=settings.steps,
+    num_steps=settings.steps[cell.data],
+    log_every=settings.steps[cell.data],
     ema_decay=settings.ema_decay,
   )
   rates = ','.join(map(str, settings.rates))
@@ -219,7 +221,7 @@ class Group:
     config_lib.resolve(make_config(cell, self._settings))  # or refuses it
     index = np.full(len(self.built.members), self._names.index(cell.loss))
     hparams = self._initial.hparams | {INDEX: index.astype(np.float32)}
-    program, steps = self._program, self._settings.steps
+    program, steps = self._program, self.built.config.num_steps
     state = program.put(self._initial.replace(hparams=hparams))
     streams = program.put(self.built.streams)
     step = 0
@@ -243,7 +245,7 @@ class Group:
       jnp.asarray(truth.centers, jnp.float32),
       jnp.float32(truth.sigma),
     )
-    ended = np.asarray(state.step) == self._settings.steps
+    ended = np.asarray(state.step) == self.built.config.num_steps
     names = ('modes', 'high_quality', 'reverse_kl', 'live')
     shape = (-1, self._settings.seeds)
     return {
@@ -414,7 +416,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--out', type=pathlib.Path, required=True)
   parser.add_argument('--data', nargs='*', choices=DATA, default=list(DATA))
-  parser.add_argument('--steps', type=int, default=Settings.steps)
+  parser.add_argument('--steps', type=int, default=0, help='for a trial')
   parser.add_argument('--seeds', type=int, default=Settings.seeds)
   parser.add_argument(
     '--page', action='store_true', help='writes docs/atlas.md and atlas.png'
@@ -428,7 +430,11 @@ def main() -> None:
     atlas_page.draw(record, atlas_page.DOCS / 'atlas.png')
     return
   xla_setup.configure_jax(members=True)
-  run(options.out, options.data, Settings(options.steps, seeds=options.seeds))
+  settings = Settings(seeds=options.seeds)
+  if options.steps:
+    steps = dict.fromkeys(DATA, options.steps)
+    settings = dataclasses.replace(settings, steps=steps)
+  run(options.out, options.data, settings)
 
 
 if __name__ == '__main__':

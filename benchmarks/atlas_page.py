@@ -9,7 +9,7 @@ import turns
 DOCS = turns.ROOT / 'docs'
 MODES = {'ring': 8, 'grid': 25}
 PERFECT = 1 - math.exp(-4.5)  # share of a normal sample within 3 sigma
-WORKS = 1 / 3  # part of a perfect sampler's coverage, from which a rate works
+WORKS = 0.5  # part of the best coverage on a data set, from which a rate works
 _INTRODUCTION = """\
 # The atlas: which losses work
 
@@ -31,8 +31,8 @@ within 3 sigma of a mode, the two scores of
 [PacGAN](https://arxiv.org/abs/1712.04086); a perfect sampler has {perfect:.3f}. A
 member that diverged counts as 0. A cell of the picture has the coverage at the
 best learning rate, and that rate; filled dots are the rates that work, from the
-smallest to the largest, where **works** means at least a third of a perfect
-sampler's coverage.
+smallest to the largest, where **works** means at least half of the best coverage
+of all cells of the data set.
 
 Short runs of small networks: this shows which games are easy to play with
 untuned settings, not how good they become. `configs/ring.py` and
@@ -43,7 +43,7 @@ untuned settings, not how good they become. `configs/ring.py` and
   of 2, sigma 0.1; 100,000 points each. {samples:,} samples are scored.
 * Networks: G and D with hidden layers of {features}, ReLU in G, leaky ReLU in D;
   16 outputs of D for the MMD losses.
-* Training: {steps:,} steps of batch {batch}, one D step for each G step, Adam with
+* Training: {steps} steps of batch {batch}, one D step for each G step, Adam with
   b1 0 and b2 0.99 at one learning rate for both players ({listed}), and the
   average of G with decay {ema_decay}.
 * Weights: R1 and R2 0.1, WGAN-GP 10.
@@ -85,9 +85,20 @@ def best_rate(record: Mapping[str, Any], seeds: int) -> Mapping[str, Any]:
   return record['rates'][found.index(max(found))]
 
 
-def works(record: Mapping[str, Any], seeds: int) -> list[bool]:
-  """Returns whether a cell works at each learning rate; see WORKS."""
-  return [x >= WORKS * PERFECT for x in coverages(record, seeds)]
+def best_coverage(cells: Iterable[Mapping[str, Any]], seeds: int) -> float:
+  """Returns the best coverage of all cells of a data set."""
+  return max(max(coverages(c, seeds)) for c in cells if 'rates' in c)
+
+
+def works(record: Mapping[str, Any], seeds: int, best: float) -> list[bool]:
+  """Returns whether a cell works at each learning rate; see WORKS.
+
+  Args:
+    record: the cell.
+    seeds: number of members.
+    best: the best coverage on its data set.
+  """
+  return [x >= WORKS * best for x in coverages(record, seeds)]
 
 
 def _names(cells: Iterable[Mapping[str, Any]], field: str) -> list[str]:
@@ -100,7 +111,7 @@ def _table(cells: Sequence[Mapping[str, Any]], seeds: int) -> str:
     *('loss', 'regularizer', 'rates that work', 'best rate', 'coverage'),
     *('modes', 'within 3 sigma, %', 'reverse KL', 'diverged, all rates'),
   )
-  rows = []
+  rows, top = [], best_coverage(cells, seeds)
   for cell in cells:
     if 'refused' in cell:
       rows.append([cell['loss'], cell['regularizer'], 'refused', *[''] * 6])
@@ -111,7 +122,7 @@ def _table(cells: Sequence[Mapping[str, Any]], seeds: int) -> str:
       [
         f'`{cell["loss"]}`',
         cell['regularizer'],
-        f'{sum(works(cell, seeds))} of {len(rates)}',
+        f'{sum(works(cell, seeds, top))} of {len(rates)}',
         f'{best["rate"]:g}',
         f'{max(coverages(cell, seeds)):.2f}',
         number(best['modes']),
@@ -125,13 +136,13 @@ def _table(cells: Sequence[Mapping[str, Any]], seeds: int) -> str:
 
 def _regularizers(cells: Sequence[Mapping[str, Any]], seeds: int) -> str:
   """Returns the table of regularizers over all losses and data sets."""
-  rows = []
+  rows, top = [], best_coverage(cells, seeds)
   for name in _names(cells, 'regularizer'):
     own = [c for c in cells if c['regularizer'] == name and 'rates' in c]
     if not own:
       continue
     tried = sum(len(cell['rates']) for cell in own)
-    working = sum(sum(works(cell, seeds)) for cell in own)
+    working = sum(sum(works(cell, seeds, top)) for cell in own)
     lost = sum(row['diverged'] for cell in own for row in cell['rates'])
     mean = sum(max(coverages(cell, seeds)) for cell in own) / len(own)
     rows.append(
@@ -165,6 +176,9 @@ def make_page(record: Mapping[str, Any], losses: int, regularizers: int) -> str:
       **settings
       | {
         'rates': len(rates),
+        'steps': ' and '.join(
+          f'{count:,} ({data})' for data, count in settings['steps'].items()
+        ),
         'features': ' and '.join(map(str, settings['features'])),
       },
     )
@@ -194,20 +208,21 @@ def _draw_panel(axes: Any, cells: Sequence[Mapping], seeds: int) -> Any:
   losses, regularizers = (_names(cells, f) for f in ('loss', 'regularizer'))
   by_name = {(c['loss'], c['regularizer']): c for c in cells}
   grid = [[math.nan] * len(regularizers) for _ in losses]
+  top = best_coverage(cells, seeds)
   for i, loss in enumerate(losses):
     for j, regularizer in enumerate(regularizers):
       cell = by_name.get((loss, regularizer))
       text = 'not run' if cell is None else 'refused'
       if cell is not None and 'rates' in cell:
         grid[i][j] = max(coverages(cell, seeds))
-        dots = ''.join('○●'[ok] for ok in works(cell, seeds))
+        dots = ''.join('○●'[ok] for ok in works(cell, seeds, top))
         rate = best_rate(cell, seeds)['rate']
         text = f'{grid[i][j]:.2f}  {dots}\n{rate:g}'
-      color = 'white' if grid[i][j] < 0.55 else 'black'
+      color = 'white' if grid[i][j] < 0.6 * top else 'black'
       color = 'gray' if math.isnan(grid[i][j]) else color
       axes.text(j, i, text, ha='center', va='center', fontsize=7, color=color)
-  image = axes.imshow(grid, vmin=0, vmax=1, cmap='viridis', aspect='auto')
-  axes.set_xticks(range(len(regularizers)), regularizers, fontsize=9)
+  image = axes.imshow(grid, vmin=0, vmax=top, cmap='viridis', aspect='auto')
+  axes.set_xticks(range(len(regularizers)), regularizers, fontsize=8)
   axes.set_yticks(range(len(losses)), losses, fontsize=8)
   axes.xaxis.tick_top()
   axes.tick_params(length=0)
@@ -240,8 +255,7 @@ def draw(record: Mapping[str, Any], path: pathlib.Path) -> None:
     own = [cell for cell in record['cells'] if cell['data'] == data]
     image = _draw_panel(axes, own, seeds)
     axes.set_title(f'{data}: {MODES[data]} modes', fontsize=11)
-  figure.colorbar(
-    image, ax=panels, label='coverage at the best learning rate', shrink=0.6
-  )
+    label = 'coverage at the best learning rate'
+    figure.colorbar(image, ax=axes, label=label, shrink=0.6)
   figure.savefig(path, dpi=110)
   plt.close(figure)

@@ -120,7 +120,7 @@ ROWS: dict[str, Row] = {
   'd2l_stable': Row(
     'The same toy with a better recipe',
     'd2l_gaussian:stable',
-    'The same data, networks and score; another game (see the config).',
+    'The same data, G and score; a larger D and another game (see the config).',
     _KL,
     (('Dive into Deep Learning, JAX, one seed', ('0.051',)),),
     seeds=64,

@@ -283,6 +283,11 @@ def test_means_are_over_members_that_did_not_diverge(atlas):
   # 2/3 live members, 60 % within 3 sigma, 7 of 8 modes
   coverage = atlas.atlas_page.coverage(row, 'ring', 3)
   assert coverage == pytest.approx(2 / 3 * 0.6 * 7 / 8)
+  cell = {'data': 'ring', 'rates': [row]}
+  page = atlas.atlas_page
+  assert page.best_coverage([cell], 3) == coverage
+  assert page.works(cell, 3, 2 * coverage) == [True]
+  assert page.works(cell, 3, 2.1 * coverage) == [False]
   row['modes'] = None
   assert atlas.atlas_page.coverage(row, 'ring', 3) == 0
 
@@ -293,5 +298,5 @@ def test_cells_with_other_settings_are_refused(atlas, tmp_path):
   kept = json.loads(json.dumps({'settings': vars(settings)}))
   path.write_text(json.dumps(kept))
   atlas.check_settings(path, settings)
-  with pytest.raises(ValueError, match="'steps': 1000.*'steps': 2"):
-    atlas.check_settings(path, atlas.Settings(steps=2))
+  with pytest.raises(ValueError, match="'batch': 32.*'batch': 2"):
+    atlas.check_settings(path, atlas.Settings(batch=2))
