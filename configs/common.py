@@ -87,6 +87,9 @@ def shrink(config):
       for name in ('group_size', 'channel_max', 'style_dim'):
         if hasattr(options, name):
           options[name] = 4
+      for name in ('blocks', 'mapping_layers'):
+        if hasattr(options, name):
+          options[name] = 1
       if hasattr(options, 'minibatch_std'):  # it divides a device's batch
         options.minibatch_std = min(options.minibatch_std, 2)
   return config

@@ -166,7 +166,7 @@ PAIRS = list(zip((*SHALLOW, 'fashion_mnist', 'digits'), OTHERS, strict=True))
 @pytest.mark.slow
 @pytest.mark.parametrize('name', LARGE)
 def test_a_step_of_large_networks(name, monkeypatch):
-  built = build(name, monkeypatch, num_devices=1, d_steps=1)
+  built = build(name, monkeypatch, size=8, num_devices=1, d_steps=1)
   train = Loop(built)
   train(built.init_state(), 1)
   for metric, value in jax.device_get(train.metrics).items():
