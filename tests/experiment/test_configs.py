@@ -160,9 +160,13 @@ def test_the_step_is_traced_on_pictures_of_their_own_size(name, monkeypatch):
 
 
 OTHERS = sorted(PLACES - {USUAL}, key=str)
-# A config of few layers for each other place.
-SHALLOW = ('ring', 'grid', 'd2l_gaussian', 'stacked_mnist', 'mnist')
-PAIRS = list(zip((*SHALLOW, 'fashion_mnist', 'digits'), OTHERS, strict=True))
+# One other place of each config; every place has one or more configs.
+PAIRS = list(
+  zip(
+    [c for c in CONFIGS if c not in LIKE_OTHERS],
+    itertools.cycle(OTHERS),
+  )
+)
 
 
 @pytest.mark.slow
@@ -173,6 +177,10 @@ def test_a_step_of_large_networks(name, monkeypatch):
   train(built.init_state(), 1)
   for metric, value in jax.device_get(train.metrics).items():
     assert np.isfinite(value).all(), metric
+
+
+def test_every_place_is_tried():
+  assert {place for _, place in PAIRS} == set(OTHERS)
 
 
 @pytest.mark.slow
