@@ -1,10 +1,13 @@
 """Pictures of many kinds in a directory."""
 
+import concurrent.futures
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from gan_jax import data
+from gan_jax.data import folder
 from gan_jax.data.array_source import split_indices
 
 SPLITS = ('train', 'test')
@@ -238,3 +241,13 @@ def test_a_run_knows_its_files_again_wherever_they_are(tmp_path):
   (tmp_path / 'b/003.png').rename(tmp_path / 'b/x.png')
   plain(3, size=(50, 50)).save(tmp_path / 'c/003.png')
   assert len({listing('a'), listing('b'), listing('c')}) == 3
+
+
+def test_many_images_are_mapped_in_parts(monkeypatch):
+  monkeypatch.setattr(folder, '_AT_A_TIME', 3)
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    done = []
+    mapped = folder.map_in_parts(pool, lambda i: done.append(i) or -i, range(8))
+    assert next(mapped) == 0
+    assert set(done) <= {0, 1, 2}
+    assert list(mapped) == [-1, -2, -3, -4, -5, -6, -7]
