@@ -311,10 +311,12 @@ def test_scaling_trains_small_networks_by_sgd(importable):
 def test_differences_of_parameters_are_relative(importable, tmp_path):
   import scaling
 
-  for name, x in (('a', [[2.0, -4.0]]), ('b', [[2.0, -3.0]])):
-    np.savez(tmp_path / name, **{'0': np.array(x), '1': np.zeros(3)})
+  first, before = [np.array([2.0, -4.0]), np.zeros(3)], [np.ones(2), np.ones(3)]
+  second = [np.array([2.0, -3.0]), np.full(3, 1e-9)]
+  scaling.save_parameters(tmp_path / 'a.npz', before, first)
+  scaling.save_parameters(tmp_path / 'b.npz', before, second)
   found = scaling.largest_difference(tmp_path / 'a.npz', tmp_path / 'b.npz')
-  assert found == 0.25
+  assert found == 1 / 5
 
 
 def test_gpu_compares_the_same_networks(importable):
