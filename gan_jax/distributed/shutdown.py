@@ -126,8 +126,9 @@ def _exit(reader: int, describe: Callable[[], str]) -> None:
       continue
     if leaving:
       os._exit(EXIT_RESUMABLE)
-    leaving = True
-    threading.Thread(target=leave, args=(found[0],), daemon=True).start()
+    else:
+      leaving = True
+      threading.Thread(target=leave, args=(found[0],), daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -116,6 +116,7 @@ class EnsembleExperiment:
       config,
       self.devices,
       many=lambda run: training.vectorize_members(run, backend),
+      members=len(self.members),
     )
 
 

@@ -16,6 +16,9 @@ _CHUNK_BYTES = 64 * 2**20
 _CHUNK_STEPS = 16  # in a streamed chunk, by default
 _RESIDENT_STEPS = 1000  # in a call, at most
 _BLOCK_STEPS = 20  # for which an accelerator does not wait for the host
+# Steps of all members in a call. The indices of all steps of a call are drawn,
+# and thousands of members take fewer steps in the time of a call.
+_MEMBER_STEPS = 2**17
 
 
 class TrainProgram(NamedTuple):
@@ -110,6 +113,7 @@ def make_train_program(
   devices: tuple[jax.Device, ...],
   *,
   many: Callable[[fused.FusedSteps], fused.FusedSteps] | None = None,
+  members: int = 1,
 ) -> TrainProgram:
   """Builds the program of one run, or of many, on their devices.
 
@@ -121,6 +125,7 @@ def make_train_program(
     devices: devices that share the batch, or the runs if there are many.
     many: function from the program of one run to that of many, see
       training.vectorize_members; None for one run.
+    members: number of runs.
 
   Returns:
     The program; nothing is compiled or placed yet.
@@ -128,6 +133,8 @@ def make_train_program(
   source = training_source(source, config)
   nbytes = device_feed.source_nbytes(source)
   max_steps = choose_max_steps(config, nbytes, len(source))
+  if not config.steps_per_call:
+    max_steps = max(1, min(max_steps, _MEMBER_STEPS // members))
   resident = _fits(nbytes, config)
   sizes = dict(batch_size=config.batch_size, d_steps=config.d_steps)
   batch_fn = fused.slice_batch
