@@ -68,6 +68,7 @@ def test_means_of_members_are_of_the_steps_that_were_taken(now):
   assert curves.rates == [1.0, 3.0]
   curves.add(7, {'loss': jnp.zeros((2, 3))}, 3)
   curves.reset(None)
+  now[0] += 1
   curves.add(8, {'loss': jnp.ones((2, 3))}, 3)
   np.testing.assert_array_equal(curves.compute_and_reset()['loss'], [1, 1])
 
