@@ -47,7 +47,7 @@ INDEX = 'loss_index'  # hyper-parameter of a member: its loss in a group
 
 DATA = {
   'ring': dict(size=100_000, modes=8, radius=1.0, sigma=0.03, seed=0),
-  'grid': dict(size=100_000, side=5, spacing=2.0, sigma=0.1, seed=0),
+  'grid': dict(size=100_000, side=3, spacing=2.0, sigma=0.1, seed=0),
 }
 REGULARIZERS: dict[str, dict[str, float]] = {
   'none': {},

@@ -7,7 +7,7 @@ from typing import Any, Iterable, Mapping, Sequence
 import turns
 
 DOCS = turns.ROOT / 'docs'
-MODES = {'ring': 8, 'grid': 25}
+MODES = {'ring': 8, 'grid': 9}
 PERFECT = 1 - math.exp(-4.5)  # share of a normal sample within 3 sigma
 WORKS = 0.5  # part of the best coverage on a data set, from which a rate works
 _INTRODUCTION = """\
@@ -20,8 +20,8 @@ python benchmarks/atlas.py --out=runs/atlas --page
 
 The first command trains every adversarial loss of the library without a
 regularizer, with R1, R1 and R2, WGAN-GP, and spectral norm in D, on two mixtures
-of Gaussians: {count} seeds at each of {rates} learning rates. It can be stopped
-and started again. The second writes this page from the records
+of Gaussians: {count} seeds at each of {rates} learning rates. It can be stopped and
+started again. The second writes this page from the records
 ([benchmarks/results/atlas.json](../benchmarks/results/atlas.json)).
 
 ![Coverage of every loss with every regularizer](atlas.png)
@@ -39,13 +39,13 @@ untuned settings, not how good they become. `configs/ring.py` and
 `configs/grid.py` are tuned for one game, and trained 30 to 40 times as long
 ([results.md](results.md)).
 
-* Data: 8 modes on a circle of radius 1, sigma 0.03; and 25 modes at distances
+* Data: 8 modes on a circle of radius 1, sigma 0.03; and 3 x 3 modes at distances
   of 2, sigma 0.1; 100,000 points each. {samples:,} samples are scored.
 * Networks: G and D with hidden layers of {features}, ReLU in G, leaky ReLU in D;
   16 outputs of D for the MMD losses.
-* Training: {steps} steps of batch {batch}, one D step for each G step, Adam with
-  b1 0 and b2 0.99 at one learning rate for both players ({listed}), and the
-  average of G with decay {ema_decay}.
+* Training: {steps} steps of batch {batch}, one D step for each G
+  step, Adam with b1 0 and b2 0.99 at one learning rate for both players
+  ({listed}), and the average of G with decay {ema_decay}.
 * Weights: R1 and R2 0.1, WGAN-GP 10.
 """
 
@@ -203,9 +203,14 @@ def make_page(record: Mapping[str, Any], losses: int, regularizers: int) -> str:
   return '\n'.join(parts)
 
 
-def _draw_panel(axes: Any, cells: Sequence[Mapping], seeds: int) -> Any:
-  """Draws the heat map of a data set."""
-  losses, regularizers = (_names(cells, f) for f in ('loss', 'regularizer'))
+def _draw_panel(
+  axes: Any,
+  cells: Sequence[Mapping[str, Any]],
+  losses: Sequence[str],
+  regularizers: Sequence[str],
+  seeds: int,
+) -> Any:
+  """Draws the heat map of a data set: a row a loss, a column a regularizer."""
   by_name = {(c['loss'], c['regularizer']): c for c in cells}
   grid = [[math.nan] * len(regularizers) for _ in losses]
   top = best_coverage(cells, seeds)
@@ -243,17 +248,19 @@ def draw(record: Mapping[str, Any], path: pathlib.Path) -> None:
 
   seeds = record['settings']['seeds']
   names = [d for d in MODES if any(c['data'] == d for c in record['cells'])]
-  rows = len(_names(record['cells'], 'loss'))
+  losses, regularizers = (
+    _names(record['cells'], field) for field in ('loss', 'regularizer')
+  )
   figure, panels = plt.subplots(
     *(1, len(names)),
-    figsize=(1.6 + 5.4 * len(names), 1.4 + 0.36 * rows),
+    figsize=(1.6 + 5.4 * len(names), 1.4 + 0.36 * len(losses)),
     squeeze=False,
     sharey=True,
     layout='constrained',
   )
   for data, axes in zip(names, panels[0]):
     own = [cell for cell in record['cells'] if cell['data'] == data]
-    image = _draw_panel(axes, own, seeds)
+    image = _draw_panel(axes, own, losses, regularizers, seeds)
     axes.set_title(f'{data}: {MODES[data]} modes', fontsize=11)
     label = 'coverage at the best learning rate'
     figure.colorbar(image, ax=axes, label=label, shrink=0.6)

@@ -1,6 +1,7 @@
 """The toy of Dive into Deep Learning: a linear G, a small D, a 2-D Gaussian.
 
   python train.py --config=configs/d2l_gaussian.py
+  python train.py --config=configs/d2l_gaussian.py:stable
 
 Reproduces the book's semantics: losses are summed over the batch, D's loss is
 halved, both players use the same latents, all parameters start from N(0,
@@ -12,6 +13,14 @@ loss_D 0.6932 +- 0.0001, loss_G 0.6934 +- 0.0001, KL divergence of the fitted
 Gaussian from the true one 0.27 +- 0.09, baseline 0.0030 +- 0.0003. The same
 loop in PyTorch, 10 seeds: 0.17 +- 0.06. D stops learning before G has learned
 the covariance.
+
+The variant :stable has the same data and G, and reaches the floor: KL 0.0035 +-
+0.0002 over 64 seeds (0.307 +- 0.038 for the book's recipe; baseline 0.0024 +-
+0.0004). It is a relativistic GAN with R1, batch 64, a D of two layers of 16
+with an initialization of usual size, learning rates that fall to 0, Adam
+without momentum, and the EMA of G. D matters most: with the book's, other
+settings as here or tuned, single seeds stay far away (means of 24 to 64 seeds
+between 0.012 and 0.035).
 
 Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html
 """
