@@ -21,7 +21,8 @@ again, and leaves a record. The third command writes the records into
 has the published rows, what this library reaches (mean ± standard error), and
 the **floor**: the same score of real data, or of a perfect sampler, at the same
 sample size. Only rows of one table may be compared.
-`benchmarks/accelerator.sh MINUTES` runs the rows that need a GPU.
+`benchmarks/accelerator.sh MINUTES OUT` runs the rows that need a GPU. A + after a
+commit stands for changes that were not committed.
 [atlas.md](atlas.md) compares all losses on two of these data sets.
 """
 
@@ -109,7 +110,7 @@ def _progress(record: Mapping[str, Any] | None) -> str:
 
 def _facts(record: Mapping[str, Any]) -> str:
   """Returns a line about the run: seeds, time, machine, versions."""
-  parts = [f'{record["num_steps"]:,} steps']
+  parts = [f'{record["step"]:,} steps']
   if 'error_over' in record:
     parts.append(f'standard errors over {record["error_over"]}')
   if record.get('diverged'):
