@@ -10,7 +10,8 @@ epochs (--config.num_steps=3748), seed 0: 1-NN two-sample accuracy on pixels
 With classes (--config.conditional), 9,370 steps, seed 0, 10,000 samples: class
 accuracy 0.970 +- 0.002 (baseline 0.979 +- 0.001), the lowest that of eights,
 0.949; diversity within a class 0.974 +- 0.002 of the real one (0.993 +- 0.002);
-Frechet distance of the digit classifier's features 0.86 +- 0.08 (0.47 +- 0.06).
+Frechet distance of the digit classifier's features 0.86 +- 0.08 (0.47 +- 0.06),
+and by these features class accuracy 0.985 +- 0.001 (0.995 +- 0.001).
 1,000 samples: 1-NN 0.576 +- 0.014 (0.526 +- 0.015).
 """
 
