@@ -13,6 +13,7 @@
 #                 its parts (split --bytes=45M cifar10.npz cifar10.npz.)
 #   AUDIO         directory or zip of spoken digits
 #   ROWS          rows to run, in place of those below
+#   NO_TABLES     if not empty, leaves out the tables of speeds
 #
 # OUT gets tables/, a directory for each row, and what failed in failed.txt.
 # Started again with the same OUT, finished tables are kept and rows go on. Rows
@@ -45,7 +46,7 @@ attempt() {
 table() {
   local needed=$1 name=$2
   shift 2
-  [ -e "$out/tables/$name.md" ] && return
+  [ -n "${NO_TABLES:-}" ] || [ -e "$out/tables/$name.md" ] && return
   [ "$(left)" -lt "$needed" ] && echo "no time for $name" && return
   attempt "$name" "$python" "benchmarks/$name.py" \
     --torch_python="${TORCH_PYTHON:-}" "$@" > "$out/tables/$name.part" &&
