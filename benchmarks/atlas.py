@@ -1,6 +1,6 @@
 """Maps which losses work: every loss, five regularizers, three learning rates.
 
-  python benchmarks/atlas.py --out=runs/atlas              all, about 20 CPU minutes
+  python benchmarks/atlas.py --out=runs/atlas              all
   python benchmarks/atlas.py --out=runs/atlas --data ring  one of the data sets
   python benchmarks/atlas.py --out=runs/atlas --page       writes docs/atlas.md
 

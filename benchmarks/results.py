@@ -382,11 +382,19 @@ def collect(directory: pathlib.Path, options: argparse.Namespace) -> None:
     options: command-line options.
 
   Raises:
-    ValueError: if it has no rows.
+    ValueError: if it has no rows, or one of another length, as of --trial.
   """
   found = [name for name in ROWS if (directory / name / 'config.json').exists()]
   if not found:
     raise ValueError(f'{directory} has no directory of a row: {list(ROWS)}')
+  for name in found:
+    run = files.read_json(directory / name / 'config.json')
+    steps, wanted = run['config']['num_steps'], ROWS[name].make_config()
+    if steps != wanted.num_steps:
+      raise ValueError(
+        f'{directory / name}: a run of {steps:,} steps, and the row has '
+        f'{wanted.num_steps:,}'
+      )
   RECORDS.mkdir(exist_ok=True)
   for name in found:
     for path in sorted((directory / name).glob('samples_*.npz')):

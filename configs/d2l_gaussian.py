@@ -14,16 +14,17 @@ Gaussian from the true one 0.27 +- 0.09, baseline 0.0030 +- 0.0003. The same
 loop in PyTorch, 10 seeds: 0.17 +- 0.06. D stops learning before G has learned
 the covariance.
 
-The variant :stable has the same data and G, and reaches the floor: KL 0.0035 +-
-0.0002 over 64 seeds (0.307 +- 0.038 for the book's recipe; baseline 0.0024 +-
-0.0004). It is a relativistic GAN with R1, batch 64, a D of two layers of 16
+The variant :stable has the same data and G, and comes near the floor: KL 0.0035
++- 0.0002 over 64 seeds (0.307 +- 0.038 for the book's recipe; baseline 0.0024
++- 0.0004). It is a relativistic GAN with R1, batch 64, a D of two layers of 16
 with an initialization of usual size, learning rates that fall to 0, Adam
 without momentum, and the EMA of G.
 
 What mattered, by the exact KL of G, 16 seeds: 0.0016 +- 0.0001 as it is; with
-the book's D 1.2 +- 0.2; with batch 8 0.0055 +- 0.0011; at constant learning rates
-0.0023 +- 0.0002; without the EMA, or with the non-saturating loss, 0.0019 +-
-0.0002; without R1, or with b1 0.5, 0.0017 +- 0.0001.
+the book's D 1.2 +- 0.2; with the book's initialization of this D 0.10 +- 0.09
+(one seed 1.5, median 0.008); with batch 8 0.0055 +- 0.0011; at constant
+learning rates 0.0023 +- 0.0002; without the EMA, or with the non-saturating
+loss, 0.0019 +- 0.0002; without R1, or with b1 0.5, 0.0017 +- 0.0001.
 
 Reference: https://d2l.ai/chapter_generative-adversarial-networks/gan.html
 """

@@ -131,7 +131,7 @@ def write_run(directory, step, num_steps):
 
 
 def test_record_of_an_ensemble(results, tmp_path, monkeypatch):
-  write_run(tmp_path / 'ring', 30, 30)
+  write_run(tmp_path / 'ring', 30_000, 30_000)
   point = {'members': [0, 1, 2], 'diverged': [2]}
   point['scores'] = {
     'modes found': [8.0, 0.0],
@@ -150,7 +150,7 @@ def test_record_of_an_ensemble(results, tmp_path, monkeypatch):
   results.collect(tmp_path, types.SimpleNamespace())
   record = results.read_records()['ring']
   assert record['scores']['share within 3 sigma'] == [0.97, 0.012, 0.988, 0.001]
-  assert record['diverged'] == 1 and record['step'] == 30
+  assert record['diverged'] == 1 and record['step'] == 30_000
   text = results.result_page.make_section(results.ROWS['ring'], record)
   assert '| **gan_jax** | 8 | 97.0 ± 1.2 | 0.0200 ± 0.0030 |' in text
   assert '| floor | 8 | 98.80 ± 0.10 | 0.001 |' in text
@@ -178,6 +178,12 @@ def test_rows_that_did_not_end_say_so(results, tmp_path):
 
 def test_folder_without_rows_is_refused(results, tmp_path):
   with pytest.raises(ValueError, match='no directory of a row'):
+    results.collect(tmp_path, types.SimpleNamespace())
+
+
+def test_runs_of_another_length_are_refused(results, tmp_path):
+  write_run(tmp_path / 'ring', 2, 2)
+  with pytest.raises(ValueError, match='2 steps, and the row has 30,000'):
     results.collect(tmp_path, types.SimpleNamespace())
 
 
