@@ -230,6 +230,7 @@ def main() -> None:
     '--short', action='store_true', help='leaves out plain Flax'
   )
   options = parser.parse_args()
+  xla_setup.keep_freed_memory()  # as train.py does
   xla_setup.configure_cpu()
   with turns.start_torch(
     options.torch_python, 'dcgan_torch.py', json.dumps(SIZES)

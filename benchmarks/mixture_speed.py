@@ -149,6 +149,7 @@ def main() -> None:
     help='how members become one program',
   )
   options = parser.parse_args()
+  xla_setup.keep_freed_memory()  # as train.py does
   xla_setup.configure_cpu(members=True)
   workers = start_workers(options.torch_python, options.members)
   processes = [process for group in workers.values() for process in group]

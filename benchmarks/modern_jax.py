@@ -244,6 +244,7 @@ def main() -> None:
   """Serves requests until standard input ends."""
   name, sizes, dtype, directory = sys.argv[1:]
   sizes = json.loads(sizes)
+  xla_setup.keep_freed_memory()  # as train.py does
   xla_setup.configure_cpu()
   device = jax.devices()[0]
   before = memory.resident_mib() if device.platform == 'cpu' else 0

@@ -207,6 +207,7 @@ def main() -> None:
   options = parser.parse_args()
   # By default JAX takes three quarters of a GPU's memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', '0.4')
+  xla_setup.keep_freed_memory()  # as train.py does
   xla_setup.configure_cpu()
   every_size = make_sizes(options.short)
   with turns.start_torch(

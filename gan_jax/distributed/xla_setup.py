@@ -2,6 +2,8 @@
 
 import ctypes
 import hashlib
+import importlib.metadata
+import importlib.util
 import os
 import pathlib
 import platform
@@ -26,7 +28,13 @@ DETERMINISTIC = (
   '--xla_gpu_autotune_level=0',
 )
 _MIN_COMPILE_SECONDS = 0.1  # shortest compilation worth caching
-_M_ARENA_MAX = -8  # of malloc.h
+_KEPT_BYTES = 1 << 30  # largest block that malloc keeps when it is freed
+# Parameters of malloc.h and the environment variables that set them.
+_MALLOC = {
+  'arena_max': (-8, 'MALLOC_ARENA_MAX'),
+  'mmap_threshold': (-3, 'MALLOC_MMAP_THRESHOLD_'),
+  'trim_threshold': (-1, 'MALLOC_TRIM_THRESHOLD_'),
+}
 
 
 def _cores() -> int:
@@ -36,19 +44,54 @@ def _cores() -> int:
   return os.cpu_count() or 1
 
 
-def limit_malloc_arenas() -> None:
+def limit_malloc_arenas(count: int = 0) -> None:
   """Limits the number of malloc arenas, with glibc, to bound memory use.
 
   glibc gives threads up to eight arenas per core, and JAX, its data and its
   checkpoints have dozens of threads, which come and go. Over hours, memory that
   is free in one arena is allocated again in another. More arenas than cores are
   not faster. Environment variables (MALLOC_ARENA_MAX) take precedence.
+
+  Args:
+    count: number of arenas; 0 for one per core, and at least 2.
   """
-  tuned = 'arena_max' in os.environ.get('GLIBC_TUNABLES', '')
-  if tuned or 'MALLOC_ARENA_MAX' in os.environ:
+  _set_malloc('arena_max', count or max(2, _cores()))
+
+
+def keep_freed_memory() -> None:
+  """Makes malloc reuse large blocks of memory, with glibc.
+
+  XLA allocates the intermediate results of a program in each call, as one
+  block. By default glibc gives a large block back to the system when it is
+  freed, and the next call waits until the system has cleared each page again.
+  Blocks of up to 1 GiB are kept instead. That takes a single arena, because
+  the others never hold blocks of 64 MiB or more. Environment variables
+  (MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_) take
+  precedence.
+  """
+  limit_malloc_arenas(1)
+  _set_malloc('mmap_threshold', _KEPT_BYTES)
+  _set_malloc('trim_threshold', _KEPT_BYTES)
+
+
+def _set_malloc(name: str, value: int) -> None:
+  """Sets a parameter of glibc's malloc that the environment does not set."""
+  parameter, variable = _MALLOC[name]
+  tuned = name in os.environ.get('GLIBC_TUNABLES', '')
+  if tuned or variable in os.environ:
     return
   if platform.libc_ver()[0] == 'glibc':
-    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, max(2, _cores()))
+    ctypes.CDLL(None).mallopt(parameter, value)
+
+
+def _may_have_accelerator() -> bool:
+  """Returns whether JAX may find a device that is not a CPU."""
+  platforms = jax.config.jax_platforms
+  if platforms:
+    return platforms != 'cpu'
+  names = ('jax_plugins', 'libtpu')
+  found = any(importlib.util.find_spec(name) for name in names)
+  return found or bool(importlib.metadata.entry_points(group='jax_plugins'))
 
 
 def configure_cpu(*, members: bool = False) -> None:
@@ -157,11 +200,14 @@ def configure_jax(
       devices, see configure_cpu.
     deterministic: whether a GPU must give the same bits each time
       (DETERMINISTIC); a CPU always does.
-    limit_malloc: whether to limit the malloc arenas of the whole process (see
-      limit_malloc_arenas), for programs that run for hours.
+    limit_malloc: whether to configure the malloc of the whole process, for
+      programs that run for hours (see limit_malloc_arenas); where only a CPU
+      computes, large blocks are reused, too (see keep_freed_memory).
   """
-  if limit_malloc:
+  if limit_malloc and _may_have_accelerator():
     limit_malloc_arenas()
+  elif limit_malloc:
+    keep_freed_memory()
   configure_xla(members=members, deterministic=deterministic)
   enable_compilation_cache()
 

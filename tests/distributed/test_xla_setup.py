@@ -5,8 +5,11 @@ import pathlib
 import platform
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
+
+from gan_jax.distributed import xla_setup
 
 ROOT = pathlib.Path(__file__).parents[2]
 # As many threads as it takes hold memory at once; then glibc is asked.
@@ -31,28 +34,97 @@ file = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b'w'))
 libc.malloc_info(0, file)
 libc.fclose(file)
 """
+# A thread writes to a block of 128 MiB, and frees it, four times.
+COUNT_FAULTS = """
+import ctypes, resource, sys, threading
+from gan_jax.distributed import xla_setup
+xla_setup.configure_jax(limit_malloc=sys.argv[1] == 'kept')
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+def write():
+  block = libc.malloc(ctypes.c_size_t(128 << 20))
+  ctypes.memset(block, 1, 128 << 20)
+  libc.free(ctypes.c_void_p(block))
+  return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+counts = []
+thread = threading.Thread(target=lambda: counts.extend(write() for _ in '1234'))
+thread.start()
+thread.join()
+print(counts[-1] - counts[0])
+"""
+only_glibc = pytest.mark.skipif(
+  platform.libc_ver()[0] != 'glibc', reason='malloc is not that of glibc'
+)
+
+
+def run_program(code: str, *arguments: str, **environment: str) -> str:
+  kept = {k: v for k, v in os.environ.items() if not k.startswith('MALLOC_')}
+  return subprocess.check_output(
+    [sys.executable, '-c', code, *arguments],
+    env=kept | {'JAX_PLATFORMS': 'cpu'} | environment,
+    text=True,
+  )
 
 
 def count_heaps(path: pathlib.Path, what: str, **environment: str) -> int:
-  kept = {k: v for k, v in os.environ.items() if k != 'MALLOC_ARENA_MAX'}
-  subprocess.run(
-    [sys.executable, '-c', COUNT_HEAPS, what, str(path)],
-    env=kept | environment,
-    check=True,
-  )
+  run_program(COUNT_HEAPS, what, str(path), **environment)
   return path.read_text().count('<heap nr=')
 
 
-@pytest.mark.skipif(
-  platform.libc_ver()[0] != 'glibc', reason='malloc is not glibc: no heaps'
-)
-def test_threads_share_as_many_heaps_as_cores_where_asked_to(tmp_path):
+@only_glibc
+def test_threads_share_heaps_where_asked_to(tmp_path):
   path = tmp_path / 'info.xml'
   cores = max(2, len(os.sched_getaffinity(0)))
   assert count_heaps(path, 'free') > cores
   assert count_heaps(path, 'prepared') > cores
-  assert count_heaps(path, 'limited') <= cores
+  assert count_heaps(path, 'limited') == 1
   assert count_heaps(path, 'limited', MALLOC_ARENA_MAX='5') == 5
+
+
+@only_glibc
+def test_large_blocks_are_reused_where_asked_to():
+  pages = (128 << 20) // os.sysconf('SC_PAGE_SIZE')
+  kept = int(run_program(COUNT_FAULTS, 'kept'))
+  assert kept < 0.1 * pages
+  assert int(run_program(COUNT_FAULTS, 'free')) > kept
+
+
+@pytest.mark.parametrize('libc', ['glibc', 'musl', ''])
+def test_only_the_malloc_of_glibc_is_set(monkeypatch, libc):
+  library = mock.Mock()
+  monkeypatch.setattr(platform, 'libc_ver', lambda: (libc, ''))
+  monkeypatch.setattr(xla_setup.ctypes, 'CDLL', lambda _: library)
+  for name in list(os.environ):
+    if name.startswith(('MALLOC_', 'GLIBC_')):
+      monkeypatch.delenv(name)
+  monkeypatch.setenv('MALLOC_TRIM_THRESHOLD_', '1000')  # stays
+  xla_setup.keep_freed_memory()
+  calls = [mock.call(-8, 1), mock.call(-3, 1 << 30)]
+  assert library.mallopt.mock_calls == (calls if libc == 'glibc' else [])
+
+
+@pytest.mark.parametrize(
+  ('platforms', 'plugin', 'expected'),
+  [
+    ('cpu', 'jax_plugins', False),
+    ('cuda,cpu', '', True),
+    ('', 'jax_plugins', True),
+    ('', 'libtpu', True),
+    ('', '', False),
+  ],
+)
+def test_accelerators_are_looked_for_where_jax_does(
+  monkeypatch, platforms, plugin, expected
+):
+  monkeypatch.setattr(
+    xla_setup.importlib.util, 'find_spec', lambda name: name == plugin
+  )
+  monkeypatch.setattr(
+    xla_setup.importlib.metadata, 'entry_points', lambda **_: ()
+  )
+  with mock.patch.object(xla_setup, 'jax') as jax:
+    jax.config.jax_platforms = platforms
+    assert xla_setup._may_have_accelerator() is expected
 
 
 # Ends a program with the options that it gives to configure_jax.
