@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.layers import channels
 from gan_jax.layers.batch_norm import BatchNorm
 from gan_jax.layers.embedding import Embed
 from gan_jax.layers.initializers import INITIALIZERS, Initializer
@@ -142,15 +143,15 @@ class ConditionalBatchNorm(nn.Module):
   @nn.compact
   def __call__(self, x: Array, vector: Array, *, train: bool) -> Array:
     """Maps `[B, ..., F]` and vectors `[B, V]` to `[B, ..., F]`."""
-    x = BatchNorm(
-      use_running_average=not train,
+    normalize = BatchNorm(
       use_scale=False,
       use_bias=False,
       momentum=self.momentum,
       epsilon=self.epsilon,
       axis_name=self.axis_name,
       dtype=self.dtype,
-    )(x)
+    )
+    x = normalize(x, train=train)
     dense = lambda name: Dense(
       x.shape[-1],
       use_bias=False,
@@ -159,7 +160,7 @@ class ConditionalBatchNorm(nn.Module):
       dtype=self.dtype,
       name=name,
     )
-    per_pixel = lambda y: y.reshape(y.shape[0], *[1] * (x.ndim - 2), -1)
+    per_pixel = lambda y: channels.spread(y, x.shape)
     scale = dense('scale')(vector, train=train)
     shift = dense('shift')(vector, train=train)
     return x * (1 + per_pixel(scale)) + per_pixel(shift)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import networks, validation
-from gan_jax.layers import convolution, resample, temporal
+from gan_jax.layers import channels, convolution, resample, temporal
 from gan_jax.layers.initializers import INITIALIZERS, Initializer
 from gan_jax.layers.spectral_norm import SpectralNorm
 
@@ -31,7 +31,7 @@ def add_bias(x: Array, bias: Array) -> Array:
   Returns:
     Array of the shape and dtype of x.
   """
-  return x + bias.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+  return x + channels.spread(bias.astype(x.dtype), x.shape)
 
 
 class _Layer(nn.Module):

@@ -37,14 +37,10 @@ class Norm(nn.Module):
   def __call__(self, x: Array, *, train: bool) -> Array:
     validation.lookup(NORMS, self.kind, 'norm')
     if self.kind == 'batch':
-      return BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        axis_name=self.axis_name,
-        dtype=self.dtype,
-        batches=self.batches,
-      )(x)
+      norm = BatchNorm(
+        axis_name=self.axis_name, dtype=self.dtype, batches=self.batches
+      )
+      return norm(x, train=train)
     if self.kind == 'layer':
       axes = tuple(range(1, x.ndim))
       return nn.LayerNorm(reduction_axes=axes, dtype=self.dtype)(x)

@@ -94,14 +94,10 @@ class _Block(nn.Module):
     return layer(x, train=train)
 
   def normalize(self, x: Array, train: bool) -> Array:
-    return BatchNorm(
-      use_running_average=not train,
-      momentum=0.9,
-      epsilon=1e-5,
-      scale_init=near_one,
-      axis_name=self.axis_name,
-      dtype=self.dtype,
-    )(x)
+    norm = BatchNorm(
+      scale_init=near_one, axis_name=self.axis_name, dtype=self.dtype
+    )
+    return norm(x, train=train)
 
 
 class StartBlock(_Block):
