@@ -7,8 +7,8 @@ their gradients as well: the gradient of a value that is spread over pixels is
 a sum over pixels. `spread` is therefore a product, too, which XLA turns into a
 broadcast, and whose transpose is the product that sums.
 
-On GPU and TPU, for small arrays and for narrow dtypes they are XLA's own sums
-and broadcasts.
+On GPU and TPU, for small arrays, without pixels, and for narrow dtypes they are
+XLA's own sums and broadcasts.
 """
 
 import math
@@ -25,7 +25,7 @@ _MANY = 1 << 14  # numbers from which products are faster
 
 def _uses_products(shape: tuple[int, ...], dtype) -> bool:
   wide = jnp.dtype(dtype).itemsize >= 4
-  many = len(shape) > 1 and math.prod(shape) >= _MANY
+  many = len(shape) > 2 and math.prod(shape) >= _MANY
   return wide and many and convolution.uses_own_gradients(None)
 
 
@@ -44,10 +44,9 @@ def sum_channels(x: Array) -> Array:
   chex.assert_type(x, float)
   if not _uses_products(x.shape, x.dtype):
     return x.sum(axis=tuple(range(x.ndim - 1)))
-  if x.ndim > 2:
-    x = x.reshape(len(x), -1, x.shape[-1])
-    ones = jnp.ones(x.shape[:2], x.dtype)
-    x = jax.lax.dot_general(ones, x, (((1,), (1,)), ((0,), (0,))))
+  x = x.reshape(len(x), -1, x.shape[-1])
+  ones = jnp.ones(x.shape[:2], x.dtype)
+  x = jax.lax.dot_general(ones, x, (((1,), (1,)), ((0,), (0,))))
   return jnp.ones(len(x), x.dtype) @ x
 
 
@@ -72,10 +71,8 @@ def spread(values: Array, shape: tuple[int, ...]) -> Array:
     return values.reshape(*values.shape[:-1], *ones, -1)
   if not each:
     values = _outer(jnp.ones(shape[0], values.dtype), values)
-  if len(shape) > 2:
-    pixels = jnp.ones((shape[0], math.prod(shape[1:-1])), values.dtype)
-    values = _outer(pixels, values, axes=1)
-  return values.reshape(shape)
+  pixels = jnp.ones((shape[0], math.prod(shape[1:-1])), values.dtype)
+  return _outer(pixels, values, axes=1).reshape(shape)
 
 
 def _outer(x: Array, y: Array, axes: int = 0) -> Array:
