@@ -13,7 +13,7 @@ import pytest
 from gan_jax import layers as layers_lib
 from gan_jax import losses, networks, penalties, prng, training
 from gan_jax.config import MODELS
-from gan_jax.layers import linear, normalization
+from gan_jax.layers import channels, linear, normalization
 from gan_jax.models import dcgan
 from gan_jax.training import optimizers
 
@@ -76,6 +76,7 @@ def test_outputs_and_variables_are_float32_and_products_are_not(
   name, role, monkeypatch
 ):
   monkeypatch.setattr(linear, '_TINY', 0)  # all products to be seen as such
+  monkeypatch.setattr(channels, '_MANY', float('inf'))  # statistics are float32
   options = {'return_features': True} if role == 'Discriminator' else {}
   whole, half = (
     networks.from_linen(module(name, role, dtype=dtype, **options))
