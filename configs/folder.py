@@ -3,8 +3,17 @@
   python train.py --config=configs/folder.py --config.data.folder.path=DIR
 
 DIR holds png, jpg, webp, bmp, gif or tiff files, with or without
-subdirectories; --check_data reads all of them. Time and score were not
-measured.
+subdirectories; --check_data reads all of them.
+
+Time and score: not measured at 64 pixels. At 32, on 400 sprites of the npm
+package pokesprite-images 2.7.0 and 400 held out (pokemon-gen8/regular), with
+
+  --config.data.folder.size=32 --config.data.folder.test_fraction=0.5
+  --config.num_steps=4000 --config.ema_decay=0.99
+
+FID of 400 samples v the 400 training images, seed 0: 187 +- 3, and with
+--config.augment.name=diff_augment 116 +- 3 (the held-out images: 33.0 +- 0.6).
+On two cores a step of 64 images takes 0.1 s.
 """
 
 from configs import common

@@ -1,8 +1,8 @@
 """Every architecture in every export gives the examples that Python gives.
 
 The largest differences, in standard deviations of the output, are a table that
-`-s` prints. Those of weights in float16 are root mean squares. Columns whose program is absent are skipped, and named with what
-installs it.
+`-s` prints. Those of weights in float16 are root mean squares. Columns whose
+program is absent are skipped, and named with what installs it.
 """
 
 import json
