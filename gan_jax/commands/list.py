@@ -120,7 +120,7 @@ _FLAGS = {
   'losses': 'train.py --config.loss=NAME',
   'penalties': 'train.py --config.penalties.r1.weight=10',
   'augmentations': 'train.py --config.augment.name=NAME',
-  'metrics': 'train.py --config.eval.metrics=NAME; evaluate.py --metrics=NAME',
+  'metrics': 'train.py --config.eval.metrics=NAME, evaluate.py: --metrics=NAME',
 }
 
 

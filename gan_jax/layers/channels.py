@@ -24,9 +24,11 @@ _MANY = 1 << 14  # numbers from which products are faster
 
 
 def _uses_products(shape: tuple[int, ...], dtype) -> bool:
-  wide = jnp.dtype(dtype).itemsize >= 4
+  # First, because sizes of exported programs may be symbolic.
+  if not convolution.uses_own_gradients(None):
+    return False
   many = len(shape) > 2 and math.prod(shape) >= _MANY
-  return wide and many and convolution.uses_own_gradients(None)
+  return many and jnp.dtype(dtype).itemsize >= 4
 
 
 def sum_channels(x: Array) -> Array:

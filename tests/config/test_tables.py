@@ -202,7 +202,8 @@ def test_names_of_the_models():
 def test_options_of_a_model(name, player):
   module = importlib.import_module(f'gan_jax.models.{name}')
   made = dataclasses.fields(getattr(module, player.capitalize()))
-  given = {'parent', 'name', 'shape', 'axis_name', 'return_features', 'dtype'}
+  given = {'parent', 'name', 'shape', 'axis_name', 'batches'}
+  given |= {'return_features', 'dtype'}
   given |= {'classes', 'class_heads', 'return_reconstructions'}
   defaults = {f.name: f.default for f in made if f.name not in given}
   section = options_of(getattr(getattr(CONFIG, player), name))

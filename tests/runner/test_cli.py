@@ -409,6 +409,7 @@ PROGRAM_OF = {
   'runner/cli.py': 'train.py',
   'runner/extract.py': 'train.py',
   'commands/convert_weights.py': 'train.py',
+  'commands/list.py': 'train.py',
   'commands/main.py': 'train.py',
   'io/torch_checkpoint.py': 'train.py',  # --help
 }
