@@ -397,6 +397,8 @@ PROGRAM_OF = {
   'data/tfds.py': 'prepare.py',
   'data/prepare.py': 'prepare.py',
   'data/import_images.py': 'prepare.py',
+  'data/shards.py': 'prepare.py',
+  'data/shard_writer.py': 'prepare.py',
   'runner/launch.py': 'train.py',
   'runner/report.py': 'report.py',
   'runner/report_server.py': 'report.py',
