@@ -70,6 +70,7 @@ def setup(app):
   # Before Napoleon, which reads the sections.
   event = 'autodoc-process-docstring'
   app.connect(event, docstrings.process_docstring, priority=400)
+  app.connect('autodoc-skip-member', docstrings.skip_member)
   app.connect('build-finished', mathjax.copy_files)
   reference.write_pages(HERE / 'api')
   notebooks.write_notebooks(HERE, HERE / '_build' / 'notebooks')

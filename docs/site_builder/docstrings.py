@@ -82,3 +82,12 @@ def _escape(line: str) -> str:
   parts = _CODE.split(line[len(start) :])
   parts[::2] = [_SPECIAL.sub(r'\\\g<0>', part) for part in parts[::2]]
   return start + ''.join(parts)
+
+
+def skip_member(app, what, name, obj, skip, options):
+  """Leaves out fields of named tuples, which the class describes.
+
+  This is a listener of autodoc-skip-member.
+  """
+  del app, what, name, options
+  return True if type(obj).__name__ == '_tuplegetter' else skip
