@@ -132,6 +132,26 @@ def _is_binary(x: np.ndarray) -> bool:
   return (least, most) == (0, 1)
 
 
+def held_out_count(size: int, fraction: float) -> int:
+  """Returns the number of examples that a division holds out as 'test'.
+
+  Args:
+    size: total number of examples.
+    fraction: fraction held out, in (0, 1); at least one example.
+
+  Raises:
+    ValueError: if the fraction is out of range, or there are too few examples
+      to divide.
+  """
+  if not 0 < fraction < 1:
+    raise ValueError(f'test_fraction={fraction}: must be between 0 and 1')
+  if size < 2:
+    raise ValueError(
+      f'{size} example(s): a division into splits needs at least 2'
+    )
+  return min(max(1, round(size * fraction)), size - 1)
+
+
 def split_indices(size: int, split: str, fraction: float) -> np.ndarray:
   """Returns the indices of one split of a fixed random division of the data.
 
@@ -148,12 +168,6 @@ def split_indices(size: int, split: str, fraction: float) -> np.ndarray:
     ValueError: if the fraction is out of range, or there are too few examples
       to divide.
   """
-  if not 0 < fraction < 1:
-    raise ValueError(f'test_fraction={fraction}: must be between 0 and 1')
-  if size < 2:
-    raise ValueError(
-      f'{size} example(s): a division into splits needs at least 2'
-    )
-  count = min(max(1, round(size * fraction)), size - 1)
+  count = held_out_count(size, fraction)
   shuffled = shuffle.permuted_index(0, 0, np.arange(size), size)
   return np.sort(shuffled[:count] if split == 'test' else shuffled[count:])

@@ -16,8 +16,8 @@ from typing import Any, Callable, Protocol
 import numpy as np
 
 from gan_jax import shuffle
+from gan_jax.data import array_source, image_files
 from gan_jax.data import classes as class_lib
-from gan_jax.data import image_files
 from gan_jax.io import files
 
 ABOUT, INDEX = 'index.json', 'index.bin'
@@ -200,13 +200,7 @@ class Split:
       ValueError: if the fraction is out of range, or there are too few images
         to divide.
     """
-    if not 0 < fraction < 1:
-      raise ValueError(f'test_fraction={fraction}: must be between 0 and 1')
-    if size < 2:
-      raise ValueError(
-        f'{size} example(s): a division into splits needs at least 2'
-      )
-    held_out = min(max(1, round(size * fraction)), size - 1)
+    held_out = array_source.held_out_count(size, fraction)
     self._size, self._fraction = size, fraction
     self._other = 'train' if split == 'test' else 'test'
     self._start = 0 if split == 'test' else held_out

@@ -65,17 +65,14 @@ def moments(x: Array, axis_name: str | None = None) -> tuple[Array, Array]:
   return mean, jnp.maximum(square - mean * mean, 0)
 
 
-def _per_channel(vector: Array, x: Array) -> Array:
-  """Returns a vector `[F]` in the rank of x, `[..., F]`."""
-  return vector.reshape((1,) * (x.ndim - 1) + (-1,))
-
-
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _normalize(options, x, scale, bias):
   epsilon, axis_name, dtype = options
   mean, variance = moments(x, axis_name)
   factor = jax.lax.rsqrt(variance + epsilon) * scale
-  mean, factor, bias = (_per_channel(v, x) for v in (mean, factor, bias))
+  mean, factor, bias = (
+    channels.spread(v, x.shape) for v in (mean, factor, bias)
+  )
   return ((x.astype(jnp.float32) - mean) * factor + bias).astype(dtype)
 
 
@@ -97,7 +94,7 @@ def _gradients(options, saved, dy):
   # dx = scale inverse (dy - shift - slope (x - mean) inverse)
   factor, slope = scale * inverse, slope * inverse
   mean, shift, factor, slope = (
-    _per_channel(v, x) for v in (mean, shift, factor, slope)
+    channels.spread(v, x.shape) for v in (mean, shift, factor, slope)
   )
   dx = factor * (dy - shift - slope * (wide - mean))
   return dx.astype(x.dtype), d_scale, d_bias
