@@ -27,11 +27,14 @@ class Maxout(nn.Module):
 
 
 def make_generator(latent_dim: int, widths: list[int]) -> nn.Module:
-  """Builds a generator of dense layers with batch norm and ReLU."""
+  """Builds a generator of dense layers with batch norm and ReLU.
+
+  As in gan_jax, the layers before batch norm have no bias.
+  """
   layers = []
   for inputs, width in zip([latent_dim, *widths], widths):
     norm = [nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
-    layers += [nn.Linear(inputs, width), *norm]
+    layers += [nn.Linear(inputs, width, bias=False), *norm]
   return nn.Sequential(*layers, nn.Linear(widths[-1], 2))
 
 

@@ -28,6 +28,7 @@ DETERMINISTIC = (
   '--xla_gpu_autotune_level=0',
 )
 _MIN_COMPILE_SECONDS = 0.1  # shortest compilation worth caching
+_FEWEST_ARENAS = 4
 _KEPT_BYTES = 1 << 30  # largest block that malloc keeps when it is freed
 # Parameters of malloc.h and the environment variables that set them.
 _MALLOC = {
@@ -44,18 +45,16 @@ def _cores() -> int:
   return os.cpu_count() or 1
 
 
-def limit_malloc_arenas(count: int = 0) -> None:
+def limit_malloc_arenas() -> None:
   """Limits the number of malloc arenas, with glibc, to bound memory use.
 
   glibc gives threads up to eight arenas per core, and JAX, its data and its
   checkpoints have dozens of threads, which come and go. Over hours, memory that
   is free in one arena is allocated again in another. More arenas than cores are
-  not faster. Environment variables (MALLOC_ARENA_MAX) take precedence.
-
-  Args:
-    count: number of arenas; 0 for one per core, and at least 2.
+  not faster, but of fewer than four, two threads that compile may share one, and
+  wait for each other. Environment variables (MALLOC_ARENA_MAX) take precedence.
   """
-  _set_malloc('arena_max', count or max(2, _cores()))
+  _set_malloc('arena_max', max(_FEWEST_ARENAS, _cores()))
 
 
 def keep_freed_memory() -> None:
@@ -64,14 +63,17 @@ def keep_freed_memory() -> None:
   XLA allocates the intermediate results of a program in each call, as one
   block. By default glibc gives a large block back to the system when it is
   freed, and the next call waits until the system has cleared each page again.
-  Blocks of up to 1 GiB are kept instead. That takes a single arena, because
-  the others never hold blocks of 64 MiB or more. Environment variables
-  (MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_) take
-  precedence.
+  Blocks of up to 1 GiB are kept instead. Only the arena of the main thread
+  holds blocks of 64 MiB or more, so a program runs on the thread that calls it,
+  instead of on one of XLA's. (All threads could share that arena, but they
+  would wait for one another while XLA compiles, which took half as long again.)
+  Environment variables (MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_,
+  MALLOC_TRIM_THRESHOLD_) take precedence.
   """
-  limit_malloc_arenas(1)
+  limit_malloc_arenas()
   _set_malloc('mmap_threshold', _KEPT_BYTES)
   _set_malloc('trim_threshold', _KEPT_BYTES)
+  jax.config.update('jax_cpu_enable_async_dispatch', False)
 
 
 def _set_malloc(name: str, value: int) -> None:

@@ -9,7 +9,6 @@ import functools
 from typing import Any, Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import config as config_lib
@@ -462,5 +461,5 @@ def take_batch(
   """Returns up to `count` random examples of a source, `{'x', 'label'?}`."""
   shuffled = np.random.default_rng(0).permutation(len(source))
   batch = source[shuffled[:count]]
-  x = np.asarray(pixels.to_float(jnp.asarray(batch['x'])))
+  x = pixels.to_float(np.asarray(batch['x']))
   return {'x': x, 'label': batch['label']} if with_labels else {'x': x}

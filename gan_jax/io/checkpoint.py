@@ -1,4 +1,4 @@
-"""Checkpoints of a run; the only module that imports orbax.
+"""Checkpoints of a run; the only module that imports orbax, on its first use.
 
 The state is the same on every process, so a single process writes it. A
 checkpoint holds the state, metadata (config and versions of the writer) and a
@@ -15,7 +15,6 @@ import zlib
 from typing import Any, Iterator, Mapping
 
 import jax
-import orbax.checkpoint as ocp
 
 from gan_jax.io import files
 
@@ -138,6 +137,8 @@ def _single_process() -> dict[str, Any]:
   """
   if jax.process_count() == 1:
     return {}
+  import orbax.checkpoint as ocp
+
   own = jax.process_index()
   return {
     'multiprocessing_options': ocp.options.MultiprocessingOptions(
@@ -163,7 +164,7 @@ class RunCheckpointer:
     read_only: bool = False,
     metadata: Mapping[str, Any] | None = None,
   ):
-    """Opens the directory, which is created if it does not exist.
+    """Creates the directory if it does not exist; nothing is read yet.
 
     Args:
       directory: directory of the checkpoints.
@@ -174,35 +175,51 @@ class RunCheckpointer:
     """
     self.directory = files.resolve_path(directory).absolute()
     self._about, self._looked_at = dict(metadata or {}), set()
+    self._keep, self._read_only = keep, read_only
+    self._opened: Any = None
+    if not read_only:
+      self.directory.mkdir(parents=True, exist_ok=True)
+
+  @property
+  def _manager(self) -> Any:
+    """The directory's manager, which the first access opens.
+
+    A run takes its first step sooner without the import of orbax.
+    """
+    if self._opened is None:
+      with _quiet():
+        try:
+          self._opened = self._open()
+        except (ArithmeticError, TypeError, ValueError, AttributeError):
+          _drop_bad_times(self.directory)
+          self._opened = self._open()
+    return self._opened
+
+  def _open(self) -> Any:
+    import orbax.checkpoint as ocp
+
     alone = _single_process()
-    with _quiet():
-      if read_only:
-        options = ocp.CheckpointManagerOptions(read_only=True, **alone)
-      else:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        options = ocp.CheckpointManagerOptions(
-          max_to_keep=keep,
-          create=False,
-          cleanup_tmp_directories=True,
-          async_options=ocp.options.AsyncOptions(
-            post_finalization_callback=self._finalized
-          ),
-          **alone,
-        )
-      open_ = lambda: ocp.CheckpointManager(
-        self.directory,
-        options=options,
-        item_names=('state', 'about'),
-        item_handlers={
-          'state': ocp.StandardCheckpointHandler(**alone),
-          'about': ocp.JsonCheckpointHandler(**alone),
-        },
+    if self._read_only:
+      options = ocp.CheckpointManagerOptions(read_only=True, **alone)
+    else:
+      options = ocp.CheckpointManagerOptions(
+        max_to_keep=self._keep,
+        create=False,
+        cleanup_tmp_directories=True,
+        async_options=ocp.options.AsyncOptions(
+          post_finalization_callback=self._finalized
+        ),
+        **alone,
       )
-      try:
-        self._manager = open_()
-      except (ArithmeticError, TypeError, ValueError, AttributeError):
-        _drop_bad_times(self.directory)
-        self._manager = open_()
+    return ocp.CheckpointManager(
+      self.directory,
+      options=options,
+      item_names=('state', 'about'),
+      item_handlers={
+        'state': ocp.StandardCheckpointHandler(**alone),
+        'about': ocp.JsonCheckpointHandler(**alone),
+      },
+    )
 
   def latest(self) -> int | None:
     """Returns the step of the newest complete checkpoint, or None."""
@@ -223,6 +240,8 @@ class RunCheckpointer:
       OSError: if this checkpoint or the previous one cannot be written; the
         message names the directory.
     """
+    import orbax.checkpoint as ocp
+
     if step in self._manager.all_steps():
       return
     if jax.process_count() > 1:  # orbax refuses arrays of one process
@@ -249,7 +268,7 @@ class RunCheckpointer:
     Raises:
       CorruptCheckpointError: if the checkpoint is damaged.
     """
-    return self._read(step, about=ocp.args.JsonRestore())
+    return self._read(step, 'about')
 
   def restore(self, like: PyTree, step: int | None = None) -> PyTree:
     """Restores the state of a checkpoint.
@@ -273,19 +292,30 @@ class RunCheckpointer:
     abstract = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), like
     )
-    return self._read(step, state=ocp.args.StandardRestore(abstract))
+    return self._read(step, 'state', abstract)
 
-  def _read(self, step: int, **item: Any) -> Any:
-    """Reads one item of a checkpoint, after verifying its checksums once."""
+  def _read(self, step: int, name: str, like: PyTree | None = None) -> Any:
+    """Reads one item of a checkpoint, after verifying its checksums once.
+
+    Args:
+      step: step of the checkpoint.
+      name: 'state' or 'about'.
+      like: tree of arrays like those of the item; None for JSON.
+    """
+    import orbax.checkpoint as ocp
+
     directory = self.directory / str(step)
     if step not in self._looked_at:
       damage = verify_checksums(directory)
       if damage:
         raise CorruptCheckpointError(f'{directory} is damaged: {damage}')
       self._looked_at.add(step)
-    (name,) = item
+    of_item = ocp.args.JsonRestore()
+    if like is not None:
+      of_item = ocp.args.StandardRestore(like)
+    args = ocp.args.Composite(**{name: of_item})
     try:
-      return self._manager.restore(step, args=ocp.args.Composite(**item))[name]
+      return self._manager.restore(step, args=args)[name]
     except Exception as error:  # orbax and its dependencies raise any type
       raise CorruptCheckpointError(
         f'{directory} cannot be read: {files.short_message(error)}'
@@ -297,13 +327,15 @@ class RunCheckpointer:
     Raises:
       OSError: if it cannot be written; the message names the directory.
     """
-    with _writing(self.directory):
-      self._manager.wait_until_finished()
+    if self._opened is not None:
+      with _writing(self.directory):
+        self._opened.wait_until_finished()
 
   def close(self) -> None:
     """Waits until the current checkpoint is written, and closes the manager."""
     self.wait()
-    self._manager.close()
+    if self._opened is not None:
+      self._opened.close()
 
   def __enter__(self):
     return self

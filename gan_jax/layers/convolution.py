@@ -42,7 +42,9 @@ from gan_jax.layers import winograd
 
 Array = jax.Array
 _DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-_WIDE = 32  # channels, in and out, at which winograd becomes faster on CPU
+# Channels, in and out, at which winograd is faster on CPU. With 32, a step of
+# digits would take 7 % less, and 2 seconds more to compile.
+_WIDE = 64
 # Stride and padding of convolutions that have an algorithm of their own.
 _HALVING = ((2, 2), ((1, 1), (1, 1)))
 _PLAIN = ((1, 1), ((0, 0), (0, 0)))

@@ -20,7 +20,7 @@ GEOMETRIES = [
   (1, 2, 0, 8, 9),
   (3, 2, 0, 8, 9),  # the last row of the image is never seen
 ]
-NARROW, WIDE = (5, 6), (33, 40)  # channels in and out
+NARROW, WIDE = (5, 6), (65, 72)  # channels in and out
 FUNCTIONS = [convolution.convolve, convolution.convolve_transpose]
 CASES = [(*g, NARROW) for g in GEOMETRIES] + [
   (4, 2, 1, 8, 12, WIDE),
