@@ -52,13 +52,16 @@ class CallPacer:
   def dispatched(self, count: int, result: Any) -> None:
     """Registers a call and waits for the one before it.
 
+    A call that has ended is measured at once: where calls return when they
+    have ended (see xla_setup.keep_freed_memory), each is measured by itself.
+
     Args:
       count: number of steps of the call.
       result: arrays that are ready when the call is done.
     """
     self._in_flight.append((count, result))
     self._steps_left -= count
-    if len(self._in_flight) > 1:
+    while len(self._in_flight) > 1 or self._in_flight and self._is_ready():
       self._finish()
 
   def sync(self, stop: bool) -> bool:
@@ -86,6 +89,10 @@ class CallPacer:
     """Waits for all calls, and excludes what follows from the measurement."""
     self.wait()
     self._finished_at = None
+
+  def _is_ready(self) -> bool:
+    """Returns whether the first call in flight has ended."""
+    return all(x.is_ready() for x in jax.tree.leaves(self._in_flight[0][1]))
 
   def _finish(self) -> None:
     count, result = self._in_flight.pop(0)

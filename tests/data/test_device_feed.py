@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -185,6 +186,33 @@ class TestPace:
     assert pace.count(1) == 39  # to the line of the log
     pace.seconds = 3.0
     assert pace.count(1) == 1
+
+  @pytest.mark.parametrize('returns_at_once', [False, True])
+  def test_calls_of_one_length_follow(self, monkeypatch, returns_at_once):
+    clock = mock.Mock(now=0.0)
+    monkeypatch.setattr(pacing.time, 'perf_counter', lambda: clock.now)
+
+    class Result:  # of a call that ends at a time
+      def __init__(self, end):
+        self.end = end
+
+      def is_ready(self):
+        return clock.now >= self.end
+
+      def block_until_ready(self):
+        clock.now = max(clock.now, self.end)
+        return self
+
+    settings = self.settings(num_steps=10_000, log_every=1000)
+    pace, step, end, counts = pacing.CallPacer(settings, 1000), 0, 0.0, []
+    while len(counts) < 12:
+      counts.append(pace.count(step))
+      step += counts[-1]
+      end = max(end, clock.now) + 0.01 * counts[-1]
+      if not returns_at_once:
+        clock.now = end
+      pace.dispatched(counts[-1], Result(end))
+    assert counts[:2] == [1, 1] and set(counts[-4:]) == {25}
 
   def test_due_at_the_end(self):
     assert schedule.steps_to_next_action(self.settings(), 99) == 1
