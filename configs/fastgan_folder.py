@@ -28,7 +28,9 @@ real data), the DCGANs after 1,600 steps of 64 images: sliced Wasserstein
 distance 0.089 +- 0.002 (0.143 +- 0.003; 0.184 +- 0.005; 0.048 +- 0.001), recall
 0.13 +- 0.02 (0; 0; 0.88 +- 0.02), 1-NN two-sample accuracy 0.818 +- 0.011
 (0.835 +- 0.011; 0.843 +- 0.002; 0.526 +- 0.021). FastGAN's have the shapes and
-colors of the sprites, the DCGANs' are gray.
+colors of the sprites, the DCGANs' are gray. FID of 400 samples v the 400 training
+images, seed 0: 47.4 +- 0.8 (116 +- 3; 187 +- 3, both after 4,000 steps; 33.0 +-
+0.6).
 
 Reference:
   Liu et al., Towards Faster and Stabilized GAN Training for High-fidelity
