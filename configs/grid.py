@@ -31,7 +31,12 @@ def get_config(variant: str = ''):
     variant: One of the variants of configs/ring.py.
   """
   config = ring.mixture(
-    variant, num_steps=40_000, schedule_steps=40_000, ema_decay=0.999
+    variant,
+    num_steps=40_000,
+    schedule_steps=40_000,
+    ema_decay=0.999,
+    batch_size=1024,
+    last_penalty=5e-5,
   )
   config.data.name = 'grid'
   config.data.grid.update(size=100_000, side=5, spacing=2.0, sigma=0.05, seed=0)

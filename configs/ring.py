@@ -34,11 +34,16 @@ from configs import common
 
 
 def _relativistic(
-  config, num_steps: int, schedule_steps: int, ema_decay: float
+  config,
+  num_steps: int,
+  schedule_steps: int,
+  ema_decay: float,
+  batch_size: int,
+  last_penalty: float,
 ):
   """Sets networks, loss, penalties, optimizers and the average of G."""
   config.loss = 'rpgan'
-  config.batch_size = 256
+  config.batch_size = batch_size
   config.num_steps = num_steps
   for player in (config.generator, config.discriminator):
     player.mlp.update(norm='none', features=(64, 64, 64))
@@ -48,7 +53,8 @@ def _relativistic(
   common.adam(config.d_optimizer, 2e-3, b1=0.0, b2=0.99)
   common.adam(config.g_optimizer, 6e-3, b1=0.0, b2=0.99)
   config.schedules = (
-    'penalties.r1.weight+penalties.r2.weight=geometric(0.05, 0.0005); '
+    'penalties.r1.weight+penalties.r2.weight='
+    f'geometric(0.05, {last_penalty}); '
     f'd_optimizer.learning_rate=linear(2e-3, 0, steps={schedule_steps}); '
     f'g_optimizer.learning_rate=linear(6e-3, 0, steps={schedule_steps})'
   )
@@ -104,7 +110,12 @@ def get_config(variant: str = ''):
   """
   # The learning rate ends at a quarter of its initial value.
   config = mixture(
-    variant, num_steps=30_000, schedule_steps=40_000, ema_decay=0.9995
+    variant,
+    num_steps=30_000,
+    schedule_steps=40_000,
+    ema_decay=0.9995,
+    batch_size=256,
+    last_penalty=5e-4,
   )
   config.data.name = 'ring'
   config.data.ring.update(size=100_000, modes=8, radius=1.0, sigma=0.01, seed=0)
