@@ -60,12 +60,14 @@ def limit_malloc_arenas() -> None:
 def keep_freed_memory() -> None:
   """Makes malloc reuse large blocks of memory, with glibc.
 
-  XLA allocates the intermediate results of a program in each call, as one
-  block. By default glibc gives a large block back to the system when it is
-  freed, and the next call waits until the system has cleared each page again.
-  Blocks of up to 1 GiB are kept instead. Only the arena of the main thread
-  holds blocks of 64 MiB or more, so a program runs on the thread that calls it,
-  instead of on one of XLA's. (All threads could share that arena, but they
+  Call it before the first computation of JAX. XLA allocates the intermediate
+  results of a program in each call, as one block. By default glibc gives a large
+  block back to the system when it is freed, and the next call waits until the
+  system has cleared each page again. Blocks of up to 1 GiB are kept instead.
+
+  Only the arena of the main thread holds blocks of 64 MiB or more, so a program
+  runs on the thread that calls it, instead of on one of XLA's: asynchronous
+  dispatch on CPU is turned off. (All threads could share that arena, but they
   would wait for one another while XLA compiles, which took half as long again.)
   Environment variables (MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_,
   MALLOC_TRIM_THRESHOLD_) take precedence.

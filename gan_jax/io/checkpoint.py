@@ -242,12 +242,12 @@ class RunCheckpointer:
     """
     import orbax.checkpoint as ocp
 
-    if step in self._manager.all_steps():
-      return
-    if jax.process_count() > 1:  # orbax refuses arrays of one process
-      state = jax.device_get(state)
-    state = jax.tree.map(_one_copy, state)
     with _writing(self.directory):
+      if step in self._manager.all_steps():
+        return
+      if jax.process_count() > 1:  # orbax refuses arrays of one process
+        state = jax.device_get(state)
+      state = jax.tree.map(_one_copy, state)
       self._manager.save(
         step,
         args=ocp.args.Composite(
