@@ -13,7 +13,7 @@ and penalties that fall to a tenth of those of the ring.
 (perfect sampler): 25, 98.84 %, 0.0055. Time: 14 minutes on two cores of an AMD
 EPYC, start and scores included. Batches of 256 with the ring's penalties took less
 than half of that: 24.98 +- 0.02, 97.82 +- 0.11 %, 0.0136 +- 0.0036. With these, four
-seeds gained nothing from three times as many steps, networks of twice the width,
+seeds gained no quality from three times as many steps, networks of twice the width,
 two steps of D for one of G, or penalties that begin at 0.5.
 
 :pacgan, published with these networks, 10 runs: 17.3 of 25 modes, 94.8 % high
