@@ -37,7 +37,6 @@ def get_config(variant: str = ''):
   config = ring.mixture(
     variant,
     num_steps=40_000,
-    schedule_steps=40_000,
     ema_decay=0.999,
     batch_size=1024,
     last_penalty=5e-5,

@@ -36,7 +36,6 @@ from configs import common
 def _relativistic(
   config,
   num_steps: int,
-  schedule_steps: int,
   ema_decay: float,
   batch_size: int,
   last_penalty: float,
@@ -55,8 +54,8 @@ def _relativistic(
   config.schedules = (
     'penalties.r1.weight+penalties.r2.weight='
     f'geometric(0.05, {last_penalty}); '
-    f'd_optimizer.learning_rate=linear(2e-3, 0, steps={schedule_steps}); '
-    f'g_optimizer.learning_rate=linear(6e-3, 0, steps={schedule_steps})'
+    'd_optimizer.learning_rate=linear(2e-3, 0, steps=40000); '
+    'g_optimizer.learning_rate=linear(6e-3, 0, steps=40000)'
   )
   config.ema_decay = ema_decay
 
@@ -108,11 +107,10 @@ def get_config(variant: str = ''):
     variant: '', 'pacgan', 'pacgan_short', or 'test' for a smoke test of two
       steps.
   """
-  # The learning rate ends at a quarter of its initial value.
+  # The learning rates, which fall to 0 over 40,000 steps, end at a quarter.
   config = mixture(
     variant,
     num_steps=30_000,
-    schedule_steps=40_000,
     ema_decay=0.9995,
     batch_size=256,
     last_penalty=5e-4,

@@ -268,7 +268,7 @@ class RunCheckpointer:
     Raises:
       CorruptCheckpointError: if the checkpoint is damaged.
     """
-    return self._read(step, 'about')
+    return self._read(step)
 
   def restore(self, like: PyTree, step: int | None = None) -> PyTree:
     """Restores the state of a checkpoint.
@@ -292,15 +292,15 @@ class RunCheckpointer:
     abstract = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), like
     )
-    return self._read(step, 'state', abstract)
+    return self._read(step, abstract)
 
-  def _read(self, step: int, name: str, like: PyTree | None = None) -> Any:
+  def _read(self, step: int, like: PyTree | None = None) -> Any:
     """Reads one item of a checkpoint, after verifying its checksums once.
 
     Args:
       step: step of the checkpoint.
-      name: 'state' or 'about'.
-      like: tree of arrays like those of the item; None for JSON.
+      like: tree of arrays with the structure of the state, to read it; None
+        reads the metadata.
     """
     import orbax.checkpoint as ocp
 
@@ -310,10 +310,10 @@ class RunCheckpointer:
       if damage:
         raise CorruptCheckpointError(f'{directory} is damaged: {damage}')
       self._looked_at.add(step)
-    of_item = ocp.args.JsonRestore()
+    name, item = 'about', ocp.args.JsonRestore()
     if like is not None:
-      of_item = ocp.args.StandardRestore(like)
-    args = ocp.args.Composite(**{name: of_item})
+      name, item = 'state', ocp.args.StandardRestore(like)
+    args = ocp.args.Composite(**{name: item})
     try:
       return self._manager.restore(step, args=args)[name]
     except Exception as error:  # orbax and its dependencies raise any type
